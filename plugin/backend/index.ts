@@ -1,0 +1,44 @@
+import type { Model } from '../onnx/model.ts'
+import type { Facts } from '../cache/key.ts'
+import type { CompileOptions } from '../options.ts'
+import type { BackendName, Requirements } from '../../runtime/manifest.ts'
+
+/** What a look for a backend's library found. */
+export type Probe =
+  | { readonly available: true; readonly version: string; readonly detail: Readonly<Record<string, unknown>> }
+  | { readonly available: false; readonly reason: string; readonly hint?: string }
+
+/** Everything that is known before a compilation starts. Pure data, so that keys can be tested without a compiler. */
+export interface BuildPlan<B extends BackendName = BackendName> {
+  /** All that decides the engine's bytes besides the graph itself: the K2 or K5 part of the key. */
+  readonly facts: Facts
+  readonly requires: Requirements[B]
+  /** Module that the child process loads; it exports `compile(job: ChildJob): Promise<void>`. */
+  readonly worker: URL
+  /** Structured-cloneable settings for the worker. */
+  readonly settings: Readonly<Record<string, unknown>>
+  /** Lines that the user should see once, such as a fallback of the device. */
+  readonly notes?: readonly string[]
+}
+
+/** One engine compiler. A plain object; heavy dependencies are loaded inside its functions. */
+export interface Backend<B extends BackendName = BackendName> {
+  readonly name: B
+  /** File extension of the raw engine, with the dot. */
+  readonly extension: string
+  /** Looks for the library without loading anything that could crash this process. Never throws for an absent library. */
+  probe(options: CompileOptions): Promise<Probe>
+  /** Throws OnnxEngineError when the model or options cannot be compiled by this backend. */
+  plan(model: Model, options: CompileOptions, probe: Extract<Probe, { available: true }>): BuildPlan<B>
+}
+
+/** What the child process is asked to do. */
+export interface ChildJob {
+  /** Display name of the model, for messages. */
+  readonly name: string
+  /** Path of the (lowered) ONNX file; external data lies beside it. */
+  readonly model: string
+  /** Path to write the engine to. */
+  readonly output: string
+  readonly settings: Readonly<Record<string, unknown>>
+}

@@ -1,0 +1,110 @@
+/**
+ * Every error code with one sentence on what it means. docs/errors.md is generated from this table.
+ * A code is a promise to users: it may be added, never renamed.
+ */
+export const errorCodes = {
+  MODEL_NOT_FOUND: 'The imported model file does not exist.',
+  MODEL_INVALID: 'The file is not a readable ONNX model: empty, truncated, or not a model at all.',
+  MODEL_UNSUPPORTED: 'The model is valid, but uses something that cannot be represented: a sequence, map, optional or sparse binding, or an unknown dtype.',
+  EXTERNAL_DATA: 'External data of the model is missing, too short, or outside the folder of the model.',
+  QUERY_INVALID: 'The query of an import is wrong: an unknown key, a wrong value, or a contradiction with the options.',
+  OPTION_INVALID: 'An option is wrong: an unknown key, a wrong value, or a contradiction with another option.',
+  SHAPE_INVALID: 'A shape or profile does not fit the bindings of the model.',
+  PRECISION_UNSUPPORTED: 'The requested precision cannot be made for this model or backend.',
+  BACKEND_UNAVAILABLE: 'The backend is not installed here or cannot run on this machine.',
+  COMPILE_FAILED: 'The backend could not compile the model; its own text is kept in the message.',
+  COMPILE_ABORTED: 'The compilation was cancelled.',
+  CACHE_FAILED: 'The cache folder cannot be used.',
+  ARTIFACT_INVALID: 'An engine file is missing, truncated, or its checksum is not the one it was shipped with.',
+  NO_VARIANT: 'No variant of the model can run on this machine; the reason for each is listed.',
+  INPUT_INVALID: 'An input of infer() does not fit the bindings: name, dtype, rank, dims, or length.',
+  INFERENCE_FAILED: 'The backend failed while running the model; its own text is kept in the message.',
+  WORKER_CRASHED: 'The worker that ran the model died; what was in flight is rejected and the next call starts it again.',
+  DISPOSED: 'The model was disposed.',
+  ABORTED: 'The call was aborted by its signal.',
+  UNSUPPORTED_TARGET: 'The bundler, output format or environment cannot carry a model.',
+} as const
+
+export type ErrorCode = keyof typeof errorCodes
+
+export interface ErrorDetails {
+  readonly expected?: string
+  readonly received?: string
+  /** What to do next, as one imperative sentence. */
+  readonly hint?: string
+  readonly cause?: unknown
+}
+
+/**
+ * THE error class. `message` names the model, binding or option's key path and already contains what was expected, what was
+ * received and what to do next, so that a user who sees only the message is not left alone.
+ */
+export class OnnxEngineError extends Error {
+  override readonly name = 'OnnxEngineError'
+  readonly code: ErrorCode
+  readonly expected?: string
+  readonly received?: string
+  readonly hint?: string
+
+  constructor(code: ErrorCode, where: string, details: ErrorDetails = {}) {
+    super(compose(where, details), details.cause === undefined ? undefined : { cause: details.cause })
+    this.code = code
+    if (details.expected !== undefined) this.expected = details.expected
+    if (details.received !== undefined) this.received = details.received
+    if (details.hint !== undefined) this.hint = details.hint
+  }
+}
+
+/** The error as plain data, to cross a process or worker boundary. `reviveError` is its inverse. */
+export interface ErrorRecord {
+  readonly code: ErrorCode
+  readonly message: string
+  readonly expected?: string
+  readonly received?: string
+  readonly hint?: string
+}
+
+export function recordError(error: unknown, fallback: ErrorCode): ErrorRecord {
+  if (!(error instanceof OnnxEngineError)) {
+    return { code: fallback, message: error instanceof Error ? error.message : String(error) }
+  }
+  const { code, message, expected, received, hint } = error
+  return { code, message, expected, received, hint }
+}
+
+export function reviveError(record: ErrorRecord): OnnxEngineError {
+  const error = new OnnxEngineError(record.code, record.message)
+  return Object.assign(error, { expected: record.expected, received: record.received, hint: record.hint })
+}
+
+/** The candidate nearest to `name` (Levenshtein distance at most a third of its length, at least 2), for "did you mean". */
+export function nearest(name: string, candidates: Iterable<string>): string | undefined {
+  let best: string | undefined
+  let bestDistance = Math.max(2, Math.floor(name.length / 3)) + 1
+  for (const candidate of candidates) {
+    const distance = editDistance(name.toLowerCase(), candidate.toLowerCase(), bestDistance)
+    if (distance < bestDistance) [best, bestDistance] = [candidate, distance]
+  }
+  return best
+}
+
+function compose(where: string, { expected, received, hint }: ErrorDetails): string {
+  const facts = [expected === undefined ? '' : `expected ${expected}`, received === undefined ? '' : `received ${received}`]
+  const detail = facts.filter(Boolean).join(', ')
+  return [detail ? `${where}: ${detail}` : where, hint ?? ''].filter(Boolean).join('. ')
+}
+
+// Names in hostile models can be megabytes long: the length difference alone decides those.
+function editDistance(a: string, b: string, limit: number): number {
+  if (Math.abs(a.length - b.length) >= limit) return limit
+  let row = Array.from({ length: b.length + 1 }, (_, j) => j)
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i]
+    for (let j = 1; j <= b.length; j++) {
+      const substituted = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1)
+      next.push(Math.min(substituted, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1))
+    }
+    row = next
+  }
+  return row[b.length] ?? limit
+}

@@ -1,0 +1,86 @@
+import type { DType } from './dtype.ts'
+
+/** A dim: static (a number), named (the model's own symbol), or unknown (null). */
+export type Dim = number | string | null
+
+/** An input or output of a model. `dims: null` means that the rank itself is unknown; `[]` is a scalar. */
+export interface Binding {
+  readonly name: string
+  readonly dtype: DType
+  readonly dims: readonly Dim[] | null
+}
+
+/** The bindings of a model, in the order of its graph. */
+export interface Bindings {
+  readonly inputs: readonly Binding[]
+  readonly outputs: readonly Binding[]
+}
+
+/** The precision that an engine computes in. `int8-weights` stores weights as int8 and computes in floating point. */
+export const precisions = ['fp32', 'fp16', 'bf16', 'int8', 'int8-weights'] as const
+export type Precision = (typeof precisions)[number]
+
+/** What an engine of each backend requires of the machine that runs it. Flat data: checked at load, shown by `inspect`. */
+export interface Requirements {
+  readonly onnxruntime: {
+    /** ONNX Runtime that wrote the engine: a newer one of the same major version reads it. */
+    readonly version: string
+    /** CPU architecture in Node's terms (`process.arch`). */
+    readonly arch: string
+  }
+  readonly openvino: {
+    /** OpenVINO version and build that exported the blob. */
+    readonly version: string
+    /** Device name without its number: CPU, GPU or NPU. */
+    readonly device: string
+    readonly arch: string
+    /** Instruction set extensions that the blob was compiled for, in the terms of /proc/cpuinfo; empty when it does not matter. */
+    readonly cpuFeatures: readonly string[]
+  }
+  readonly 'tensorrt-rtx': {
+    /** Exact TensorRT-RTX version: engines never cross releases. */
+    readonly version: string
+    /** Compute capabilities that the engine was built for, sorted, as 'sm86'. */
+    readonly targets: readonly string[]
+    readonly platform: string
+    readonly arch: string
+  }
+  readonly tensorrt: {
+    readonly version: string
+    readonly gpu: string
+    readonly computeCapability: string
+    /** The least driver version, as the build machine had it. */
+    readonly driver: string
+    readonly platform: string
+    readonly arch: string
+  }
+}
+
+export type BackendName = keyof Requirements
+
+/** One engine of a model: where it is, how it is checked, and what it needs. */
+export type VariantManifest<B extends BackendName = BackendName> = {
+  [K in B]: {
+    readonly backend: K
+    readonly engine: Precision
+    /** A file URL, or a path relative to the manifest's own folder. */
+    readonly file: URL | string
+    /** Size in bytes. */
+    readonly size: number
+    /** Lower-case hex SHA-256 of the engine's bytes, verified before they reach an engine library. */
+    readonly sha256: string
+    readonly requires: Requirements[K]
+    /** Fixed dims or optimization profiles that were compiled in, by input name. */
+    readonly bounds?: Readonly<Record<string, { readonly min: readonly number[]; readonly max: readonly number[] }>>
+  }
+}[B]
+
+/** What the generated module hands to the runtime, and what `compile` writes as `.json`. Variants are in order of preference. */
+export interface ModelManifest {
+  /** Format version of this manifest. */
+  readonly schema: 1
+  /** Display name: the model file's base name. */
+  readonly name: string
+  readonly bindings: Bindings
+  readonly variants: readonly VariantManifest[]
+}

@@ -1,0 +1,40 @@
+import type { DType } from './dtype.ts'
+import type { BackendName, Bindings, Requirements, VariantManifest } from './manifest.ts'
+
+/** A tensor after its check against the bindings: dims are resolved, and `data` covers exactly their product. */
+export interface CheckedTensor {
+  readonly dtype: DType
+  readonly dims: readonly number[]
+  readonly data: ArrayBufferView | readonly string[]
+}
+
+export interface InferOptions {
+  /** Rejects at once with ABORTED; a late result is dropped. */
+  readonly signal?: AbortSignal
+  /** Lets the runtime take the caller's buffers instead of copying them: the arrays passed in are detached. Default false. */
+  readonly transfer?: boolean
+}
+
+/** One opened engine. Backends implement it; `model.ts` owns its lifetime. */
+export interface Session {
+  infer(inputs: ReadonlyMap<string, CheckedTensor>, options: InferOptions): Promise<ReadonlyMap<string, CheckedTensor>>
+  /** Waits for what is in flight, then frees. */
+  dispose(): Promise<void>
+}
+
+/** How one backend opens engines at run time. */
+export interface Runner<B extends BackendName> {
+  /** Why this machine cannot run an engine with these requirements, in words; undefined when it can. Never throws. */
+  refusal(requires: Requirements[B]): Promise<string | undefined>
+  open(variant: VariantManifest<B>, file: string, bindings: Bindings, options: SessionOptions): Promise<Session>
+}
+
+/** Options of `loadModel` that concern the backend's session. */
+export interface SessionOptions {
+  /** Workers to spread calls over; the default is one worker shared by all models of the process. */
+  readonly workers?: number
+  /** Threads that one inference may use; the default is the backend's own. */
+  readonly threads?: number
+  /** GPU index, for backends with GPUs. Default 0. */
+  readonly device?: number
+}
