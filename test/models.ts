@@ -1,0 +1,136 @@
+import { messageType } from '../plugin/onnx/proto.ts'
+import { dtypes, type StoredDType } from '../runtime/dtype.ts'
+
+/** 'float32[batch,3,?]': a static dim is a number, a named one a word, an unknown one '?'; 'float32' alone has no shape at all. */
+export type ValueSpec = string
+
+export interface NodeSpec {
+  readonly op: string
+  readonly inputs: readonly string[]
+  readonly outputs: readonly string[]
+  readonly name?: string
+  readonly domain?: string
+  readonly attributes?: Readonly<Record<string, AttributeSpec>>
+}
+
+/** A number is an int when it is whole (write `{ f: 1 }` for a whole float); arrays follow their first element. */
+export type AttributeSpec = number | string | readonly number[] | { readonly f: number } | { readonly floats: readonly number[] } | { readonly tensor: TensorSpec } | { readonly graph: GraphSpec }
+
+export interface TensorSpec {
+  readonly dtype: StoredDType
+  readonly dims: readonly number[]
+  /** Raw little-endian bytes, or numbers for float32 and int64. */
+  readonly data: Uint8Array | readonly number[]
+  /** Keeps the bytes in another file, which the caller writes. */
+  readonly external?: { readonly location: string; readonly offset?: number; readonly length?: number }
+}
+
+export interface GraphSpec {
+  readonly name?: string
+  readonly inputs?: Readonly<Record<string, ValueSpec>>
+  readonly outputs: Readonly<Record<string, ValueSpec>>
+  readonly nodes: readonly NodeSpec[]
+  readonly initializers?: Readonly<Record<string, TensorSpec>>
+  readonly values?: Readonly<Record<string, ValueSpec>>
+}
+
+export interface ModelSpec extends GraphSpec {
+  readonly opset?: number
+  readonly irVersion?: number
+  readonly opsets?: Readonly<Record<string, number>>
+}
+
+/** The bytes of an ONNX model. */
+export function onnxModel(spec: ModelSpec): Uint8Array {
+  const opsets = { '': spec.opset ?? 17, ...spec.opsets }
+  return encode('ModelProto', {
+    irVersion: spec.irVersion ?? 8,
+    producerName: 'unplugin-onnx-test',
+    opsetImport: Object.entries(opsets).map(([domain, version]) => ({ domain, version })),
+    graph: graphProto(spec),
+  })
+}
+
+/** y = x * weight + bias, element by element: the smallest model with weights. `weight` tells two of them apart. */
+export function affineModel({ weight = 2, bias = 1, dims = '1,4' } = {}): Uint8Array {
+  return onnxModel({
+    inputs: { x: `float32[${dims}]` },
+    outputs: { y: `float32[${dims}]` },
+    nodes: [
+      { op: 'Mul', inputs: ['x', 'weight'], outputs: ['scaled'], name: 'scale' },
+      { op: 'Add', inputs: ['scaled', 'bias'], outputs: ['y'], name: 'shift' },
+    ],
+    initializers: {
+      weight: { dtype: 'float32', dims: [1], data: [weight] },
+      bias: { dtype: 'float32', dims: [1], data: [bias] },
+    },
+  })
+}
+
+/** An identity for each dtype: input `<dtype>_in`, output `<dtype>_out`, all of dims [n,2]. */
+export function identityModel(kinds: readonly StoredDType[]): Uint8Array {
+  return onnxModel({
+    inputs: Object.fromEntries(kinds.map((dtype) => [`${dtype}_in`, `${dtype}[n,2]`])),
+    outputs: Object.fromEntries(kinds.map((dtype) => [`${dtype}_out`, `${dtype}[n,2]`])),
+    nodes: kinds.map((dtype) => ({ op: 'Identity', inputs: [`${dtype}_in`], outputs: [`${dtype}_out`] })),
+  })
+}
+
+export function encode(message: Parameters<typeof messageType>[0], value: object): Uint8Array {
+  const type = messageType(message)
+  return type.encode(type.fromObject(value)).finish()
+}
+
+function graphProto(spec: GraphSpec): object {
+  return {
+    name: spec.name ?? 'graph',
+    node: spec.nodes.map(nodeProto),
+    input: values(spec.inputs),
+    output: values(spec.outputs),
+    valueInfo: values(spec.values),
+    initializer: Object.entries(spec.initializers ?? {}).map(([name, tensor]) => tensorProto(name, tensor)),
+  }
+}
+
+function nodeProto({ op, inputs, outputs, name, domain, attributes = {} }: NodeSpec): object {
+  const attribute = Object.entries(attributes).map(([key, value]) => ({ name: key, ...attributeProto(value) }))
+  return { opType: op, input: inputs, output: outputs, name, domain, attribute }
+}
+
+// Numbers are AttributeProto.AttributeType of onnx.proto.
+function attributeProto(value: AttributeSpec): object {
+  if (typeof value === 'string') return { type: 3, s: new TextEncoder().encode(value) }
+  if (typeof value === 'number') return Number.isInteger(value) ? { type: 2, i: value } : { type: 1, f: value }
+  if ('f' in value) return { type: 1, f: value.f }
+  if ('floats' in value) return { type: 6, floats: value.floats }
+  if ('tensor' in value) return { type: 4, t: tensorProto('', value.tensor) }
+  if ('graph' in value) return { type: 5, g: graphProto(value.graph) }
+  return { type: 7, ints: value }
+}
+
+function tensorProto(name: string, { dtype, dims, data, external }: TensorSpec): object {
+  const shared = { name, dims, dataType: dtypes[dtype].code }
+  if (external) return { ...shared, dataLocation: 1, externalData: Object.entries(external).map(([key, value]) => ({ key, value: String(value) })) }
+  return { ...shared, rawData: data instanceof Uint8Array ? data : rawBytes(dtype, data) }
+}
+
+function rawBytes(dtype: StoredDType, data: readonly number[]): Uint8Array {
+  const array = dtype === 'int64' ? BigInt64Array.from(data.map(BigInt)) : dtype === 'int32' ? Int32Array.from(data) : Float32Array.from(data)
+  return new Uint8Array(array.buffer)
+}
+
+function values(specs: Readonly<Record<string, ValueSpec>> = {}): object[] {
+  return Object.entries(specs).map(([name, spec]) => ({ name, type: { tensorType: tensorType(spec) } }))
+}
+
+function tensorType(spec: ValueSpec): object {
+  const [, dtype, dims] = /^(\w+)(?:\[(.*)\])?$/.exec(spec) ?? []
+  const elemType = dtypes[dtype as StoredDType].code
+  if (dims === undefined) return { elemType }
+  return { elemType, shape: { dim: dims === '' ? [] : dims.split(',').map(dimension) } }
+}
+
+function dimension(dim: string): object {
+  if (dim === '?') return {}
+  return /^-?\d+$/.test(dim) ? { dimValue: Number(dim) } : { dimParam: dim }
+}
