@@ -23,10 +23,12 @@ export type Precision = (typeof precisions)[number]
 /** What an engine of each backend requires of the machine that runs it. Flat data: checked at load, shown by `inspect`. */
 export interface Requirements {
   readonly onnxruntime: {
-    /** ONNX Runtime that wrote the engine: a newer one of the same major version reads it. */
+    /** ONNX Runtime that wrote the engine. A portable engine runs on it or a newer one of its major version, one with a layout on its minor version only. */
     readonly version: string
-    /** CPU architecture in Node's terms (`process.arch`). */
+    /** CPU architecture in Node's terms (`process.arch`), or 'any' for a portable engine. */
     readonly arch: string
+    /** Channels per block (NCHWc) that the weights are laid out in: 16 where the CPU has AVX-512, else 8; 0 for a portable engine. */
+    readonly layout: 0 | 8 | 16
   }
   readonly openvino: {
     /** OpenVINO version and build that exported the blob. */

@@ -8,12 +8,16 @@ export type Probe =
   | { readonly available: true; readonly version: string; readonly detail: Readonly<Record<string, unknown>> }
   | { readonly available: false; readonly reason: string; readonly hint?: string }
 
-/** Everything that is known before a compilation starts. Pure data, so that keys can be tested without a compiler. */
+/** Everything that is known of one engine before its compilation starts. Pure data, so that keys can be tested without a compiler. */
 export interface BuildPlan<B extends BackendName = BackendName> {
+  /** What tells this engine from the backend's others, such as 'portable'; '' when there is one. */
+  readonly label: string
+  /** File extension of the raw engine, with the dot. */
+  readonly extension: string
   /** All that decides the engine's bytes besides the graph itself: the K2 or K5 part of the key. */
   readonly facts: Facts
   readonly requires: Requirements[B]
-  /** Module that the child process loads; it exports `compile(job: ChildJob): Promise<void>`. */
+  /** Module that the child process loads; it exports `compile: CompileInChild`. */
   readonly worker: URL
   /** Structured-cloneable settings for the worker. */
   readonly settings: Readonly<Record<string, unknown>>
@@ -24,12 +28,13 @@ export interface BuildPlan<B extends BackendName = BackendName> {
 /** One engine compiler. A plain object; heavy dependencies are loaded inside its functions. */
 export interface Backend<B extends BackendName = BackendName> {
   readonly name: B
-  /** File extension of the raw engine, with the dot. */
-  readonly extension: string
   /** Looks for the library without loading anything that could crash this process. Never throws for an absent library. */
-  probe(options: CompileOptions): Promise<Probe>
-  /** Throws OnnxEngineError when the model or options cannot be compiled by this backend. */
-  plan(model: Model, options: CompileOptions, probe: Extract<Probe, { available: true }>): BuildPlan<B>
+  probe(options: CompileOptions, root: string): Promise<Probe>
+  /**
+   * The engines to make, in order of preference. Throws OnnxEngineError (PRECISION_UNSUPPORTED, SHAPE_INVALID, OPTION_INVALID)
+   * when the model or options cannot be compiled by this backend.
+   */
+  plan(model: Model, options: CompileOptions, probe: Extract<Probe, { available: true }>): readonly BuildPlan<B>[]
 }
 
 /** What the child process is asked to do. */
@@ -42,3 +47,9 @@ export interface ChildJob {
   readonly output: string
   readonly settings: Readonly<Record<string, unknown>>
 }
+
+/** The text that an engine library logs, by severity. */
+export type ChildLog = (severity: 'error' | 'warning' | 'info', text: string) => void
+
+/** What a worker module exports: writes the engine to `job.output` or throws OnnxEngineError (COMPILE_FAILED). */
+export type CompileInChild = (job: ChildJob, log: ChildLog) => Promise<void>

@@ -1,0 +1,105 @@
+import { fork, type ChildProcess } from 'node:child_process'
+import { availableParallelism } from 'node:os'
+import { fileURLToPath } from 'node:url'
+import { OnnxEngineError, reviveError, type ErrorRecord } from '../../runtime/errors.ts'
+import type { ChildJob, ChildLog } from './contract.ts'
+
+/** What the parent sends, once. */
+export interface ChildRequest {
+  readonly worker: string
+  readonly job: ChildJob
+}
+
+/** What the child answers: any number of logs, then one of the others. */
+export type ChildReply =
+  | { readonly type: 'log'; readonly severity: Parameters<ChildLog>[0]; readonly text: string }
+  | { readonly type: 'done' }
+  | { readonly type: 'failed'; readonly error: ErrorRecord }
+
+/**
+ * Runs `compile` of a worker module in a child process of its own, at most one per core at a time. An abort kills the child; a
+ * native crash is an error with the last lines it printed, never the end of this process. Resolves or rejects only when the child
+ * is gone, so that the caller can remove what it left.
+ *
+ * @throws OnnxEngineError COMPILE_FAILED, COMPILE_ABORTED, or what the worker threw.
+ */
+export async function runChild(worker: URL, job: ChildJob, { signal, log }: { signal?: AbortSignal; log?: ChildLog } = {}): Promise<void> {
+  const release = await enter()
+  try {
+    if (signal?.aborted) throw aborted(job, signal)
+    await supervise(worker, job, signal, log)
+  } finally {
+    release()
+  }
+}
+
+const children = new Set<ChildProcess>()
+// Ctrl-C reaches the whole process group, but process.exit() in a bundler does not: nothing may go on compiling after it.
+process.on('exit', () => {
+  for (const child of children) child.kill('SIGKILL')
+})
+
+const waiting: (() => void)[] = []
+let running = 0
+
+async function enter(): Promise<() => void> {
+  if (running >= availableParallelism()) await new Promise<void>((resolve) => waiting.push(resolve))
+  else running++
+  return () => {
+    const next = waiting.shift()
+    if (next) next()
+    else running--
+  }
+}
+
+function supervise(worker: URL, job: ChildJob, signal?: AbortSignal, log?: ChildLog): Promise<void> {
+  const main = fileURLToPath(new URL('./child-main.js', import.meta.url))
+  const child = fork(main, [], { serialization: 'advanced', stdio: ['ignore', 'pipe', 'pipe', 'ipc'], execArgv: [] })
+  children.add(child)
+  const kill = () => child.kill('SIGKILL')
+  signal?.addEventListener('abort', kill, { once: true })
+  const tail = keepTail(child)
+  let reply: ChildReply | undefined
+  child.on('message', (message: ChildReply) => {
+    if (message.type === 'log') log?.(message.severity, message.text)
+    else reply = message
+  })
+  return new Promise<void>((resolve, reject) => {
+    child.once('error', (cause) => reject(new OnnxEngineError('COMPILE_FAILED', `${job.name}: the compiler process could not be started`, { cause })))
+    child.once('close', (code, killedBy) => {
+      children.delete(child)
+      signal?.removeEventListener('abort', kill)
+      if (reply?.type === 'done') resolve()
+      else if (signal?.aborted) reject(aborted(job, signal))
+      else if (reply?.type === 'failed') reject(reviveError(reply.error))
+      else reject(crashed(job, code, killedBy, tail()))
+    })
+    const request: ChildRequest = { worker: worker.href, job }
+    // A child that died before it read its job reports through 'close'.
+    child.send(request, () => {})
+  })
+}
+
+const tailLimit = 4000
+
+/** The last characters that the child printed; native libraries say why they die on stderr only. */
+function keepTail(child: ChildProcess): () => string {
+  let text = ''
+  for (const stream of [child.stdout, child.stderr]) {
+    stream?.setEncoding('utf8').on('data', (chunk: string) => {
+      text = (text + chunk).slice(-tailLimit)
+    })
+  }
+  return () => text.trim()
+}
+
+function aborted(job: ChildJob, signal: AbortSignal): OnnxEngineError {
+  return new OnnxEngineError('COMPILE_ABORTED', `${job.name}: the compilation was cancelled`, { cause: signal.reason })
+}
+
+function crashed(job: ChildJob, code: number | null, killedBy: NodeJS.Signals | null, tail: string): OnnxEngineError {
+  const how = killedBy ? `was killed by ${killedBy}` : `exited with code ${code}`
+  return new OnnxEngineError('COMPILE_FAILED', `${job.name}: the compiler process ${how} before it was done${tail && `; its last words: ${tail}`}`, {
+    ...(killedBy === 'SIGKILL' && { hint: 'The system kills a process so when memory runs out; compile fewer models at once or free memory' }),
+  })
+}
