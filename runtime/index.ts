@@ -1,3 +1,6 @@
 export { dtypes, type DType } from './dtype.ts'
 export { errorCodes, OnnxEngineError, type ErrorCode } from './errors.ts'
 export type { BackendName, Binding, Bindings, Dim, ModelManifest, Precision, Requirements, VariantManifest } from './manifest.ts'
+export type { InferOptions } from './session.ts'
+export { tensor } from './types.ts'
+export type * from './types.ts'

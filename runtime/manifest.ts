@@ -66,7 +66,7 @@ export type VariantManifest<B extends BackendName = BackendName> = {
     readonly backend: K
     readonly engine: Precision
     /** A file URL, or a path relative to the manifest's own folder. */
-    readonly file: URL | string
+    readonly file: FileUrl | string
     /** Size in bytes. */
     readonly size: number
     /** Lower-case hex SHA-256 of the engine's bytes, verified before they reach an engine library. */
@@ -76,6 +76,9 @@ export type VariantManifest<B extends BackendName = BackendName> = {
     readonly bounds?: Readonly<Record<string, { readonly min: readonly number[]; readonly max: readonly number[] }>>
   }
 }[B]
+
+// An app that is compiled without DOM and @types/node has no URL, and must compile all the same.
+type FileUrl = typeof globalThis extends { URL: { prototype: infer U } } ? U : { readonly href: string }
 
 /** What the generated module hands to the runtime, and what `compile` writes as `.json`. Variants are in order of preference. */
 export interface ModelManifest {

@@ -10,10 +10,13 @@ export interface CheckedTensor {
 
 export interface InferOptions {
   /** Rejects at once with ABORTED; a late result is dropped. */
-  readonly signal?: AbortSignal
+  readonly signal?: Signal | undefined
   /** Lets the runtime take the caller's buffers instead of copying them: the arrays passed in are detached. Default false. */
-  readonly transfer?: boolean
+  readonly transfer?: boolean | undefined
 }
+
+// An app that is compiled without DOM and @types/node has no AbortSignal, and must compile all the same.
+type Signal = typeof globalThis extends { AbortSignal: { prototype: infer S } } ? S : { readonly aborted: boolean }
 
 /** One opened engine. Backends implement it; `model.ts` owns its lifetime. */
 export interface Session {
