@@ -59,6 +59,7 @@ export interface Requirements {
 }
 
 export type BackendName = keyof Requirements
+export const backendNames = ['onnxruntime', 'openvino', 'tensorrt-rtx', 'tensorrt'] as const satisfies readonly BackendName[]
 
 /** One engine of a model: where it is, how it is checked, and what it needs. */
 export type VariantManifest<B extends BackendName = BackendName> = {

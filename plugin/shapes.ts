@@ -1,0 +1,74 @@
+import { nearest, OnnxEngineError } from '../runtime/errors.ts'
+import { keyPath, shorten } from './schema.ts'
+import type { CompileOptions, Profile, Shapes } from './options.ts'
+import type { Binding, Bindings } from '../runtime/manifest.ts'
+
+/**
+ * Holds fixed shapes and profiles against the model's own inputs. Throws SHAPE_INVALID, naming the key path, for an input that
+ * the model does not have, a rank or static dim that differs, a dim that is not a positive safe integer, one named dim with
+ * two values, profiles whose `min`, `opt` and `max` list different inputs, and bounds that are not min <= opt <= max.
+ */
+export function checkShapes({ shapes, profiles }: Pick<CompileOptions, 'shapes' | 'profiles'>, { inputs }: Bindings, name: string): void {
+  const bindings = new Map(inputs.map((input) => [input.name, input]))
+  const fixed = checkDims(name, ['shapes'], shapes, bindings, new Map())
+  for (const [index, profile] of profiles.entries()) {
+    for (const bound of bounds) checkDims(name, ['profiles', index, bound], profile[bound], bindings, fixed)
+    checkOrder(name, ['profiles', index], profile)
+  }
+}
+
+type Path = readonly (string | number)[]
+type NamedDims = ReadonlyMap<string, { readonly value: number; readonly path: Path }>
+
+const bounds = ['min', 'opt', 'max'] as const
+
+/** Returns the values that the shapes give to named dims, on top of those that are already known. */
+function checkDims(name: string, at: Path, shapes: Shapes, bindings: ReadonlyMap<string, Binding>, known: NamedDims): NamedDims {
+  const named = new Map(known)
+  for (const [input, dims] of Object.entries(shapes)) {
+    const path = [...at, input]
+    const binding = bindings.get(input)
+    if (binding === undefined) throw refusal(name, path, `one of the model's inputs (${list(bindings.keys())})`, 'no such input', nearest(input, bindings.keys()))
+    if (binding.dims !== null && binding.dims.length !== dims.length) {
+      throw refusal(name, path, `rank ${binding.dims.length}, as the model has [${binding.dims.map((dim) => dim ?? '?').join(', ')}]`, `rank ${dims.length}, [${dims.join(', ')}]`)
+    }
+    for (const [axis, value] of dims.entries()) {
+      const here = [...path, axis]
+      if (!Number.isSafeInteger(value) || value < 1) throw refusal(name, here, 'a positive integer of at most 2^53 - 1', String(value))
+      const dim = binding.dims?.[axis] ?? null
+      if (typeof dim === 'number' && dim !== value) throw refusal(name, here, `${dim}, which is static in the model`, String(value))
+      if (typeof dim !== 'string') continue
+      const other = named.get(dim)
+      if (other !== undefined && other.value !== value) {
+        throw refusal(name, here, `${other.value}, because '${dim}' is the same dim as ${keyPath(other.path)}`, String(value))
+      }
+      named.set(dim, { value, path: here })
+    }
+  }
+  return named
+}
+
+function checkOrder(name: string, at: Path, profile: Profile): void {
+  for (const input of new Set(bounds.flatMap((bound) => Object.keys(profile[bound])))) {
+    const [min, opt, max] = bounds.map((bound) => Object.hasOwn(profile[bound], input) ? profile[bound][input] : undefined)
+    if (min === undefined || opt === undefined || max === undefined) {
+      throw refusal(name, at, `the input '${shorten(input)}' in min, opt and max`, `it in ${bounds.filter((bound) => Object.hasOwn(profile[bound], input)).join(' and ')} only`)
+    }
+    const axis = opt.findIndex((value, index) => !((min[index] ?? NaN) <= value && value <= (max[index] ?? NaN)))
+    if (axis >= 0 || min.length !== opt.length || max.length !== opt.length) {
+      throw refusal(name, [...at, 'opt', input], 'min <= opt <= max for each dim', `min [${min.join(', ')}], opt [${opt.join(', ')}], max [${max.join(', ')}]`)
+    }
+  }
+}
+
+function refusal(name: string, path: Path, expected: string, received: string, near?: string): OnnxEngineError {
+  const hint = near === undefined ? undefined : `Did you mean '${near}'?`
+  return new OnnxEngineError('SHAPE_INVALID', `model '${name}': ${keyPath(path)}`, { expected, received, hint })
+}
+
+// A hostile model can have a million inputs.
+function list(names: Iterable<string>): string {
+  const all = [...names]
+  const shown = all.slice(0, 20).map((name) => `'${shorten(name)}'`).join(', ')
+  return all.length > 20 ? `${shown}, ${all.length - 20} more` : shown || 'it has none'
+}
