@@ -36,8 +36,13 @@ export interface Requirements {
     /** Device name without its number: CPU, GPU or NPU. */
     readonly device: string
     readonly arch: string
-    /** Instruction set extensions that the blob was compiled for, in the terms of /proc/cpuinfo; empty when it does not matter. */
-    readonly cpuFeatures: readonly string[]
+    /**
+     * What OpenVINO demands of a machine that imports the blob, in its own words, such as
+     * 'meta=1.0;ov=2026.4.1;isa=Intel AVX 10.1': importing refuses any other. Empty where the device states none.
+     */
+    readonly runtimeRequirements: string
+    /** OpenVINO properties to load the engine with, such as PERFORMANCE_HINT: a CPU blob does not carry its precision along. */
+    readonly properties: Readonly<Record<string, string>>
   }
   readonly 'tensorrt-rtx': {
     /** Exact TensorRT-RTX version: engines never cross releases. */

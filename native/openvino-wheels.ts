@@ -1,0 +1,32 @@
+import type { Wheel } from './wheel.ts'
+
+/** The OpenVINO that is built and tested against, and that `unplugin-onnx setup openvino` installs. */
+export const openvinoVersion = '2026.4.1'
+
+const pinned = { name: 'openvino', version: openvinoVersion, python: '3.11' } as const
+
+/** By `${process.platform}-${process.arch}`. */
+export const openvinoWheels: Readonly<Record<string, Wheel>> = {
+  'linux-x64': {
+    ...pinned,
+    platform: 'manylinux_2_28_x86_64',
+    sha256: '2d22b1da03f7caf74df30e9f6417d0ab2f637e4a38e08e1dcd294d2c37407aaf',
+  },
+  'linux-arm64': {
+    ...pinned,
+    platform: 'manylinux_2_35_aarch64',
+    sha256: 'bea1eb3733c34ef331adc945da0ccda5937865031139073663be84c517ffda22',
+  },
+  'darwin-arm64': {
+    ...pinned,
+    platform: 'macosx_11_0_arm64',
+    sha256: 'd3740853691ae4a9003bc3417a4625d848e2cc3251af4b815c59199b38be252a',
+  },
+  'win32-x64': { ...pinned, platform: 'win_amd64', sha256: 'bfddae6d6d3ad240157b946f180c33d0ddfaaae7487995d929a4e6b4bc12b283' },
+}
+
+/** What of the wheel running and compiling ONNX needs: not the Python module, not the frontends of other frameworks. */
+export function openvinoLibrary(entry: string): string | undefined {
+  const name = /^openvino\/libs\/([^/]+)$/.exec(entry)?.[1]
+  return name === undefined || /(pytorch|tensorflow|tensorflow_lite|paddle|jax|gguf)_frontend|\.(lib|pc)$/.test(name) ? undefined : name
+}

@@ -1,0 +1,46 @@
+#include "builder.h"
+
+namespace onnx_engine::openvino {
+
+namespace {
+
+void reshape(const Library& library, ov_model_t* model, const std::vector<FixedShape>& fixed) {
+  if (fixed.empty()) return;
+  std::vector<const char*> names;
+  std::vector<ov_partial_shape_t> shapes;
+  const auto freeShapes = [&] {
+    for (auto& shape : shapes) library.ov_partial_shape_free(&shape);
+  };
+  try {
+    for (const auto& [input, dims] : fixed) {
+      ov_partial_shape_t shape{};
+      library.check(library.ov_partial_shape_create_static(static_cast<int64_t>(dims.size()), dims.data(), &shape),
+                    "ov_partial_shape_create_static");
+      shapes.push_back(shape);
+      names.push_back(input.c_str());
+    }
+    // All at once: a model may have no valid state between two inputs.
+    library.check(library.ov_model_reshape(model, names.data(), shapes.data(), shapes.size()), "ov_model_reshape");
+  } catch (...) {
+    freeShapes();
+    throw;
+  }
+  freeShapes();
+}
+
+}  // namespace
+
+void build(const Library& library, const BuildSettings& settings) {
+  const auto core = library.createCore(settings.device, settings.properties);
+  ov_model_t* rawModel = nullptr;
+  library.check(library.ov_core_read_model(core.get(), settings.model.c_str(), nullptr, &rawModel), "ov_core_read_model");
+  const Handle<ov_model_t> model(rawModel, library.ov_model_free);
+  reshape(library, model.get(), settings.shapes);
+
+  ov_compiled_model_t* rawCompiled = nullptr;
+  library.check(library.ov_core_compile_model(core.get(), model.get(), settings.device.c_str(), 0, &rawCompiled), "ov_core_compile_model");
+  const Handle<ov_compiled_model_t> compiled(rawCompiled, library.ov_compiled_model_free);
+  library.check(library.ov_compiled_model_export_model(compiled.get(), settings.output.c_str()), "ov_compiled_model_export_model");
+}
+
+}  // namespace onnx_engine::openvino

@@ -1,0 +1,24 @@
+#pragma once
+
+#include "library.h"
+
+namespace onnx_engine::openvino {
+
+// A fixed shape for one input.
+struct FixedShape {
+  std::string input;
+  std::vector<int64_t> dims;
+};
+
+struct BuildSettings {
+  std::string model;   // path of an ONNX file, external data beside it
+  std::string output;  // path that the blob is written to
+  std::string device;
+  Properties properties;
+  std::vector<FixedShape> shapes;
+};
+
+// Compiles and exports. Blocks for as long as the compilation takes; throws std::runtime_error with OpenVINO's text.
+void build(const Library& library, const BuildSettings& settings);
+
+}  // namespace onnx_engine::openvino

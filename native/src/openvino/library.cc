@@ -1,0 +1,110 @@
+#include "library.h"
+
+#include <map>
+#include <mutex>
+#include <stdexcept>
+
+namespace onnx_engine::openvino {
+
+namespace {
+
+constexpr ElementType elementTypes[] = {
+    {BOOLEAN, "bool", 1}, {BF16, "bfloat16", 2}, {F16, "float16", 2}, {F32, "float32", 4}, {F64, "float64", 8},
+    {I8, "int8", 1},      {I16, "int16", 2},     {I32, "int32", 4},   {I64, "int64", 8},   {U8, "uint8", 1},
+    {U16, "uint16", 2},   {U32, "uint32", 4},    {U64, "uint64", 8},
+};
+
+std::string trimmed(std::string text) {
+  while (!text.empty() && (text.back() == '\n' || text.back() == ' ')) text.pop_back();
+  return text;
+}
+
+}  // namespace
+
+const Library& Library::open(const std::string& path) {
+  static std::mutex mutex;
+  static auto* opened = new std::map<std::string, const Library*>();
+  const std::lock_guard<std::mutex> lock(mutex);
+  auto& library = (*opened)[path];
+  if (library == nullptr) library = new Library(path);
+  return *library;
+}
+
+Library::Library(const std::string& path) : library_(path) {
+  std::string missing;
+#define X(function)                                                                 \
+  function = reinterpret_cast<decltype(function)>(library_.find(#function));        \
+  if (function == nullptr) missing += missing.empty() ? #function : ", " #function;
+  ONNX_ENGINE_OPENVINO_FUNCTIONS(X)
+#undef X
+  if (!missing.empty()) throw std::runtime_error(path + " is not a usable OpenVINO C library; it lacks " + missing);
+
+  ov_version_t version{};
+  check(ov_get_openvino_version(&version), "ov_get_openvino_version");
+  version_ = version.buildNumber;
+  ov_version_free(&version);
+  checkElementTypes();
+  keeper_ = createCore("", {});
+}
+
+// The numbers of ov_element_type_e moved between releases (2024 had one more at the start). A tensor of one element tells by its
+// size whether this library counts as our headers do; running on would read every tensor with the wrong type.
+void Library::checkElementTypes() const {
+  int64_t one = 1;
+  for (const auto& [type, name, bytes] : elementTypes) {
+    ov_tensor_t* tensor = nullptr;
+    check(ov_tensor_create(type, {1, &one}, &tensor), "ov_tensor_create");
+    size_t size = 0;
+    const ov_status_e status = ov_tensor_get_byte_size(tensor, &size);
+    ov_tensor_free(tensor);
+    check(status, "ov_tensor_get_byte_size");
+    if (size == bytes) continue;
+    throw std::runtime_error("OpenVINO " + version_ + " numbers its element types differently (" + name + "): use 2025.0 or newer");
+  }
+}
+
+void Library::check(ov_status_e status, const char* call) const {
+  if (status == OK) return;
+  std::string message = std::string(call) + ": " + ov_get_error_info(status);
+  if (const char* text = ov_get_last_err_msg()) {
+    if (*text != '\0') message += ": " + trimmed(text);
+    ov_free(text);
+  }
+  throw std::runtime_error(message);
+}
+
+Handle<ov_core_t> Library::createCore(const std::string& device, const Properties& properties) const {
+  ov_core_t* raw = nullptr;
+  check(ov_core_create(&raw), "ov_core_create");
+  Handle<ov_core_t> core(raw, ov_core_free);
+  for (const auto& [key, value] : properties) {
+    const std::string call = "ov_core_set_property(" + device + ", " + key + "=" + value + ")";
+    check(ov_core_set_property(core.get(), device.c_str(), key.c_str(), value.c_str()), call.c_str());
+  }
+  return core;
+}
+
+std::string Library::property(const ov_core_t* core, const std::string& device, const char* key) const {
+  char* value = nullptr;
+  if (ov_core_get_property(core, device.c_str(), key, &value) != OK || value == nullptr) return "";
+  std::string text = value;
+  ov_free(value);
+  return text;
+}
+
+std::string Library::property(const ov_compiled_model_t* model, const char* key) const {
+  char* value = nullptr;
+  if (ov_compiled_model_get_property(model, key, &value) != OK || value == nullptr) return "";
+  std::string text = value;
+  ov_free(value);
+  return text;
+}
+
+const ElementType& elementType(ov_element_type_e type) {
+  for (const auto& known : elementTypes) {
+    if (known.type == type) return known;
+  }
+  throw std::runtime_error("element type " + std::to_string(type) + " of OpenVINO cannot cross into JavaScript");
+}
+
+}  // namespace onnx_engine::openvino

@@ -1,0 +1,19 @@
+set(OPENVINO_HEADERS "" CACHE PATH "Folder that holds openvino/c/openvino.h; `npm run build:native` fills it in")
+
+add_library(openvino_engine STATIC
+  ${CMAKE_CURRENT_LIST_DIR}/library.cc
+  ${CMAKE_CURRENT_LIST_DIR}/probe.cc
+  ${CMAKE_CURRENT_LIST_DIR}/builder.cc
+  ${CMAKE_CURRENT_LIST_DIR}/engine.cc)
+target_include_directories(openvino_engine SYSTEM PUBLIC ${OPENVINO_HEADERS})
+target_link_libraries(openvino_engine PUBLIC shared_library)
+
+if(BUILD_ADDONS)
+  add_addon(openvino ${CMAKE_CURRENT_LIST_DIR}/addon.cc)
+  target_link_libraries(openvino PRIVATE openvino_engine)
+endif()
+
+if(BUILD_NATIVE_TESTS)
+  add_executable(openvino_test ${CMAKE_CURRENT_LIST_DIR}/engine_test.cc)
+  target_link_libraries(openvino_test PRIVATE openvino_engine)
+endif()

@@ -1,0 +1,58 @@
+#pragma once
+
+#include "napi_setup.h"
+
+#include <functional>
+#include <utility>
+
+namespace onnx_engine {
+
+// Runs `work` on a thread of libuv's pool and settles a promise on the JavaScript thread: with what `result` makes of the
+// value, or with an Error that carries the text of what `work` threw.
+//
+// Rules: `work` touches no JavaScript value; all it needs is converted before, and `keep` holds what must outlive it (a buffer
+// whose bytes it reads). libuv has four such threads for the whole process, so this is for opening and closing, never for inference.
+template <typename Value>
+class PromiseWorker : public Napi::AsyncWorker {
+ public:
+  using Work = std::function<Value()>;
+  using Result = std::function<Napi::Value(Napi::Env, Value)>;
+
+  static Napi::Promise run(Napi::Env env, Work work, Result result, Napi::Object keep = {}) {
+    // Deletes itself after OnOK or OnError.
+    auto* worker = new PromiseWorker(env, std::move(work), std::move(result));
+    if (!keep.IsEmpty()) worker->keep_ = Napi::Persistent(keep);
+    const Napi::Promise promise = worker->deferred_.Promise();
+    worker->Queue();
+    return promise;
+  }
+
+ private:
+  PromiseWorker(Napi::Env env, Work work, Result result)
+      : Napi::AsyncWorker(env, "unplugin-onnx"),
+        deferred_(Napi::Promise::Deferred::New(env)),
+        work_(std::move(work)),
+        result_(std::move(result)) {}
+
+  // libuv's thread. What is thrown here reaches OnError.
+  void Execute() override { value_ = work_(); }
+
+  // JavaScript thread. `result_` may throw too, for example when memory for the result is short.
+  void OnOK() override {
+    try {
+      deferred_.Resolve(result_(Env(), std::move(value_)));
+    } catch (const Napi::Error& error) {
+      deferred_.Reject(error.Value());
+    }
+  }
+
+  void OnError(const Napi::Error& error) override { deferred_.Reject(error.Value()); }
+
+  Napi::Promise::Deferred deferred_;
+  Work work_;
+  Result result_;
+  Value value_{};
+  Napi::ObjectReference keep_;
+};
+
+}  // namespace onnx_engine
