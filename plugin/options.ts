@@ -36,9 +36,14 @@ export interface ModelOptions {
   readonly onnxruntime?: OnnxRuntimeOptions
 }
 
+const optimizationLevels = ['disabled', 'basic', 'extended', 'all'] as const
+export type OptimizationLevel = (typeof optimizationLevels)[number]
+
 export interface OnnxRuntimeOptions {
-  /** Level of the offline graph optimization, in ONNX Runtime's terms. */
-  readonly optimization?: 'disabled' | 'basic' | 'extended' | 'all'
+  /** Level of the offline graph optimization, in ONNX Runtime's terms. `'all'` lays weights out for the build machine's kind of CPU. */
+  readonly optimization?: OptimizationLevel
+  /** Adds a portable engine beside one that runs on the build machine's kind of CPU only. */
+  readonly portable?: boolean
 }
 
 /** Options of the plugin. Every key is optional; an unknown one is an error. */
@@ -89,7 +94,10 @@ const target = v.pipe(v.string(), v.regex(/^sm\d{2,3}$/, `a compute capability s
 const targets = v.pipe(uniqueList(target), v.transform((names): readonly string[] => [...names].sort()))
 const shapes = recordOf(v.array(v.number()))
 const profiles = v.array(section({ min: shapes, opt: shapes, max: shapes }))
-const onnxruntime = { optimization: v.optional(oneOf(['disabled', 'basic', 'extended', 'all']), 'extended') }
+const onnxruntime = {
+  optimization: v.optional(oneOf(optimizationLevels), 'all'),
+  portable: v.optional(v.boolean(), true),
+}
 const folder = v.pipe(v.string(), v.check((path) => path !== '', 'a path'))
 
 const modelSchema = section({
