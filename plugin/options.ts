@@ -36,7 +36,7 @@ export interface ModelOptions {
   readonly onnxruntime?: OnnxRuntimeOptions
 }
 
-const optimizationLevels = ['disabled', 'basic', 'extended', 'all'] as const
+export const optimizationLevels = ['disabled', 'basic', 'extended', 'all'] as const
 export type OptimizationLevel = (typeof optimizationLevels)[number]
 
 export interface OnnxRuntimeOptions {
