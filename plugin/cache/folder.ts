@@ -1,0 +1,66 @@
+import { mkdir, readdir, stat, utimes, writeFile } from 'node:fs/promises'
+import path from 'node:path'
+
+/**
+ * The cache on disk. Everything below `root` may be deleted at any time.
+ *
+ *     v1/content-v2/sha256/ab/cd/ef...   engines by their own SHA-256       (cacache)
+ *     v1/index-v5/...                    key digest -> entry                (cacache)
+ *     v1/families/<hash>.json            import -> its last entry
+ *     v1/used/<key digest>               empty; its mtime is the last use
+ *     v1/locks/<key digest>.lock         one build at a time
+ *     v1/tmp/<lock token>/               what a build is writing; garbage as soon as the lock's holder is dead
+ *     v1/stat-index.json                 digests of files whose stat did not change
+ */
+export interface Folder {
+  readonly root: string
+  readonly statIndex: string
+  /** Folder of all content. */
+  readonly contents: string
+  content(sha256: string): string
+  used(digest: string): string
+  lock(digest: string): string
+  temporary(token: string): string
+  family(hash: string): string
+}
+
+export function folderAt(dir: string): Folder {
+  const root = path.join(path.resolve(dir), 'v1')
+  const contents = path.join(root, 'content-v2')
+  return {
+    root,
+    statIndex: path.join(root, 'stat-index.json'),
+    contents,
+    content: (sha256) => path.join(contents, 'sha256', sha256.slice(0, 2), sha256.slice(2, 4), sha256.slice(4)),
+    used: (digest) => path.join(root, 'used', digest),
+    lock: (digest) => path.join(root, 'locks', `${digest}.lock`),
+    temporary: (token) => path.join(root, 'tmp', token),
+    family: (hash) => path.join(root, 'families', `${hash}.json`),
+  }
+}
+
+/** Notes that an entry was used now. A folder that cannot be written only loses the order of use. */
+export async function markUsed(folder: Folder, digest: string): Promise<void> {
+  const [file, now] = [folder.used(digest), new Date()]
+  try {
+    await utimes(file, now, now).catch(async () => {
+      await mkdir(path.dirname(file), { recursive: true })
+      await writeFile(file, '')
+    })
+  } catch {}
+}
+
+/** When an entry was last used, in milliseconds since the epoch; 0 when that is not known. */
+export async function lastUsed(folder: Folder, digest: string): Promise<number> {
+  return (await stat(folder.used(digest)).catch(() => ({ mtimeMs: 0 }))).mtimeMs
+}
+
+/** Absolute paths of what lies in a folder; none when there is no such folder. */
+export async function listFiles(dir: string): Promise<readonly string[]> {
+  try {
+    return (await readdir(dir)).map((name) => path.join(dir, name))
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []
+    throw error
+  }
+}

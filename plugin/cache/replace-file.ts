@@ -1,0 +1,21 @@
+import { randomUUID } from 'node:crypto'
+import { mkdir, rename, rm, writeFile } from 'node:fs/promises'
+import path from 'node:path'
+
+/** Writes a file as a whole: whoever reads it sees the old text or the new one, also when this process is killed in between. */
+export async function replaceFile(file: string, text: string): Promise<void> {
+  const temporary = `${file}.${randomUUID()}`
+  await mkdir(path.dirname(file), { recursive: true })
+  try {
+    await writeFile(temporary, text, { flag: 'wx' })
+    await rename(temporary, file)
+  } catch (error) {
+    await rm(temporary, { force: true }).catch(() => {})
+    throw error
+  }
+}
+
+/** Whether a file name is that of a temporary file, which is garbage when it is old. */
+export function isTemporary(file: string): boolean {
+  return /\.json\.[0-9a-f-]{36}$/.test(file)
+}

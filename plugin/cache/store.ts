@@ -1,0 +1,267 @@
+import { once } from 'node:events'
+import { mkdir, rm, stat } from 'node:fs/promises'
+import path from 'node:path'
+import { OnnxEngineError } from '../../runtime/errors.ts'
+import type { Artifact } from '../compile.ts'
+import { buildEntry, secondsSince, type Build, type StoreRequest } from './build.ts'
+import { collectGarbage, type Collected } from './collect.ts'
+import { findEntry, insertEntry, removeEntry, type Entry } from './entries.ts'
+import { explain } from './explain.ts'
+import { listFamilies, readFamily, writeFamily, type FamilyRecord } from './families.ts'
+import { folderAt, markUsed } from './folder.ts'
+import { hashFile } from './hash.ts'
+import type { CacheKey, Json } from './key.ts'
+import { listStore, type StoreEntry } from './list.ts'
+import { acquireLock } from './lock.ts'
+import { openScratch, type Placed } from './scratch.ts'
+import { openStatIndex, type StatIndex } from './stat-index.ts'
+import { isFull, isUnusable } from './trouble.ts'
+
+export type { Build, StoreRequest } from './build.ts'
+
+export interface StoreOptions {
+  /** The cache folder; it is made when something is stored. */
+  readonly dir: string
+  /** Bytes that `collect` leaves at most. */
+  readonly maxSize: number
+  /** Milliseconds after its last use that `collect` keeps an engine. */
+  readonly maxAge: number
+  /** Told once for each way in which the folder cannot be used. */
+  readonly warn: (message: string) => void
+}
+
+/** What the cache gives: the same artifact and metadata for a hit as for the miss that built it. */
+export interface Stored {
+  readonly artifact: Artifact
+  readonly hit: boolean
+  /** 'hit', 'miss: new', 'miss: weights changed', 'miss: the cached engine was corrupted', ... */
+  readonly reason: string
+  /** How long this call took. */
+  readonly seconds: number
+  readonly metadata: Json
+}
+
+export interface Store {
+  /** Digests of source files that need no hashing again. */
+  readonly statIndex: StatIndex
+  /**
+   * The engine of a key: from the cache, or built once, however many callers and processes ask. Rejects with what the build rejects with,
+   * and with COMPILE_ABORTED; either leaves the cache as it was. A folder that cannot be written costs a warning, and the engine
+   * lies in a temporary folder until the process exits.
+   */
+  getOrBuild(request: StoreRequest, build: Build): Promise<Stored>
+  /** How long the last build of an import took, in seconds. */
+  lastSeconds(family: string): Promise<number | undefined>
+  /** Why an import has the engine it has; undefined when it never had one. */
+  why(family: string): Promise<FamilyRecord | undefined>
+  /** Every import that the cache has seen, sorted by name. */
+  families(): Promise<readonly FamilyRecord[]>
+  /** Every engine, the most recently used first. */
+  list(): Promise<readonly StoreEntry[]>
+  /** Hashes every engine, and removes the damaged ones. */
+  verify(): Promise<{ readonly checked: number; readonly damaged: readonly StoreEntry[] }>
+  /** Removes what the limits do not allow, and what killed processes left. */
+  collect(): Promise<Collected>
+  /** Removes everything except what is being built right now. */
+  clear(): Promise<Collected>
+}
+
+/** Opens the engine cache in a folder. Nothing is read or written before the first call. */
+export function openStore({ dir, maxSize, maxAge, warn }: StoreOptions): Store {
+  const folder = folderAt(dir)
+  const statIndex = openStatIndex(folder.statIndex)
+  const scratch = openScratch()
+  const flights = new Map<string, Flight>()
+  const inUse = new Set<string>()
+  const warned = new Set<string>()
+
+  async function getOrBuild(request: StoreRequest, build: Build): Promise<Stored> {
+    const { key, signal, label } = request
+    for (;;) {
+      if (signal?.aborted) throw aborted(label, signal)
+      const running = flights.get(key.digest)
+      const flight = running ?? start(request, build)
+      try {
+        const outcome = await untilAborted(flight.outcome, signal, label)
+        return running ? { ...outcome, hit: true, reason: 'hit' } : outcome
+      } catch (error) {
+        // Somebody else's abort ended the build that this caller was waiting for: it starts its own.
+        if (!running || signal?.aborted || !flight.signal?.aborted) throw error
+      }
+    }
+  }
+
+  function start(request: StoreRequest, build: Build): Flight {
+    const { digest } = request.key
+    inUse.add(digest)
+    const outcome = produce(request, build).finally(() => flights.delete(digest))
+    // The caller may be gone by the time the flight fails.
+    outcome.catch(() => {})
+    const flight = { outcome, signal: request.signal }
+    flights.set(digest, flight)
+    return flight
+  }
+
+  async function produce(request: StoreRequest, build: Build): Promise<Stored> {
+    const started = performance.now()
+    const settle = ({ placed, reason }: Outcome) => describe(placed, reason, started)
+    const spare = scratch.find(request.key.digest)
+    if (spare) return settle({ placed: spare, reason: 'hit' })
+    let building = false
+    const watched: Build = async (output) => {
+      building = true
+      const metadata = await build(output)
+      building = false
+      return metadata
+    }
+    try {
+      return settle(await findOrBuild(request, watched))
+    } catch (error) {
+      const unusable = building ? await isFull(error, folder.root) : isUnusable(error)
+      if (!unusable || request.signal?.aborted) throw error
+      complain(error)
+    }
+    return settle({ placed: await scratch.build(request, build), reason: 'miss: the cache folder cannot be used' })
+  }
+
+  async function findOrBuild(request: StoreRequest, build: Build): Promise<Outcome> {
+    const before = await readFamily(folder, request.family)
+    const found = await lookUp(request.key.digest, before)
+    if (found.placed) return use(request, before, found.placed)
+    const reason = `miss: ${found.trouble ?? describeChange(before, request.key)}`
+    const file = folder.lock(request.key.digest)
+    await mkdir(path.dirname(file), { recursive: true })
+    const lock = await acquireLock(file, request.signal)
+    try {
+      const built = lock.waited ? await lookUp(request.key.digest, undefined) : {}
+      if (built.placed) return await use(request, before, built.placed)
+      return { placed: await buildInside(request, build, folder.temporary(lock.token), reason), reason }
+    } finally {
+      await lock.release()
+    }
+  }
+
+  /** A hit verifies the bytes: they are hashed again, unless their stat is what it was when they were hashed last. */
+  async function lookUp(digest: string, family: FamilyRecord | undefined): Promise<Found> {
+    const known = family?.entry.digest === digest
+    const entry = known ? family.entry : await findEntry(folder, digest)
+    if (!entry) return {}
+    const file = folder.content(entry.sha256)
+    try {
+      if ((await stat(file)).size !== entry.size) return { trouble: corrupted }
+      const { sha256 } = await statIndex.remember(file, 'content', async () => ({ sha256: await hashFile(file) }))
+      return sha256 === entry.sha256 ? { placed: { entry, file } } : { trouble: corrupted }
+    } catch (error) {
+      return { trouble: (error as NodeJS.ErrnoException).code === 'ENOENT' ? removed : corrupted }
+    }
+  }
+
+  async function use(request: StoreRequest, before: FamilyRecord | undefined, placed: Placed): Promise<Outcome> {
+    await markUsed(folder, placed.entry.digest)
+    if (before?.entry.digest !== placed.entry.digest) await note(request, placed.entry, `hit: ${describeChange(before, request.key)}`)
+    return { placed, reason: 'hit' }
+  }
+
+  async function buildInside(request: StoreRequest, build: Build, temporary: string, reason: string): Promise<Placed> {
+    const output = path.join(temporary, 'engine')
+    try {
+      await mkdir(temporary, { recursive: true })
+      const entry = await buildEntry(request, build, output)
+      try {
+        const file = await insertEntry(folder, output, entry)
+        await markUsed(folder, entry.digest)
+        await note(request, entry, reason)
+        return { entry, file }
+      } catch (error) {
+        if (!isUnusable(error)) throw error
+        complain(error)
+        const moved = await stat(output).then(() => false, () => true)
+        return await scratch.adopt({ entry, file: moved ? folder.content(entry.sha256) : output })
+      }
+    } finally {
+      await rm(temporary, { recursive: true, force: true }).catch(() => {})
+    }
+  }
+
+  // A note that cannot be written costs the words of the next miss, not the engine.
+  async function note({ family }: StoreRequest, entry: Entry, reason: string): Promise<void> {
+    await writeFamily(folder, { family, entry, reason, at: Date.now() }).catch(() => {})
+  }
+
+  function complain(error: unknown): void {
+    const { code, message } = error as NodeJS.ErrnoException
+    if (warned.has(code ?? message)) return
+    warned.add(code ?? message)
+    warn(`the cache folder ${folder.root} cannot be used (${message}). Engines of this run lie in a temporary folder and are built again next time`)
+  }
+
+  return {
+    statIndex,
+    getOrBuild,
+    lastSeconds: async (family) => (await readFamily(folder, family))?.entry.seconds,
+    why: (family) => readFamily(folder, family),
+    families: () => listFamilies(folder),
+    list: () => listStore(folder),
+    async verify() {
+      const entries = await listStore(folder)
+      const damaged: StoreEntry[] = []
+      for (const entry of entries) {
+        if ((await hashFile(entry.file).catch(() => undefined)) === entry.sha256) continue
+        damaged.push(entry)
+        await removeEntry(folder, entry, [])
+      }
+      return { checked: entries.length, damaged }
+    },
+    collect: async () => collectGarbage(folder, await listStore(folder), { maxSize, maxAge, inUse }),
+    clear: async () => collectGarbage(folder, await listStore(folder), 'everything'),
+  }
+}
+
+interface Flight {
+  readonly outcome: Promise<Stored>
+  readonly signal: AbortSignal | undefined
+}
+
+interface Outcome {
+  readonly placed: Placed
+  readonly reason: string
+}
+
+interface Found {
+  readonly placed?: Placed
+  /** Why an entry that exists cannot be used. */
+  readonly trouble?: string
+}
+
+const corrupted = 'the cached engine was corrupted'
+const removed = 'the cached engine was removed'
+
+function describeChange(before: FamilyRecord | undefined, key: CacheKey): string {
+  if (!before) return 'new'
+  return before.entry.digest === key.digest ? removed : explain(before.entry.facts, key.facts)
+}
+
+function describe({ entry, file }: Placed, reason: string, started: number): Stored {
+  const { size, sha256, digest, facts, metadata } = entry
+  const artifact = { file, size, sha256, key: { digest, facts } }
+  return { artifact, hit: reason === 'hit', reason, seconds: secondsSince(started), metadata }
+}
+
+function aborted(label: string, signal: AbortSignal): OnnxEngineError {
+  return new OnnxEngineError('COMPILE_ABORTED', `${label}: the compilation was cancelled`, { cause: signal.reason })
+}
+
+/** Rejects at once when the signal fires; the flight goes on for those who still wait. */
+async function untilAborted<T>(flight: Promise<T>, signal: AbortSignal | undefined, label: string): Promise<T> {
+  if (!signal) return flight
+  const settled = new AbortController()
+  const stopped = once(signal, 'abort', { signal: settled.signal }).then(() => {
+    throw aborted(label, signal)
+  })
+  stopped.catch(() => {})
+  try {
+    return await Promise.race([flight, stopped])
+  } finally {
+    settled.abort()
+  }
+}
