@@ -1,5 +1,12 @@
-import type { StoredDType } from '../../runtime/dtype.ts'
+import { resolve } from 'node:path'
+import { dtypes, type StoredDType } from '../../runtime/dtype.ts'
+import { OnnxEngineError } from '../../runtime/errors.ts'
 import type { Bindings } from '../../runtime/manifest.ts'
+import { readBindings } from './bindings.ts'
+import { externalData, type FindExternal } from './external.ts'
+import { type Message, quote, safeInteger } from './proto.ts'
+import { readSkeleton } from './skeleton.ts'
+import { byteLength, tensorsOf, tensorType } from './tensor.ts'
 
 /** A byte range of a file. */
 export interface ByteRange {
@@ -28,7 +35,77 @@ export interface Model {
   /** Opset version by domain; the main domain is ''. */
   readonly opsets: Readonly<Record<string, number>>
   readonly bindings: Bindings
+  /** The dense initializers of the main graph. */
   readonly initializers: readonly Initializer[]
-  /** External byte ranges in the order of the file, duplicates kept. */
+  /**
+   * External byte ranges of all tensors, those in attributes, subgraphs and functions included, in the order of the model's fields;
+   * duplicates kept. The paths are real paths.
+   */
   readonly external: readonly ByteRange[]
+}
+
+/**
+ * Reads what a model declares; weights are skipped on disk, never read. Throws MODEL_NOT_FOUND, MODEL_INVALID (not a file, empty,
+ * truncated, not a model, a tensor whose bytes do not fit its dims), MODEL_UNSUPPORTED (see `readBindings`) or EXTERNAL_DATA.
+ *
+ * Tolerated, because nothing that we say depends on it: unknown fields, names and doc strings of graphs and nodes, value infos,
+ * operators and domains that nobody knows (the backend will tell), quantization annotations, training info, functions.
+ */
+export async function readModel(file: string): Promise<Model> {
+  const path = resolve(file)
+  const { skeleton, size } = await readSkeleton(path, 0)
+  const find = await externalData(path)
+  const external: ByteRange[] = []
+  const ranges = new Map<Message<'TensorProto'>, ByteRange>()
+  for (const tensor of tensorsOf('ModelProto', skeleton)) {
+    const range = await rangeOf(tensor, path, find)
+    if (range) ranges.set(tensor, range)
+    if (range && isExternal(tensor)) external.push(range)
+  }
+  const bindings = readBindings(skeleton.graph, path)
+  const initializers = skeleton.graph.initializer.map((tensor) => readInitializer(tensor, ranges.get(tensor), path))
+  const irVersion = safeInteger(skeleton.irVersion) ?? 0
+  return { file: path, size, irVersion, opsets: readOpsets(skeleton.opsetImport, path), bindings, initializers, external }
+}
+
+/** Where the bytes of a tensor lie when they are raw: in external data, or left in the model file by `readSkeleton`. */
+export async function rangeOf(tensor: Message<'TensorProto'>, path: string, find: FindExternal): Promise<ByteRange | undefined> {
+  const type = tensorType(tensor)
+  const needed = type && byteLength(type)
+  if (isExternal(tensor)) return find(tensor, needed)
+  const raw = tensor.elsewhere.find(({ field }) => field === 9)
+  const length = raw ? safeInteger(raw.length) : Object.hasOwn(tensor, 'rawData') ? tensor.rawData.length : undefined
+  if (length !== undefined && needed !== undefined && length !== needed) {
+    const where = `${path}, tensor ${quote(tensor.name)}`
+    throw new OnnxEngineError('MODEL_INVALID', where, { expected: `${needed} bytes for its dims and dtype`, received: `${length}` })
+  }
+  return raw && { file: path, offset: safeInteger(raw.offset) ?? 0, length: length ?? 0 }
+}
+
+function readInitializer(tensor: Message<'TensorProto'>, range: ByteRange | undefined, path: string): Initializer {
+  const type = tensorType(tensor)
+  if (type) return { name: tensor.name, ...type, ...(range && { range }) }
+  throw new OnnxEngineError('MODEL_UNSUPPORTED', `${path}, initializer ${quote(tensor.name)}`, {
+    expected: `one of ${Object.keys(dtypes).length} known dtypes and dims from 0 to 2^53`,
+    received: `element type ${tensor.dataType} and dims [${tensor.dims.slice(0, 16).map((dim) => safeInteger(dim) ?? '2^53 or more').join(', ')}]`,
+  })
+}
+
+function isExternal(tensor: Message<'TensorProto'>): boolean {
+  return tensor.dataLocation === 1
+}
+
+// 'ai.onnx' is the long name of the main domain.
+function readOpsets(imports: readonly Message<'OperatorSetIdProto'>[], path: string): Record<string, number> {
+  const opsets = new Map<string, number>()
+  for (const { domain, version } of imports) {
+    const key = domain === 'ai.onnx' ? '' : domain
+    const value = safeInteger(version) ?? 0
+    if ((opsets.get(key) ?? value) !== value) {
+      const where = `${path}, opset of the domain ${quote(domain)}`
+      throw new OnnxEngineError('MODEL_INVALID', where, { expected: 'one version', received: `${opsets.get(key)} and ${value}` })
+    }
+    opsets.set(key, value)
+  }
+  return Object.fromEntries(opsets)
 }

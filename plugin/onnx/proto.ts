@@ -2,7 +2,10 @@ import protobuf from 'protobufjs'
 
 /**
  * The subset of onnx.proto (ONNX 1.23, package `onnx`) that we read and write, as data. A field that is not listed is an unknown
- * field to the decoder. Columns: name, number, type, and 'repeated' where it is.
+ * field: it is kept as raw bytes and written back. Columns: name, number, type, and 'repeated' or 'packed' where it is.
+ *
+ * `elsewhere` is ours: it stands in a skeleton (see skim.ts) for bytes that were left in their file. Its number lies in the range
+ * that protobuf reserves for implementations, so no real model can hold it.
  */
 const messages = {
   ModelProto: [
@@ -15,7 +18,14 @@ const messages = {
     ['graph', 7, 'GraphProto'],
     ['opsetImport', 8, 'OperatorSetIdProto', 'repeated'],
     ['metadataProps', 14, 'StringStringEntryProto', 'repeated'],
+    ['trainingInfo', 20, 'TrainingInfoProto', 'repeated'],
     ['functions', 25, 'FunctionProto', 'repeated'],
+  ],
+  TrainingInfoProto: [
+    ['initialization', 1, 'GraphProto'],
+    ['algorithm', 2, 'GraphProto'],
+    ['initializationBinding', 3, 'StringStringEntryProto', 'repeated'],
+    ['updateBinding', 4, 'StringStringEntryProto', 'repeated'],
   ],
   OperatorSetIdProto: [
     ['domain', 1, 'string'],
@@ -84,22 +94,29 @@ const messages = {
     ['refAttrName', 21, 'string'],
     ['sparseTensor', 22, 'SparseTensorProto'],
     ['sparseTensors', 23, 'SparseTensorProto', 'repeated'],
+    ['elsewhere', 19000, 'ElsewhereProto', 'repeated'],
   ],
   TensorProto: [
     ['dims', 1, 'int64', 'repeated'],
     ['dataType', 2, 'int32'],
-    ['floatData', 4, 'float', 'repeated'],
-    ['int32Data', 5, 'int32', 'repeated'],
+    ['floatData', 4, 'float', 'packed'],
+    ['int32Data', 5, 'int32', 'packed'],
     ['stringData', 6, 'bytes', 'repeated'],
-    ['int64Data', 7, 'int64', 'repeated'],
+    ['int64Data', 7, 'int64', 'packed'],
     ['name', 8, 'string'],
     ['rawData', 9, 'bytes'],
-    ['doubleData', 10, 'double', 'repeated'],
-    ['uint64Data', 11, 'uint64', 'repeated'],
+    ['doubleData', 10, 'double', 'packed'],
+    ['uint64Data', 11, 'uint64', 'packed'],
     ['docString', 12, 'string'],
     ['externalData', 13, 'StringStringEntryProto', 'repeated'],
     ['dataLocation', 14, 'int32'],
     ['metadataProps', 16, 'StringStringEntryProto', 'repeated'],
+    ['elsewhere', 19000, 'ElsewhereProto', 'repeated'],
+  ],
+  ElsewhereProto: [
+    ['field', 1, 'uint32'],
+    ['offset', 2, 'uint64'],
+    ['length', 3, 'uint64'],
   ],
   SparseTensorProto: [
     ['values', 1, 'TensorProto'],
@@ -132,20 +149,108 @@ const messages = {
     ['dimParam', 2, 'string'],
     ['denotation', 3, 'string'],
   ],
-} as const satisfies Record<string, readonly (readonly [string, number, string, 'repeated'?])[]>
+} as const satisfies Record<string, readonly (readonly [string, number, string, ('repeated' | 'packed')?])[]>
 
 export type MessageName = keyof typeof messages
+
+/** The messages that can hold tensors, at any depth. */
+export const carriers: ReadonlySet<MessageName> = new Set<MessageName>([
+  'ModelProto', 'TrainingInfoProto', 'FunctionProto', 'GraphProto', 'NodeProto', 'AttributeProto', 'SparseTensorProto', 'TensorProto',
+])
+
+/** A field number that protobuf reserves for implementations. */
+export const elsewhereField = 19000
+
+/** What protobufjs makes of a 64-bit integer. */
+export interface Int64 {
+  readonly low: number
+  readonly high: number
+  readonly unsigned: boolean
+}
+
+interface Scalars {
+  readonly int32: number
+  readonly uint32: number
+  readonly float: number
+  readonly double: number
+  readonly int64: Int64
+  readonly uint64: Int64
+  readonly string: string
+  readonly bytes: Uint8Array
+}
+
+type Rows<N extends MessageName> = (typeof messages)[N][number]
+type Value<T> = T extends keyof Scalars ? Scalars[T] : T extends MessageName ? Message<T> : never
+
+/**
+ * A decoded message. A repeated field that is absent reads as an empty array, a message as null, a scalar as its default;
+ * `Object.hasOwn` tells whether it was there.
+ */
+export type Message<N extends MessageName> = {
+  [R in Rows<N> as R[0]]: R extends readonly [string, number, infer T, string] ? Value<T>[] : R[2] extends MessageName ? Value<R[2]> | null : Value<R[2]>
+}
+
+/** One row of the schema. `message` is set when the field holds a message that we know. */
+export interface FieldRow {
+  readonly name: string
+  readonly type: string
+  readonly repeated: boolean
+  readonly message?: MessageName
+}
+
+const rows = Object.fromEntries(
+  Object.entries(messages).map(([name, fields]) => [name, new Map<number, FieldRow>(fields.map(fieldRow))]),
+) as unknown as Record<MessageName, ReadonlyMap<number, FieldRow>>
+
+const rules = {
+  single: {},
+  repeated: { rule: 'repeated' },
+  packed: { rule: 'repeated', options: { packed: true } },
+}
 
 const root = protobuf.Root.fromJSON({
   nested: Object.fromEntries(
     Object.entries(messages).map(([name, fields]) => [
       name,
-      { fields: Object.fromEntries(fields.map(([field, id, type, rule]) => [field, { id, type, ...(rule && { rule }) }])) },
+      // Without the edition protobufjs takes proto3's rules: a dim of 0 would be lost, and dims would be written packed.
+      { edition: 'proto2', fields: Object.fromEntries(fields.map(([field, id, type, rule]) => [field, { id, type, ...rules[rule ?? 'single'] }])) },
     ]),
   ),
 })
 
+/** The fields of a message by number. */
+export function fieldsOf(name: MessageName): ReadonlyMap<number, FieldRow> {
+  return rows[name]
+}
+
 /** The protobufjs type of an ONNX message. */
 export function messageType(name: MessageName): protobuf.Type {
   return root.lookupType(name)
+}
+
+/** Decodes a message; fields that the schema does not list are kept and written back by `encodeMessage`. */
+export function decodeMessage<N extends MessageName>(name: N, bytes: Uint8Array): Message<N> {
+  const reader = protobuf.Reader.create(bytes)
+  reader.discardUnknown = false
+  return messageType(name).decode(reader) as unknown as Message<N>
+}
+
+/** The wire bytes of a message, fields in the order of their numbers and unknown fields last. */
+export function encodeMessage<N extends MessageName>(name: N, message: Partial<Message<N>>): Uint8Array {
+  return messageType(name).encode(message).finish()
+}
+
+/** A 64-bit integer as a number, or undefined when a number cannot hold it exactly. */
+export function safeInteger({ low, high, unsigned }: Int64): number | undefined {
+  const value = (unsigned ? high >>> 0 : high) * 2 ** 32 + (low >>> 0)
+  return Number.isSafeInteger(value) ? value : undefined
+}
+
+function fieldRow([name, id, type, rule]: readonly [string, number, string, string?]): [number, FieldRow] {
+  return [id, { name, type, repeated: rule !== undefined, ...(type in messages && { message: type as MessageName }) }]
+}
+
+/** A name from a model for a message: quotes and line breaks escaped, cut to a readable length. */
+export function quote(name: string): string {
+  return JSON.stringify(name.length > 120 ? `${name.slice(0, 117)}...` : name)
 }

@@ -1,0 +1,73 @@
+import { realpath, stat } from 'node:fs/promises'
+import { dirname, posix, resolve, sep, win32 } from 'node:path'
+import { OnnxEngineError } from '../../runtime/errors.ts'
+import { quote, type Message } from './proto.ts'
+import type { ByteRange } from './model.ts'
+
+/** Finds the external data of a tensor. `length` is what its dims and dtype need, when that is known. */
+export type FindExternal = (tensor: Message<'TensorProto'>, length: number | undefined) => Promise<ByteRange>
+
+/**
+ * A finder for the external data of one model file. A location is looked up beside the path that was asked for and then beside the
+ * real file, because package managers and model hubs link to a store. Wherever it is found, its real path must lie inside one of
+ * these two folders, so that a hostile model cannot read other files. Throws EXTERNAL_DATA, naming the tensor and the location.
+ */
+export async function externalData(file: string): Promise<FindExternal> {
+  const given = dirname(resolve(file))
+  const folders = [...new Set([given, dirname(await realpath(file))])]
+  const roots = await Promise.all(folders.map((folder) => realpath(folder)))
+  const found = new Map<string, Promise<{ file: string; size: number }>>()
+
+  return async (tensor, needed) => {
+    const entries = new Map(tensor.externalData.map(({ key, value }) => [key, value]))
+    const location = entries.get('location') ?? ''
+    const where = `${file}, tensor ${quote(tensor.name)}, external data ${quote(location)}`
+    if (!found.has(location)) found.set(location, locate(location, where))
+    const data = await found.get(location)!
+    const offset = count(entries.get('offset') ?? '0', 'offset', where)
+    const length = entries.has('length') ? count(entries.get('length') ?? '', 'length', where) : (needed ?? Math.max(0, data.size - offset))
+    if (needed !== undefined && length !== needed) {
+      throw new OnnxEngineError('EXTERNAL_DATA', where, { expected: `${needed} bytes for its dims and dtype`, received: `${length}` })
+    }
+    if (offset + length > data.size) {
+      const expected = `${length} bytes at offset ${offset}`
+      throw new OnnxEngineError('EXTERNAL_DATA', where, { expected, received: `a file of ${data.size} bytes`, hint: 'The file may be truncated; fetch it again' })
+    }
+    return { file: data.file, offset, length }
+  }
+
+  async function locate(location: string, where: string): Promise<{ file: string; size: number }> {
+    const expected = "a relative path inside the model's folder"
+    if (location === '' || location.includes('\0') || posix.isAbsolute(location) || win32.isAbsolute(location) || /^[a-z]:/i.test(location)) {
+      throw new OnnxEngineError('EXTERNAL_DATA', where, { expected, received: location === '' ? 'no location' : 'another path' })
+    }
+    for (const folder of folders) {
+      const candidate = resolve(folder, location)
+      if (!isInside(candidate, folder)) throw new OnnxEngineError('EXTERNAL_DATA', where, { expected, received: 'a path that leaves it' })
+      const real = await realpath(candidate).catch(missing)
+      if (real === undefined) continue
+      if (!roots.some((root) => isInside(real, root))) {
+        throw new OnnxEngineError('EXTERNAL_DATA', where, { expected, received: `a link to ${quote(real)}` })
+      }
+      const stats = await stat(real)
+      if (!stats.isFile()) throw new OnnxEngineError('EXTERNAL_DATA', where, { expected: 'a file', received: 'something else' })
+      return { file: real, size: stats.size }
+    }
+    throw new OnnxEngineError('EXTERNAL_DATA', where, { expected: `a file in ${given}`, received: 'none', hint: 'Keep the data file beside the model' })
+  }
+}
+
+function count(text: string, key: string, where: string): number {
+  const value = /^\d+$/.test(text) ? Number(text) : Number.NaN
+  if (!Number.isSafeInteger(value)) throw new OnnxEngineError('EXTERNAL_DATA', where, { expected: `${key} as a whole number`, received: quote(text) })
+  return value
+}
+
+function isInside(path: string, folder: string): boolean {
+  return path.startsWith(folder.endsWith(sep) ? folder : folder + sep)
+}
+
+// A name too long, a link to itself, a file in the place of a folder: none of them is the data.
+function missing(): undefined {
+  return undefined
+}

@@ -1,0 +1,72 @@
+import { open, stat } from 'node:fs/promises'
+import { OnnxEngineError } from '../../runtime/errors.ts'
+import { decodeMessage, type Message, safeInteger } from './proto.ts'
+import { skim, WireError } from './skim.ts'
+
+/** A decoded model whose weights were left in the file. */
+export type Skeleton = Message<'ModelProto'> & { readonly graph: Message<'GraphProto'> }
+
+/**
+ * Opens a model file and decodes all of it but its weights: fields of more than `inline` bytes stay in the file, see `skim`.
+ * Throws MODEL_NOT_FOUND, MODEL_INVALID, or MODEL_UNSUPPORTED for a model with an absurd amount of structure.
+ */
+export async function readSkeleton(path: string, inline: number): Promise<{ skeleton: Skeleton; size: number }> {
+  const size = await sizeOf(path)
+  const handle = await open(path).catch((cause: Error) => {
+    throw invalid(path, { expected: 'a readable file', received: cause.message, cause })
+  })
+  try {
+    const read = async (into: Uint8Array, position: number): Promise<number> => (await handle.read(into, 0, into.length, position)).bytesRead
+    try {
+      const message = decodeMessage('ModelProto', await skim({ size, read }, inline))
+      return { skeleton: checked(message), size }
+    } catch (cause) {
+      throw refusal(cause as Error, path, await openingText(read))
+    }
+  } finally {
+    await handle.close()
+  }
+}
+
+async function sizeOf(path: string): Promise<number> {
+  const stats = await stat(path).catch((cause: NodeJS.ErrnoException) => {
+    if (cause.code === 'ENOENT' || cause.code === 'ENOTDIR') {
+      throw new OnnxEngineError('MODEL_NOT_FOUND', path, { expected: 'an ONNX model', received: 'no file', hint: 'Check the path of the import', cause })
+    }
+    throw invalid(path, { expected: 'a readable file', received: cause.message, cause })
+  })
+  if (!stats.isFile()) throw invalid(path, { expected: 'an ONNX model', received: stats.isDirectory() ? 'a folder' : 'something that is not a file' })
+  if (stats.size === 0) throw invalid(path, { expected: 'an ONNX model', received: 'an empty file', hint: 'Fetch the file again' })
+  return stats.size
+}
+
+// A text or another protobuf file often parses, as unknown fields.
+function checked(message: Message<'ModelProto'>): Skeleton {
+  const { graph } = message
+  if (!graph) throw new Error('a message without a graph')
+  const irVersion = safeInteger(message.irVersion) ?? 0
+  if (irVersion < 1) throw new Error('a message without an IR version')
+  // Opset imports came with IR version 3.
+  if (irVersion >= 3 && message.opsetImport.length === 0) throw new Error('a model that imports no opset')
+  return Object.assign(message, { graph })
+}
+
+function refusal(cause: Error, path: string, text: string | undefined): OnnxEngineError {
+  if (text?.startsWith('version https://git-lfs')) {
+    return invalid(path, { expected: 'an ONNX model', received: 'a Git LFS pointer', hint: 'Run `git lfs pull`', cause })
+  }
+  if (text !== undefined) return invalid(path, { expected: 'an ONNX model', received: 'a text file', hint: 'Check the path, or what was downloaded', cause })
+  const received = cause instanceof WireError ? `${cause.message} (byte ${cause.offset})` : cause.message
+  if (cause instanceof WireError && cause.excess) return new OnnxEngineError('MODEL_UNSUPPORTED', path, { expected: 'a model of sane structure', received, cause })
+  return invalid(path, { expected: 'an ONNX model', received, hint: 'The file may be truncated or of another format; fetch or export it again', cause })
+}
+
+async function openingText(read: (into: Uint8Array, position: number) => Promise<number>): Promise<string | undefined> {
+  const opening = new Uint8Array(64)
+  const text = new TextDecoder('latin1').decode(opening.subarray(0, await read(opening, 0)))
+  return /^[\t\n\r\x20-\x7e]+$/.test(text) ? text : undefined
+}
+
+function invalid(path: string, details: ConstructorParameters<typeof OnnxEngineError>[2]): OnnxEngineError {
+  return new OnnxEngineError('MODEL_INVALID', path, details)
+}

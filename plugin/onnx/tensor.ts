@@ -1,0 +1,33 @@
+import { dtypeOfCode, dtypes, type StoredDType } from '../../runtime/dtype.ts'
+import { carriers, fieldsOf, type Message, type MessageName, safeInteger } from './proto.ts'
+
+/** What a tensor is, besides its bytes. */
+export interface TensorType {
+  readonly dtype: StoredDType
+  readonly dims: readonly number[]
+}
+
+/** The dtype and dims of a tensor; undefined when its element type is unknown or a dim is negative or beyond 2^53. */
+export function tensorType({ dataType, dims }: Message<'TensorProto'>): TensorType | undefined {
+  const dtype = dtypeOfCode(dataType)
+  const sizes = dims.map(safeInteger)
+  return dtype && sizes.every((size) => size !== undefined && size >= 0) ? { dtype, dims: sizes as number[] } : undefined
+}
+
+/** Bytes that a raw tensor takes; elements below a byte are packed. Undefined for strings, which are never raw. */
+export function byteLength({ dtype, dims }: TensorType): number | undefined {
+  if (dtype === 'string') return undefined
+  return Math.ceil((dims.reduce((product, dim) => product * dim, 1) * dtypes[dtype].bits) / 8)
+}
+
+/** Every tensor inside a message, in the order of the fields: attributes, subgraphs, functions and sparse tensors included. */
+export function* tensorsOf<N extends MessageName>(name: N, message: Message<N>): Generator<Message<'TensorProto'>> {
+  if (name === 'TensorProto') yield message as Message<'TensorProto'>
+  const values = message as unknown as Readonly<Record<string, unknown>>
+  for (const row of fieldsOf(name).values()) {
+    if (!row.message || !carriers.has(row.message)) continue
+    for (const child of [values[row.name]].flat()) {
+      if (child) yield* tensorsOf(row.message, child as Message<MessageName>)
+    }
+  }
+}
