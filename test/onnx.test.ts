@@ -1,5 +1,6 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { isDeepStrictEqual } from 'node:util'
 import { describe, expect, test } from 'vitest'
 import { readModel } from '../plugin/onnx/model.ts'
 import { OnnxEngineError } from '../runtime/errors.ts'
@@ -45,11 +46,14 @@ describe('what a model declares', () => {
 describe('what is not a model', () => {
   test('each prefix of a model is the same model or a named error', async () => {
     const bytes = affineModel()
-    const whole = await readModel(saved(bytes))
+    const { bindings, initializers, opsets } = await readModel(saved(bytes))
     for (let length = 0; length < bytes.length; length++) {
       const file = saved(bytes.subarray(0, length), 'prefix.onnx')
-      const read = await readModel(file).catch((error: unknown) => error)
-      if (!(read instanceof OnnxEngineError)) expect(read).toMatchObject({ bindings: whole.bindings, initializers: whole.initializers, opsets: whole.opsets })
+      const outcome = await readModel(file).then(
+        (model) => ({ bindings: model.bindings, initializers: model.initializers.length, opsets: model.opsets }),
+        (error: unknown) => error,
+      )
+      expect(outcome).toSatisfy((value) => value instanceof OnnxEngineError || isDeepStrictEqual(value, { bindings, initializers: initializers.length, opsets }))
     }
   })
 
