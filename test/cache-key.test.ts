@@ -7,6 +7,7 @@ import { hashAround, hashFile, hashSegments } from '../plugin/cache/hash.ts'
 import { cacheKey, canonicalJson, engineFacts, graphFacts, sourceFacts, type Facts, type Json } from '../plugin/cache/key.ts'
 import { digestSource } from '../plugin/cache/source.ts'
 import { openStatIndex, type StatIndex } from '../plugin/cache/stat-index.ts'
+import type { Model } from '../plugin/onnx/model.ts'
 import { tempFolder } from './helpers.ts'
 
 const sha = (letter: string) => letter.repeat(64)
@@ -41,8 +42,7 @@ describe('a cache key', () => {
   })
 
   test('is the same for an option that was set to its default, whatever the order it was set in', () => {
-    const key = (options: Readonly<Record<string, Json>>) => cacheKey(graphFacts(source, { passes: [{ name: 'fp16', version: 1, options }], shapes: {} })).digest
-    expect(key({ maximum: 65504, keep: [] })).toBe(key({ keep: [], maximum: 65504 }))
+    expect(keyOfPass({ maximum: 65504, keep: [] })).toBe(keyOfPass({ keep: [], maximum: 65504 }))
   })
 
   test('refuses what JSON would lose, and two stages that name the same fact', () => {
@@ -52,8 +52,7 @@ describe('a cache key', () => {
   })
 
   test('takes names that JavaScript treats as special', () => {
-    const named = (name: string) => cacheKey(graphFacts(source, { passes: [], shapes: JSON.parse(`{${JSON.stringify(name)}:[1]}`) })).digest
-    expect(new Set(['__proto__', 'constructor', 'a"b', 'a\nb', ''].map(named)).size).toBe(5)
+    expect(new Set(['__proto__', 'constructor', 'a"b', 'a\nb', ''].map(keyOfInput)).size).toBe(5)
   })
 })
 
@@ -106,12 +105,11 @@ describe('hashing', () => {
   })
 
   test('of ranges sees their places and bytes, not how often they are named', async () => {
-    const digest = (...pairs: readonly (readonly [number, number])[]) => hashSegments(file, pairs.map(([offset, length]) => ({ offset, length })))
-    const once = await digest([10, 20], [30, 5], [100, 1])
-    expect(await digest([100, 1], [10, 25], [10, 20])).toBe(once)
-    expect(await digest([10, 20], [30, 5], [101, 1])).not.toBe(once)
-    expect(await digest([bytes.length - 1, 2])).toBeUndefined()
-    expect(await digest([bytes.length + 10, 1])).toBeUndefined()
+    const once = await hashPairs(file, [[10, 20], [30, 5], [100, 1]])
+    expect(await hashPairs(file, [[100, 1], [10, 25], [10, 20]])).toBe(once)
+    expect(await hashPairs(file, [[10, 20], [30, 5], [101, 1]])).not.toBe(once)
+    expect(await hashPairs(file, [[bytes.length - 1, 2]])).toBeUndefined()
+    expect(await hashPairs(file, [[bytes.length + 10, 1]])).toBeUndefined()
   })
 
   test('of ten thousand ranges over the whole file reads it once', async () => {
@@ -121,28 +119,6 @@ describe('hashing', () => {
 })
 
 describe('the digests of a model', () => {
-  const make = (folder: string, name = 'model.onnx') => {
-    mkdirSync(folder, { recursive: true })
-    const file = join(folder, name)
-    writeFileSync(file, `graph${'w'.repeat(100)}more graph`)
-    writeFileSync(join(folder, 'w.bin'), 'x'.repeat(64) + 'y'.repeat(64))
-    const range = { file, offset: 5, length: 100 }
-    const external = [{ file: join(folder, 'w.bin'), offset: 64, length: 64 }]
-    return { file, external, initializers: [{ name: 'w', dtype: 'float32' as const, dims: [25], range }] }
-  }
-  const edit = (file: string, at: number) => {
-    const bytes = readFileSync(file)
-    bytes[at]!++
-    writeFileSync(file, bytes)
-  }
-  const fresh = (): StatIndex => ({ remember: async (_file, _what, compute) => compute() })
-  const change = async (model: ReturnType<typeof make>, edited: () => void) => {
-    const before = sourceFacts(await digestSource(model, fresh()))
-    edited()
-    const after = sourceFacts(await digestSource(model, fresh()))
-    return { same: cacheKey(before).digest === cacheKey(after).digest, words: explain(before, after) }
-  }
-
   test.each([
     ['one byte of the weights', 'model.onnx', 50, 'weights changed'],
     ['one byte of the graph', 'model.onnx', 3, 'graph changed'],
@@ -184,21 +160,6 @@ describe('the digests of a model', () => {
 })
 
 describe('the stat index', () => {
-  const setUp = () => {
-    const folder = tempFolder()
-    const file = join(folder, 'file')
-    const index = join(folder, 'deep', 'index.json')
-    writeFileSync(file, 'old')
-    age(file)
-    let computed = 0
-    const compute = async () => {
-      computed++
-      return { text: readFileSync(file, 'utf8') }
-    }
-    return { folder, file, index, compute, count: () => computed }
-  }
-  const age = (file: string) => utimesSync(file, new Date(1_700_000_000_123), new Date(1_700_000_000_123))
-
   test('remembers across openings, by the computation asked for', async () => {
     const { file, index, compute, count } = setUp()
     await later(() => openStatIndex(index).remember(file, 'a', compute))
@@ -272,6 +233,63 @@ describe('the stat index', () => {
     expect(await openStatIndex(join(file, 'index.json')).remember(file, 'a', compute)).toEqual({ text: 'old' })
   })
 })
+
+function keyOfPass(options: Readonly<Record<string, Json>>): string {
+  return cacheKey(graphFacts(source, { passes: [{ name: 'fp16', version: 1, options }], shapes: {} })).digest
+}
+
+function keyOfInput(name: string): string {
+  return cacheKey(graphFacts(source, { passes: [], shapes: JSON.parse(`{${JSON.stringify(name)}:[1]}`) })).digest
+}
+
+function hashPairs(file: string, pairs: readonly (readonly [number, number])[]): Promise<string | undefined> {
+  return hashSegments(file, pairs.map(([offset, length]) => ({ offset, length })))
+}
+
+function make(folder: string, name = 'model.onnx'): Pick<Model, 'file' | 'external' | 'initializers'> {
+  mkdirSync(folder, { recursive: true })
+  const file = join(folder, name)
+  writeFileSync(file, `graph${'w'.repeat(100)}more graph`)
+  writeFileSync(join(folder, 'w.bin'), 'x'.repeat(64) + 'y'.repeat(64))
+  const range = { file, offset: 5, length: 100 }
+  const external = [{ file: join(folder, 'w.bin'), offset: 64, length: 64 }]
+  return { file, external, initializers: [{ name: 'w', dtype: 'float32' as const, dims: [25], range }] }
+}
+
+function edit(file: string, at: number): void {
+  const bytes = readFileSync(file)
+  bytes[at]!++
+  writeFileSync(file, bytes)
+}
+
+function fresh(): StatIndex {
+  return { remember: async (_file, _what, compute) => compute() }
+}
+
+function age(file: string): void {
+  utimesSync(file, new Date(1_700_000_000_123), new Date(1_700_000_000_123))
+}
+
+async function change(model: ReturnType<typeof make>, edited: () => void): Promise<{ same: boolean; words: string }> {
+  const before = sourceFacts(await digestSource(model, fresh()))
+  edited()
+  const after = sourceFacts(await digestSource(model, fresh()))
+  return { same: cacheKey(before).digest === cacheKey(after).digest, words: explain(before, after) }
+}
+
+function setUp() {
+  const folder = tempFolder()
+  const file = join(folder, 'file')
+  const index = join(folder, 'deep', 'index.json')
+  writeFileSync(file, 'old')
+  age(file)
+  let computed = 0
+  const compute = async () => {
+    computed++
+    return { text: readFileSync(file, 'utf8') }
+  }
+  return { folder, file, index, compute, count: () => computed }
+}
 
 // A young file is not trusted, and nobody can set its ctime: the clock is turned instead.
 async function later<T>(use: () => Promise<T>): Promise<T> {
