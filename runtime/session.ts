@@ -20,6 +20,11 @@ type Signal = typeof globalThis extends { AbortSignal: { prototype: infer S } } 
 
 /** One opened engine. Backends implement it; `model.ts` owns its lifetime. */
 export interface Session {
+  /**
+   * Copies the inputs before it returns its promise, so that callers may reuse their arrays at once; with `transfer` the inputs are the
+   * session's own, in ArrayBuffers that nobody else sees. When the signal aborts, `model.ts` has already rejected the caller's promise: a
+   * session only uses the signal to skip work that has not begun. `data` may be a view of the same bytes in another array type.
+   */
   infer(inputs: ReadonlyMap<string, CheckedTensor>, options: InferOptions): Promise<ReadonlyMap<string, CheckedTensor>>
   /** Waits for what is in flight, then frees. */
   dispose(): Promise<void>
@@ -29,7 +34,11 @@ export interface Session {
 export interface Runner<B extends BackendName> {
   /** Why this machine cannot run an engine with these requirements, in words; undefined when it can. Never throws. */
   refusal(requires: Requirements[B]): Promise<string | undefined>
-  open(variant: VariantManifest<B>, file: string, bindings: Bindings, options: SessionOptions): Promise<Session>
+  /**
+   * Throws BACKEND_UNAVAILABLE for what `refusal` could not see without loading the library (the next variant is tried), and
+   * ARTIFACT_INVALID for bytes that are not the ones that were shipped (no other variant is tried).
+   */
+  open(variant: VariantManifest<B>, file: string, bindings: Bindings, options: OpenOptions): Promise<Session>
 }
 
 /** Options of `loadModel` that concern the backend's session. */
@@ -40,4 +49,10 @@ export interface SessionOptions {
   readonly threads?: number
   /** GPU index, for backends with GPUs. Default 0. */
   readonly device?: number
+}
+
+/** What a runner is told besides the engine itself. */
+export interface OpenOptions extends SessionOptions {
+  /** Display name of the model, for messages. */
+  readonly model: string
 }

@@ -1,0 +1,63 @@
+import { createHash } from 'node:crypto'
+import { existsSync } from 'node:fs'
+import { open } from 'node:fs/promises'
+import { isAbsolute, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { OnnxEngineError } from './errors.ts'
+import type { VariantManifest } from './manifest.ts'
+
+/** What is known about an engine file before it is opened. */
+export type ArtifactFacts = Pick<VariantManifest, 'size' | 'sha256'>
+
+// One slice is hashed in about half a millisecond, so that verifying a large engine never holds the event loop.
+const sliceBytes = 1 << 20
+
+/** The path of an engine: `file` is a file URL (as an object or text), an absolute path, or a path relative to `folder`. */
+export function artifactPath(file: URL | string, folder: string): string {
+  const path = file instanceof URL || file.startsWith('file:') ? fileURLToPath(file) : isAbsolute(file) ? file : resolve(folder, file)
+  return unpacked(path)
+}
+
+/**
+ * The bytes of an engine, verified against the size and SHA-256 that it was shipped with. Throws ARTIFACT_INVALID. Reads through
+ * `node:fs`, because Electron lets it see inside an asar archive and native libraries cannot.
+ */
+export async function readArtifact(file: string, facts: ArtifactFacts, model: string): Promise<ArrayBuffer> {
+  const where = `model ${JSON.stringify(model)}, engine file ${file}`
+  const handle = await open(file).catch((cause: unknown) => {
+    const hint = 'Ship the engine files that the build wrote together with its code, or build again.'
+    throw new OnnxEngineError('ARTIFACT_INVALID', where, { expected: `a file of ${facts.size} bytes`, received: reason(cause), hint, cause })
+  })
+  try {
+    const { size } = await handle.stat()
+    if (size !== facts.size) throw damaged(where, `${facts.size} bytes`, `${size} bytes`)
+    const bytes = new Uint8Array(facts.size)
+    const hash = createHash('sha256')
+    for (let offset = 0; offset < bytes.length;) {
+      const { bytesRead } = await handle.read(bytes, offset, Math.min(sliceBytes, bytes.length - offset), offset)
+      if (bytesRead === 0) throw damaged(where, `${facts.size} bytes`, `${offset} bytes`)
+      hash.update(bytes.subarray(offset, offset + bytesRead))
+      offset += bytesRead
+    }
+    const sha256 = hash.digest('hex')
+    if (sha256 !== facts.sha256) throw damaged(where, `SHA-256 ${facts.sha256}`, sha256)
+    return bytes.buffer
+  } finally {
+    await handle.close()
+  }
+}
+
+function damaged(where: string, expected: string, received: string): OnnxEngineError {
+  return new OnnxEngineError('ARTIFACT_INVALID', where, { expected, received, hint: 'The file was changed or truncated after the build: build or copy it again.' })
+}
+
+function reason(cause: unknown): string {
+  const code = cause instanceof Error && 'code' in cause ? cause.code : undefined
+  return code === 'ENOENT' ? 'no such file' : String(code ?? cause)
+}
+
+// Packagers of Electron apps move files that native code opens out of the archive, to a twin folder beside it.
+function unpacked(path: string): string {
+  const twin = path.replace(/\.asar(?=[\\/])/, '.asar.unpacked')
+  return twin !== path && existsSync(twin) ? twin : path
+}

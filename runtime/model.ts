@@ -1,0 +1,102 @@
+import { checkBounds, checkInputs } from './check.ts'
+import { openVariant, type Opened } from './choose.ts'
+import { OnnxEngineError } from './errors.ts'
+import { copyTensors, takeTensors } from './own.ts'
+import type { ModelManifest } from './manifest.ts'
+import { checkInferOptions, checkLoadOptions, type LoadOptions } from './options.ts'
+import type { CheckedTensor, InferOptions } from './session.ts'
+import type { CompactBindings, Model, Outputs } from './types.ts'
+
+/**
+ * The model of a manifest. Does nothing until load() or infer(): engines, workers and libraries are opened then.
+ * Throws OPTION_INVALID.
+ */
+export function createModel(manifest: ModelManifest, options: LoadOptions = {}, folder = '.'): Model {
+  const { name, bindings } = manifest
+  const where = `model ${JSON.stringify(name)}`
+  checkLoadOptions(name, options)
+  const running = new Set<Promise<unknown>>()
+  let opened: Opened | undefined
+  let opening: Promise<Opened> | undefined
+  let disposing: Promise<void> | undefined
+
+  const model: Model = {
+    name,
+    bindings,
+    get variant() {
+      return opened?.variant
+    },
+    async load() {
+      refuseDisposed()
+      await track(open())
+      return model
+    },
+    async infer(inputs, given = {}) {
+      refuseDisposed()
+      const options = checkInferOptions(name, given)
+      if (options.signal?.aborted) throw aborted(where, options.signal)
+      const checked = checkInputs(name, bindings.inputs, inputs)
+      const result = track(run(options.transfer ? takeTensors(checked) : checked, options))
+      return Object.fromEntries(await (options.signal ? abortable(result, options.signal, where) : result)) as Outputs<CompactBindings>
+    },
+    dispose,
+    [Symbol.asyncDispose]: dispose,
+  }
+  return model
+
+  function open(): Promise<Opened> {
+    opening ??= openVariant(manifest, folder, options).then(
+      (result) => (opened = result),
+      (error: unknown) => {
+        opening = undefined
+        throw error
+      },
+    )
+    return opening
+  }
+
+  async function run(inputs: ReadonlyMap<string, CheckedTensor>, options: InferOptions): Promise<ReadonlyMap<string, CheckedTensor>> {
+    if (opened) return runOpened(opened, inputs, options)
+    // The caller may change its arrays as soon as infer() has returned, which is before the engine is open.
+    const own = options.transfer ? inputs : copyTensors(inputs)
+    return runOpened(await open(), own, { ...options, transfer: true })
+  }
+
+  function runOpened({ session, bounds }: Opened, inputs: ReadonlyMap<string, CheckedTensor>, options: InferOptions) {
+    checkBounds(name, bounds, inputs)
+    return session.infer(inputs, options)
+  }
+
+  function dispose(): Promise<void> {
+    disposing ??= (async () => {
+      await Promise.allSettled(running)
+      await opened?.session.dispose()
+      opened = undefined
+    })()
+    return disposing
+  }
+
+  function refuseDisposed(): void {
+    if (disposing) throw new OnnxEngineError('DISPOSED', where, { expected: 'a model in use', received: 'a disposed one' })
+  }
+
+  // An aborted call still occupies the engine: what dispose() waits for is the work, not the caller's promise.
+  function track<T>(work: Promise<T>): Promise<T> {
+    running.add(work)
+    const done = () => running.delete(work)
+    work.then(done, done)
+    return work
+  }
+}
+
+function abortable<T>(work: Promise<T>, signal: AbortSignal, where: string): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const abort = () => reject(aborted(where, signal))
+    signal.addEventListener('abort', abort, { once: true })
+    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort))
+  })
+}
+
+function aborted(where: string, signal: AbortSignal): OnnxEngineError {
+  return new OnnxEngineError('ABORTED', `${where}: infer() was aborted by its signal`, { cause: signal.reason })
+}

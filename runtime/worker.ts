@@ -1,0 +1,121 @@
+import { Worker } from 'node:worker_threads'
+import { OnnxEngineError } from './errors.ts'
+import type { WorkerReply, WorkerRequest } from './onnxruntime-worker.ts'
+
+type WithoutId<R> = R extends unknown ? Omit<R, 'id'> : never
+
+/** A request before it is sent. */
+export interface Job {
+  readonly request: WithoutId<WorkerRequest>
+  readonly transfer: readonly ArrayBuffer[]
+  /** The model's name for messages. */
+  readonly where: string
+  /** Skips the job when it has not been sent yet. */
+  readonly signal?: AbortSignal | undefined
+}
+
+/** A worker that is started by the first job, and again by the first job after it died. */
+export interface EngineWorker {
+  /** Counts the deaths: what was opened in an earlier generation is gone. */
+  readonly generation: number
+  /** Jobs that are waiting or running. */
+  readonly pending: number
+  /** Resolves with the reply, or undefined when the job was skipped. Rejects with WORKER_CRASHED. */
+  send(job: Job): Promise<WorkerReply | undefined>
+  /** Starts it before the first job, to save time. */
+  start(): void
+  stop(): Promise<void>
+}
+
+interface Waiting {
+  readonly job: Job
+  readonly resolve: (reply: WorkerReply | undefined) => void
+  readonly reject: (error: OnnxEngineError) => void
+}
+
+// One job runs and one lies ready in the worker's port, so that it never idles; the others stay here, where an abort can still skip them.
+const sentAtOnce = 2
+
+export function createEngineWorker(): EngineWorker {
+  const queue: Waiting[] = []
+  const sent = new Map<number, Waiting>()
+  let worker: Worker | undefined
+  let generation = 0
+  let lastId = 0
+
+  return {
+    get generation() {
+      return generation
+    },
+    get pending() {
+      return queue.length + sent.size
+    },
+    send(job) {
+      return new Promise((resolve, reject) => {
+        queue.push({ job, resolve, reject })
+        pump()
+      })
+    },
+    start() {
+      worker ??= launch()
+      pump()
+    },
+    async stop() {
+      const stopping = worker
+      worker = undefined
+      await stopping?.terminate()
+    },
+  }
+
+  function pump(): void {
+    while (sent.size < sentAtOnce) {
+      const next = queue.shift()
+      if (!next) break
+      if (next.job.signal?.aborted) next.resolve(undefined)
+      else post(next)
+    }
+    // Only work in progress keeps the process alive.
+    if (sent.size > 0) worker?.ref()
+    else worker?.unref()
+  }
+
+  function post(waiting: Waiting): void {
+    worker ??= launch()
+    sent.set(++lastId, waiting)
+    worker.postMessage({ id: lastId, ...waiting.job.request }, waiting.job.transfer)
+  }
+
+  function launch(): Worker {
+    // Flags of the process, such as loaders and inspectors, are not meant for this worker and slow its start.
+    const started = new Worker(new URL('./onnxruntime-worker.js', import.meta.url), { name: 'unplugin-onnx', execArgv: [] })
+    let failure: unknown
+    started.on('message', (reply: WorkerReply) => {
+      sent.get(reply.id)?.resolve(reply)
+      sent.delete(reply.id)
+      pump()
+    })
+    started.on('messageerror', (error) => {
+      failure = error
+      void started.terminate()
+    })
+    started.on('error', (error) => {
+      failure = error
+    })
+    started.on('exit', (code) => lose(started, code, failure))
+    return started
+  }
+
+  function lose(dead: Worker, code: number, cause: unknown): void {
+    if (worker !== dead) return
+    worker = undefined
+    generation++
+    const lost = [...sent.values(), ...queue.splice(0)]
+    sent.clear()
+    for (const { job, reject } of lost) {
+      const received = cause instanceof Error ? cause.message : `exit code ${code}`
+      reject(new OnnxEngineError('WORKER_CRASHED', `${job.where}: the worker that runs ONNX Runtime ended`, {
+        expected: 'a reply', received, hint: 'The next call starts it again.', cause,
+      }))
+    }
+  }
+}
