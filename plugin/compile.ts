@@ -1,5 +1,14 @@
-import type { Bindings, BackendName, Precision, Requirements } from '../runtime/manifest.ts'
-import type { CacheKey } from './cache/key.ts'
+import { basename, relative } from 'node:path'
+import { OnnxEngineError } from '../runtime/errors.ts'
+import type { BackendName, Bindings, Precision, Requirements } from '../runtime/manifest.ts'
+import { chooseEngines, type PlannedEngine } from './backend/index.ts'
+import { runChild } from './backend/child.ts'
+import { cacheKey, engineFacts, graphFacts, sourceFacts, type CacheKey, type Facts } from './cache/key.ts'
+import { digestSource } from './cache/source.ts'
+import type { Store } from './cache/store.ts'
+import { fixBindings } from './onnx/fix.ts'
+import { readModel, type Model } from './onnx/model.ts'
+import { checkShapes, type CompileOptions } from './options.ts'
 
 /** An engine file in the cache, ready to be emitted. */
 export interface Artifact {
@@ -16,6 +25,8 @@ export interface Artifact {
 export interface Variant<B extends BackendName = BackendName> {
   readonly backend: B
   readonly engine: Precision
+  /** What tells this engine from the backend's others, such as 'portable'; '' when there is one. */
+  readonly label: string
   /** File extension of the raw engine, with the dot. */
   readonly extension: string
   readonly artifact: Artifact
@@ -30,4 +41,88 @@ export interface Compiled {
   readonly name: string
   readonly bindings: Bindings
   readonly variants: readonly Variant[]
+  /** Absolute paths of all files that the model consists of: the .onnx file and its external data. */
+  readonly files: readonly string[]
+}
+
+/** One model to compile, all options resolved. */
+export interface CompileRequest {
+  /** Absolute path of the .onnx file. */
+  readonly file: string
+  /** Canonical text of the import's query: two imports of one file with different queries are told apart in the cache's history. */
+  readonly query: string
+  readonly options: CompileOptions
+  /** Folder of the app: installed libraries are looked for from here. */
+  readonly root: string
+}
+
+/** What a compilation needs from its surroundings. */
+export interface CompileContext {
+  readonly store: Store
+  readonly log: (line: string) => void
+  readonly warn: (line: string) => void
+  readonly signal?: AbortSignal
+}
+
+/**
+ * The whole story of one model: read, check, choose, key, then each engine from the cache or from its compiler.
+ *
+ * @throws OnnxEngineError with any build-time code; docs/errors.md lists them.
+ */
+export async function compileModel(request: CompileRequest, context: CompileContext): Promise<Compiled> {
+  const { file, options, root } = request
+  const name = basename(file).replace(/\.onnx$/i, '')
+  const model = await readModel(file)
+  checkShapes(options, model.bindings, name)
+  const { engines, skipped } = await chooseEngines(model, options, root)
+  for (const { message } of skipped) context.log(`${name}: passed over ${message}`)
+  const source = sourceFacts(await digestSource(model, context.store.statIndex))
+  const graph = graphFacts(source, { passes: [], shapes: options.shapes })
+  const built = await Promise.all(engines.map((engine) => build(engine, { name, model, graph, request, context })))
+  const variants = built.filter((variant) => variant !== undefined)
+  if (variants.length === 0) throw new OnnxEngineError('COMPILE_FAILED', `${name}: no backend could compile the model`, { hint: 'The warnings above say why' })
+  return { name, bindings: fixBindings(model.bindings, options.shapes), variants, files: filesOf(model) }
+}
+
+interface BuildContext {
+  readonly name: string
+  readonly model: Model
+  readonly graph: Facts
+  readonly request: CompileRequest
+  readonly context: CompileContext
+}
+
+async function build(engine: PlannedEngine, { name, model, graph, request, context }: BuildContext): Promise<Variant | undefined> {
+  const { backend, plan, requested } = engine
+  const { store, signal, log, warn } = context
+  const { label, extension, requires, settings } = plan
+  const key = cacheKey(engineFacts(graph, backend, plan.facts))
+  const family = [relative(request.root, model.file).replaceAll('\\', '/'), request.query, backend, label].join(' ')
+  for (const note of plan.notes ?? []) log(`${name}: ${note}`)
+  try {
+    const { artifact, ...cache } = await store.getOrBuild({ key, family, label: name, signal }, (output) =>
+      runChild(plan.worker, { name, model: model.file, output, settings }, { signal, log: (severity, text) => severity === 'info' || log(`${name}: ${text}`) }),
+    )
+    const variant = { backend, engine: request.options.engine, label, extension, artifact, requires, cache }
+    log(describe(name, variant))
+    return variant
+  } catch (error) {
+    if (requested || signal?.aborted || !(error instanceof OnnxEngineError)) throw error
+    warn(`${name}: built without ${backend}: ${error.message}`)
+    return undefined
+  }
+}
+
+/** One line per variant: model, engine, backend, what the cache did, size, seconds. */
+function describe(name: string, { engine, backend, label, cache, artifact }: Variant): string {
+  const where = label ? `${backend} (${label})` : backend
+  return `${name}  ${engine}  ${where}  ${cache.reason}  ${formatBytes(artifact.size)}  ${cache.seconds.toFixed(2)} s`
+}
+
+function formatBytes(bytes: number): string {
+  return bytes < 1e6 ? `${(bytes / 1e3).toFixed(1)} kB` : `${(bytes / 1e6).toFixed(1)} MB`
+}
+
+function filesOf({ file, external }: Model): readonly string[] {
+  return [...new Set([file, ...external.map((range) => range.file)])]
 }

@@ -1,0 +1,58 @@
+import { OnnxEngineError } from '../../runtime/errors.ts'
+import type { BackendName } from '../../runtime/manifest.ts'
+import type { Model } from '../onnx/model.ts'
+import type { CompileOptions } from '../options.ts'
+import type { Backend, BuildPlan, Probe } from './contract.ts'
+import { onnxruntime } from './onnxruntime.ts'
+
+/** Every backend, in the order that `'auto'` prefers them: the CPU that needs nothing else comes last. */
+export const backends: readonly Backend[] = [onnxruntime]
+
+/** An engine to make, and the backend that makes it. */
+export interface PlannedEngine {
+  readonly backend: BackendName
+  readonly plan: BuildPlan
+  /** Whether the user named the backend: a failure then fails the build, where `'auto'` only drops the engine. */
+  readonly requested: boolean
+}
+
+/** The engines that these options ask for, in order of preference, and why `'auto'` passed over the other backends. */
+export interface Choice {
+  readonly engines: readonly PlannedEngine[]
+  readonly skipped: readonly OnnxEngineError[]
+}
+
+/**
+ * Asks each backend for its library, then for its plan of the model.
+ *
+ * @throws OnnxEngineError BACKEND_UNAVAILABLE and what the plans throw: for a named backend, and for the last one when none is left.
+ */
+export async function chooseEngines(model: Model, options: CompileOptions, root: string): Promise<Choice> {
+  const requested = options.backends !== 'auto'
+  const candidates = options.backends === 'auto' ? backends : options.backends.map(backendOf)
+  const engines: PlannedEngine[] = []
+  const skipped: OnnxEngineError[] = []
+  for (const backend of candidates) {
+    try {
+      const probe = await backend.probe(options, root)
+      if (!probe.available) throw unavailable(backend, probe)
+      for (const plan of backend.plan(model, options, probe)) engines.push({ backend: backend.name, plan, requested })
+    } catch (error) {
+      if (requested || !(error instanceof OnnxEngineError)) throw error
+      skipped.push(error)
+    }
+  }
+  const last = skipped.at(-1)
+  if (engines.length === 0 && last) throw last
+  return { engines, skipped }
+}
+
+function backendOf(name: BackendName): Backend {
+  const backend = backends.find((candidate) => candidate.name === name)
+  if (!backend) throw new OnnxEngineError('BACKEND_UNAVAILABLE', `backend ${name}`, { expected: backends.map((known) => known.name).join(', '), received: name })
+  return backend
+}
+
+function unavailable({ name }: Backend, { reason, hint }: Extract<Probe, { available: false }>): OnnxEngineError {
+  return new OnnxEngineError('BACKEND_UNAVAILABLE', `${name}: ${reason}`, { ...(hint && { hint }) })
+}
