@@ -6,11 +6,17 @@ export interface Addons {
   readonly openvino: OpenVinoAddon
 }
 
-/** An input or output of an OpenVINO engine. `dims` holds inclusive bounds (max -1: none); null means that even the rank is free. */
+/** Bounds of each dim, inclusive: equal ones fix it, a max of -1 leaves it open. */
+export interface DimBounds {
+  readonly min: readonly number[]
+  readonly max: readonly number[]
+}
+
+/** An input or output of an OpenVINO engine. Null means that even the rank is free. */
 export interface OpenVinoPort {
   readonly name: string
   readonly dtype: string
-  readonly dims: { readonly min: readonly number[]; readonly max: readonly number[] } | null
+  readonly dims: DimBounds | null
 }
 
 export interface OpenVinoDevice {
@@ -46,7 +52,7 @@ export interface OpenVinoEngine {
 export interface OpenVinoAddon {
   /** Opens the library (path of libopenvino_c) and asks for its version and devices. */
   probe(library: string): Promise<{ readonly version: string; readonly devices: readonly OpenVinoDevice[] }>
-  /** Compiles an ONNX file and exports the blob. `properties` have OpenVINO's names; `shapes` are fixed dims by input name. */
+  /** Compiles an ONNX file and exports the blob. `properties` have OpenVINO's names; `shapes` are by input name. */
   build(
     library: string,
     settings: {
@@ -54,7 +60,7 @@ export interface OpenVinoAddon {
       readonly output: string
       readonly device: string
       readonly properties: Readonly<Record<string, string>>
-      readonly shapes: Readonly<Record<string, readonly number[]>>
+      readonly shapes: Readonly<Record<string, DimBounds>>
     },
   ): Promise<void>
   /** Imports a blob; `inputs` and `outputs` are the names in the order that `infer` uses. */

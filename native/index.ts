@@ -3,7 +3,7 @@ import { createRequire } from 'node:module'
 import path from 'node:path'
 import type { Addons } from './addon.ts'
 
-export type { Addons, OpenVinoAddon, OpenVinoDevice, OpenVinoEngine, OpenVinoPort } from './addon.ts'
+export type { Addons, DimBounds, OpenVinoAddon, OpenVinoDevice, OpenVinoEngine, OpenVinoPort } from './addon.ts'
 
 /** An addon, or why there is none: one sentence that lists every place that was tried. */
 export type LoadedAddon<N extends keyof Addons> = { readonly addon: Addons[N] } | { readonly reason: string }

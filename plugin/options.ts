@@ -34,6 +34,8 @@ export interface ModelOptions {
   readonly profiles?: readonly Profile[]
   /** Settings of the ONNX Runtime backend. */
   readonly onnxruntime?: OnnxRuntimeOptions
+  /** Settings of the OpenVINO backend. */
+  readonly openvino?: OpenVinoOptions
 }
 
 export const optimizationLevels = ['disabled', 'basic', 'extended', 'all'] as const
@@ -44,6 +46,20 @@ export interface OnnxRuntimeOptions {
   readonly optimization?: OptimizationLevel
   /** Adds a portable engine beside one that runs on the build machine's kind of CPU only. */
   readonly portable?: boolean
+}
+
+export const performanceHints = ['latency', 'throughput'] as const
+export type PerformanceHint = (typeof performanceHints)[number]
+
+export interface OpenVinoOptions {
+  /** Device to compile for, by OpenVINO's name: `'CPU'`, `'GPU'`, `'GPU.1'`, `'NPU'`. */
+  readonly device?: string
+  /** What the device is tuned for: one inference as fast as possible, or many at once. */
+  readonly performanceHint?: PerformanceHint
+  /** CPU threads that one engine may use. Default: one for each physical core. */
+  readonly threads?: number
+  /** Folder that holds OpenVINO, or the path of its C library. Default: it is looked for. */
+  readonly library?: string
 }
 
 /** Options of the plugin. Every key is optional; an unknown one is an error. */
@@ -99,6 +115,12 @@ const onnxruntime = {
   portable: v.optional(v.boolean(), true),
 }
 const folder = v.pipe(v.string(), v.check((path) => path !== '', 'a path'))
+const openvino = {
+  device: v.optional(v.pipe(v.string(), v.regex(/^[A-Z]+(\.\d+)?$/, `a device such as 'CPU', 'GPU.1' or 'NPU'`)), 'CPU'),
+  performanceHint: v.optional(oneOf(performanceHints), 'latency'),
+  threads: v.optional(v.pipe(v.number(), v.check((count) => Number.isSafeInteger(count) && count >= 1, 'a whole number from 1'))),
+  library: v.optional(folder),
+}
 
 const modelSchema = section({
   engine: v.optional(engine),
@@ -107,6 +129,7 @@ const modelSchema = section({
   shapes: v.optional(shapes),
   profiles: v.optional(profiles),
   onnxruntime: v.optional(section(v.partial(v.strictObject(onnxruntime)).entries)),
+  openvino: v.optional(section(v.partial(v.strictObject(openvino)).entries)),
 } satisfies SchemasOf<ModelOptions>)
 
 const schema = section({
@@ -116,6 +139,7 @@ const schema = section({
   shapes: v.optional(shapes, {}),
   profiles: v.optional(profiles, []),
   onnxruntime: v.optional(section(onnxruntime), {}),
+  openvino: v.optional(section(openvino), {}),
   models: v.optional(recordOf(modelSchema), {}),
   root: v.optional(folder),
   cache: v.optional(section({
@@ -194,6 +218,7 @@ function merge(base: CompileOptions, layer: ModelLayer): CompileOptions {
     shapes: byName([...Object.entries(base.shapes), ...Object.entries(layer.shapes ?? {})]),
     profiles: layer.profiles ?? base.profiles,
     onnxruntime: { ...base.onnxruntime, ...layer.onnxruntime },
+    openvino: { ...base.openvino, ...layer.openvino },
   }
 }
 

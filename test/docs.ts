@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { posix, relative, resolve, sep } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseSync } from 'oxc-parser'
-import { optimizationLevels, resolveOptions } from '../plugin/options.ts'
+import { optimizationLevels, performanceHints, resolveOptions } from '../plugin/options.ts'
 import { errorCodes } from '../runtime/errors.ts'
 import { backendNames, precisions } from '../runtime/manifest.ts'
 
@@ -31,6 +31,7 @@ const named: Readonly<Record<string, string>> = {
   Precision: union(precisions),
   'BackendName[]': `(${union(backendNames)})[]`,
   OptimizationLevel: union(optimizationLevels),
+  PerformanceHint: union(performanceHints),
   'Profile[]': `{ min: Shapes, opt: Shapes, max: Shapes }[]`,
   Shapes: 'Record<string, number[]>',
 }
@@ -72,7 +73,7 @@ function readInterfaces(): ReadonlyMap<string, readonly Member[]> {
 function defaultOf(path: readonly string[]): string {
   let value: unknown = resolveOptions({}, defaultsRoot)
   for (const key of path) value = (value as Record<string, unknown>)[key]
-  if (path[0] === 'root') return ''
+  if (path[0] === 'root' || value === undefined) return ''
   if (typeof value === 'number') return code(value.toLocaleString('en').replaceAll(',', '_'))
   if (typeof value === 'string' && value.startsWith(defaultsRoot)) value = relative(defaultsRoot, value).replaceAll(sep, posix.sep)
   return code(JSON.stringify(value).replaceAll('"', `'`))

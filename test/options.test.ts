@@ -20,6 +20,7 @@ describe('the options', () => {
       shapes: {},
       profiles: [],
       onnxruntime: { optimization: 'all', portable: true },
+      openvino: { device: 'CPU', performanceHint: 'latency' },
       models: {},
       root,
       cache: { dir: resolve('/app/node_modules/.cache/unplugin-onnx'), maxSize: 10e9, maxAge: 30 * 86_400_000 },
@@ -51,7 +52,7 @@ describe('the options', () => {
     [[], `the options: expected an object, received []`],
     ['fp16', `the options: expected an object, received 'fp16'`],
     [new Map(), `the options: expected an object, received Map(0) {}`],
-    [{ engin: 'fp16' }, `option 'engin': expected one of engine, backends, targets, shapes, profiles, onnxruntime, models, root, cache, types, assetsDir, verbose, received 'engin'. Did you mean 'engine'?`],
+    [{ engin: 'fp16' }, `option 'engin': expected one of engine, backends, targets, shapes, profiles, onnxruntime, openvino, models, root, cache, types, assetsDir, verbose, received 'engin'. Did you mean 'engine'?`],
     [{ engine: 'FP16' }, `option 'engine': expected one of fp32, fp16, bf16, int8, int8-weights, received 'FP16'. Did you mean 'fp16'?`],
     [{ engine: 16 }, `option 'engine': expected one of fp32, fp16, bf16, int8, int8-weights, received 16. Did you mean 'fp16'?`],
     [{ backends: 'onnxruntime' }, `option 'backends': expected 'auto' or a list of onnxruntime, openvino, tensorrt-rtx, tensorrt, received 'onnxruntime'`],
@@ -67,10 +68,13 @@ describe('the options', () => {
     [{ profiles: [{ min: {}, opt: {} }] }, `option 'profiles[0].max': expected the keys min, opt, max, received undefined`],
     [{ profiles: [{ min: {}, opt: {}, max: {}, mx: {} }] }, `option 'profiles[0].mx': expected one of min, opt, max, received 'mx'. Did you mean 'max'?`],
     [{ models: { '**/pose.onnx': { engine: 'fp61' } } }, `option 'models["**/pose.onnx"].engine': expected one of fp32, fp16, bf16, int8, int8-weights, received 'fp61'. Did you mean 'fp32'?`],
-    [{ models: { 'a.onnx': { cache: {} } } }, `option 'models["a.onnx"].cache': expected one of engine, backends, targets, shapes, profiles, onnxruntime, received 'cache'`],
+    [{ models: { 'a.onnx': { cache: {} } } }, `option 'models["a.onnx"].cache': expected one of engine, backends, targets, shapes, profiles, onnxruntime, openvino, received 'cache'`],
     [{ models: { '': {} } }, `option 'models[""]': expected a glob that is not empty and does not start with '!', received ''`],
     [{ models: { '!a.onnx': {} } }, `option 'models["!a.onnx"]': expected a glob that is not empty and does not start with '!', received '!a.onnx'`],
     [{ onnxruntime: { optimization: 'extend' } }, `option 'onnxruntime.optimization': expected one of disabled, basic, extended, all, received 'extend'. Did you mean 'extended'?`],
+    [{ openvino: { device: 'cpu' } }, `option 'openvino.device': expected a device such as 'CPU', 'GPU.1' or 'NPU', received 'cpu'`],
+    [{ openvino: { threads: 1.5 } }, `option 'openvino.threads': expected a whole number from 1, received 1.5`],
+    [{ openvino: { library: '' } }, `option 'openvino.library': expected a path, received ''`],
     [{ cache: 'off' }, `option 'cache': expected an object, received 'off'`],
     [{ cache: { maxsize: 1 } }, `option 'cache.maxsize': expected one of dir, maxSize, maxAge, received 'maxsize'. Did you mean 'maxSize'?`],
     [{ cache: { maxSize: '5 apples' } }, `option 'cache.maxSize': expected a positive number of bytes, or text such as '5GB', received '5 apples'`],
@@ -83,7 +87,7 @@ describe('the options', () => {
     [{ assetsDir: '/out' }, `option 'assetsDir': expected a relative path inside the output folder, received '/out'`],
     [{ root: '' }, `option 'root': expected a path, received ''`],
     [{ verbose: 'yes' }, `option 'verbose': expected boolean, received 'yes'`],
-    [{ ['a'.repeat(1000)]: 1 }, `option '["${'a'.repeat(80)}..."]': expected one of engine, backends, targets, shapes, profiles, onnxruntime, models, root, cache, types, assetsDir, verbose, received '${'a'.repeat(80)}'... 920 more characters`],
+    [{ ['a'.repeat(1000)]: 1 }, `option '["${'a'.repeat(80)}..."]': expected one of engine, backends, targets, shapes, profiles, onnxruntime, openvino, models, root, cache, types, assetsDir, verbose, received '${'a'.repeat(80)}'... 920 more characters`],
   ])('refuse %j', (user, message) => {
     expect(() => resolveOptions(user, root)).toThrow(expect.objectContaining({ code: 'OPTION_INVALID', message }))
   })
@@ -119,7 +123,7 @@ describe('the options of one import', () => {
   })
 
   it('are no more than what decides the compilation', () => {
-    expect(Object.keys(compileFor({}, 'a.onnx')).sort()).toEqual(['backends', 'engine', 'onnxruntime', 'profiles', 'shapes', 'targets'])
+    expect(Object.keys(compileFor({}, 'a.onnx')).sort()).toEqual(['backends', 'engine', 'onnxruntime', 'openvino', 'profiles', 'shapes', 'targets'])
   })
 
   it('never inherit an input from a prototype', () => {

@@ -259,7 +259,14 @@ Napi::Value buildEngine(const Napi::CallbackInfo& info) {
   const auto object = info[1].As<Napi::Object>();
   BuildSettings settings{text(object, "model"), text(object, "output"), text(object, "device"), toProperties(object.Get("properties")), {}};
   const auto shapes = object.Get("shapes").As<Napi::Object>();
-  for (const auto& input : toNames(shapes.GetPropertyNames())) settings.shapes.push_back({input, toDims(shapes.Get(input))});
+  for (const auto& input : toNames(shapes.GetPropertyNames())) {
+    const auto bounds = shapes.Get(input).As<Napi::Object>();
+    const auto min = toDims(bounds.Get("min"));
+    const auto max = toDims(bounds.Get("max"));
+    std::vector<ov_dimension_t> dims(min.size());
+    for (size_t i = 0; i < dims.size(); i++) dims[i] = {min[i], max.at(i)};
+    settings.shapes.push_back({input, std::move(dims)});
+  }
   return PromiseWorker<bool>::run(
       info.Env(),
       [path, settings] {

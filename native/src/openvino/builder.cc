@@ -4,18 +4,17 @@ namespace onnx_engine::openvino {
 
 namespace {
 
-void reshape(const Library& library, ov_model_t* model, const std::vector<FixedShape>& fixed) {
-  if (fixed.empty()) return;
+void reshape(const Library& library, ov_model_t* model, const std::vector<InputShape>& inputs) {
+  if (inputs.empty()) return;
   std::vector<const char*> names;
   std::vector<ov_partial_shape_t> shapes;
   const auto freeShapes = [&] {
     for (auto& shape : shapes) library.ov_partial_shape_free(&shape);
   };
   try {
-    for (const auto& [input, dims] : fixed) {
+    for (const auto& [input, dims] : inputs) {
       ov_partial_shape_t shape{};
-      library.check(library.ov_partial_shape_create_static(static_cast<int64_t>(dims.size()), dims.data(), &shape),
-                    "ov_partial_shape_create_static");
+      library.check(library.ov_partial_shape_create(static_cast<int64_t>(dims.size()), dims.data(), &shape), "ov_partial_shape_create");
       shapes.push_back(shape);
       names.push_back(input.c_str());
     }

@@ -4,10 +4,10 @@
 
 namespace onnx_engine::openvino {
 
-// A fixed shape for one input.
-struct FixedShape {
+// Bounds of each dim of one input, inclusive: equal ones fix it, a max of -1 leaves it open.
+struct InputShape {
   std::string input;
-  std::vector<int64_t> dims;
+  std::vector<ov_dimension_t> dims;
 };
 
 struct BuildSettings {
@@ -15,7 +15,7 @@ struct BuildSettings {
   std::string output;  // path that the blob is written to
   std::string device;
   Properties properties;
-  std::vector<FixedShape> shapes;
+  std::vector<InputShape> shapes;
 };
 
 // Compiles and exports. Blocks for as long as the compilation takes; throws std::runtime_error with OpenVINO's text.

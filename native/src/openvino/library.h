@@ -31,7 +31,7 @@ namespace onnx_engine::openvino {
   X(ov_core_import_model)                        \
   X(ov_model_free)                               \
   X(ov_model_reshape)                            \
-  X(ov_partial_shape_create_static)              \
+  X(ov_partial_shape_create)                     \
   X(ov_partial_shape_free)                       \
   X(ov_compiled_model_free)                      \
   X(ov_compiled_model_get_property)              \

@@ -1,0 +1,17 @@
+import { loadAddon } from '../../native/index.ts'
+import { OnnxEngineError } from '../../runtime/errors.ts'
+import type { CompileInChild } from './contract.ts'
+import type { OpenVinoSettings } from './openvino.ts'
+
+/** Compiles the model and exports the blob. Runs in the compiler's child process. */
+export const compile: CompileInChild = async ({ name, model, output, settings }) => {
+  const { library, ...rest } = settings as unknown as OpenVinoSettings
+  const loaded = loadAddon('openvino')
+  if ('reason' in loaded) throw new OnnxEngineError('BACKEND_UNAVAILABLE', `${name}: ${loaded.reason}`)
+  try {
+    await loaded.addon.build(library, { ...rest, model, output })
+  } catch (cause) {
+    const text = cause instanceof Error ? cause.message : String(cause)
+    throw new OnnxEngineError('COMPILE_FAILED', `${name}: OpenVINO cannot compile the model: ${text}`, { cause })
+  }
+}
