@@ -67,7 +67,7 @@ function inOrderOfWorth(entries: readonly StoreEntry[]): readonly StoreEntry[] {
 
 // The temporary folders are listed before the locks: one whose lock is missing then belongs to nobody any more.
 async function removeLeftovers(folder: Folder, holders: Set<string>): Promise<number> {
-  const temporaries = await listFiles(path.dirname(folder.temporary('')))
+  const temporaries = await listFiles(path.dirname(folder.temporary('any')))
   const locks = await listFiles(path.dirname(folder.lock('')))
   for (const file of locks.filter((file) => file.endsWith('.lock'))) {
     const holder = await lockHolder(file)
