@@ -1,0 +1,121 @@
+#!/usr/bin/env node
+import { readFileSync } from 'node:fs'
+import { stripVTControlCharacters } from 'node:util'
+import { cac, type CAC } from 'cac'
+import { nearest, OnnxEngineError } from '../runtime/errors.ts'
+import { openStore } from './cache/store.ts'
+import { readModel } from './onnx/model.ts'
+import { resolveOptions } from './options.ts'
+import { cacheReport, count, formatBytes, modelReport, whyReport } from './report.ts'
+import { oneOf, read } from './schema.ts'
+import type { Store } from './cache/store.ts'
+
+async function main(argv: string[]): Promise<void> {
+  const cli = commands()
+  try {
+    cli.parse(argv, { run: false })
+    if (cli.matchedCommand) {
+      refuseUnknownOptions(cli)
+      await cli.runMatchedCommand()
+    } else if (!cli.options['help'] && !cli.options['version']) {
+      const [name] = cli.args
+      if (name !== undefined) throw usageError(`'${name}' is not a command`, didYouMean(name, cli.commands.map((command) => command.name)))
+      cli.outputHelp()
+    }
+  } catch (error) {
+    process.exitCode = 1
+    // A stack helps nobody but us: it is shown for what we did not foresee.
+    const foreseen = error instanceof OnnxEngineError || (error instanceof Error && error.name === 'CACError')
+    console.error(foreseen ? stripVTControlCharacters(error.message) : error)
+  }
+}
+
+function commands(): CAC {
+  const cli = cac('unplugin-onnx')
+
+  cli.command('inspect <model>', 'Print the inputs, outputs, opsets and weights of a model')
+    .option('--json', 'Print JSON')
+    .action(async (file: string, { json }: { json?: boolean }) => {
+      const model = await readModel(file)
+      print(json, model, modelReport(model))
+    })
+
+  cli.command('cache <verb> [import]', 'ls: list engines, why: why an import has its engine, verify: look for damage, clean: remove all')
+    .option('--root <dir>', 'Folder of the app (default: the current folder)')
+    .option('--cache-dir <dir>', 'The option cache.dir of the plugin, when it is set')
+    .option('--json', 'Print JSON')
+    .action(async (verb: string, name: string | undefined, { json }: { json?: boolean }) => {
+      const { cache } = resolveOptions({ root: typed(cli, 'root'), cache: { dir: typed(cli, 'cache-dir') } })
+      const store = openStore({ ...cache, warn: console.error })
+      const { data, text } = await cacheVerbs[read(oneOf(verbNames), verb, 'OPTION_INVALID', () => 'unplugin-onnx cache')](store, cache.dir, name)
+      print(json, data, text)
+    })
+
+  const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }
+  return cli.help().version(version)
+}
+
+interface Answer {
+  readonly data: unknown
+  readonly text: string
+}
+
+const verbNames = ['ls', 'why', 'verify', 'clean'] as const
+
+const cacheVerbs: Readonly<Record<(typeof verbNames)[number], (store: Store, dir: string, name?: string) => Promise<Answer>>> = {
+  async ls(store, dir) {
+    const entries = await store.list()
+    return { data: entries, text: cacheReport(entries, dir) }
+  },
+  async why(store, dir, name = '') {
+    const records = await store.families()
+    const found = records.filter(({ family }) => family.includes(name))
+    if (found.length > 0 || name === '') return { data: found, text: whyReport(found) || `no import is known to the cache in ${dir}` }
+    throw usageError(`no import of '${name}' is known to the cache in ${dir}`, `'unplugin-onnx cache why' lists all that are`)
+  },
+  async verify(store, dir) {
+    const { checked, damaged } = await store.verify()
+    if (damaged.length > 0) process.exitCode = 1
+    const found = damaged.map(({ digest }) => `damaged and removed: ${digest}`)
+    return { data: { checked, damaged }, text: [...found, `${count(checked, 'engine')} checked in ${dir}, ${damaged.length} damaged`].join('\n') }
+  },
+  async clean(store, dir) {
+    const { removed, bytes } = await store.clear()
+    return { data: { removed, bytes }, text: `${count(removed.length, 'engine')} removed from ${dir}, ${formatBytes(bytes)} freed` }
+  },
+}
+
+/** One value on stdout, and nothing else, whichever form was asked for. */
+function print(json: boolean | undefined, data: unknown, text: string): void {
+  console.log(json ? JSON.stringify(data, null, 2) : text)
+}
+
+/** An option's value as it was typed: cac makes numbers of texts such as '007'. */
+function typed({ rawArgs }: CAC, name: string): string | undefined {
+  const flag = `--${name}`
+  const values = rawArgs.flatMap((arg, index) => {
+    if (arg.startsWith(`${flag}=`)) return [arg.slice(flag.length + 1)]
+    return arg === flag ? [rawArgs[index + 1] ?? ''] : []
+  })
+  if (values.length > 1) throw usageError(`${flag} is given twice`, 'Give it once')
+  return values[0]
+}
+
+function refuseUnknownOptions({ matchedCommand, globalCommand, options }: CAC): void {
+  const known = [...matchedCommand?.options ?? [], ...globalCommand.options]
+  for (const name of Object.keys(options)) {
+    if (name === '--' || known.some(({ names }) => names.includes(name))) continue
+    throw usageError(`'--${name}' is not an option of '${matchedCommand?.name}'`, didYouMean(name, known.flatMap(({ names }) => names), '--'))
+  }
+}
+
+function didYouMean(name: string, names: readonly string[], prefix = ''): string {
+  const near = nearest(name, names)
+  return near === undefined ? `'unplugin-onnx --help' lists what there is` : `Did you mean '${prefix}${near}'?`
+}
+
+function usageError(where: string, hint: string): OnnxEngineError {
+  return new OnnxEngineError('OPTION_INVALID', where, { hint })
+}
+
+await main(process.argv)

@@ -1,0 +1,67 @@
+import { dtypes } from '../runtime/dtype.ts'
+import type { Binding } from '../runtime/manifest.ts'
+import type { FamilyRecord } from './cache/families.ts'
+import type { StoreEntry } from './cache/list.ts'
+import type { Initializer, Model } from './onnx/model.ts'
+
+/** What `unplugin-onnx inspect` prints: bindings, opsets and how much of the file is weights. */
+export function modelReport({ file, size, irVersion, opsets, bindings, initializers, external }: Model): string {
+  const opset = Object.entries(opsets).map(([domain, version]) => `${domain === '' ? 'opset' : plain(domain)} ${version}`)
+  const bytes = initializers.reduce((sum, initializer) => sum + bytesOf(initializer), 0)
+  const files = new Map<string, number>()
+  for (const { file, length } of external) files.set(file, (files.get(file) ?? 0) + length)
+  return [
+    `${plain(file)}  ${formatBytes(size)}  IR ${irVersion}  ${opset.join('  ')}`,
+    'inputs', ...columns(bindings.inputs.map(bindingRow)),
+    'outputs', ...columns(bindings.outputs.map(bindingRow)),
+    `initializers  ${initializers.length}, ${formatBytes(bytes)}`,
+    ...[...files].map(([file, length]) => `external data  ${plain(file)}, ${formatBytes(length)}`),
+  ].join('\n')
+}
+
+/** What `unplugin-onnx cache ls` prints: one line per engine, the most recently used first, and their sum. */
+export function cacheReport(entries: readonly StoreEntry[], dir: string): string {
+  const rows = entries.map(({ digest, size, seconds, used, families }) => [
+    digest.slice(0, 12), formatBytes(size), `built in ${seconds.toFixed(1)} s`, `used ${new Date(used).toISOString().slice(0, 10)}`,
+    families.map(plain).join(', ') || 'superseded',
+  ])
+  const total = entries.reduce((sum, { size }) => sum + size, 0)
+  return [...columns(rows), `${count(entries.length, 'engine')}, ${formatBytes(total)} in ${dir}`].join('\n')
+}
+
+/** What `unplugin-onnx cache why` prints: when and why an import got the engine it has, and all that the engine's key holds. */
+export function whyReport(records: readonly FamilyRecord[]): string {
+  return records.map(({ family, reason, at, entry }) => [
+    `${plain(family)}  ${reason}  ${new Date(at).toISOString()}  ${entry.digest.slice(0, 12)}`,
+    ...columns(Object.entries(entry.facts).map(([name, value]) => [plain(name), plain(String(value))])),
+  ].join('\n')).join('\n\n')
+}
+
+/** Decimal units, as file managers and package registries use them. */
+export function formatBytes(bytes: number): string {
+  const units = ['B', 'kB', 'MB', 'GB', 'TB']
+  const power = Math.min(Math.max(Math.floor(Math.log10(bytes || 1) / 3), 0), units.length - 1)
+  return `${(bytes / 1000 ** power).toFixed(power === 0 ? 0 : 1)} ${units[power]}`
+}
+
+export function count(amount: number, noun: string): string {
+  return `${amount} ${noun}${amount === 1 ? '' : 's'}`
+}
+
+function bindingRow({ name, dtype, dims }: Binding): readonly string[] {
+  return [plain(name), `${dtype}${dims === null ? ' of unknown rank' : `[${dims.map((dim) => (dim === null ? '?' : plain(String(dim)))).join(', ')}]`}`]
+}
+
+function bytesOf({ dtype, dims }: Initializer): number {
+  return Math.ceil((dims.reduce((product, dim) => product * dim, 1) * dtypes[dtype].bits) / 8)
+}
+
+function columns(rows: readonly (readonly string[])[]): readonly string[] {
+  const widths = rows.reduce<number[]>((widest, row) => row.map((cell, index) => Math.max(cell.length, widest[index] ?? 0)), [])
+  return rows.map((row) => `  ${row.map((cell, index) => (index === row.length - 1 ? cell : cell.padEnd(widths[index] ?? 0))).join('  ')}`)
+}
+
+// A name in a hostile model may hold escape sequences for the terminal.
+function plain(text: string): string {
+  return /^[^\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]*$/u.test(text) ? text : JSON.stringify(text).replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (char) => `\\u{${char.codePointAt(0)?.toString(16)}}`)
+}

@@ -1,0 +1,130 @@
+import { execFile } from 'node:child_process'
+import { appendFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { beforeAll, describe, expect, it } from 'vitest'
+import { cacheKey } from '../plugin/cache/key.ts'
+import { openStore } from '../plugin/cache/store.ts'
+import { tempFolder } from './helpers.ts'
+import { affineModel, onnxModel } from './models.ts'
+
+const bin = fileURLToPath(new URL('../dist/plugin/cli.js', import.meta.url))
+const folder = tempFolder()
+const model = join(folder, 'affine.onnx')
+const hostile = join(folder, 'hostile.onnx')
+
+beforeAll(() => {
+  writeFileSync(model, affineModel({ dims: 'batch,4' }))
+  writeFileSync(hostile, onnxModel({
+    inputs: { 'x\u001B[2J\n': 'float32[n]', ['__proto__']: 'float32[n]' },
+    outputs: { y: 'float32[n]' },
+    nodes: [{ op: 'Add', inputs: ['x\u001B[2J\n', '__proto__'], outputs: ['y'] }],
+  }))
+})
+
+describe('the command line', () => {
+  it.each([
+    [['--version'], /^unplugin-onnx\/\d/],
+    [['--help'], /inspect <model>[^]*cache <verb> \[import\]/],
+    [[], /Commands:/],
+    [['inspect', '--help'], /--json/],
+  ])('%j is answered', async (args, text) => {
+    expect(await run(args)).toEqual({ code: 0, stdout: expect.stringMatching(text), stderr: '' })
+  })
+
+  it.each([
+    [['inspec', 'a.onnx'], `'inspec' is not a command. Did you mean 'inspect'?`],
+    [['frobnicate'], `'frobnicate' is not a command. 'unplugin-onnx --help' lists what there is`],
+    [['inspect'], 'missing required args for command `inspect <model>`'],
+    [['inspect', 'a.onnx', 'b.onnx'], 'Unused args: `b.onnx`'],
+    [['inspect', 'a.onnx', '--jsn'], `'--jsn' is not an option of 'inspect'. Did you mean '--json'?`],
+    [['cache', 'lst'], `unplugin-onnx cache: expected one of ls, why, verify, clean, received 'lst'. Did you mean 'ls'?`],
+    [['cache', 'ls', '--cache-dir'], 'option `--cache-dir <dir>` value is missing'],
+    [['cache', 'ls', '--cache-dir', 'a', '--cache-dir=b'], '--cache-dir is given twice. Give it once'],
+  ])('%j is refused in one line', async (args, message) => {
+    expect(await run(args)).toEqual({ code: 1, stdout: '', stderr: `${message}\n` })
+  })
+})
+
+describe('inspect', () => {
+  it('tells the bindings, the opset and the weights of a model', async () => {
+    const { stdout, code } = await run(['inspect', model])
+    expect(code).toBe(0)
+    expect(stdout.split('\n').slice(1)).toEqual([
+      'inputs', '  x  float32[batch, 4]', 'outputs', '  y  float32[batch, 4]', 'initializers  2, 8 B', '',
+    ])
+    expect(stdout).toMatch(/affine\.onnx {2}\d+ B {2}IR 8 {2}opset 17\n/)
+  })
+
+  it('tells the same as JSON and nothing else', async () => {
+    const { stdout, stderr } = await run(['inspect', model, '--json'])
+    expect(stderr).toBe('')
+    expect(JSON.parse(stdout)).toMatchObject({
+      file: model, irVersion: 8, opsets: { '': 17 },
+      bindings: { inputs: [{ name: 'x', dtype: 'float32', dims: ['batch', 4] }] },
+      initializers: [{ name: 'weight', dtype: 'float32', dims: [1] }, { name: 'bias' }],
+    })
+  })
+
+  it('lets no name of a model control the terminal', async () => {
+    const { stdout } = await run(['inspect', hostile])
+    expect(stdout).not.toContain('\u001B')
+    expect(stdout).toContain('__proto__')
+  })
+
+  it('has no answer on stdout for a file that is not a model', async () => {
+    const text = join(folder, 'text.onnx')
+    writeFileSync(text, 'not a model')
+    for (const file of [text, join(folder, 'none.onnx')]) {
+      const { code, stdout, stderr } = await run(['inspect', file, '--json'])
+      expect({ code, stdout }).toEqual({ code: 1, stdout: '' })
+      expect(stderr).toMatch(/^.*\.onnx: expected .*\n$/)
+    }
+  })
+})
+
+describe('cache', () => {
+  // '007' must not become 7 on its way through the command line.
+  const dir = join(folder, '007')
+  const cache = (verb: string, ...more: string[]) => run(['cache', verb, ...more, '--root', folder, '--cache-dir', '007'])
+
+  beforeAll(async () => {
+    const store = openStore({ dir, maxSize: Infinity, maxAge: Infinity, warn: console.warn })
+    for (const name of ['pose', 'face']) {
+      const request = { key: cacheKey({ model: name, backend: 'onnxruntime' }), family: `models/${name}.onnx  onnxruntime `, label: name }
+      await store.getOrBuild(request, async (output) => writeFileSync(output, `engine of ${name}`))
+    }
+  })
+
+  it('lists what is kept', async () => {
+    const { stdout, code } = await cache('ls')
+    expect(code).toBe(0)
+    expect(stdout).toMatch(/^ {2}[\da-f]{12} {2}14 B {2}built in [^]*models\/face\.onnx[^]*\n2 engines, 28 B in .*007\n$/)
+    expect(JSON.parse((await cache('ls', '--json')).stdout)).toHaveLength(2)
+  })
+
+  it('tells why an import has its engine', async () => {
+    const { stdout } = await cache('why', 'pose')
+    expect(stdout).toMatch(/^models\/pose\.onnx .* {2}miss: new {2}/)
+    expect(stdout).not.toContain('face')
+    expect(JSON.parse((await cache('why', '--json')).stdout)).toHaveLength(2)
+    expect(await cache('why', 'hand')).toMatchObject({ code: 1, stdout: '', stderr: expect.stringContaining(`no import of 'hand' is known`) })
+  })
+
+  it('finds damage, then removes everything', async () => {
+    expect(await cache('verify')).toMatchObject({ code: 0, stdout: expect.stringContaining('2 engines checked') })
+    const [{ file }] = JSON.parse((await cache('ls', '--json')).stdout) as [{ file: string }]
+    appendFileSync(file, 'x')
+    expect(await cache('verify')).toMatchObject({ code: 1, stdout: expect.stringContaining('1 damaged') })
+    expect(await cache('clean')).toMatchObject({ code: 0, stdout: expect.stringMatching(/^1 engine removed from .*007, /) })
+    expect(await cache('ls', '--json')).toMatchObject({ stdout: '[]\n' })
+  })
+})
+
+async function run(args: readonly string[]): Promise<{ code: number, stdout: string, stderr: string }> {
+  return new Promise((resolve) => {
+    execFile(process.execPath, [bin, ...args], { cwd: folder }, (error, stdout, stderr) => {
+      resolve({ code: typeof error?.code === 'number' ? error.code : error ? -1 : 0, stdout, stderr })
+    })
+  })
+}
