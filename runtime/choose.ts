@@ -15,6 +15,7 @@ export interface Opened {
 
 // Loaded when a variant asks for it: importing a model must cost nothing before it is used.
 const runners: { readonly [B in BackendName]?: () => Promise<Runner<B>> } = {
+  openvino: async () => (await import('./openvino.ts')).openvinoRunner,
   onnxruntime: async () => (await import('./onnxruntime.ts')).onnxruntimeRunner,
 }
 

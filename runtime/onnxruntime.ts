@@ -3,11 +3,10 @@ import { createRequire } from 'node:module'
 import { readArtifact } from './artifact.ts'
 import { createBufferPool } from './buffers.ts'
 import { blockedLayout } from './cpu.ts'
-import { dtypes, type DType } from './dtype.ts'
 import { OnnxEngineError } from './errors.ts'
 import type { Bindings, Requirements, VariantManifest } from './manifest.ts'
 import type { WorkerReply, WorkerTensor } from './onnxruntime-worker.ts'
-import { bytesOf } from './own.ts'
+import { bytesOf, viewOf } from './own.ts'
 import type { CheckedTensor, InferOptions, OpenOptions, Runner, Session } from './session.ts'
 import { createEngineWorker, type EngineWorker, type Job } from './worker.ts'
 
@@ -158,10 +157,4 @@ function takeAll(inputs: ReadonlyMap<string, CheckedTensor>): Packed {
     return { name, dtype, dims, data: viewOf(dtype, buffer, data.byteOffset, data.byteLength) }
   })
   return { tensors, transfer: [...transfer] }
-}
-
-function viewOf(dtype: DType, buffer: ArrayBuffer, offset: number, bytes: number): ArrayBufferView {
-  const { array, bits } = dtypes[dtype]
-  if (array === 'Array') throw new TypeError('strings have no bytes')
-  return new globalThis[array](buffer, offset, (bytes * 8) / bits)
 }

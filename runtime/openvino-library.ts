@@ -10,11 +10,12 @@ export const openvinoSetup: string = `openvino-${openvinoVersion}`
  * The path of OpenVINO's C library, or why there is none. `option` is what the user configured: a folder or the library itself. A place
  * that the user named (the option, the environment variable OPENVINO_ROOT) is the only one that counts.
  */
-export function findOpenVino(option?: string): { readonly file: string } | { readonly reason: string; readonly hint: string } {
+export function findOpenVino(option?: string): { readonly file: string } | { readonly reason: string; readonly tried: string; readonly hint: string } {
   const found = findLibrary(patterns[process.platform] ?? linux, placesOf(option))
   if ('file' in found) return found
   return {
-    reason: `OpenVINO's C library was not found; tried ${found.tried}`,
+    reason: `OpenVINO's C library was not found`,
+    tried: found.tried,
     hint: 'Run `npx unplugin-onnx setup openvino`, or set OPENVINO_ROOT to a folder that holds OpenVINO',
   }
 }

@@ -1,3 +1,4 @@
+import { dtypes, type DType } from './dtype.ts'
 import type { CheckedTensor } from './session.ts'
 
 type Tensors = ReadonlyMap<string, CheckedTensor>
@@ -26,6 +27,13 @@ export function takeTensors(tensors: Tensors): Tensors {
 /** The bytes that a view covers. */
 export function bytesOf({ buffer, byteOffset, byteLength }: ArrayBufferView): Uint8Array {
   return new Uint8Array(buffer, byteOffset, byteLength)
+}
+
+/** The typed array of a dtype over a part of a buffer. */
+export function viewOf(dtype: DType, buffer: ArrayBuffer, offset: number, bytes: number): ArrayBufferView {
+  const { array, bits } = dtypes[dtype]
+  if (array === 'Array') throw new TypeError('strings have no bytes')
+  return new globalThis[array](buffer, offset, (bytes * 8) / bits)
 }
 
 function mapData(tensors: Tensors, change: (data: CheckedTensor['data']) => CheckedTensor['data']): Tensors {

@@ -6,7 +6,13 @@ import type { BackendName, Requirements } from '../../runtime/manifest.ts'
 /** What a look for a backend's library found. */
 export type Probe =
   | { readonly available: true; readonly version: string; readonly detail: Readonly<Record<string, unknown>> }
-  | { readonly available: false; readonly reason: string; readonly hint?: string }
+  | {
+    readonly available: false
+    readonly reason: string
+    /** Every place that was looked at. Told, like the hint, only when the user asked for this backend. */
+    readonly tried?: string
+    readonly hint?: string
+  }
 
 /** Everything that is known of one engine before its compilation starts. Pure data, so that keys can be tested without a compiler. */
 export interface BuildPlan<B extends BackendName = BackendName> {

@@ -4,9 +4,10 @@ import type { Model } from '../onnx/model.ts'
 import type { CompileOptions } from '../options.ts'
 import type { Backend, BuildPlan, Probe } from './contract.ts'
 import { onnxruntime } from './onnxruntime.ts'
+import { openvino } from './openvino.ts'
 
 /** Every backend, in the order that `'auto'` prefers them: the CPU that needs nothing else comes last. */
-export const backends: readonly Backend[] = [onnxruntime]
+export const backends: readonly Backend[] = [openvino, onnxruntime]
 
 /** An engine to make, and the backend that makes it. */
 export interface PlannedEngine {
@@ -35,7 +36,7 @@ export async function chooseEngines(model: Model, options: CompileOptions, root:
   for (const backend of candidates) {
     try {
       const probe = await backend.probe(options, root)
-      if (!probe.available) throw unavailable(backend, probe)
+      if (!probe.available) throw unavailable(backend, probe, requested)
       for (const plan of backend.plan(model, options, probe)) engines.push({ backend: backend.name, plan, requested })
     } catch (error) {
       if (requested || !(error instanceof OnnxEngineError)) throw error
@@ -53,6 +54,8 @@ function backendOf(name: BackendName): Backend {
   return backend
 }
 
-function unavailable({ name }: Backend, { reason, hint }: Extract<Probe, { available: false }>): OnnxEngineError {
-  return new OnnxEngineError('BACKEND_UNAVAILABLE', `${name}: ${reason}`, { ...(hint && { hint }) })
+function unavailable({ name }: Backend, { reason, tried, hint }: Extract<Probe, { available: false }>, requested: boolean): OnnxEngineError {
+  const where = `${name}: ${reason}`
+  if (!requested) return new OnnxEngineError('BACKEND_UNAVAILABLE', where)
+  return new OnnxEngineError('BACKEND_UNAVAILABLE', tried ? `${where}; tried ${tried}` : where, { ...(hint && { hint }) })
 }
