@@ -1,3 +1,5 @@
+import { closeSync, ftruncateSync, openSync, writeSync } from 'node:fs'
+import protobuf from 'protobufjs'
 import { messageType } from '../plugin/onnx/proto.ts'
 import { dtypes, type StoredDType } from '../runtime/dtype.ts'
 
@@ -22,7 +24,7 @@ export interface TensorSpec {
   /** Raw little-endian bytes, or numbers for float32 and int64. */
   readonly data: Uint8Array | readonly number[]
   /** Keeps the bytes in another file, which the caller writes. */
-  readonly external?: { readonly location: string; readonly offset?: number; readonly length?: number }
+  readonly external?: { readonly location: string; readonly offset?: number | string; readonly length?: number }
 }
 
 export interface GraphSpec {
@@ -74,6 +76,35 @@ export function identityModel(kinds: readonly StoredDType[]): Uint8Array {
     outputs: Object.fromEntries(kinds.map((dtype) => [`${dtype}_out`, `${dtype}[n,2]`])),
     nodes: kinds.map((dtype) => ({ op: 'Identity', inputs: [`${dtype}_in`], outputs: [`${dtype}_out`] })),
   })
+}
+
+/**
+ * Writes a model x float32[n] -> y float32[n] that holds `count` initializers w0, w1, ... of `length` zero bytes each (uint8), as a
+ * sparse file where the file system has them.
+ */
+export function sparseModel(file: string, count: number, length: number): void {
+  const headers = Array.from({ length: count }, (_, index) => {
+    const tensor = Buffer.concat([encode('TensorProto', { name: `w${index}`, dims: [length], dataType: 2 }), prefix(9, length)])
+    return Buffer.concat([prefix(5, tensor.length + length), tensor])
+  })
+  const graph = encode('GraphProto', graphProto({
+    inputs: { x: 'float32[n]' },
+    outputs: { y: 'float32[n]' },
+    nodes: [{ op: 'Identity', inputs: ['x'], outputs: ['y'] }],
+  }))
+  const size = headers.reduce((sum, header) => sum + header.length + length, graph.length)
+  const model = encode('ModelProto', { irVersion: 8, opsetImport: [{ domain: '', version: 17 }] })
+  const start = Buffer.concat([model, prefix(7, size), graph])
+  const descriptor = openSync(file, 'w')
+  let at = writeSync(descriptor, start, 0, start.length, 0)
+  for (const header of headers) at += writeSync(descriptor, header, 0, header.length, at) + length
+  ftruncateSync(descriptor, at)
+  closeSync(descriptor)
+}
+
+/** The wire bytes of a field that holds a message or bytes. */
+export function wireField(id: number, payload: Uint8Array): Uint8Array {
+  return Buffer.concat([prefix(id, payload.length), payload])
 }
 
 export function encode(message: Parameters<typeof messageType>[0], value: object): Uint8Array {
@@ -133,4 +164,9 @@ function tensorType(spec: ValueSpec): object {
 function dimension(dim: string): object {
   if (dim === '?') return {}
   return /^-?\d+$/.test(dim) ? { dimValue: Number(dim) } : { dimParam: dim }
+}
+
+// The tag of a length-delimited field and its length.
+function prefix(id: number, length: number): Uint8Array {
+  return protobuf.Writer.create().uint32(id * 8 + 2).uint64(length).finish()
 }

@@ -1,0 +1,65 @@
+import { execFile } from 'node:child_process'
+import { mkdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { digestOf, once, pythonWith, vendorFolder } from '../python.ts'
+
+/** A binding as the ONNX library reads it. `kind` is the field of TypeProto; `code` is TensorProto.DataType. */
+export type CorpusBinding = { readonly name: string } & (
+  | { readonly kind: 'tensor_type'; readonly code: number; readonly dims: readonly (number | string | null)[] | null }
+  | { readonly kind: 'sequence_type' | 'optional_type' | 'map_type' | 'sparse_tensor_type' | null }
+)
+
+/** A value of a test case: a tensor whose raw little-endian bytes lie in values.bin, strings, a sequence, or an absent optional. */
+export type CorpusValue =
+  | { readonly code: number; readonly dims: readonly number[]; readonly offset: number; readonly length: number }
+  | { readonly code: number; readonly dims: readonly number[]; readonly strings: readonly string[] }
+  | readonly CorpusValue[]
+  | null
+
+/** A model of the ONNX library's own tests, as the library reads it. */
+export interface CorpusRecord {
+  readonly name: string
+  readonly irVersion: number
+  readonly opsets: Readonly<Record<string, number>>
+  /** Initializers that are listed as inputs are left out. */
+  readonly inputs: readonly CorpusBinding[]
+  readonly outputs: readonly CorpusBinding[]
+  /** `sha256` of the raw data; null when there is none. */
+  readonly initializers: readonly { readonly name: string; readonly code: number; readonly dims: readonly number[]; readonly sha256: string | null }[]
+  /** Only for operator test cases: inputs in the order of the bindings, expected outputs, and the library's tolerance. */
+  readonly sets?: readonly { readonly inputs: readonly CorpusValue[]; readonly outputs: readonly CorpusValue[] }[]
+  readonly rtol?: number
+  readonly atol?: number
+}
+
+export interface Corpus {
+  readonly records: readonly CorpusRecord[]
+  /** The .onnx file of a record. */
+  file(record: CorpusRecord): string
+  /** The bytes of a tensor of a test case. */
+  bytes(value: { readonly offset: number; readonly length: number }): Uint8Array
+}
+
+const here = fileURLToPath(new URL('.', import.meta.url))
+
+/**
+ * The test models of the ONNX library: 1,884 cases of operators with inputs and expected outputs, and the models of its
+ * backend/test/data. They are made by the library itself, once (about 30 s and 20 MB), and kept in .vendor.
+ */
+export async function loadCorpus(): Promise<Corpus> {
+  const [maker, requirements] = [join(here, 'make.py'), join(here, 'requirements.txt')]
+  const folder = join(vendorFolder, `corpus-${digestOf([maker, requirements])}`)
+  await once(folder, async () => {
+    const python = await pythonWith(requirements)
+    mkdirSync(folder)
+    await promisify(execFile)(python, [maker, folder])
+  })
+  let values: Uint8Array | undefined
+  return {
+    records: JSON.parse(readFileSync(join(folder, 'corpus.json'), 'utf8')) as CorpusRecord[],
+    file: ({ name }) => join(folder, 'models', `${name}.onnx`),
+    bytes: ({ offset, length }) => (values ??= readFileSync(join(folder, 'values.bin'))).subarray(offset, offset + length),
+  }
+}

@@ -1,0 +1,91 @@
+"""Writes the test models of the ONNX library, and what the library itself reads from them, into a folder.
+
+usage: make.py FOLDER
+
+  models/NAME.onnx   each model
+  corpus.json        one record for each model, see Record in index.ts
+  values.bin         the bytes of all inputs and expected outputs, which corpus.json points into
+"""
+
+import hashlib
+import json
+import pathlib
+import sys
+import warnings
+
+import numpy
+import onnx
+from onnx.backend.test.case.node import collect_testcases
+from onnx.numpy_helper import from_array
+
+# Some cases divide by zero on purpose.
+warnings.simplefilter('ignore')
+
+
+def main(folder):
+    (folder / 'models').mkdir(parents=True)
+    records = []
+    with open(folder / 'values.bin', 'wb') as values:
+        for case in collect_testcases(None):
+            data = bytes(case.model.SerializeToString())
+            sets = [{'inputs': [value(v, values) for v in i], 'outputs': [value(v, values) for v in o]} for i, o in case.data_sets]
+            records.append(record(folder, case.name, data) | {'rtol': case.rtol, 'atol': case.atol, 'sets': sets})
+    library = pathlib.Path(onnx.__file__).parent / 'backend' / 'test' / 'data'
+    for file in sorted(library.rglob('*.onnx')):
+        name = '_'.join(file.relative_to(library).with_suffix('').parts)
+        records.append(record(folder, name, file.read_bytes()))
+    with open(folder / 'corpus.json', 'w') as out:
+        json.dump(records, out)
+
+
+def record(folder, name, data):
+    model = onnx.load_model_from_string(data)
+    file = folder / 'models' / f'{name}.onnx'
+    file.write_bytes(data)
+    constants = {t.name for t in model.graph.initializer} | {s.values.name for s in model.graph.sparse_initializer}
+    return {
+        'name': name,
+        'irVersion': model.ir_version,
+        'opsets': {o.domain: o.version for o in model.opset_import},
+        'inputs': [binding(v) for v in model.graph.input if v.name not in constants],
+        'outputs': [binding(v) for v in model.graph.output],
+        'initializers': [initializer(t) for t in model.graph.initializer],
+    }
+
+
+def binding(info):
+    kind = info.type.WhichOneof('value')
+    if kind != 'tensor_type':
+        return {'name': info.name, 'kind': kind}
+    tensor = info.type.tensor_type
+    dims = [dim(d) for d in tensor.shape.dim] if tensor.HasField('shape') else None
+    return {'name': info.name, 'kind': kind, 'code': tensor.elem_type, 'dims': dims}
+
+
+def dim(d):
+    if d.HasField('dim_value'):
+        return d.dim_value if d.dim_value >= 0 else None
+    return d.dim_param or None
+
+
+def initializer(t):
+    digest = hashlib.sha256(t.raw_data).hexdigest() if len(t.raw_data) else None
+    return {'name': t.name, 'code': t.data_type, 'dims': list(t.dims), 'sha256': digest}
+
+
+def value(v, out):
+    if v is None:
+        return None
+    if isinstance(v, (list, tuple)):
+        return [value(item, out) for item in v]
+    tensor = v if isinstance(v, onnx.TensorProto) else from_array(numpy.asarray(v))
+    if tensor.data_type == onnx.TensorProto.STRING:
+        return {'code': tensor.data_type, 'dims': list(tensor.dims), 'strings': [s.decode() for s in tensor.string_data]}
+    # Elements of less than a byte and typed lists come out as raw little-endian bytes.
+    data = tensor.raw_data if tensor.HasField('raw_data') else from_array(onnx.numpy_helper.to_array(tensor)).raw_data
+    offset = out.tell()
+    out.write(data)
+    return {'code': tensor.data_type, 'dims': list(tensor.dims), 'offset': offset, 'length': len(data)}
+
+
+main(pathlib.Path(sys.argv[1]))
