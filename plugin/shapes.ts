@@ -1,6 +1,6 @@
 import { nearest, OnnxEngineError } from '../runtime/errors.ts'
 import { keyPath, shorten } from './schema.ts'
-import type { CompileOptions, Profile, Shapes } from './options.ts'
+import type { Profile, Shapes } from './options.ts'
 import type { Binding, Bindings } from '../runtime/manifest.ts'
 
 /**
@@ -8,7 +8,9 @@ import type { Binding, Bindings } from '../runtime/manifest.ts'
  * the model does not have, a rank or static dim that differs, a dim that is not a positive safe integer, one named dim with
  * two values, profiles whose `min`, `opt` and `max` list different inputs, and bounds that are not min <= opt <= max.
  */
-export function checkShapes({ shapes, profiles }: Pick<CompileOptions, 'shapes' | 'profiles'>, { inputs }: Bindings, name: string): void {
+export function checkShapes(
+  { shapes, profiles }: { readonly shapes: Shapes; readonly profiles: readonly Profile[] }, { inputs }: Bindings, name: string,
+): void {
   const bindings = new Map(inputs.map((input) => [input.name, input]))
   const fixed = checkDims(name, ['shapes'], shapes, bindings, new Map())
   for (const [index, profile] of profiles.entries()) {

@@ -15,6 +15,7 @@ export const errorCodes = {
   COMPILE_FAILED: 'The backend could not compile the model; its own text is kept in the message.',
   COMPILE_ABORTED: 'The compilation was cancelled.',
   CACHE_FAILED: 'The cache folder cannot be used.',
+  TYPES_FAILED: 'Type declarations cannot be written, or a source file that imports models cannot be parsed.',
   ARTIFACT_INVALID: 'An engine file is missing, truncated, or its checksum is not the one it was shipped with.',
   NO_VARIANT: 'No variant of the model can run on this machine; the reason for each is listed.',
   INPUT_INVALID: 'An input of infer() does not fit the bindings: name, dtype, rank, dims, or length.',

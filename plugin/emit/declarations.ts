@@ -72,7 +72,7 @@ function mirrorFile({ importer, specifier }: TypedImport, windows: boolean): str
   const file = `${name.slice(0, dot)}.d${name.slice(dot)}.ts`
   // 255 bytes is the limit of most file systems; a temporary name beside it needs some of them.
   if (path.startsWith('../') || name.includes('/') || Buffer.byteLength(file) > 210) return undefined
-  if (windows && /[<>:"\\|?*]/.test(file)) return undefined
+  if (/\p{Cc}/u.test(file) || (windows && /[<>:"\\|?*]/.test(file))) return undefined
   return posix.join('types', posix.dirname(path), file)
 }
 
