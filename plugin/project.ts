@@ -1,0 +1,104 @@
+import { relative } from 'node:path'
+import { OnnxEngineError } from '../runtime/errors.ts'
+import { openStore, type Store } from './cache/store.ts'
+import { compileModel, type Compiled } from './compile.ts'
+import { compileOptions, resolveOptions, type Options, type ResolvedOptions } from './options.ts'
+import { parseRequest, requestKey } from './query.ts'
+import { resolveModel, type ImportSite } from './resolve.ts'
+
+/** Where a project's lines go. */
+export interface Logger {
+  log(line: string): void
+  warn(line: string): void
+}
+
+/** What one plugin instance knows of the app that it builds, between its hooks. */
+export interface Project {
+  readonly options: ResolvedOptions
+  /** Reads the options again from the bundler's root, which some bundlers tell late. */
+  moveTo(root: string): void
+  /** The id of the module that stands for an imported model, the same for every spelling; undefined for what is not ours. */
+  resolve(specifier: string, importer: string | undefined, ask: ImportSite['ask']): Promise<string | undefined>
+  /** The engines of the model with that id; undefined for what is not ours. `watch` is told every file that they are made of. */
+  compile(id: string, logger: Logger, watch: (file: string) => void): Promise<Compiled | undefined>
+  buildStart(): void
+  /** Cancels what is still compiling: the build has failed or its server is closing. */
+  buildEnd(): void
+  /** Keeps the cache within its limits. */
+  collect(): Promise<void>
+}
+
+/** Throws OPTION_INVALID. Nothing is read or written before a model is imported. */
+export function openProject(user: Options | undefined): Project {
+  let options = resolveOptions(user)
+  let store: Store | undefined
+  let running = new AbortController()
+  let builds = 0
+  const importers = new Map<string, string>()
+
+  return {
+    get options() {
+      return options
+    },
+    moveTo(root) {
+      options = resolveOptions(user, root)
+    },
+    async resolve(specifier, importer, ask) {
+      try {
+        const request = parseRequest(specifier)
+        const file = request && await resolveModel(request.file, { importer, root: options.root, ask })
+        if (request === undefined || file === undefined) return undefined
+        const id = requestKey({ ...request, file })
+        if (importer !== undefined) importers.set(id, importer)
+        return id
+      } catch (error) {
+        throw atImporter(error, importer, options.root)
+      }
+    },
+    async compile(id, logger, watch) {
+      const request = parseRequest(id)
+      if (request === undefined) return undefined
+      const { file } = request
+      // Before anything can fail, so that a repaired file is tried again.
+      watch(file)
+      try {
+        store ??= openStore({ ...options.cache, warn: logger.warn })
+        const compiled = await compileModel(
+          { file, query: requestKey({ ...request, file: '' }), options: compileOptions(options, request), root: options.root },
+          { ...logger, store, signal: running.signal },
+        )
+        for (const part of compiled.files) watch(part)
+        return compiled
+      } catch (error) {
+        throw atImporter(error, importers.get(id), options.root)
+      }
+    },
+    buildStart() {
+      builds += 1
+    },
+    buildEnd() {
+      builds = Math.max(0, builds - 1)
+      // One instance may serve several environments at once: the last one out cancels.
+      if (builds > 0) return
+      running.abort()
+      running = new AbortController()
+    },
+    async collect() {
+      await store?.collect()
+    },
+  }
+}
+
+/**
+ * Bundlers print the message, not all of them with the importer, and then the stacks of the error and its causes, which lead only
+ * into this plugin: for what a user can mend, the message is all there is to know.
+ */
+function atImporter(error: unknown, importer: string | undefined, root: string): unknown {
+  if (!(error instanceof OnnxEngineError)) return error
+  const { code, message, expected, received, hint } = error
+  const place = importer === undefined ? undefined : relative(root, importer.split('?', 1)[0] ?? '')
+  const text = place === undefined || message.includes(place) ? message : `${message}\n  imported by ${place}`
+  const placed = Object.assign(new OnnxEngineError(code, text), { expected, received, hint })
+  placed.stack = `${placed.name}: ${text}`
+  return placed
+}

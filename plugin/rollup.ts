@@ -1,0 +1,14 @@
+import { unpluginOnnx } from './index.ts'
+
+/**
+ * The plugin for Rollup 4.
+ *
+ * @example
+ * ```ts
+ * // rollup.config.js
+ * import onnx from 'unplugin-onnx/rollup'
+ * export default { input: 'src/main.js', plugins: [onnx()], output: { dir: 'dist' } }
+ * ```
+ */
+const onnx: typeof unpluginOnnx.rollup = unpluginOnnx.rollup
+export default onnx
