@@ -5,10 +5,9 @@ import { createBufferPool } from './buffers.ts'
 import { blockedLayout } from './cpu.ts'
 import { OnnxEngineError } from './errors.ts'
 import type { Bindings, Requirements, VariantManifest } from './manifest.ts'
-import type { WorkerReply, WorkerTensor } from './onnxruntime-worker.ts'
 import { bytesOf, viewOf } from './own.ts'
 import type { CheckedTensor, InferOptions, OpenOptions, Runner, Session } from './session.ts'
-import { createEngineWorker, type EngineWorker, type Job } from './worker.ts'
+import { createEngineWorker, type EngineWorker, type Job, type WorkerReply, type WorkerTensor } from './worker.ts'
 
 /** Runs `.ort` engines with onnxruntime-node, in a worker: its `run()` would hold the event loop for as long as it takes. */
 export const onnxruntimeRunner: Runner<'onnxruntime'> = { refusal, open }

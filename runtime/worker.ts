@@ -1,6 +1,28 @@
-import { Worker } from 'node:worker_threads'
+import { SHARE_ENV, Worker } from 'node:worker_threads'
+import type { DType } from './dtype.ts'
 import { OnnxEngineError } from './errors.ts'
-import type { WorkerReply, WorkerRequest } from './onnxruntime-worker.ts'
+
+/** What the main side asks of `onnxruntime-worker.cts`. Engines are numbered by it; every request gets one reply with its `id`. */
+export type WorkerRequest =
+  | { readonly id: number; readonly kind: 'open'; readonly engine: number; readonly bytes: ArrayBuffer; readonly threads?: number | undefined }
+  | { readonly id: number; readonly kind: 'run'; readonly engine: number; readonly inputs: readonly WorkerTensor[]; readonly pooled?: ArrayBuffer | undefined }
+  | { readonly id: number; readonly kind: 'close'; readonly engine: number }
+
+export interface WorkerTensor {
+  readonly name: string
+  readonly dtype: DType
+  readonly dims: readonly number[]
+  readonly data: ArrayBufferView | readonly string[]
+}
+
+export interface WorkerReply {
+  readonly id: number
+  readonly outputs?: readonly WorkerTensor[]
+  /** The request's buffer on its way back to the pool. */
+  readonly pooled?: ArrayBuffer
+  /** ONNX Runtime's own text, or why it could not be loaded at all. */
+  readonly error?: { readonly message: string; readonly missing?: boolean }
+}
 
 type WithoutId<R> = R extends unknown ? Omit<R, 'id'> : never
 
@@ -87,7 +109,7 @@ export function createEngineWorker(): EngineWorker {
 
   function launch(): Worker {
     // Flags of the process, such as loaders and inspectors, are not meant for this worker and slow its start.
-    const started = new Worker(new URL('./onnxruntime-worker.js', import.meta.url), { name: 'unplugin-onnx', execArgv: [] })
+    const started = new Worker(new URL('./onnxruntime-worker.cjs', import.meta.url), { name: 'unplugin-onnx', execArgv: [], env: SHARE_ENV })
     let failure: unknown
     started.on('message', (reply: WorkerReply) => {
       sent.get(reply.id)?.resolve(reply)

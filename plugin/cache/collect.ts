@@ -67,8 +67,8 @@ function inOrderOfWorth(entries: readonly StoreEntry[]): readonly StoreEntry[] {
 
 // The temporary folders are listed before the locks: one whose lock is missing then belongs to nobody any more.
 async function removeLeftovers(folder: Folder, holders: Set<string>): Promise<number> {
-  const temporaries = await listFiles(path.dirname(folder.temporary('any')))
-  const locks = await listFiles(path.dirname(folder.lock('')))
+  const temporaries = await listFiles(folder.temporaries)
+  const locks = await listFiles(folder.locks)
   for (const file of locks.filter((file) => file.endsWith('.lock'))) {
     const holder = await lockHolder(file)
     if (holder) holders.add(holder)
@@ -79,7 +79,7 @@ async function removeLeftovers(folder: Folder, holders: Set<string>): Promise<nu
     bytes += await sizeOf(dir)
     await rm(dir, { recursive: true, force: true })
   }
-  const halfWritten = [...(await listFiles(folder.root)), ...(await listFiles(path.dirname(folder.family(''))))].filter(isTemporary)
+  const halfWritten = [...(await listFiles(folder.root)), ...(await listFiles(folder.families))].filter(isTemporary)
   for (const file of [...halfWritten, ...locks.filter((file) => file.endsWith('.broken'))]) {
     if ((await ageOf(file)) > grace) await rm(file, { force: true })
   }

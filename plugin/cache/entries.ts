@@ -38,12 +38,12 @@ export async function insertEntry(folder: Folder, file: string, entry: Entry): P
   const content = folder.content(entry.sha256)
   await flush(file)
   await mkdir(path.dirname(content), { recursive: true })
-  try {
+  await rename(file, content).catch(async () => {
+    // Windows refuses to replace a file that somebody reads: when it holds the same bytes, all is well. Anything else is in the way.
+    if ((await hashFile(content).catch(() => undefined)) === entry.sha256) return
+    await rm(content, { recursive: true, force: true })
     await rename(file, content)
-  } catch (error) {
-    // Windows refuses to replace a file that somebody reads; when it holds the same bytes, all is well.
-    if ((await hashFile(content).catch(() => undefined)) !== entry.sha256) throw error
-  }
+  })
   const { path: named } = await cacache.index.insert(folder.root, entry.digest, integrity(entry.sha256), {
     metadata: entry,
     size: entry.size,

@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto'
 import { readFile, rm } from 'node:fs/promises'
-import path from 'node:path'
 import * as v from 'valibot'
 import { entrySchema, type Entry } from './entries.ts'
 import { listFiles, type Folder } from './folder.ts'
@@ -22,7 +21,7 @@ export async function readFamily(folder: Folder, family: string): Promise<Family
 }
 
 export async function listFamilies(folder: Folder): Promise<readonly FamilyRecord[]> {
-  const files = await listFiles(path.dirname(folder.family('')))
+  const files = await listFiles(folder.families)
   const records = await Promise.all(files.filter((file) => file.endsWith('.json')).map(readRecord))
   return records.filter((record) => record !== undefined).sort((a, b) => (a.family < b.family ? -1 : 1))
 }

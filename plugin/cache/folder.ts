@@ -15,8 +15,10 @@ import path from 'node:path'
 export interface Folder {
   readonly root: string
   readonly statIndex: string
-  /** Folder of all content. */
   readonly contents: string
+  readonly families: string
+  readonly locks: string
+  readonly temporaries: string
   content(sha256: string): string
   used(digest: string): string
   lock(digest: string): string
@@ -26,16 +28,20 @@ export interface Folder {
 
 export function folderAt(dir: string): Folder {
   const root = path.join(path.resolve(dir), 'v1')
-  const contents = path.join(root, 'content-v2')
+  const within = (name: string) => path.join(root, name)
+  const [contents, families, locks, temporaries] = [within('content-v2'), within('families'), within('locks'), within('tmp')]
   return {
     root,
-    statIndex: path.join(root, 'stat-index.json'),
+    statIndex: within('stat-index.json'),
     contents,
+    families,
+    locks,
+    temporaries,
     content: (sha256) => path.join(contents, 'sha256', sha256.slice(0, 2), sha256.slice(2, 4), sha256.slice(4)),
     used: (digest) => path.join(root, 'used', digest),
-    lock: (digest) => path.join(root, 'locks', `${digest}.lock`),
-    temporary: (token) => path.join(root, 'tmp', token),
-    family: (hash) => path.join(root, 'families', `${hash}.json`),
+    lock: (digest) => path.join(locks, `${digest}.lock`),
+    temporary: (token) => path.join(temporaries, token),
+    family: (hash) => path.join(families, `${hash}.json`),
   }
 }
 
@@ -46,6 +52,7 @@ export async function markUsed(folder: Folder, digest: string): Promise<void> {
     await utimes(file, now, now).catch(async () => {
       await mkdir(path.dirname(file), { recursive: true })
       await writeFile(file, '')
+      await utimes(file, now, now)
     })
   } catch {}
 }

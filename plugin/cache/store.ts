@@ -129,9 +129,8 @@ export function openStore({ dir, maxSize, maxAge, warn }: StoreOptions): Store {
     const found = await lookUp(request.key.digest, before)
     if (found.placed) return use(request, before, found.placed)
     const reason = `miss: ${found.trouble ?? describeChange(before, request.key)}`
-    const file = folder.lock(request.key.digest)
-    await mkdir(path.dirname(file), { recursive: true })
-    const lock = await acquireLock(file, request.signal)
+    await mkdir(folder.locks, { recursive: true })
+    const lock = await acquireLock(folder.lock(request.key.digest), request.signal)
     try {
       const built = lock.waited ? await lookUp(request.key.digest, undefined) : {}
       if (built.placed) return await use(request, before, built.placed)
