@@ -75,7 +75,7 @@ export async function compileModel(request: CompileRequest, context: CompileCont
   const model = await readModel(file)
   checkShapes(options, model.bindings, name)
   const { engines, skipped } = await chooseEngines(model, options, root)
-  for (const { message } of skipped) context.log(`${name}: passed over ${message}`)
+  for (const { message } of skipped) logOnce(context, `passed over ${message}`)
   const source = sourceFacts(await digestSource(model, context.store.statIndex))
   const graph = graphFacts(source, { passes: [], shapes: options.shapes })
   const built = await Promise.all(engines.map((engine) => build(engine, { name, model, graph, request, context })))
@@ -111,6 +111,16 @@ async function build(engine: PlannedEngine, { name, model, graph, request, conte
     warn(`${name}: built without ${backend}: ${error.message}`)
     return undefined
   }
+}
+
+const told = new WeakMap<Store, Set<string>>()
+
+// What is missing on this machine is missing for every model of a build.
+function logOnce({ store, log }: CompileContext, line: string): void {
+  const lines = told.get(store) ?? new Set()
+  told.set(store, lines)
+  if (!lines.has(line)) log(line)
+  lines.add(line)
 }
 
 /** One line per variant: model, engine, backend, what the cache did, size, seconds. */
