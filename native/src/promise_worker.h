@@ -10,18 +10,18 @@ namespace onnx_engine {
 // Runs `work` on a thread of libuv's pool and settles a promise on the JavaScript thread: with what `result` makes of the
 // value, or with an Error that carries the text of what `work` threw.
 //
-// Rules: `work` touches no JavaScript value; all it needs is converted before, and `keep` holds what must outlive it (a buffer
-// whose bytes it reads). libuv has four such threads for the whole process, so this is for opening and closing, never for inference.
+// Rules: `work` touches no JavaScript value; all it needs is converted before. What must outlive it (a buffer whose bytes it reads)
+// is referenced from `result`, which is called and destroyed on the JavaScript thread. libuv has four such threads for the whole
+// process, so this is for opening and closing, never for inference.
 template <typename Value>
 class PromiseWorker : public Napi::AsyncWorker {
  public:
   using Work = std::function<Value()>;
   using Result = std::function<Napi::Value(Napi::Env, Value)>;
 
-  static Napi::Promise run(Napi::Env env, Work work, Result result, Napi::Object keep = {}) {
+  static Napi::Promise run(Napi::Env env, Work work, Result result) {
     // Deletes itself after OnOK or OnError.
     auto* worker = new PromiseWorker(env, std::move(work), std::move(result));
-    if (!keep.IsEmpty()) worker->keep_ = Napi::Persistent(keep);
     const Napi::Promise promise = worker->deferred_.Promise();
     worker->Queue();
     return promise;
@@ -52,7 +52,6 @@ class PromiseWorker : public Napi::AsyncWorker {
   Work work_;
   Result result_;
   Value value_{};
-  Napi::ObjectReference keep_;
 };
 
 }  // namespace onnx_engine

@@ -55,7 +55,7 @@ export const openvino: Backend<'openvino'> = {
       ...(threads !== undefined && { INFERENCE_NUM_THREADS: String(threads) }),
     }
     refuseStrings(model)
-    return [planOf(device, properties, boundsOf(model, options), probe.version, detail.library)]
+    return [{ ...planOf(device, properties, boundsOf(model, options), probe.version, detail.library), notes: notesOf(model, device) }]
   },
 }
 
@@ -84,7 +84,6 @@ function planOf(
   const { name, fullName, runtimeRequirements } = device
   const { platform, arch } = process
   const kind = deviceKind(name)
-  const isa = /isa=([^;]+)/.exec(runtimeRequirements)?.[1]
   return {
     label: '',
     extension: '.blob',
@@ -102,8 +101,16 @@ function planOf(
     requires: { version, device: kind, arch, runtimeRequirements, properties },
     worker,
     settings: { library, device: name, properties, shapes } satisfies OpenVinoSettings,
-    ...(isa && { notes: [`the OpenVINO engine runs only on CPUs with ${isa}, as this one`] }),
   }
+}
+
+function notesOf({ bindings }: Model, { runtimeRequirements }: OpenVinoDevice): string[] {
+  const isa = /isa=([^;]+)/.exec(runtimeRequirements)?.[1]
+  const wide = [...bindings.inputs, ...bindings.outputs].find(({ dtype }) => dtype === 'float64')
+  return [
+    ...(isa ? [`the OpenVINO engine runs only on CPUs with ${isa}, as this one`] : []),
+    ...(wide ? [`OpenVINO computes float64 in fp32, as for binding '${wide.name}'`] : []),
+  ]
 }
 
 function deviceOf({ openvino: { device: asked } }: CompileOptions, devices: readonly OpenVinoDevice[]): OpenVinoDevice {

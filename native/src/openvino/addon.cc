@@ -67,17 +67,23 @@ Napi::Array fromPorts(Napi::Env env, const std::vector<Port>& ports) {
   return array;
 }
 
+// One per environment.
+struct Addon {
+  Napi::FunctionReference engine;
+};
+
 // A loaded engine in JavaScript. Lifetime rules:
 // 1. All methods run on the JavaScript thread of one environment; only `ended_` is called from threads of OpenVINO.
 // 2. While an inference is in flight this object references itself, so the garbage collector cannot free it.
 // 3. The cleanup hook is registered after the thread-safe function, so it runs before Node frees that one: it waits until
 //    OpenVINO has let go, and no thread calls into a function that is gone. A worker that is terminated in mid-inference gets here.
 // 4. `close` moves the engine to libuv's pool, since freeing one joins threads.
+// 5. The blob's bytes belong to JavaScript and stay referenced for as long as the engine lives.
 class EngineObject : public Napi::ObjectWrap<EngineObject> {
  public:
-  static Napi::Value create(Napi::Env env, std::unique_ptr<Engine> engine, const Napi::FunctionReference& constructor) {
-    const auto object = constructor.New({});
-    Unwrap(object)->attach(env, std::move(engine));
+  static Napi::Value create(Napi::Env env, std::unique_ptr<Engine> engine, Napi::ObjectReference blob) {
+    const auto object = env.GetInstanceData<Addon>()->engine.New({});
+    Unwrap(object)->attach(env, std::move(engine), std::move(blob));
     object.Set("requests", Napi::Number::New(env, static_cast<double>(Unwrap(object)->engine_->requests())));
     object.Set("inputs", fromPorts(env, Unwrap(object)->engine_->inputs()));
     object.Set("outputs", fromPorts(env, Unwrap(object)->engine_->outputs()));
@@ -110,8 +116,9 @@ class EngineObject : public Napi::ObjectWrap<EngineObject> {
 
   using Ended = Napi::TypedThreadSafeFunction<std::nullptr_t, Call, onEnded>;
 
-  void attach(Napi::Env env, std::unique_ptr<Engine> engine) {
+  void attach(Napi::Env env, std::unique_ptr<Engine> engine, Napi::ObjectReference blob) {
     engine_ = std::move(engine);
+    blob_ = std::move(blob);
     for (size_t i = 0; i < engine_->requests(); i++) calls_.push_back(std::make_unique<Call>(Call{this, i, std::nullopt, {}}));
     ended_ = Ended::New(env, "unplugin-onnx inference", 0, 1);
     // Only an inference in flight keeps the process alive, not a loaded model.
@@ -185,21 +192,25 @@ class EngineObject : public Napi::ObjectWrap<EngineObject> {
   Napi::Value close(const Napi::CallbackInfo& info) {
     const Napi::Env env = info.Env();
     if (inFlight_ > 0) throw Napi::Error::New(env, "the engine has inferences in flight");
-    std::shared_ptr<Engine> engine = std::move(engine_);
+    if (!engine_) throw Napi::Error::New(env, "the engine is closed");
+    // In a box, so that the engine dies on libuv's thread whoever lets go of the box last.
+    const auto box = std::make_shared<std::unique_ptr<Engine>>(std::move(engine_));
+    const auto blob = std::make_shared<Napi::ObjectReference>(std::move(blob_));
     release();
     return PromiseWorker<bool>::run(
         env,
-        [engine]() mutable {
-          engine.reset();
+        [box] {
+          box->reset();
           return true;
         },
-        [](Napi::Env env, bool) { return env.Undefined(); });
+        [blob](Napi::Env env, bool) { return env.Undefined(); });
   }
 
   void release() {
     if (!attached_) return;
     attached_ = false;
     engine_.reset();
+    blob_.Reset();
     napi_remove_env_cleanup_hook(Env(), onTeardown, this);
     ended_.Release();
   }
@@ -210,16 +221,13 @@ class EngineObject : public Napi::ObjectWrap<EngineObject> {
     self->engine_.reset();
   }
 
+  Napi::ObjectReference blob_;
   std::unique_ptr<Engine> engine_;
   std::vector<std::unique_ptr<Call>> calls_;
   Ended ended_;
   // Between `attach` and the first of close, teardown and garbage collection.
   bool attached_ = false;
   size_t inFlight_ = 0;
-};
-
-struct Addon {
-  Napi::FunctionReference engine;
 };
 
 // probe(library): Promise<ProbeResult>
@@ -279,23 +287,21 @@ Napi::Value buildEngine(const Napi::CallbackInfo& info) {
 // load(library, bytes, settings): Promise<OpenVinoEngine>
 Napi::Value loadEngine(const Napi::CallbackInfo& info) {
   const std::string path = info[0].As<Napi::String>().Utf8Value();
-  const auto bytes = info[1].As<Napi::Uint8Array>();
+  auto bytes = info[1].As<Napi::Uint8Array>();
   const auto object = info[2].As<Napi::Object>();
   const LoadSettings settings{text(object, "device"), toProperties(object.Get("properties")), toNames(object.Get("inputs")),
                               toNames(object.Get("outputs"))};
   const void* data = bytes.Data();
   const size_t size = bytes.ByteLength();
+  const auto blob = std::make_shared<Napi::ObjectReference>(Napi::Persistent(bytes.As<Napi::Object>()));
   return PromiseWorker<std::unique_ptr<Engine>>::run(
       info.Env(), [path, data, size, settings] { return std::make_unique<Engine>(Library::open(path), data, size, settings); },
-      [](Napi::Env env, std::unique_ptr<Engine> engine) {
-        return EngineObject::create(env, std::move(engine), env.GetInstanceData<Addon>()->engine);
-      },
-      bytes);
+      [blob](Napi::Env env, std::unique_ptr<Engine> engine) { return EngineObject::create(env, std::move(engine), std::move(*blob)); });
 }
 
 Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   auto* addon = new Addon{Napi::Persistent(EngineObject::define(env))};
-  // One per environment; Node frees it with the environment.
+  // Node frees it with the environment.
   env.SetInstanceData(addon);
   exports.Set("probe", Napi::Function::New<probeLibrary>(env));
   exports.Set("build", Napi::Function::New<buildEngine>(env));

@@ -33,7 +33,8 @@ struct LoadSettings {
 // of OpenVINO, then finish. Which request is free is for the caller to know.
 class Engine {
  public:
-  // Imports the blob; blocks for tens of milliseconds. The bytes may be freed afterwards.
+  // Imports the blob; blocks for tens of milliseconds. The bytes must outlive the engine: OpenVINO reads constants from them
+  // whenever a shape changes, though its documentation does not say so.
   Engine(const Library& library, const void* bytes, size_t size, const LoadSettings& settings);
 
   // Cancels what is in flight and waits until OpenVINO has let go of it: after this, `done` is never called again.
