@@ -101,7 +101,7 @@ function checkData(where: string, binding: Binding, data: unknown): Data {
   }
   const tag = arrayTag(data)
   if (tag !== undefined && (tag === expected || tag === alsoAccepted[binding.dtype])) return data as Data
-  throw invalid(where, { expected: `a ${expected} for ${bindingText(binding)}`, received: describe(data) })
+  throw invalid(where, { expected: `${withArticle(expected)} for ${bindingText(binding)}`, received: describe(data) })
 }
 
 function checkDims(where: string, binding: Binding, dims: unknown, named: NamedDims): readonly number[] {
@@ -169,8 +169,13 @@ function describe(value: unknown): string {
   if (typeof value === 'string') return quote(value)
   if (typeof value !== 'object') return `a ${typeof value}`
   if (Array.isArray(value)) return `an array of ${value.length}`
-  const tag = arrayTag(value) ?? Object.prototype.toString.call(value).slice(8, -1)
-  return tag === 'Object' ? `an object with ${Object.keys(value).map(quote).join(', ') || 'no keys'}` : `a ${tag}`
+  const prototype: unknown = Object.getPrototypeOf(value)
+  if (prototype === null || prototype === Object.prototype) return `an object with ${Object.keys(value).map(quote).join(', ') || 'no keys'}`
+  return withArticle(arrayTag(value) ?? Object.prototype.toString.call(value).slice(8, -1))
+}
+
+function withArticle(name: string): string {
+  return `${/^[AEIO]/.test(name) ? 'an' : 'a'} ${name}`
 }
 
 function names(bindings: readonly Binding[]): string {

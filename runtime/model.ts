@@ -1,3 +1,4 @@
+import { onAbort } from './abort.ts'
 import { checkBounds, checkInputs } from './check.ts'
 import { openVariant, type Opened } from './choose.ts'
 import { OnnxEngineError } from './errors.ts'
@@ -91,9 +92,8 @@ export function createModel(manifest: ModelManifest, options: LoadOptions = {}, 
 
 function abortable<T>(work: Promise<T>, signal: AbortSignal, where: string): Promise<T> {
   return new Promise((resolve, reject) => {
-    const abort = () => reject(aborted(where, signal))
-    signal.addEventListener('abort', abort, { once: true })
-    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort))
+    const forget = onAbort(signal, () => reject(aborted(where, signal)))
+    work.then(resolve, reject).finally(forget)
   })
 }
 

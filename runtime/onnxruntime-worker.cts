@@ -20,7 +20,7 @@ const engines = new Map<number, Engine>()
 const handlers: { readonly [K in WorkerRequest['kind']]: (request: Extract<WorkerRequest, { kind: K }>) => Promise<Answer> } = {
   async open({ engine, bytes, threads }) {
     if ('missing' in library) return { error: { message: library.missing, missing: true } }
-    const options = { ...(isOrt(bytes) ? finished : portable), ...(threads !== undefined && { intraOpNumThreads: threads }) }
+    const options = { ...quiet, ...(isOrt(bytes) ? finished : portable), ...(threads !== undefined && { intraOpNumThreads: threads }) }
     engines.set(engine, { session: await library.InferenceSession.create(new Uint8Array(bytes), options), bytes })
     return {}
   },
@@ -39,6 +39,9 @@ const handlers: { readonly [K in WorkerRequest['kind']]: (request: Extract<Worke
     return {}
   },
 }
+
+// Every error reaches the caller as one: it need not be on stderr as well.
+const quiet: InferenceSession.SessionOptions = { logSeverityLevel: 4 }
 
 // An .ort engine was optimised when it was compiled, and is used in place instead of being copied.
 const finished: InferenceSession.SessionOptions = {

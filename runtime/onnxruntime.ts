@@ -99,7 +99,8 @@ function createEngine(worker: EngineWorker, variant: VariantManifest<'onnxruntim
     heldBy = worker.generation
   }
 
-  function infer(inputs: ReadonlyMap<string, CheckedTensor>, { signal, transfer: owned }: InferOptions) {
+  async function infer(inputs: ReadonlyMap<string, CheckedTensor>, { signal, transfer: owned }: InferOptions) {
+    refuseNul(where, inputs)
     const packed = owned ? takeAll(inputs) : pack(inputs)
     return run({ where, request: { kind: 'run', engine, inputs: packed.tensors, pooled: packed.pooled }, transfer: packed.transfer, signal })
   }
@@ -116,6 +117,16 @@ function createEngine(worker: EngineWorker, variant: VariantManifest<'onnxruntim
   async function close(): Promise<void> {
     if (heldBy === worker.generation) await worker.send({ where, request: { kind: 'close', engine }, transfer: [] })
     heldBy = undefined
+  }
+}
+
+// onnxruntime-node would cut such a string at its NUL and compute on the rest.
+function refuseNul(where: string, inputs: ReadonlyMap<string, CheckedTensor>): void {
+  for (const [name, { data }] of inputs) {
+    const index = ArrayBuffer.isView(data) ? -1 : data.findIndex((text) => text.includes('\0'))
+    if (index < 0) continue
+    const expected = 'strings without NUL characters, which ONNX Runtime for Node cannot carry'
+    throw new OnnxEngineError('INPUT_INVALID', `${where}, input ${JSON.stringify(name)}`, { expected, received: `one at index ${index}` })
   }
 }
 

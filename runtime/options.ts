@@ -1,5 +1,5 @@
 import { nearest, OnnxEngineError } from './errors.ts'
-import type { BackendName } from './manifest.ts'
+import { backendNames, type BackendName } from './manifest.ts'
 import type { InferOptions, SessionOptions } from './session.ts'
 
 /** Options of `createModel` and `loadModel`. */
@@ -19,7 +19,7 @@ const modelRules: Readonly<Record<keyof LoadOptions, Rule>> = {
   workers: count,
   threads: count,
   device: { expected: 'a whole number from 0', accepts: (value) => Number.isSafeInteger(value) && Number(value) >= 0 },
-  require: { expected: 'the name of a backend', accepts: (value) => typeof value === 'string' },
+  require: { expected: 'onnxruntime, openvino, tensorrt-rtx or tensorrt', accepts: (value) => backendNames.some((name) => name === value) },
 }
 
 const inferRules: Readonly<Record<keyof InferOptions, Rule>> = {

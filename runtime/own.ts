@@ -13,14 +13,15 @@ export function copyTensors(tensors: Tensors): Tensors {
  * Buffer pool) is copied and left alone.
  */
 export function takeTensors(tensors: Tensors): Tensors {
-  const taken = new Map<ArrayBufferLike, ArrayBuffer | undefined>()
+  // Read before anything moves: several inputs may be views of one buffer, and a detached one forgets its extent.
+  const views = Array.from(tensors.values(), ({ data }) => data).filter((data) => ArrayBuffer.isView(data))
+  const extents = new Map(views.map((view) => [view, { offset: view.byteOffset, bytes: view.byteLength }]))
+  const taken = new Map(Array.from(new Set(views.map(({ buffer }) => buffer)), (buffer) => [buffer, take(buffer)]))
   return mapData(tensors, (data) => {
     if (!ArrayBuffer.isView(data)) return data.slice()
-    const { buffer, byteOffset, byteLength } = data
-    // Several inputs may be views of one buffer, which can be moved only once.
-    if (!taken.has(buffer)) taken.set(buffer, take(buffer))
-    const own = taken.get(buffer)
-    return own ? new Uint8Array(own, byteOffset, byteLength) : bytesOf(data).slice()
+    const own = taken.get(data.buffer)
+    const { offset, bytes } = extents.get(data) ?? { offset: 0, bytes: 0 }
+    return own ? new Uint8Array(own, offset, bytes) : bytesOf(data).slice()
   })
 }
 
@@ -41,9 +42,10 @@ function mapData(tensors: Tensors, change: (data: CheckedTensor['data']) => Chec
 }
 
 function take(buffer: ArrayBufferLike): ArrayBuffer | undefined {
-  if (!(buffer instanceof ArrayBuffer)) return undefined
+  // By its tag: the buffer may come from another realm.
+  if (Object.prototype.toString.call(buffer) !== '[object ArrayBuffer]') return undefined
   try {
-    return structuredClone(buffer, { transfer: [buffer] })
+    return structuredClone(buffer as ArrayBuffer, { transfer: [buffer as ArrayBuffer] })
   } catch {
     return undefined
   }

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { InferenceSession } from 'onnxruntime-node'
 import type { DType } from '../runtime/dtype.ts'
@@ -22,12 +22,6 @@ export async function ortManifestOf(folder: string, name: string, model: Uint8Ar
   return { schema: 1, name, bindings, variants: [{ backend: 'onnxruntime', engine: 'fp32', file, ...factsOf(file), requires: { version, arch: process.arch, layout: 0 } }] }
 }
 
-/** Writes a manifest as `compile` does, with paths relative to it. */
-export function writeManifest(path: string, manifest: object): string {
-  writeFileSync(path, JSON.stringify(manifest))
-  return path
-}
-
 export function factsOf(file: string): { size: number; sha256: string } {
   const bytes = readFileSync(file)
   return { size: bytes.length, sha256: createHash('sha256').update(bytes).digest('hex') }
@@ -40,3 +34,13 @@ export function bindingsOf(specs: ModelSpec['inputs'] = {}): Binding[] {
     return { name, dtype: dtype as DType, dims: list }
   })
 }
+
+/** y = x + x, of any number of rows. */
+export const double: ModelSpec = {
+  inputs: { x: 'float32[n,2]' },
+  outputs: { y: 'float32[n,2]' },
+  nodes: [{ op: 'Add', inputs: ['x', 'x'], outputs: ['y'] }],
+}
+
+/** An input of `double`, which makes [2, 4] of it. */
+export const pair = { data: Float32Array.of(1, 2), dims: [1, 2] }
