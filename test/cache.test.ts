@@ -173,6 +173,19 @@ describe('an abort', () => {
     await expect(open().getOrBuild({ ...request(), signal: AbortSignal.abort() }, refuse)).rejects.toMatchObject({ code: 'COMPILE_ABORTED' })
   })
 
+  test('may end a hundred builds at once, without a warning of Node', async () => {
+    const store = setUp().open()
+    const warned = vi.fn<(warning: Error) => void>()
+    process.on('warning', warned)
+    const stop = new AbortController()
+    const all = Array.from({ length: 100 }, (_, i) => store.getOrBuild({ ...request({ i }), signal: stop.signal }, (output) => writeFile(output, String(i))))
+    stop.abort()
+    const results = await Promise.allSettled(all)
+    expect(results.filter(({ status }) => status === 'rejected')).toHaveLength(100)
+    process.off('warning', warned)
+    expect(warned).not.toHaveBeenCalled()
+  })
+
   test('of one who waits rejects at once; the others get the engine', async () => {
     const store = setUp().open()
     const { build, started, finish } = held('engine')
@@ -326,6 +339,16 @@ describe('a lock', () => {
     }
   })
 
+  test('is taken although one who was breaking it was killed as well', async () => {
+    const file = lockFile()
+    const dead = JSON.stringify({ ...lockRecord, pid: deadProcess() })
+    writeFileSync(file, dead)
+    writeFileSync(`${file}.${lockRecord.token}.broken`, dead)
+    const lock = await acquireLock(file)
+    await lock.release()
+    expect(readdirSync(dirname(file))).toEqual([])
+  })
+
   test('that was broken by others is not taken from them at release', async () => {
     const file = lockFile()
     const lock = await acquireLock(file)
@@ -346,7 +369,9 @@ describe('a folder that cannot be used costs a warning, not the build', () => {
     expect(stored.map(({ reason }) => reason)).toEqual(['miss: the cache folder cannot be used', 'hit'])
     expect(readFileSync(stored[1]!.artifact.file, 'utf8')).toBe('engine')
     expect(count()).toBe(1)
+    expect(await store.collect()).toEqual({ removed: [], bytes: 0 })
     expect(warnings).toEqual([expect.stringMatching(/cannot be used .*ENOTDIR.*built again next time/)])
+    for (const use of [store.list, store.families, store.verify, store.clear]) await expect(use()).rejects.toMatchObject({ code: 'CACHE_FAILED' })
   })
 
   test('because the disk is full while the compiler writes', async () => {
@@ -419,6 +444,7 @@ describe('between processes', () => {
     }
     await Promise.all(Array.from({ length: 5 }, rounds))
     expect((await open().verify()).damaged).toEqual([])
+    await open().collect()
     await open().collect()
     expect([...readdirSync(join(root, 'tmp')), ...readdirSync(join(root, 'locks')).filter((name) => name.endsWith('.lock'))]).toEqual([])
     const hits = (await open().list()).map(({ digest }) => open().getOrBuild({ key: { digest, facts: {} }, family: 'check', label: 'check' }, refuse))

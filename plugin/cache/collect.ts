@@ -79,8 +79,8 @@ async function removeLeftovers(folder: Folder, holders: Set<string>): Promise<nu
     bytes += await sizeOf(dir)
     await rm(dir, { recursive: true, force: true })
   }
-  const halfWritten = [...(await listFiles(folder.root)), ...(await listFiles(folder.families))].filter(isTemporary)
-  for (const file of [...halfWritten, ...locks.filter((file) => file.endsWith('.broken'))]) {
+  const drafts = [...(await listFiles(folder.root)), ...(await listFiles(folder.families))].filter(isTemporary)
+  for (const file of [...drafts, ...locks.filter((file) => !file.endsWith('.lock'))]) {
     if ((await ageOf(file)) > grace) await rm(file, { force: true })
   }
   return bytes

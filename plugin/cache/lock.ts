@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { readFile, rm, stat, utimes, writeFile } from 'node:fs/promises'
+import { link, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { setTimeout as delay } from 'node:timers/promises'
 import * as v from 'valibot'
@@ -31,11 +31,11 @@ export async function acquireLock(file: string, signal?: AbortSignal): Promise<L
 
 /** Takes the lock when nobody alive holds it, else undefined. */
 export async function tryLock(file: string): Promise<Lock | undefined> {
-  const token = randomUUID()
-  if (await create(file, token)) return hold(file, token)
   const seen = await look(file)
-  if (seen?.alive === false) await remove(file, seen.token)
-  return (seen?.alive ?? false) || !(await create(file, token)) ? undefined : hold(file, token)
+  if (seen?.alive) return undefined
+  if (seen) await remove(file, seen.token)
+  const token = randomUUID()
+  return (await create(file, token)) ? hold(file, token) : undefined
 }
 
 /** The token of whoever holds the lock and is alive. */
@@ -50,17 +50,36 @@ const writing = 2_000
 
 const recordSchema = v.object({ token: v.pipe(v.string(), v.uuid()), pid: v.number(), host: v.string() })
 
+// The file appears with its record inside: a lock without one would have to be respected for a while, in case its owner still lives.
 async function create(file: string, token: string): Promise<boolean> {
+  const record = JSON.stringify({ token, pid: process.pid, host: hostname() })
+  const draft = `${file}.${token}`
   try {
-    await writeFile(file, JSON.stringify({ token, pid: process.pid, host: hostname() }), { flag: 'wx' })
+    await writeFile(draft, record, { flag: 'wx' })
+    await link(draft, file)
+    return true
+  } catch (error) {
+    const { code = '' } = error as NodeJS.ErrnoException
+    if (code === 'EEXIST') return false
+    if (noLinks.has(code)) return await createUnlinked(file, record)
+    throw error
+  } finally {
+    await rm(draft, { force: true }).catch(() => {})
+  }
+}
+
+/** What file systems without hard links say. */
+const noLinks: ReadonlySet<string> = new Set(['EPERM', 'EACCES', 'ENOSYS', 'ENOTSUP', 'EOPNOTSUPP', 'EMLINK', 'EISDIR'])
+
+async function createUnlinked(file: string, record: string): Promise<boolean> {
+  try {
+    await writeFile(file, record, { flag: 'wx' })
     return true
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
     if (code === 'EEXIST') return false
     // Windows: a file that is being removed refuses everything for a moment.
     if (process.platform === 'win32' && (code === 'EPERM' || code === 'EBUSY') && (await look(file))) return false
-    // A full disk may have room for the name and none for the record.
-    if (code === 'ENOSPC' || code === 'EDQUOT') await rm(file, { force: true })
     throw error
   }
 }
@@ -115,15 +134,12 @@ function isRunning(pid: number): boolean {
 }
 
 // Many waiters see the same dead holder at once. Only the one who creates the guard for exactly that holding may remove it, and looks again
-// after it did: a slower waiter would otherwise remove the lock of the next, living holder.
+// after it did: a slower waiter would otherwise remove the lock of the next, living holder. A guard whose owner was killed is
+// removed, and the next try goes on.
 async function remove(file: string, token: string): Promise<void> {
   const guard = `${file}.${token}.broken`
-  try {
-    await writeFile(guard, '', { flag: 'wx' })
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
-    const { mtimeMs } = await stat(guard).catch(() => ({ mtimeMs: Date.now() }))
-    if (Date.now() - mtimeMs > silence) await rm(guard, { force: true })
+  if (!(await create(guard, randomUUID()))) {
+    if ((await look(guard))?.alive === false) await rm(guard, { force: true })
     return
   }
   try {

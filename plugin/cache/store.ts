@@ -1,11 +1,9 @@
-import { once } from 'node:events'
 import { mkdir, rm, stat } from 'node:fs/promises'
 import path from 'node:path'
-import { OnnxEngineError } from '../../runtime/errors.ts'
 import type { Artifact } from '../compile.ts'
 import { buildEntry, secondsSince, type Build, type StoreRequest } from './build.ts'
 import { collectGarbage, type Collected } from './collect.ts'
-import { findEntry, insertEntry, removeEntry, type Entry } from './entries.ts'
+import { findEntry, insertEntry, type Entry } from './entries.ts'
 import { explain } from './explain.ts'
 import { listFamilies, readFamily, writeFamily, type FamilyRecord } from './families.ts'
 import { folderAt, markUsed } from './folder.ts'
@@ -15,7 +13,9 @@ import { listStore, type StoreEntry } from './list.ts'
 import { acquireLock } from './lock.ts'
 import { openScratch, type Placed } from './scratch.ts'
 import { openStatIndex, type StatIndex } from './stat-index.ts'
-import { isFull, isUnusable } from './trouble.ts'
+import { isFull, isUnusable, named } from './trouble.ts'
+import { aborted, untilAborted } from './until-aborted.ts'
+import { verifyStore, type Verified } from './verify.ts'
 
 export type { Build, StoreRequest } from './build.ts'
 
@@ -41,6 +41,7 @@ export interface Stored {
   readonly metadata: Json
 }
 
+/** The engine cache of an app. `families`, `list`, `verify` and `clear` throw CACHE_FAILED for a folder that they cannot use. */
 export interface Store {
   /** Digests of source files that need no hashing again. */
   readonly statIndex: StatIndex
@@ -59,8 +60,8 @@ export interface Store {
   /** Every engine, the most recently used first. */
   list(): Promise<readonly StoreEntry[]>
   /** Hashes every engine, and removes the damaged ones. */
-  verify(): Promise<{ readonly checked: number; readonly damaged: readonly StoreEntry[] }>
-  /** Removes what the limits do not allow, and what killed processes left. */
+  verify(): Promise<Verified>
+  /** Removes what the limits do not allow, and what killed processes left. A folder that cannot be written costs a warning. */
   collect(): Promise<Collected>
   /** Removes everything except what is being built right now. */
   clear(): Promise<Collected>
@@ -199,20 +200,19 @@ export function openStore({ dir, maxSize, maxAge, warn }: StoreOptions): Store {
     getOrBuild,
     lastSeconds: async (family) => (await readFamily(folder, family))?.entry.seconds,
     why: (family) => readFamily(folder, family),
-    families: () => listFamilies(folder),
-    list: () => listStore(folder),
-    async verify() {
-      const entries = await listStore(folder)
-      const damaged: StoreEntry[] = []
-      for (const entry of entries) {
-        if ((await hashFile(entry.file).catch(() => undefined)) === entry.sha256) continue
-        damaged.push(entry)
-        await removeEntry(folder, entry, [])
+    families: () => named(folder.root, () => listFamilies(folder)),
+    list: () => named(folder.root, () => listStore(folder)),
+    verify: () => named(folder.root, () => verifyStore(folder)),
+    clear: () => named(folder.root, async () => collectGarbage(folder, await listStore(folder), 'everything')),
+    async collect() {
+      try {
+        return await collectGarbage(folder, await listStore(folder), { maxSize, maxAge, inUse })
+      } catch (error) {
+        if (!isUnusable(error)) throw error
+        complain(error)
+        return { removed: [], bytes: 0 }
       }
-      return { checked: entries.length, damaged }
     },
-    collect: async () => collectGarbage(folder, await listStore(folder), { maxSize, maxAge, inUse }),
-    clear: async () => collectGarbage(folder, await listStore(folder), 'everything'),
   }
 }
 
@@ -244,23 +244,4 @@ function describe({ entry, file }: Placed, reason: string, started: number): Sto
   const { size, sha256, digest, facts, metadata } = entry
   const artifact = { file, size, sha256, key: { digest, facts } }
   return { artifact, hit: reason === 'hit', reason, seconds: secondsSince(started), metadata }
-}
-
-function aborted(label: string, signal: AbortSignal): OnnxEngineError {
-  return new OnnxEngineError('COMPILE_ABORTED', `${label}: the compilation was cancelled`, { cause: signal.reason })
-}
-
-/** Rejects at once when the signal fires; the flight goes on for those who still wait. */
-async function untilAborted<T>(flight: Promise<T>, signal: AbortSignal | undefined, label: string): Promise<T> {
-  if (!signal) return flight
-  const settled = new AbortController()
-  const stopped = once(signal, 'abort', { signal: settled.signal }).then(() => {
-    throw aborted(label, signal)
-  })
-  stopped.catch(() => {})
-  try {
-    return await Promise.race([flight, stopped])
-  } finally {
-    settled.abort()
-  }
 }

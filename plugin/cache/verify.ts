@@ -1,0 +1,22 @@
+import { removeEntry } from './entries.ts'
+import type { Folder } from './folder.ts'
+import { hashFile } from './hash.ts'
+import { listStore, type StoreEntry } from './list.ts'
+
+/** What `verify` found. */
+export interface Verified {
+  readonly checked: number
+  readonly damaged: readonly StoreEntry[]
+}
+
+/** Hashes every engine whatever the stat index says, and removes the damaged ones. */
+export async function verifyStore(folder: Folder): Promise<Verified> {
+  const entries = await listStore(folder)
+  const damaged: StoreEntry[] = []
+  for (const entry of entries) {
+    if ((await hashFile(entry.file).catch(() => undefined)) === entry.sha256) continue
+    damaged.push(entry)
+    await removeEntry(folder, entry, [])
+  }
+  return { checked: entries.length, damaged }
+}
