@@ -13,7 +13,7 @@ import { tempFolder } from './helpers.ts'
 const sha = (letter: string) => letter.repeat(64)
 const source = sourceFacts({ model: sha('a'), graph: sha('b'), external: [{ location: 'w.bin', sha256: sha('c') }] })
 const graph = graphFacts(source, { passes: [{ name: 'fp16', version: 1, options: { keep: ['/head'] } }], shapes: { x: [1, 3, 48, 320] } })
-const plan: Facts = { onnxruntime: '1.30.0', level: 'extended', arch: 'x64', providers: ['cpu'], strict: true, threads: 4 }
+const plan: Facts = { onnxruntime: '1.30.0', level: 'extended', arch: 'x64', bounds: ['x:1..4'], strict: true, threads: 4 }
 const facts = engineFacts(graph, 'onnxruntime', plan)
 
 describe('a cache key', () => {
@@ -70,7 +70,7 @@ describe('the difference of two keys is told in words', () => {
     [{ ...facts, passes: ['fp16@1={"keep":["a=b"]}'] }, 'passes changed: fp16@1 {"keep":["/head"]} -> {"keep":["a=b"]}'],
     [{ ...facts, onnxruntime: '1.31.0' }, 'ONNX Runtime 1.30.0 -> 1.31.0'],
     [{ ...facts, model: sha('d'), onnxruntime: '1.31.0' }, 'weights changed, ONNX Runtime 1.30.0 -> 1.31.0'],
-    [{ ...facts, providers: ['webgpu', 'cpu'] }, 'execution providers changed: webgpu added'],
+    [{ ...facts, bounds: ['x:1..4', 'y:2..2'] }, 'shape bounds changed: y:2..2 added'],
     [{ ...facts, strict: false }, 'strict true -> false'],
     [{ ...facts, driver: '570' }, 'driver none -> 570'],
     [{ ...facts, [`bad\nname${'x'.repeat(200)}`]: 1 }, `bad?name${'x'.repeat(109)}... none -> 1`],
