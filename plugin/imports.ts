@@ -1,0 +1,132 @@
+import { existsSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
+import { dirname, extname, join, relative, resolve } from 'node:path'
+import { createPathsMatcher, getTsconfig, parseTsconfig, type Cache, type TsConfigResult } from 'get-tsconfig'
+import { glob } from 'tinyglobby'
+import { OnnxEngineError } from '../runtime/errors.ts'
+import { modelSpecifiers, sourceExtensions, type Specifier } from './specifiers.ts'
+import { compileOptions, type ResolvedOptions } from './options.ts'
+import { parseRequest } from './query.ts'
+import { resolveModel } from './resolve.ts'
+import type { ModelImport } from './types.ts'
+
+/** An alias as bundlers have it: a string stands for itself and for whatever follows it after '/'. */
+export interface Alias {
+  readonly find: string | RegExp
+  /** A path (relative to the root when it starts with '.') or the name of a package. */
+  readonly replacement: string
+}
+
+export interface FoundImports {
+  readonly imports: readonly ModelImport[]
+  /** Imports that cannot be typed: MODEL_NOT_FOUND, QUERY_INVALID, OPTION_INVALID, or TYPES_FAILED for a file that cannot be parsed. */
+  readonly problems: readonly OnnxEngineError[]
+  /** Imports that are not wrong but lose something, one sentence each. */
+  readonly notes: readonly string[]
+}
+
+/**
+ * Finds every import of a model in the sources below `options.root`, without a bundler. Names are resolved by `alias`, by the `paths`
+ * of the nearest tsconfig.json or jsconfig.json and of those it refers to, by Node's rules, and past the `exports` of a package.
+ */
+export async function findImports({ options, alias = [] }: { readonly options: ResolvedOptions; readonly alias?: readonly Alias[] }): Promise<FoundImports> {
+  const imports: ModelImport[] = []
+  const problems: OnnxEngineError[] = []
+  const notes: string[] = []
+  const paths = tsconfigPaths()
+  const importers = await glob(`**/*{${sourceExtensions.join(',')}}`, { cwd: options.root, absolute: true, ignore: ignored(options) })
+
+  for (const importer of importers.sort()) {
+    const source = await readFile(importer, 'utf8')
+    if (!source.includes('.onnx')) continue
+    const { specifiers, lossy, error } = modelSpecifiers(importer, source)
+    if (error !== undefined) {
+      problems.push(new OnnxEngineError('TYPES_FAILED', relative(options.root, importer), { expected: 'source text that can be parsed', received: error }))
+    }
+    notes.push(...lossy.map(({ text, line }) =>
+      `${relative(options.root, importer)}:${line}: the import ${text} loses its query, because its name is known at run time only. Write one import for each model`))
+    for (const specifier of specifiers) {
+      try {
+        const found = await modelImport(importer, specifier, options, alias, paths)
+        if (found !== undefined) imports.push(found)
+      } catch (error) {
+        if (!(error instanceof OnnxEngineError)) throw error
+        problems.push(atLine(error, `${relative(options.root, importer)}:${specifier.line}`))
+      }
+    }
+  }
+  return { imports, problems, notes }
+}
+
+type Paths = (importer: string, specifier: string) => readonly string[]
+
+async function modelImport(
+  importer: string, { text }: Specifier, options: ResolvedOptions, alias: readonly Alias[], paths: Paths,
+): Promise<ModelImport | undefined> {
+  const request = parseRequest(text)
+  if (request === undefined) return undefined
+  const name = aliased(request.file, options.root, alias)
+  // A key of "paths" may hold the query; a path from '/' starts at the root, as Vite has it.
+  const candidates = () => [...paths(importer, text), ...paths(importer, name), ...(name.startsWith('/') ? [join(options.root, name)] : [])]
+  const ask = async (): Promise<string | undefined> => candidates().find(isModel)
+  const file = await resolveModel(name, { importer, root: options.root, ask })
+  if (file === undefined) return undefined
+  const { shapes } = compileOptions(options, { ...request, file })
+  return { importer, specifier: text, file, shapes }
+}
+
+function isModel(path: string): boolean {
+  return path.endsWith('.onnx') && existsSync(path)
+}
+
+function aliased(name: string, root: string, alias: readonly Alias[]): string {
+  const path = alias.map((entry) => applyAlias(entry, name)).find((found) => found !== undefined) ?? name
+  return path !== name && path.startsWith('.') ? resolve(root, path) : path
+}
+
+function applyAlias({ find, replacement }: Alias, name: string): string | undefined {
+  if (typeof find !== 'string') {
+    const replaced = name.replace(find, replacement)
+    return replaced === name ? undefined : replaced
+  }
+  const rest = name.slice(find.length)
+  return name.startsWith(find) && (rest === '' || rest.startsWith('/') || find.endsWith('/')) ? replacement + rest : undefined
+}
+
+function tsconfigPaths(): Paths {
+  const cache: Cache = new Map()
+  const matchers = new Map<string, readonly ((specifier: string) => string[])[]>()
+  return (importer, specifier) => {
+    const folder = dirname(importer)
+    const known = matchers.get(folder) ?? configsOf(folder, cache).map((config) => createPathsMatcher(config)).filter((matcher) => matcher !== null)
+    matchers.set(folder, known)
+    return known.flatMap((matcher) => matcher(specifier))
+  }
+}
+
+// A solution's tsconfig.json has references only; the paths are in what it refers to.
+function configsOf(folder: string, cache: Cache): TsConfigResult[] {
+  try {
+    const nearest = getTsconfig(folder, 'tsconfig.json', cache) ?? getTsconfig(folder, 'jsconfig.json', cache)
+    if (nearest === null) return []
+    const references = nearest.config.references?.map(({ path }) => {
+      const target = resolve(dirname(nearest.path), path)
+      const file = extname(target) === '.json' ? target : join(target, 'tsconfig.json')
+      return { path: file, config: parseTsconfig(file, cache) }
+    })
+    return [nearest, ...(references ?? [])]
+  } catch {
+    // TypeScript itself reports a broken configuration, at every run.
+    return []
+  }
+}
+
+function atLine(error: OnnxEngineError, place: string): OnnxEngineError {
+  const { code, message, expected, received, hint } = error
+  return Object.assign(new OnnxEngineError(code, `${message}\n  at ${place}`, { cause: error }), { expected, received, hint })
+}
+
+function ignored({ root, types }: ResolvedOptions): string[] {
+  const generated = types && relative(root, types.dir).replaceAll('\\', '/')
+  return ['**/node_modules/**', '**/dist/**', '**/coverage/**', ...(generated ? [`${generated}/**`] : [])]
+}
