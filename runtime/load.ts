@@ -3,7 +3,7 @@ import { dirname, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { dtypes } from './dtype.ts'
 import { OnnxEngineError } from './errors.ts'
-import type { ModelManifest } from './manifest.ts'
+import type { FileUrl, ModelManifest } from './manifest.ts'
 import { createModel } from './model.ts'
 import type { LoadOptions } from './options.ts'
 import type { Model } from './types.ts'
@@ -12,7 +12,7 @@ import type { Model } from './types.ts'
  * The model of a manifest file (`.json`) that `compile` or `unplugin-onnx build` wrote. Its engines are found relative to it, and are
  * opened by load() or the first infer(). Rejects with MODEL_NOT_FOUND, ARTIFACT_INVALID or OPTION_INVALID.
  */
-export async function loadModel(manifest: URL | string, options: LoadOptions = {}): Promise<Model> {
+export async function loadModel(manifest: FileUrl | string, options: LoadOptions = {}): Promise<Model> {
   const path = manifest instanceof URL || manifest.startsWith('file:') ? fileURLToPath(manifest) : resolve(manifest)
   return createModel(parseManifest(path, await readText(path)), options, dirname(path))
 }

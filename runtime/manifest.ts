@@ -83,8 +83,8 @@ export type VariantManifest<B extends BackendName = BackendName> = {
   }
 }[B]
 
-// An app that is compiled without DOM and @types/node has no URL, and must compile all the same.
-type FileUrl = typeof globalThis extends { URL: { prototype: infer U } } ? U : { readonly href: string }
+/** A `URL`. An app that is compiled without DOM and @types/node has none, and must compile all the same. */
+export type FileUrl = typeof globalThis extends { URL: { prototype: infer U } } ? U : { readonly href: string }
 
 /** What the generated module hands to the runtime, and what `compile` writes as `.json`. Variants are in order of preference. */
 export interface ModelManifest {

@@ -1,5 +1,5 @@
 import { join, relative } from 'node:path'
-import { beforeAll, describe, expect, test } from 'vitest'
+import { beforeAll, describe, expect, test, vi } from 'vitest'
 import { declarations } from '../plugin/emit/declarations.ts'
 import { findImports, type FoundImports } from '../plugin/imports.ts'
 import { resolveOptions } from '../plugin/options.ts'
@@ -153,6 +153,8 @@ await pose.infer({ image }, { signal: { aborted: true } })
 
 const folder = tempFolder()
 const root = join(folder, 'app')
+// Six compilations in turn, on a machine that does other things too.
+vi.setConfig({ testTimeout: 240_000 })
 const excluded = ['src/signal.ts', 'src/library.ts']
 
 beforeAll(async () => {
@@ -259,16 +261,16 @@ describe('the types of imported models', () => {
     const results = await inTurn(versions.map((version) => () => compile(root, version, 'tsconfig.windows.json')))
     for (const messages of results) expect(messages).toEqual(results[0])
     expect(results[0]?.join('\n')).toMatchInlineSnapshot(`
-      "src/odd/use.ts(2,23): error TS1005: ';' expected.
-      src/odd/use.ts(2,42): error TS1005: ':' expected.
-      src/odd/use.ts(2,43): error TS1002: Unterminated string literal."
+      "src/a/use.ts(3,34): error TS2339: Property 'infer' does not exist on type 'Ambiguous<"'./pose.onnx?engine=fp16' is src/a/pose.onnx and src/b/pose.onnx; import them by different texts, such as '#models/...'">'.
+      src/b/use.ts(3,43): error TS2339: Property 'infer' does not exist on type 'Ambiguous<"'./pose.onnx?engine=fp16' is src/a/pose.onnx and src/b/pose.onnx; import them by different texts, such as '#models/...'">'."
     `)
   })
 
   test('a library gives its own users the types without the generated folder', async () => {
-    const messages = await inTurn(versions.flatMap((version) => ['tsconfig.library.json', '../consumer/tsconfig.json'].map((config) => async () =>
+    const ends = ['5.9', '7.0'] as const
+    const messages = await inTurn(ends.flatMap((version) => ['tsconfig.library.json', '../consumer/tsconfig.json'].map((config) => async () =>
       [version, ...await compile(root, version, config)])))
-    expect(messages).toEqual(versions.flatMap((version) => [[version], [version]]))
+    expect(messages).toEqual(ends.flatMap((version) => [[version], [version]]))
   })
 
   test.each(['dom', 'node'])('the signal is the AbortSignal of a project with the types of %s', async (surroundings) => {
