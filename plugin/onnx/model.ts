@@ -6,7 +6,7 @@ import { readBindings } from './bindings.ts'
 import { externalData, type FindExternal } from './external.ts'
 import { type Message, quote, safeInteger } from './proto.ts'
 import { readSkeleton } from './skeleton.ts'
-import { byteLength, tensorsOf, tensorType } from './tensor.ts'
+import { byteLength, isExternal, tensorsOf, tensorType } from './tensor.ts'
 
 /** A byte range of a file. */
 export interface ByteRange {
@@ -89,10 +89,6 @@ function readInitializer(tensor: Message<'TensorProto'>, range: ByteRange | unde
     expected: `one of ${Object.keys(dtypes).length} known dtypes and dims from 0 to 2^53`,
     received: `element type ${tensor.dataType} and dims [${tensor.dims.slice(0, 16).map((dim) => safeInteger(dim) ?? '2^53 or more').join(', ')}]`,
   })
-}
-
-function isExternal(tensor: Message<'TensorProto'>): boolean {
-  return tensor.dataLocation === 1
 }
 
 // 'ai.onnx' is the long name of the main domain.

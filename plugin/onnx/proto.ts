@@ -117,6 +117,7 @@ const messages = {
     ['field', 1, 'uint32'],
     ['offset', 2, 'uint64'],
     ['length', 3, 'uint64'],
+    ['source', 4, 'uint32'],
   ],
   SparseTensorProto: [
     ['values', 1, 'TensorProto'],
@@ -235,9 +236,19 @@ export function decodeMessage<N extends MessageName>(name: N, bytes: Uint8Array)
   return messageType(name).decode(reader) as unknown as Message<N>
 }
 
+/** A new message that holds these fields. A field that is not given is absent. */
+export function newMessage<N extends MessageName>(name: N, fields: Partial<Message<N>>): Message<N> {
+  return messageType(name).create(fields) as unknown as Message<N>
+}
+
 /** The wire bytes of a message, fields in the order of their numbers and unknown fields last. */
 export function encodeMessage<N extends MessageName>(name: N, message: Partial<Message<N>>): Uint8Array {
   return messageType(name).encode(message).finish()
+}
+
+/** A number as a 64-bit integer. */
+export function int64(value: number): Int64 {
+  return { low: value % 2 ** 32 | 0, high: Math.floor(value / 2 ** 32) | 0, unsigned: false }
 }
 
 /** A 64-bit integer as a number, or undefined when a number cannot hold it exactly. */

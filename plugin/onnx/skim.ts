@@ -49,7 +49,7 @@ const header = 20
  */
 export async function skim(source: Source, inline: number): Promise<Uint8Array> {
   const writer = protobuf.Writer.create()
-  const window = new Uint8Array(steps.last)
+  const window = new Uint8Array(Math.min(steps.last, source.size))
   let [start, stop, step] = [0, 0, steps.first / 2]
   // Bytes from `kept` to `at` go into the skeleton as they are, as soon as something else follows.
   let [at, kept, fields, bytes] = [0, 0, 0, 0]

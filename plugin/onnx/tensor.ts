@@ -20,6 +20,11 @@ export function byteLength({ dtype, dims }: TensorType): number | undefined {
   return Math.ceil((dims.reduce((product, dim) => product * dim, 1) * dtypes[dtype].bits) / 8)
 }
 
+/** Whether the bytes of a tensor lie in another file. */
+export function isExternal({ dataLocation }: Message<'TensorProto'>): boolean {
+  return dataLocation === 1
+}
+
 /** Every tensor inside a message, in the order of the fields: attributes, subgraphs, functions and sparse tensors included. */
 export function* tensorsOf<N extends MessageName>(name: N, message: Message<N>): Generator<Message<'TensorProto'>> {
   if (name === 'TensorProto') yield message as Message<'TensorProto'>

@@ -1,0 +1,185 @@
+import { open } from 'node:fs/promises'
+import protobuf from 'protobufjs'
+import { dtypes, type StoredDType } from '../../runtime/dtype.ts'
+import { OnnxEngineError } from '../../runtime/errors.ts'
+import type { EditableModel } from './graph.ts'
+import type { ByteRange } from './model.ts'
+import { decodeMessage, int64, type Int64, type Message, newMessage, quote, safeInteger } from './proto.ts'
+import { byteLength, tensorType, type TensorType } from './tensor.ts'
+
+/** Raw little-endian bytes of a tensor, a piece at a time, so that weights are never all in memory. */
+export interface Content {
+  readonly length: number
+  /**
+   * One pass over the bytes. Each piece starts at an address that any typed array accepts and holds whole elements; it is valid until
+   * the next one is asked for.
+   */
+  pieces(): AsyncIterable<Uint8Array>
+}
+
+/** Any array that elements of a tensor can be read into. 16-bit floats are their raw bits. */
+export type Elements =
+  | Float32Array | Float64Array | Int8Array | Uint8Array | Int16Array | Uint16Array | Int32Array | Uint32Array | BigInt64Array | BigUint64Array
+
+// A multiple of every element size, and of the 8 elements that share bytes.
+const pieceLength = 2 ** 20
+
+/** Bytes in memory. */
+export function bytesContent(bytes: Uint8Array): Content {
+  return {
+    length: bytes.length,
+    async *pieces() {
+      yield bytes.byteOffset % 16 === 0 ? bytes : bytes.slice()
+    },
+  }
+}
+
+/** Bytes of a file, read when they are asked for. Throws EXTERNAL_DATA when the file became shorter. */
+export function fileContent({ file, offset, length }: ByteRange): Content {
+  return {
+    length,
+    async *pieces() {
+      const handle = await open(file)
+      try {
+        const buffer = new Uint8Array(Math.min(pieceLength, length))
+        for (let done = 0; done < length; ) {
+          const size = Math.min(buffer.length, length - done)
+          for (let at = 0; at < size; ) {
+            const { bytesRead } = await handle.read(buffer, at, size - at, offset + done + at)
+            if (bytesRead === 0) throw new OnnxEngineError('EXTERNAL_DATA', file, { expected: `${offset + length} bytes`, received: 'a file that became shorter' })
+            at += bytesRead
+          }
+          yield buffer.subarray(0, size)
+          done += size
+        }
+      } finally {
+        await handle.close()
+      }
+    },
+  }
+}
+
+/**
+ * The content that `convert` makes of each piece. `length` is that of the result; `convert` must give whole elements for whole
+ * elements and may reuse its result, but not change the piece.
+ */
+export function mapContent(content: Content, length: number, convert: (piece: Uint8Array) => Uint8Array): Content {
+  return {
+    length,
+    async *pieces() {
+      for await (const piece of content.pieces()) yield convert(piece)
+    },
+  }
+}
+
+/** All bytes of a content, in memory of their own. */
+export async function readContent(content: Content): Promise<Uint8Array> {
+  const bytes = new Uint8Array(content.length)
+  let at = 0
+  for await (const piece of content.pieces()) {
+    bytes.set(piece, at)
+    at += piece.length
+  }
+  return bytes
+}
+
+/**
+ * The content of a tensor, wherever and however the model stores it: raw or as a typed list, in the model file, beside it, or made by
+ * a pass. Undefined for strings and for a type that we do not know.
+ */
+export function tensorContent(model: EditableModel, tensor: Message<'TensorProto'>): Content | undefined {
+  const type = tensorType(tensor)
+  const length = type && byteLength(type)
+  if (!type || length === undefined) return undefined
+  const raw = elsewhere(model, tensor, 9) ?? (Object.hasOwn(tensor, 'rawData') ? bytesContent(tensor.rawData) : undefined)
+  return raw ?? listContent(model, tensor, type, length)
+}
+
+/** The elements of a tensor in memory; for constants that a pass must look at. Undefined where a typed array cannot hold them. */
+export async function tensorElements(model: EditableModel, tensor: Message<'TensorProto'>): Promise<Elements | undefined> {
+  const type = tensorType(tensor)
+  const content = tensorContent(model, tensor)
+  return type && content && viewElements(type.dtype, await readContent(content))
+}
+
+/** Bytes as elements. The bytes must start at an address that is a multiple of the element size, as those of a piece do. */
+export function viewElements(dtype: StoredDType, { buffer, byteOffset, byteLength: length }: Uint8Array): Elements | undefined {
+  const name = dtypes[dtype].array
+  if (name === null || name === 'Array') return undefined
+  const array = arrays[name]
+  return new array(buffer as ArrayBuffer, byteOffset, length / array.BYTES_PER_ELEMENT)
+}
+
+/** Gives a tensor other content, and the dtype and dims that go with it. */
+export function setContent(model: EditableModel, tensor: Message<'TensorProto'>, { dtype, dims }: TensorType, content: Content): void {
+  const { name, docString, metadataProps } = tensor
+  for (const key of Object.keys(tensor)) delete (tensor as Record<string, unknown>)[key]
+  const source = model.contents.push(content)
+  const fields = { field: 9, source, length: int64(content.length) }
+  Object.assign(tensor, newMessage('TensorProto', {
+    name,
+    dims: dims.map(int64),
+    dataType: dtypes[dtype].code,
+    metadataProps,
+    elsewhere: [newMessage('ElsewhereProto', fields)],
+    ...(docString && { docString }),
+  }))
+}
+
+/** A new tensor, to be added to a graph's initializers or to a node's attribute. */
+export function newTensor(name: string, { dtype, dims }: TensorType, data: Elements): Message<'TensorProto'> {
+  const rawData = new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
+  return newMessage('TensorProto', { name, dims: dims.map(int64), dataType: dtypes[dtype].code, rawData })
+}
+
+const arrays = {
+  Float32Array, Float64Array, Int8Array, Uint8Array, Int16Array, Uint16Array, Int32Array, Uint32Array, BigInt64Array, BigUint64Array,
+} as const
+
+function elsewhere(model: EditableModel, tensor: Message<'TensorProto'>, id: number): Content | undefined {
+  const entry = tensor.elsewhere.find(({ field }) => field === id)
+  return entry && entryContent(model, entry)
+}
+
+/** The content that an `elsewhere` field stands for. */
+export function entryContent(model: EditableModel, { source, offset, length }: Message<'ElsewhereProto'>): Content {
+  const made = source === 0 ? undefined : model.contents[source - 1]
+  return made ?? fileContent({ file: model.file, offset: safeInteger(offset) ?? 0, length: safeInteger(length) ?? 0 })
+}
+
+// The typed list that holds the elements of a dtype, by onnx.proto; all other dtypes are in int32_data (field 5), where elements of
+// less than a byte are packed as in raw data.
+const listFields: Partial<Record<StoredDType, number>> = {
+  float32: 4, complex64: 4, int64: 7, float64: 10, complex128: 10, uint32: 11, uint64: 11,
+}
+
+function listContent(model: EditableModel, tensor: Message<'TensorProto'>, { dtype }: TensorType, length: number): Content {
+  const id = listFields[dtype] ?? 5
+  const wire = elsewhere(model, tensor, id)
+  return {
+    length,
+    async *pieces() {
+      const field = wire && protobuf.Writer.create().uint32(id * 8 + 2).bytes(await readContent(wire)).finish()
+      const bytes = listBytes(field ? decodeMessage('TensorProto', field) : tensor, dtype)
+      if (bytes.byteLength !== length) {
+        const where = `${model.file}, tensor ${quote(tensor.name)}`
+        throw new OnnxEngineError('MODEL_INVALID', where, { expected: `${length} bytes for its dims and dtype`, received: `${bytes.byteLength}` })
+      }
+      yield new Uint8Array(bytes.buffer)
+    },
+  }
+}
+
+function listBytes(tensor: Message<'TensorProto'>, dtype: StoredDType): Elements {
+  const id = listFields[dtype]
+  if (id === 4) return Float32Array.from(tensor.floatData)
+  if (id === 10) return Float64Array.from(tensor.doubleData)
+  if (id === 7) return BigInt64Array.from(tensor.int64Data.map(toBigInt))
+  if (id === 11) return dtype === 'uint64' ? BigUint64Array.from(tensor.uint64Data.map(toBigInt)) : Uint32Array.from(tensor.uint64Data, ({ low }) => low)
+  const array = { 16: Uint16Array, 32: Int32Array }[dtypes[dtype].bits as number] ?? Uint8Array
+  return array.from(tensor.int32Data)
+}
+
+function toBigInt({ low, high, unsigned }: Int64): bigint {
+  return (BigInt(unsigned ? high >>> 0 : high) << 32n) | BigInt(low >>> 0)
+}

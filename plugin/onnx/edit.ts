@@ -1,0 +1,74 @@
+import { OnnxEngineError } from '../../runtime/errors.ts'
+import { bodies, declares, type EditableModel, indexScope, reads, type Scope, scopesOf } from './graph.ts'
+import { type Message, newMessage, quote } from './proto.ts'
+
+type Node = Message<'NodeProto'>
+
+/** A maker of names that nothing in the model has. It knows the model as it is now, and the names that it gave. */
+export function nameMaker(model: EditableModel): (base: string) => string {
+  const used = new Set<string>()
+  for (const { graph } of scopesOf(model)) {
+    for (const { name } of [...graph.input, ...graph.initializer, ...graph.node]) used.add(name)
+    for (const { values } of graph.sparseInitializer) used.add(values?.name ?? '')
+    for (const name of graph.node.flatMap(({ input, output }) => [...input, ...output])) used.add(name)
+  }
+  return (base) => {
+    let name = base
+    for (let count = 1; used.has(name); count++) name = `${base}_${count}`
+    used.add(name)
+    return name
+  }
+}
+
+/** A node; attributes come from attribute.ts. */
+export function newNode(opType: string, input: string[], output: string[], more: Partial<Pick<Node, 'name' | 'domain' | 'attribute'>> = {}): Node {
+  return newMessage('NodeProto', { opType, input, output, ...more })
+}
+
+/** Lets the readers of a value, in this graph and in the bodies of its nodes, read another one. Outputs of the graph stay. */
+export function renameReads({ graph }: Scope, from: string, to: string, accept: (reader: Node) => boolean = () => true): void {
+  for (const node of graph.node) {
+    if (accept(node)) renameInputs(node, from, to)
+  }
+}
+
+/**
+ * Puts the nodes of a graph into an order in which each stands after what it reads. A node moves only where it must: what a node
+ * needs is put right before it. Throws MODEL_INVALID, naming a node, when nodes need each other.
+ *
+ * @param where names the model in messages
+ */
+export function sortNodes({ graph }: Scope, where: string): void {
+  const { producers } = indexScope({ graph })
+  const sorted = new Set<Node>()
+  const open = new Set<Node>()
+  // A path instead of recursion: a chain of nodes may be longer than the stack.
+  const path: { node: Node; needs: Iterator<string> }[] = []
+  const enter = (node: Node): void => {
+    if (open.has(node)) {
+      const place = `${where}, node ${quote(node.name)} (${node.opType})`
+      throw new OnnxEngineError('MODEL_INVALID', place, { expected: 'a graph without cycles', received: 'a node that needs its own output' })
+    }
+    open.add(node)
+    path.push({ node, needs: reads(node).values() })
+  }
+  for (const first of graph.node) {
+    if (!sorted.has(first)) enter(first)
+    for (let top = path.at(-1); top; top = path.at(-1)) {
+      const { done, value } = top.needs.next()
+      const maker = done ? undefined : producers.get(value)
+      if (maker && !sorted.has(maker)) enter(maker)
+      if (!done) continue
+      sorted.add(top.node)
+      path.pop()
+    }
+  }
+  graph.node = [...sorted]
+}
+
+function renameInputs(node: Node, from: string, to: string): void {
+  node.input = node.input.map((name) => (name === from ? to : name))
+  for (const graph of bodies(node)) {
+    if (!declares(graph, from)) for (const inner of graph.node) renameInputs(inner, from, to)
+  }
+}

@@ -1,0 +1,138 @@
+import { resolve } from 'node:path'
+import { type Content, fileContent } from './content.ts'
+import { externalData } from './external.ts'
+import { rangeOf } from './model.ts'
+import { int64, type Message, newMessage } from './proto.ts'
+import { readSkeleton, type Skeleton } from './skeleton.ts'
+import { isExternal, tensorsOf } from './tensor.ts'
+
+// How a pass works on a model:
+//
+//   const model = await loadGraph(file)          weights stay on disk
+//   for (const scope of scopesOf(model)) {       the main graph, then the bodies of If, Loop and Scan
+//     const index = indexScope(scope)            who makes and who reads each value; take a new one after changes
+//     ... change messages in place, push new nodes anywhere ...
+//     sortNodes(scope, model.file)               puts them where they belong
+//   }
+//   await writeGraph(model, out)
+//
+// edit.ts names, renames and sorts; attribute.ts reads and makes attributes; content.ts reads and replaces the bytes of tensors;
+// write.ts writes.
+
+/** A model to be changed. Fields that nobody touches are written back as they were, unknown ones included. */
+export interface EditableModel {
+  /** Absolute path of the file that it was read from, which must stay as it is until the model is written. */
+  readonly file: string
+  /** The whole model as decoded messages, to be changed in place. Long weights stand in it as `elsewhere` fields. */
+  readonly proto: Skeleton
+  /** Contents that `elsewhere` fields refer to by their 1-based position; position 0 is the model file. */
+  readonly contents: Content[]
+  /** Whether weights lay beside the file: they are written so too. */
+  readonly external: boolean
+}
+
+/** A graph and where it stands: the main graph, or a body of a node. */
+export interface Scope {
+  readonly graph: Message<'GraphProto'>
+  /** Undefined for the main graph. */
+  readonly parent?: Scope
+  /** The node whose attribute holds the graph. */
+  readonly owner?: Message<'NodeProto'>
+}
+
+/** Who makes and who reads the values of one graph. */
+export interface ScopeIndex {
+  /** The node that makes a value. Inputs and initializers have none. */
+  readonly producers: ReadonlyMap<string, Message<'NodeProto'>>
+  /** The nodes of this graph that read a value, themselves or inside their bodies; one entry for each node. */
+  readonly consumers: ReadonlyMap<string, readonly Message<'NodeProto'>[]>
+  /** Tensors with a fixed value by the name of that value: initializers, and what Constant nodes make. */
+  readonly constants: ReadonlyMap<string, Message<'TensorProto'>>
+}
+
+// Tensors up to this size are decoded with the structure: shapes, axes, scalars.
+const inlineLength = 1024
+
+/** Reads a model for changes; throws as `readModel` does, but accepts any binding. */
+export async function loadGraph(file: string): Promise<EditableModel> {
+  const path = resolve(file)
+  const { skeleton } = await readSkeleton(path, inlineLength)
+  const find = await externalData(path)
+  const contents: Content[] = []
+  const shared = new Map<string, number>()
+  let external = false
+  for (const tensor of tensorsOf('ModelProto', skeleton)) {
+    const range = await rangeOf(tensor, path, find)
+    if (!range || !isExternal(tensor)) continue
+    external = true
+    const key = `${range.offset} ${range.length} ${range.file}`
+    const source = shared.get(key) ?? contents.push(fileContent(range))
+    shared.set(key, source)
+    tensor.elsewhere = [newMessage('ElsewhereProto', { field: 9, source, length: int64(range.length) })]
+    tensor.externalData = []
+    delete (tensor as Partial<typeof tensor>).dataLocation
+  }
+  return { file: path, proto: skeleton, contents, external }
+}
+
+/** Every graph with nodes that run: the main graph first, each body after the graph that holds it. Functions are not among them. */
+export function scopesOf(model: EditableModel): Scope[] {
+  const scopes: Scope[] = [{ graph: model.proto.graph }]
+  for (const scope of scopes) scopes.push(...bodiesOf(scope))
+  return scopes
+}
+
+/** The bodies of the nodes of one graph. */
+export function bodiesOf(parent: Scope): Scope[] {
+  return parent.graph.node.flatMap((owner) => bodies(owner).map((graph) => ({ graph, parent, owner })))
+}
+
+/** Who makes and reads what in one graph, as it is now. */
+export function indexScope({ graph }: Scope): ScopeIndex {
+  const producers = new Map<string, Message<'NodeProto'>>()
+  const consumers = new Map<string, Message<'NodeProto'>[]>()
+  const constants = new Map(graph.initializer.map((tensor) => [tensor.name, tensor]))
+  for (const node of graph.node) {
+    for (const name of reads(node)) {
+      const readers = consumers.get(name)
+      if (readers) readers.push(node)
+      else consumers.set(name, [node])
+    }
+    for (const name of node.output) if (name !== '') producers.set(name, node)
+    const value = node.opType === 'Constant' && node.domain === '' ? node.attribute.find((attribute) => attribute.name === 'value')?.t : undefined
+    if (value && node.output[0]) constants.set(node.output[0], value)
+  }
+  return { producers, consumers, constants }
+}
+
+/** The values that a node needs from its graph: its inputs, and what its bodies take from outside. */
+export function reads(node: Message<'NodeProto'>): Set<string> {
+  const names = new Set(node.input)
+  for (const body of bodies(node)) for (const name of captures(body)) names.add(name)
+  names.delete('')
+  return names
+}
+
+/** Whether a graph itself declares a value, so that its nodes cannot mean one of the same name outside. */
+export function declares({ input, initializer, sparseInitializer, node }: Message<'GraphProto'>, name: string): boolean {
+  return (
+    input.some((value) => value.name === name) ||
+    initializer.some((tensor) => tensor.name === name) ||
+    sparseInitializer.some(({ values }) => values?.name === name) ||
+    node.some(({ output }) => output.includes(name))
+  )
+}
+
+/** The graphs in the attributes of a node. */
+export function bodies({ attribute }: Message<'NodeProto'>): Message<'GraphProto'>[] {
+  return attribute.flatMap(({ g, graphs }) => (g ? [g, ...graphs] : graphs))
+}
+
+function captures(graph: Message<'GraphProto'>): Set<string> {
+  const names = new Set(graph.output.map(({ name }) => name))
+  for (const node of graph.node) for (const name of reads(node)) names.add(name)
+  for (const { name } of [...graph.input, ...graph.initializer]) names.delete(name)
+  for (const { values } of graph.sparseInitializer) names.delete(values?.name ?? '')
+  for (const name of graph.node.flatMap(({ output }) => output)) names.delete(name)
+  return names
+}
