@@ -24,7 +24,9 @@ export const unpluginOnnx: UnpluginInstance<Options | undefined, false> = create
     name: 'unplugin-onnx',
     enforce: 'pre',
     buildStart: project.buildStart,
-    buildEnd: project.buildEnd,
+    buildEnd() {
+      return project.buildEnd(viteLogger ?? loggerOf(this))
+    },
     writeBundle: project.collect,
     resolveId: {
       // Before aliases are resolved: types are declared for the text that the user wrote.
@@ -77,8 +79,13 @@ function askBundler(context: object, importer: string | undefined): Ask {
   }
 }
 
-function loggerOf(context: { warn(line: string): void; info?(line: string): void }): Logger {
-  return { log: (line) => (context.info ? context.info(line) : console.warn(line)), warn: (line) => context.warn(line) }
+// Not every bundler hands its log to every hook.
+function loggerOf(context: object): Logger {
+  const bundler = context as { info?(line: string): void; warn?(line: string): void }
+  return {
+    log: (line) => (bundler.info ? bundler.info(line) : console.warn(line)),
+    warn: (line) => (bundler.warn ? bundler.warn(line) : console.warn(line)),
+  }
 }
 
 const browserWarning = 'is imported in a build for browsers, but models run in Node.js. Build with `vite build --ssr` or `build.lib`, or import models on the server only.'

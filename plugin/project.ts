@@ -1,10 +1,12 @@
-import { relative } from 'node:path'
+import { existsSync } from 'node:fs'
+import { isAbsolute, relative } from 'node:path'
 import { OnnxEngineError } from '../runtime/errors.ts'
 import { openStore, type Store } from './cache/store.ts'
 import { compileModel, type Compiled } from './compile.ts'
 import { compileOptions, resolveOptions, type Options, type ResolvedOptions } from './options.ts'
-import { parseRequest, requestKey } from './query.ts'
+import { parseRequest, requestKey, type ModelRequest } from './query.ts'
 import { resolveModel, type ImportSite } from './resolve.ts'
+import { recordImport, type TypesReport } from './types.ts'
 
 /** Where a project's lines go. */
 export interface Logger {
@@ -22,8 +24,8 @@ export interface Project {
   /** The engines of the model with that id; undefined for what is not ours. `watch` is told every file that they are made of. */
   compile(id: string, logger: Logger, watch: (file: string) => void): Promise<Compiled | undefined>
   buildStart(): void
-  /** Cancels what is still compiling: the build has failed or its server is closing. */
-  buildEnd(): void
+  /** Cancels what is still compiling, because the build has failed or its server is closing, and waits for the types. */
+  buildEnd(logger: Logger): Promise<void>
   /** Keeps the cache within its limits. */
   collect(): Promise<void>
 }
@@ -35,6 +37,17 @@ export function openProject(user: Options | undefined): Project {
   let running = new AbortController()
   let builds = 0
   const importers = new Map<string, string>()
+  const reports = new Set<Promise<TypesReport>>()
+
+  function declare(request: ModelRequest, specifier: string, importer: string): void {
+    // Bundlers also resolve what they have resolved before; nobody writes absolute paths of this machine.
+    if (options.types === false || isAbsolute(specifier) && existsSync(specifier.split('?', 1)[0] ?? '')) return
+    const { shapes } = compileOptions(options, request)
+    const report = recordImport({ root: options.root, dir: options.types.dir }, { importer, specifier, file: request.file, shapes })
+    // Awaited at the end of the build, which may be long after it has failed.
+    report.catch(() => {})
+    reports.add(report)
+  }
 
   return {
     get options() {
@@ -48,8 +61,12 @@ export function openProject(user: Options | undefined): Project {
         const request = parseRequest(specifier)
         const file = request && await resolveModel(request.file, { importer, root: options.root, ask })
         if (request === undefined || file === undefined) return undefined
-        const id = requestKey({ ...request, file })
-        if (importer !== undefined) importers.set(id, importer)
+        const resolved = { ...request, file }
+        const id = requestKey(resolved)
+        if (importer !== undefined) {
+          importers.set(id, importer)
+          declare(resolved, specifier, importer)
+        }
         return id
       } catch (error) {
         throw atImporter(error, importer, options.root)
@@ -76,12 +93,17 @@ export function openProject(user: Options | undefined): Project {
     buildStart() {
       builds += 1
     },
-    buildEnd() {
+    async buildEnd(logger) {
       builds = Math.max(0, builds - 1)
       // One instance may serve several environments at once: the last one out cancels.
-      if (builds > 0) return
-      running.abort()
-      running = new AbortController()
+      if (builds === 0) {
+        running.abort()
+        running = new AbortController()
+      }
+      const waiting = [...reports]
+      reports.clear()
+      const told = (await Promise.all(waiting)).flatMap(({ problems, notes }) => [...problems.map(({ message }) => message), ...notes])
+      for (const line of new Set(told)) logger.warn(line)
     },
     async collect() {
       await store?.collect()

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { readdirSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { rolldown, watch as watchRolldown } from 'rolldown'
@@ -79,6 +79,19 @@ test('a build says in one line what became of each engine', async () => {
   lines.length = 0
   await withVite(app, { outDir: join(output, 'log'), ssr: 'src/lazy.js' })
   expect(lines.filter((line) => /(?:triple|%20 ü) .*onnxruntime .*(?:hit|miss)/.test(line))).toHaveLength(2)
+})
+
+test('a build declares each import under the text that the app has, unless types are switched off', async () => {
+  const typed = join(app, '.unplugin-onnx')
+  rmSync(typed, { recursive: true, force: true })
+  await withVite(app, { outDir: join(output, 'types'), ssr: 'src/main.js' }, { types: false })
+  expect(existsSync(typed)).toBe(false)
+  await withVite(app, { outDir: join(output, 'types'), ssr: 'src/main.js' })
+  const declared = filesOf(typed, /\.ts$/)
+  for (const text of ['@/nested/triple.onnx?engine=fp32', '#models/quadruple.onnx?engine=fp32', 'hiding/models/five.onnx?engine=fp32', 'linked/six.onnx']) {
+    expect(declared).toContain(`declare module "${text}"`)
+  }
+  expect(readdirSync(join(typed, 'types/src')).sort()).toContain('double.d.onnx.ts')
 })
 
 test('a model whose import is not used is not in the bundle', async () => {
@@ -237,9 +250,9 @@ async function withRolldown(root: string, output: Parameters<Awaited<ReturnType<
   await bundle.close()
 }
 
-async function withVite(root: string, build: BuildOptions): Promise<void> {
+async function withVite(root: string, build: BuildOptions, extra: Options = {}): Promise<void> {
   const alias = { '@': join(root, 'src') }
-  await buildVite({ root, configFile: false, logLevel: 'warn', customLogger: quiet(), resolve: { alias }, plugins: [onnxForVite(options)], build: { emptyOutDir: false, ...build } })
+  await buildVite({ root, configFile: false, logLevel: 'warn', customLogger: quiet(), resolve: { alias }, plugins: [onnxForVite({ ...options, ...extra })], build: { emptyOutDir: false, ...build } })
 }
 
 function quiet(): ReturnType<typeof createLogger> {
