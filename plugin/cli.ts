@@ -2,12 +2,14 @@
 import { readFileSync } from 'node:fs'
 import { stripVTControlCharacters } from 'node:util'
 import { cac, type CAC } from 'cac'
-import { nearest, OnnxEngineError } from '../runtime/errors.ts'
+import { nearest, OnnxEngineError, recordError } from '../runtime/errors.ts'
 import { openStore } from './cache/store.ts'
+import { findImports } from './imports.ts'
 import { readModel } from './onnx/model.ts'
 import { resolveOptions } from './options.ts'
 import { cacheReport, count, formatBytes, modelReport, whyReport } from './report.ts'
 import { oneOf, read } from './schema.ts'
+import { writeTypes } from './types.ts'
 import type { Store } from './cache/store.ts'
 
 async function main(argv: string[]): Promise<void> {
@@ -38,6 +40,23 @@ function commands(): CAC {
     .action(async (file: string, { json }: { json?: boolean }) => {
       const model = await readModel(file)
       print(json, model, modelReport(model))
+    })
+
+  cli.command('types', 'Write the types of every model that the sources import, without a bundler')
+    .option('--root <dir>', 'Folder of tsconfig.json (default: the current folder)')
+    .option('--types-dir <dir>', 'The option types.dir of the plugin, when it is set')
+    .option('--json', 'Print JSON')
+    .action(async ({ json }: { json?: boolean }) => {
+      const options = resolveOptions({ root: typed(cli, 'root'), types: { dir: typed(cli, 'types-dir') } })
+      const dir = options.types ? options.types.dir : undefined
+      const found = await findImports({ options })
+      const { written, removed, ...report } = await writeTypes({ root: options.root, dir, imports: found.imports })
+      const problems = [...found.problems, ...report.problems]
+      for (const line of [...found.notes, ...report.notes, ...problems.map(({ message }) => message)]) console.error(stripVTControlCharacters(line))
+      if (problems.length > 0) process.exitCode = 1
+      const { imports } = found
+      print(json, { imports, written, removed, problems: problems.map((error) => recordError(error, 'TYPES_FAILED')) },
+        `${count(imports.length, 'import')} of models typed in ${dir}: ${count(written.length, 'file')} written, ${removed.length} removed`)
     })
 
   cli.command('cache <verb> [import]', 'ls: list engines, why: why an import has its engine, verify: look for damage, clean: remove all')

@@ -7,6 +7,7 @@ import { cacheKey } from '../plugin/cache/key.ts'
 import { openStore } from '../plugin/cache/store.ts'
 import { tempFolder } from './helpers.ts'
 import { affineModel, onnxModel } from './models.ts'
+import { writeProject } from './typed-project.ts'
 
 const bin = fileURLToPath(new URL('../dist/plugin/cli.js', import.meta.url))
 const folder = tempFolder()
@@ -43,6 +44,31 @@ describe('the command line', () => {
     [['cache', 'ls', '--cache-dir', 'a', '--cache-dir=b'], '--cache-dir is given twice. Give it once'],
   ])('%j is refused in one line', async (args, message) => {
     expect(await run(args)).toEqual({ code: 1, stdout: '', stderr: `${message}\n` })
+  })
+})
+
+describe('types', () => {
+  const app = join(folder, 'app')
+
+  beforeAll(() => writeProject(app, {
+    'pose.onnx': { inputs: { x: 'float32[n,4]' }, outputs: { y: 'float32[n,4]' } },
+    'src/a.ts': "import a from '../pose.onnx'",
+  }))
+
+  it('types every import, and writes nothing the second time', async () => {
+    const dir = join(app, '.unplugin-onnx')
+    expect(await run(['types', '--root', app])).toEqual({ code: 0, stdout: `1 import of models typed in ${dir}: 2 files written, 0 removed\n`, stderr: '' })
+    expect(await run(['types', '--root', app])).toEqual({ code: 0, stdout: `1 import of models typed in ${dir}: 0 files written, 0 removed\n`, stderr: '' })
+  })
+
+  it('fails when an import has no model, after it has typed the others', async () => {
+    writeProject(app, { 'src/b.ts': "import b from './gone.onnx'" })
+    const { code, stdout, stderr } = await run(['types', '--root', app, '--types-dir', 'generated', '--json'])
+    expect(code).toBe(1)
+    expect(stderr).toContain('src/b.ts:1')
+    expect(JSON.parse(stdout)).toMatchObject({
+      imports: [{ specifier: '../pose.onnx' }], written: ['types/pose.d.onnx.ts', 'imports.json'], removed: [], problems: [{ code: 'MODEL_NOT_FOUND' }],
+    })
   })
 })
 
