@@ -283,6 +283,23 @@ describe('collecting', () => {
     expect(existsSync((await running).artifact.file)).toBe(true)
   })
 
+  test('is left to one build a day, unless this one built something', async () => {
+    const { open, root } = setUp()
+    await open().getOrBuild(request(), counted('engine').build)
+    await aged(0.9, () => open().collect())
+    mkdirSync(join(root, 'tmp', 'dead'))
+    await open().collect()
+    expect(readdirSync(join(root, 'tmp'))).toEqual(['dead'])
+    utimesSync(join(root, 'collected'), 1, 1)
+    await open().collect()
+    expect(readdirSync(join(root, 'tmp'))).toEqual([])
+    mkdirSync(join(root, 'tmp', 'dead'))
+    const builder = open()
+    await builder.getOrBuild(request({ level: 'x' }), counted('more').build)
+    await builder.collect()
+    expect(readdirSync(join(root, 'tmp'))).toEqual([])
+  })
+
   test('clear leaves an empty cache that works', async () => {
     const { open, root } = setUp()
     await open().getOrBuild(request(), counted('engine').build)
@@ -426,11 +443,12 @@ describe('between processes', () => {
     const started = performance.now()
     const next = { ...request(), key: cacheKey({ name: 'once' }) }
     expect((await open().getOrBuild(next, counted('engine').build)).reason).toBe('miss: new')
-    expect(performance.now() - started).toBeLessThan(2_000)
+    expect(performance.now() - started).toBeLessThan(10_000)
   })
 
   test('fifty killed at a random moment leave a cache that works', { timeout: 120_000 }, async () => {
     const { open, dir, root } = setUp()
+    const store = open()
     const rounds = async () => {
       for (let round = 0; round < 10; round++) {
         const child = await startBuilder('forever', dir)
@@ -438,14 +456,14 @@ describe('between processes', () => {
         await new Promise((resolve) => setTimeout(resolve, Math.random() * 60))
         await kill(child)
         const name = `engine ${round * 17}`
-        const { artifact } = await open().getOrBuild({ key: cacheKey({ name }), family: `family of ${name}`, label: name }, counted(name).build)
+        const { artifact } = await store.getOrBuild({ key: cacheKey({ name }), family: `family of ${name}`, label: name }, counted(name).build)
         expect(createHash('sha256').update(readFileSync(artifact.file)).digest('hex')).toBe(artifact.sha256)
       }
     }
     await Promise.all(Array.from({ length: 5 }, rounds))
     expect((await open().verify()).damaged).toEqual([])
-    await open().collect()
-    await open().collect()
+    await store.collect()
+    await store.collect()
     expect([...readdirSync(join(root, 'tmp')), ...readdirSync(join(root, 'locks')).filter((name) => name.endsWith('.lock'))]).toEqual([])
     const hits = (await open().list()).map(({ digest }) => open().getOrBuild({ key: { digest, facts: {} }, family: 'check', label: 'check' }, refuse))
     expect((await Promise.all(hits)).length).toBeGreaterThan(10)

@@ -10,11 +10,13 @@ import path from 'node:path'
  *     v1/used/<key digest>               empty; its mtime is the last use
  *     v1/locks/<key digest>.lock         one build at a time
  *     v1/tmp/<lock token>/               what a build is writing; garbage as soon as the lock's holder is dead
+ *     v1/collected                       empty; its mtime is the last collection
  *     v1/stat-index.json                 digests of files whose stat did not change
  */
 export interface Folder {
   readonly root: string
   readonly statIndex: string
+  readonly collected: string
   readonly contents: string
   readonly families: string
   readonly locks: string
@@ -33,6 +35,7 @@ export function folderAt(dir: string): Folder {
   return {
     root,
     statIndex: within('stat-index.json'),
+    collected: within('collected'),
     contents,
     families,
     locks,
@@ -45,9 +48,9 @@ export function folderAt(dir: string): Folder {
   }
 }
 
-/** Notes that an entry was used now. A folder that cannot be written only loses the order of use. */
-export async function markUsed(folder: Folder, digest: string): Promise<void> {
-  const [file, now] = [folder.used(digest), new Date()]
+/** Sets the mtime of an empty file to now. A folder that cannot be written only loses the time. */
+export async function touch(file: string): Promise<void> {
+  const now = new Date()
   try {
     await utimes(file, now, now).catch(async () => {
       await mkdir(path.dirname(file), { recursive: true })
@@ -57,9 +60,9 @@ export async function markUsed(folder: Folder, digest: string): Promise<void> {
   } catch {}
 }
 
-/** When an entry was last used, in milliseconds since the epoch; 0 when that is not known. */
-export async function lastUsed(folder: Folder, digest: string): Promise<number> {
-  return (await stat(folder.used(digest)).catch(() => ({ mtimeMs: 0 }))).mtimeMs
+/** When a file was touched last, in milliseconds since the epoch; 0 when that is not known. */
+export async function touched(file: string): Promise<number> {
+  return (await stat(file).catch(() => ({ mtimeMs: 0 }))).mtimeMs
 }
 
 /** Absolute paths of what lies in a folder; none when there is no such folder. */

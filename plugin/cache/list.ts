@@ -1,6 +1,6 @@
 import { listEntries, type Entry } from './entries.ts'
 import { listFamilies } from './families.ts'
-import { lastUsed, type Folder } from './folder.ts'
+import { touched, type Folder } from './folder.ts'
 
 export interface StoreEntry extends Entry {
   readonly file: string
@@ -16,7 +16,7 @@ export async function listStore(folder: Folder): Promise<readonly StoreEntry[]> 
   const listed = entries.map(async (entry) => ({
     ...entry,
     file: folder.content(entry.sha256),
-    used: Math.max(entry.created, await lastUsed(folder, entry.digest)),
+    used: Math.max(entry.created, await touched(folder.used(entry.digest))),
     families: families.filter((record) => record.entry.digest === entry.digest).map(({ family }) => family),
   }))
   return (await Promise.all(listed)).sort((a, b) => b.used - a.used)

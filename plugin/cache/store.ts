@@ -1,23 +1,24 @@
 import { mkdir, rm, stat } from 'node:fs/promises'
 import path from 'node:path'
-import type { Artifact } from '../compile.ts'
-import { buildEntry, secondsSince, type Build, type StoreRequest } from './build.ts'
+import { buildEntry, type Build, type StoreRequest } from './build.ts'
 import { collectGarbage, type Collected } from './collect.ts'
 import { findEntry, insertEntry, type Entry } from './entries.ts'
 import { explain } from './explain.ts'
 import { listFamilies, readFamily, writeFamily, type FamilyRecord } from './families.ts'
-import { folderAt, markUsed } from './folder.ts'
+import { folderAt, touch, touched } from './folder.ts'
 import { hashFile } from './hash.ts'
-import type { CacheKey, Json } from './key.ts'
+import type { CacheKey } from './key.ts'
 import { listStore, type StoreEntry } from './list.ts'
 import { acquireLock } from './lock.ts'
 import { openScratch, type Placed } from './scratch.ts'
 import { openStatIndex, type StatIndex } from './stat-index.ts'
+import { describe, type Stored } from './stored.ts'
 import { isFull, isUnusable, named } from './trouble.ts'
 import { aborted, untilAborted } from './until-aborted.ts'
 import { verifyStore, type Verified } from './verify.ts'
 
 export type { Build, StoreRequest } from './build.ts'
+export type { Stored } from './stored.ts'
 
 export interface StoreOptions {
   /** The cache folder; it is made when something is stored. */
@@ -28,17 +29,6 @@ export interface StoreOptions {
   readonly maxAge: number
   /** Told once for each way in which the folder cannot be used. */
   readonly warn: (message: string) => void
-}
-
-/** What the cache gives: the same artifact and metadata for a hit as for the miss that built it. */
-export interface Stored {
-  readonly artifact: Artifact
-  readonly hit: boolean
-  /** 'hit', 'miss: new', 'miss: weights changed', 'miss: the cached engine was corrupted', ... */
-  readonly reason: string
-  /** How long this call took. */
-  readonly seconds: number
-  readonly metadata: Json
 }
 
 /** The engine cache of an app. `families`, `list`, `verify` and `clear` throw CACHE_FAILED for a folder that they cannot use. */
@@ -61,7 +51,10 @@ export interface Store {
   list(): Promise<readonly StoreEntry[]>
   /** Hashes every engine, and removes the damaged ones. */
   verify(): Promise<Verified>
-  /** Removes what the limits do not allow, and what killed processes left. A folder that cannot be written costs a warning. */
+  /**
+   * Removes what the limits do not allow, and what killed processes left: after a build, and else once a day, so that a run of hits
+   * costs nothing. A folder that cannot be written costs a warning.
+   */
   collect(): Promise<Collected>
   /** Removes everything except what is being built right now. */
   clear(): Promise<Collected>
@@ -75,6 +68,7 @@ export function openStore({ dir, maxSize, maxAge, warn }: StoreOptions): Store {
   const flights = new Map<string, Flight>()
   const inUse = new Set<string>()
   const warned = new Set<string>()
+  let grown = false
 
   async function getOrBuild(request: StoreRequest, build: Build): Promise<Stored> {
     const { key, signal, label } = request
@@ -157,7 +151,7 @@ export function openStore({ dir, maxSize, maxAge, warn }: StoreOptions): Store {
   }
 
   async function use(request: StoreRequest, before: FamilyRecord | undefined, placed: Placed): Promise<Outcome> {
-    await markUsed(folder, placed.entry.digest)
+    await touch(folder.used(placed.entry.digest))
     if (before?.entry.digest !== placed.entry.digest) await note(request, placed.entry, `hit: ${describeChange(before, request.key)}`)
     return { placed, reason: 'hit' }
   }
@@ -169,7 +163,8 @@ export function openStore({ dir, maxSize, maxAge, warn }: StoreOptions): Store {
       const entry = await buildEntry(request, build, output)
       try {
         const file = await insertEntry(folder, output, entry)
-        await markUsed(folder, entry.digest)
+        await touch(folder.used(entry.digest))
+        grown = true
         await note(request, entry, reason)
         return { entry, file }
       } catch (error) {
@@ -205,8 +200,11 @@ export function openStore({ dir, maxSize, maxAge, warn }: StoreOptions): Store {
     verify: () => named(folder.root, () => verifyStore(folder)),
     clear: () => named(folder.root, async () => collectGarbage(folder, await listStore(folder), 'everything')),
     async collect() {
+      if (!grown && Date.now() - (await touched(folder.collected)) < day) return { removed: [], bytes: 0 }
       try {
-        return await collectGarbage(folder, await listStore(folder), { maxSize, maxAge, inUse })
+        const entries = await listStore(folder)
+        if (entries.length > 0) await touch(folder.collected)
+        return await collectGarbage(folder, entries, { maxSize, maxAge, inUse })
       } catch (error) {
         if (!isUnusable(error)) throw error
         complain(error)
@@ -232,16 +230,11 @@ interface Found {
   readonly trouble?: string
 }
 
+const day = 86_400_000
 const corrupted = 'the cached engine was corrupted'
 const removed = 'the cached engine was removed'
 
 function describeChange(before: FamilyRecord | undefined, key: CacheKey): string {
   if (!before) return 'new'
   return before.entry.digest === key.digest ? removed : explain(before.entry.facts, key.facts)
-}
-
-function describe({ entry, file }: Placed, reason: string, started: number): Stored {
-  const { size, sha256, digest, facts, metadata } = entry
-  const artifact = { file, size, sha256, key: { digest, facts } }
-  return { artifact, hit: reason === 'hit', reason, seconds: secondsSince(started), metadata }
 }

@@ -1,0 +1,22 @@
+import type { Artifact } from '../compile.ts'
+import { secondsSince } from './build.ts'
+import type { Json } from './key.ts'
+import type { Placed } from './scratch.ts'
+
+/** What the cache gives: the same artifact and metadata for a hit as for the miss that built it. */
+export interface Stored {
+  readonly artifact: Artifact
+  readonly hit: boolean
+  /** 'hit', 'miss: new', 'miss: weights changed', 'miss: the cached engine was corrupted', ... */
+  readonly reason: string
+  /** How long this call took. */
+  readonly seconds: number
+  readonly metadata: Json
+}
+
+/** What the cache gives for an engine, `started` being the reading of `performance.now()` when it was asked. */
+export function describe({ entry, file }: Placed, reason: string, started: number): Stored {
+  const { size, sha256, digest, facts, metadata } = entry
+  const artifact = { file, size, sha256, key: { digest, facts } }
+  return { artifact, hit: reason === 'hit', reason, seconds: secondsSince(started), metadata }
+}
