@@ -3,10 +3,10 @@ import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, utimesSync, writeFileSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
-import { hostname } from 'node:os'
+import { hostname, tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { afterEach, describe, expect, test, vi } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { cacheKey, graphFacts, sourceFacts, type Facts, type Json } from '../plugin/cache/key.ts'
 import { acquireLock, lockHolder, tryLock } from '../plugin/cache/lock.ts'
 import { openStore, type Build, type Store, type StoreRequest } from '../plugin/cache/store.ts'
@@ -376,6 +376,21 @@ describe('a lock', () => {
 })
 
 describe('a folder that cannot be used costs a warning, not the build', () => {
+  beforeEach(() => {
+    const folder = tempFolder()
+    for (const name of ['TMPDIR', 'TEMP', 'TMP']) vi.stubEnv(name, folder)
+  })
+  afterEach(() => void vi.unstubAllEnvs())
+
+  test('and what a killed process left in the temporary folder is removed', async () => {
+    const { open, dir } = setUp()
+    const [left, living] = [deadProcess(), process.pid].map((pid) => join(tmpdir(), `unplugin-onnx-${pid}-x`))
+    for (const folder of [left!, living!]) mkdirSync(folder)
+    writeFileSync(dir, '')
+    await open().getOrBuild(request(), counted('engine').build)
+    expect([existsSync(left!), existsSync(living!)]).toEqual([false, true])
+  })
+
   test('because it lies below a file', async () => {
     const parent = join(tempFolder(), 'file')
     writeFileSync(parent, '')

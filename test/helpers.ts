@@ -6,6 +6,12 @@ import { afterAll } from 'vitest'
 /** A fresh folder that is removed after the test file has run. Its name has a space and an umlaut, as users' folders do. */
 export function tempFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), 'unplugin-onnx tüst-'))
-  afterAll(() => rmSync(folder, { recursive: true, force: true }))
+  folders.push(folder)
   return folder
 }
+
+// Registered once, while the file loads: vitest forgets a hook that a running test adds.
+const folders: string[] = []
+afterAll(() => {
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true })
+})

@@ -125,7 +125,8 @@ function parse(text: string): unknown {
   }
 }
 
-function isRunning(pid: number): boolean {
+/** Whether a process of this host is alive. */
+export function isRunning(pid: number): boolean {
   try {
     return process.kill(pid, 0)
   } catch (error) {

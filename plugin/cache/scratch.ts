@@ -1,9 +1,10 @@
 import { rmSync } from 'node:fs'
-import { copyFile, mkdtemp, rm } from 'node:fs/promises'
+import { copyFile, mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { buildEntry, type Build, type StoreRequest } from './build.ts'
 import type { Entry } from './entries.ts'
+import { isRunning } from './lock.ts'
 
 /** An engine and where it lies. */
 export interface Placed {
@@ -19,7 +20,7 @@ export interface Scratch {
   adopt(built: Placed): Promise<Placed>
 }
 
-/** Nothing is made before the first engine; all is removed when the process exits. */
+/** Nothing is made before the first engine; all is removed when the process exits, or when the next one does this after it was killed. */
 export function openScratch(): Scratch {
   const engines = new Map<string, Placed>()
   let folder: Promise<string> | undefined
@@ -47,8 +48,13 @@ export function openScratch(): Scratch {
   }
 }
 
+// The name tells whose it is: a process that was killed cannot remove its own, so the next one does.
 async function makeFolder(): Promise<string> {
-  const dir = await mkdtemp(path.join(tmpdir(), 'unplugin-onnx-'))
+  for (const name of await readdir(tmpdir())) {
+    const [, pid] = /^unplugin-onnx-(\d+)-/.exec(name) ?? []
+    if (pid !== undefined && !isRunning(Number(pid))) await rm(path.join(tmpdir(), name), { recursive: true, force: true }).catch(() => {})
+  }
+  const dir = await mkdtemp(path.join(tmpdir(), `unplugin-onnx-${process.pid}-`))
   process.once('exit', () => rmSync(dir, { recursive: true, force: true }))
   return dir
 }
