@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { open } from 'node:fs/promises'
-import { isAbsolute, resolve } from 'node:path'
+import { open, type FileHandle } from 'node:fs/promises'
+import { resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { OnnxEngineError } from './errors.ts'
 import type { VariantManifest } from './manifest.ts'
@@ -12,10 +12,17 @@ export type ArtifactFacts = Pick<VariantManifest, 'size' | 'sha256'>
 // One slice is hashed in about half a millisecond, so that verifying a large engine never holds the event loop.
 const sliceBytes = 1 << 20
 
-/** The path of an engine: `file` is a file URL (as an object or text), an absolute path, or a path relative to `folder`. */
-export function artifactPath(file: URL | string, folder: string): string {
-  const path = file instanceof URL || file.startsWith('file:') ? fileURLToPath(file) : isAbsolute(file) ? file : resolve(folder, file)
-  return unpacked(path)
+/**
+ * The path that a manifest or an engine is at: a file URL (as an object or text), an absolute path, or a path relative to `folder`.
+ * Undefined for what names no file, such as a URL of another scheme.
+ */
+export function pathOf(place: unknown, folder: string): string | undefined {
+  const text = typeof place === 'object' && place !== null && 'href' in place ? place.href : place
+  if (typeof text !== 'string') return undefined
+  // One letter before the colon is a drive of Windows.
+  const scheme = /^([a-z][a-z\d+.-]+):/i.exec(text)?.[1]?.toLowerCase()
+  if (scheme !== undefined && scheme !== 'file') return undefined
+  return unpacked(scheme === 'file' ? fileURLToPath(text) : resolve(folder, text))
 }
 
 /**
@@ -24,27 +31,34 @@ export function artifactPath(file: URL | string, folder: string): string {
  */
 export async function readArtifact(file: string, facts: ArtifactFacts, model: string): Promise<ArrayBuffer> {
   const where = `model ${JSON.stringify(model)}, engine file ${file}`
-  const handle = await open(file).catch((cause: unknown) => {
+  try {
+    const handle = await open(file)
+    try {
+      return await readVerified(handle, facts, where)
+    } finally {
+      await handle.close()
+    }
+  } catch (cause) {
+    if (cause instanceof OnnxEngineError) throw cause
     const hint = 'Ship the engine files that the build wrote together with its code, or build again.'
     throw new OnnxEngineError('ARTIFACT_INVALID', where, { expected: `a file of ${facts.size} bytes`, received: reason(cause), hint, cause })
-  })
-  try {
-    const { size } = await handle.stat()
-    if (size !== facts.size) throw damaged(where, `${facts.size} bytes`, `${size} bytes`)
-    const bytes = new Uint8Array(facts.size)
-    const hash = createHash('sha256')
-    for (let offset = 0; offset < bytes.length;) {
-      const { bytesRead } = await handle.read(bytes, offset, Math.min(sliceBytes, bytes.length - offset), offset)
-      if (bytesRead === 0) throw damaged(where, `${facts.size} bytes`, `${offset} bytes`)
-      hash.update(bytes.subarray(offset, offset + bytesRead))
-      offset += bytesRead
-    }
-    const sha256 = hash.digest('hex')
-    if (sha256 !== facts.sha256) throw damaged(where, `SHA-256 ${facts.sha256}`, sha256)
-    return bytes.buffer
-  } finally {
-    await handle.close()
   }
+}
+
+async function readVerified(handle: FileHandle, facts: ArtifactFacts, where: string): Promise<ArrayBuffer> {
+  const { size } = await handle.stat()
+  if (size !== facts.size) throw damaged(where, `${facts.size} bytes`, `${size} bytes`)
+  const bytes = new Uint8Array(facts.size)
+  const hash = createHash('sha256')
+  for (let offset = 0; offset < bytes.length;) {
+    const { bytesRead } = await handle.read(bytes, offset, Math.min(sliceBytes, bytes.length - offset), offset)
+    if (bytesRead === 0) throw damaged(where, `${facts.size} bytes`, `${offset} bytes`)
+    hash.update(bytes.subarray(offset, offset + bytesRead))
+    offset += bytesRead
+  }
+  const sha256 = hash.digest('hex')
+  if (sha256 !== facts.sha256) throw damaged(where, `SHA-256 ${facts.sha256}`, sha256)
+  return bytes.buffer
 }
 
 function damaged(where: string, expected: string, received: string): OnnxEngineError {

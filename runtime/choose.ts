@@ -1,4 +1,4 @@
-import { artifactPath } from './artifact.ts'
+import { pathOf } from './artifact.ts'
 import { OnnxEngineError } from './errors.ts'
 import type { BackendName, ModelManifest, VariantManifest } from './manifest.ts'
 import type { LoadOptions } from './options.ts'
@@ -24,7 +24,9 @@ export async function openVariant(manifest: ModelManifest, folder: string, optio
   const skipped: SkippedVariant[] = []
   for (const variant of manifest.variants) {
     const { backend, engine, bounds } = variant
-    const result = await tryOpen(variant, artifactPath(variant.file, folder), manifest, options)
+    const file = pathOf(variant.file, folder)
+    if (file === undefined) throw noFile(manifest.name, variant)
+    const result = await tryOpen(variant, file, manifest, options)
     if (typeof result !== 'string') return { session: result, variant: { backend, engine, skipped }, bounds }
     skipped.push({ backend, engine, reason: result })
   }
@@ -44,6 +46,11 @@ async function tryOpen<B extends BackendName>(variant: VariantManifest<B>, file:
     if (error instanceof OnnxEngineError && error.code === 'BACKEND_UNAVAILABLE') return error.message
     throw error
   }
+}
+
+function noFile(model: string, { backend, engine, file }: VariantManifest): OnnxEngineError {
+  const where = `model ${JSON.stringify(model)}, engine file of ${backend} ${engine}`
+  return new OnnxEngineError('ARTIFACT_INVALID', where, { expected: 'a path or a file: URL', received: String(file), hint: 'Build for Node.js: engines are read from disk.' })
 }
 
 function noVariant({ name, variants }: ModelManifest, skipped: readonly SkippedVariant[], required: BackendName | undefined): OnnxEngineError {

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
-import { dirname, resolve } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { dirname } from 'node:path'
+import { pathOf } from './artifact.ts'
 import { dtypes } from './dtype.ts'
 import { OnnxEngineError } from './errors.ts'
 import type { FileUrl, ModelManifest } from './manifest.ts'
@@ -13,7 +13,8 @@ import type { Model } from './types.ts'
  * opened by load() or the first infer(). Rejects with MODEL_NOT_FOUND, ARTIFACT_INVALID or OPTION_INVALID.
  */
 export async function loadModel(manifest: FileUrl | string, options: LoadOptions = {}): Promise<Model> {
-  const path = manifest instanceof URL || manifest.startsWith('file:') ? fileURLToPath(manifest) : resolve(manifest)
+  const path = pathOf(manifest, '.')
+  if (path === undefined) throw notFound(String(manifest), 'a path or a file: URL')
   return createModel(parseManifest(path, await readText(path)), options, dirname(path))
 }
 
@@ -22,13 +23,13 @@ async function readText(path: string): Promise<string> {
     return await readFile(path, 'utf8')
   } catch (cause) {
     const absent = cause instanceof Error && 'code' in cause && cause.code === 'ENOENT'
-    throw new OnnxEngineError('MODEL_NOT_FOUND', `manifest ${path}`, {
-      expected: 'the .json file of a compiled model',
-      received: absent ? 'no such file' : String(cause),
-      hint: 'Write it with `unplugin-onnx build model.onnx --out DIR` or compile().',
-      cause,
-    })
+    throw notFound(path, 'the .json file of a compiled model', absent ? 'no such file' : String(cause), cause)
   }
+}
+
+function notFound(place: string, expected: string, received = place, cause?: unknown): OnnxEngineError {
+  const hint = 'Write it with `unplugin-onnx build model.onnx --out DIR` or compile().'
+  return new OnnxEngineError('MODEL_NOT_FOUND', `manifest ${place}`, { expected, received, hint, cause })
 }
 
 function parseManifest(path: string, text: string): ModelManifest {

@@ -61,6 +61,9 @@ parentPort?.on('message', async (request: WorkerRequest) => {
 })
 
 function loadLibrary(): typeof import('onnxruntime-node') | { readonly missing: string } {
+  // Where the platform has Float16Array, onnxruntime-node 1.30 wraps float16 in it, and then fails to read it (Node 24 and 26). This
+  // global scope is the worker's own; without the class it takes the raw 16 bits, as a binding promises them.
+  Reflect.deleteProperty(globalThis, 'Float16Array')
   try {
     return require('onnxruntime-node') as typeof import('onnxruntime-node')
   } catch (error) {
@@ -73,10 +76,8 @@ function isOrt(bytes: ArrayBuffer): boolean {
   return bytes.byteLength >= 8 && Buffer.from(bytes, 4, 4).toString('latin1') === 'ORTM'
 }
 
-// Newer Nodes give float16 as Float16Array, which a binding promises as the raw 16 bits.
 function workerTensor([name, { type, dims, data }]: [string, Tensor]): WorkerTensor {
-  const bits = type === 'float16' && ArrayBuffer.isView(data) ? new Uint16Array(data.buffer, data.byteOffset, data.length) : data
-  return { name, dtype: type as DType, dims, data: bits as WorkerTensor['data'] }
+  return { name, dtype: type as DType, dims, data: data as WorkerTensor['data'] }
 }
 
 function textOf(error: unknown): string {

@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs'
+import { copyFileSync, mkdirSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { createModel, loadModel, type ModelManifest } from 'unplugin-onnx/runtime'
@@ -82,12 +82,34 @@ describe('loadModel', () => {
 
   test('says that there is no such manifest', async () => {
     await expect(loadModel(join(folder, 'absent.json'))).rejects.toMatchObject({ code: 'MODEL_NOT_FOUND', message: expect.stringContaining('absent.json') })
-    await expect(loadModel(folder)).rejects.toMatchObject({ code: 'MODEL_NOT_FOUND' })
+    for (const place of [folder, 'https://example.com/pose.json', 3, undefined] as string[]) {
+      await expect(loadModel(place)).rejects.toMatchObject({ name: 'OnnxEngineError', code: 'MODEL_NOT_FOUND' })
+    }
   })
 
   test('says which engine file is missing', async () => {
     const model = await loadModel(write('lost.json', withFile('lost.ort')))
     await expect(model.load()).rejects.toMatchObject({ code: 'ARTIFACT_INVALID', message: expect.stringMatching(/lost\.ort: expected a file of \d+ bytes, received no such file/) })
+  })
+
+  test('reads engines in an asar archive of Electron, and those that were unpacked from it first', async () => {
+    // To node:fs, an archive is a folder there.
+    const [archive, unpacked] = [join(folder, 'app.asar'), join(folder, 'app.asar.unpacked')]
+    mkdirSync(archive)
+    mkdirSync(unpacked)
+    copyFileSync(join(folder, 'double.ort'), join(archive, 'double.ort'))
+    writeFileSync(join(archive, 'double.json'), JSON.stringify(relative()))
+    const load = async () => (await loadModel(join(archive, 'double.json'))).load()
+    expect((await load()).variant?.backend).toBe('onnxruntime')
+    renameSync(join(archive, 'double.ort'), join(unpacked, 'double.ort'))
+    expect((await load()).variant?.backend).toBe('onnxruntime')
+  })
+
+  test('says that an engine must be a file', async () => {
+    await expect(createModel(withFile('https://example.com/pose.ort')).load()).rejects.toMatchObject({
+      code: 'ARTIFACT_INVALID', message: expect.stringContaining('engine file of onnxruntime fp32: expected a path or a file: URL, received https://example.com/pose.ort'),
+    })
+    await expect(createModel(withFile(folder)).load()).rejects.toMatchObject({ name: 'OnnxEngineError', code: 'ARTIFACT_INVALID' })
   })
 
   test.each<[string, () => unknown, string]>([

@@ -16,8 +16,8 @@ const folder = tempFolder()
 describe('a wrong call of infer()', () => {
   const pose: ModelSpec = {
     inputs: { image: 'float32[batch,3,2,2]', mask: 'bool[batch,2,2]', size: 'int64[2]', tags: 'string[?]', half: 'float16[1]', scale: 'float32[]' },
-    outputs: { y: 'float32[batch,3,2,2]' },
-    nodes: [{ op: 'Identity', inputs: ['image'], outputs: ['y'] }],
+    outputs: { y: 'float32[batch,3,2,2]', halved: 'float16[1]' },
+    nodes: [{ op: 'Identity', inputs: ['image'], outputs: ['y'] }, { op: 'Identity', inputs: ['half'], outputs: ['halved'] }],
   }
   let model: Model
 
@@ -27,6 +27,13 @@ describe('a wrong call of infer()', () => {
 
   test('is accepted once it is right', async () => {
     expect((await model.infer(good()))['y']?.dims).toEqual([1, 3, 2, 2])
+  })
+
+  test('is accepted with the Float16Array of a newer Node', async () => {
+    const Half = (Reflect.get(globalThis, 'Float16Array') ?? Uint16Array) as typeof Uint16Array
+    const half = Half.of(1)
+    const { halved } = await model.infer({ ...good(), half })
+    expect(halved?.data).toEqual(new Uint16Array(half.buffer))
   })
 
   const holes: number[] = [1, 3]
