@@ -28,11 +28,13 @@ export interface FoundImports {
 /**
  * Finds every import of a model in the sources below `options.root`, without a bundler. Names are resolved by `alias`, by the `paths`
  * of the nearest tsconfig.json or jsconfig.json and of those it refers to, by Node's rules, and past the `exports` of a package.
+ * Throws OPTION_INVALID when there is no such folder.
  */
 export async function findImports({ options, alias = [] }: { readonly options: ResolvedOptions; readonly alias?: readonly Alias[] }): Promise<FoundImports> {
   const imports: ModelImport[] = []
   const problems: OnnxEngineError[] = []
   const notes: string[] = []
+  if (!existsSync(options.root)) throw new OnnxEngineError('OPTION_INVALID', `option 'root'`, { expected: 'a folder that exists', received: options.root })
   const paths = tsconfigPaths()
   const importers = await glob(`**/*{${sourceExtensions.join(',')}}`, { cwd: options.root, absolute: true, ignore: ignored(options) })
 

@@ -115,6 +115,11 @@ describe('imports of a project', () => {
     `)
   })
 
+  test('a root that does not exist is refused', async () => {
+    const gone = join(root, 'gone')
+    await expect(findImports({ options: resolveOptions({}, gone) })).rejects.toThrow(`option 'root': expected a folder that exists, received ${gone}`)
+  })
+
   test('an import whose name is made at run time is noted when its query would be lost', async () => {
     const found = await find({ 'src/a.ts': 'const name = "m"\nexport const lost = import(`./${name}.onnx?engine=fp16`), kept = import(`./${name}.onnx`)' })
     expect(found.messages).toEqual([])

@@ -36,7 +36,7 @@ describe('the generated folder', () => {
     const { root, a, b } = project()
     await writeTypes({ root, imports: [a, b] })
     writeProject(root, { 'a.onnx': narrow })
-    expect(await writeTypes({ root, imports: [a, b] })).toMatchObject({ written: ['types/a.d.onnx.ts'], removed: [] })
+    expect(await writeTypes({ root, imports: [a, b] })).toMatchObject({ written: ['types/a.d.onnx.ts', 'imports.json'], removed: [] })
     expect(readFileSync(join(root, '.unplugin-onnx/types/a.d.onnx.ts'), 'utf8')).toContain('x: "float32[n,2]"')
   })
 
@@ -46,7 +46,7 @@ describe('the generated folder', () => {
     writeProject(root, { '.unplugin-onnx/mine.d.ts': 'export {}' })
     expect((await writeTypes({ root, imports: [a] })).removed).toEqual(['types/sub/b.d.onnx.ts'])
     expect(readdirSync(join(root, '.unplugin-onnx/types'))).toEqual(['a.d.onnx.ts'])
-    expect((await writeTypes({ root, imports: [] })).removed).toEqual(['types/a.d.onnx.ts', 'imports.json'])
+    expect((await writeTypes({ root, imports: [] })).removed).toEqual(['imports.json', 'types/a.d.onnx.ts'])
     expect(readdirSync(join(root, '.unplugin-onnx'))).toEqual(['mine.d.ts'])
   })
 
@@ -96,6 +96,14 @@ describe('a build of a part of an app', () => {
     expect(declared(root)).toEqual(['a.d.onnx.ts', 'sub/b.d.onnx.ts'])
   })
 
+  test('keeps the types of models that it does not import without reading them', async () => {
+    const { root, a, b } = project()
+    await writeTypes({ root, imports: [a, b] })
+    writeFileSync(a.file, 'damaged')
+    expect(await recordImport({ root }, b)).toEqual({ written: [], removed: [], problems: [], notes: [] })
+    expect(declared(root)).toEqual(['a.d.onnx.ts', 'sub/b.d.onnx.ts'])
+  })
+
   test('writes once for the imports of one turn', async () => {
     const { root, a, b } = project()
     const [first, second] = await Promise.all([recordImport({ root }, a), recordImport({ root }, b)])
@@ -119,8 +127,11 @@ describe('a build of a part of an app', () => {
   })
 
   test('replaces a list of imports that it cannot read', async () => {
-    const { root, a } = project({ 'a.onnx': wide, 'main.ts': '', '.unplugin-onnx/imports.json': '{ "version": 0 }' })
-    expect((await recordImport({ root }, a)).written).toEqual(['types/a.d.onnx.ts', 'imports.json'])
+    const row = { importer: 'main.ts', specifier: './b.onnx', file: 'a.onnx', bindings: { inputs: [{ name: 'x', dtype: 'float33', dims: [] }], outputs: [] } }
+    for (const index of ['{ "version": 0 }', '{', JSON.stringify({ version: 1, imports: [row] })]) {
+      const { root, a } = project({ 'a.onnx': wide, 'main.ts': '', '.unplugin-onnx/imports.json': index })
+      expect((await recordImport({ root }, a)).written).toEqual(['types/a.d.onnx.ts', 'imports.json'])
+    }
   })
 
   test('loses nothing when several processes write at once', async () => {
