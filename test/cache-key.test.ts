@@ -152,8 +152,9 @@ describe('the digests of a model', () => {
     truncateSync(file, length)
     const big = { ...model, external: [{ file, offset: 0, length }] }
     const first = await later(() => digestSource(big, openStatIndex(join(folder, 'index.json'))))
-    const [again, seconds] = await timed(() => digestSource(big, openStatIndex(join(folder, 'index.json'))))
-    const [, reading] = await timed(() => read(file))
+    const again = await digestSource(big, openStatIndex(join(folder, 'index.json')))
+    const seconds = await fastest(() => digestSource(big, openStatIndex(join(folder, 'index.json'))))
+    const reading = await fastest(() => read(file))
     expect(again).toEqual(first)
     expect(seconds / reading).toBeLessThan(0.05)
   })
@@ -302,10 +303,15 @@ async function later<T>(use: () => Promise<T>): Promise<T> {
   return use().finally(() => (Date.now = now))
 }
 
-async function timed<T>(run: () => Promise<T>): Promise<[T, number]> {
-  const started = performance.now()
-  const result = await run()
-  return [result, (performance.now() - started) / 1000]
+/** Seconds of the fastest of five runs: other processes want the machine as well. */
+async function fastest(run: () => Promise<unknown>): Promise<number> {
+  let best = Infinity
+  for (let i = 0; i < 5; i++) {
+    const started = performance.now()
+    await run()
+    best = Math.min(best, (performance.now() - started) / 1000)
+  }
+  return best
 }
 
 async function read(file: string): Promise<void> {
