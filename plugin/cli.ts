@@ -1,16 +1,26 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs'
+import { basename } from 'node:path'
 import { stripVTControlCharacters } from 'node:util'
 import { cac, type CAC } from 'cac'
 import { nearest, OnnxEngineError, recordError } from '../runtime/errors.ts'
+import { backendNames, precisions } from '../runtime/manifest.ts'
+import { backends } from './backend/index.ts'
+import { compile, writeModel } from './build.ts'
 import { openStore } from './cache/store.ts'
 import { findImports } from './imports.ts'
 import { readModel } from './onnx/model.ts'
-import { resolveOptions } from './options.ts'
-import { cacheReport, count, formatBytes, modelReport, whyReport } from './report.ts'
+import { modelOptionsOf, resolveOptions } from './options.ts'
+import { parseRequest, queryKeys } from './query.ts'
+import { cacheReport, count, doctorReport, formatBytes, modelReport, whyReport } from './report.ts'
 import { oneOf, read } from './schema.ts'
 import { writeTypes } from './types.ts'
 import type { Store } from './cache/store.ts'
+import type { Options } from './options.ts'
+
+const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }
+const rootText = 'Folder of the app (default: the current folder)'
+const cacheText = 'The option cache.dir of the plugin, when it is set'
 
 async function main(argv: string[]): Promise<void> {
   const cli = commands()
@@ -27,13 +37,52 @@ async function main(argv: string[]): Promise<void> {
   } catch (error) {
     process.exitCode = 1
     // A stack helps nobody but us: it is shown for what we did not foresee.
-    const foreseen = error instanceof OnnxEngineError || (error instanceof Error && error.name === 'CACError')
+    const foreseen = error instanceof Error && (error instanceof OnnxEngineError || error.name === 'CACError' || 'syscall' in error)
     console.error(foreseen ? stripVTControlCharacters(error.message) : error)
   }
 }
 
 function commands(): CAC {
   const cli = cac('unplugin-onnx')
+
+  cli.command('build <model>', 'Compile a model without a bundler, for loadModel() of unplugin-onnx/runtime')
+    .option('--out <dir>', 'Folder for the engines and their manifest <name>.json (default: the current folder)')
+    .option('--engine <precision>', `One of ${precisions.join(', ')} (default: fp32)`)
+    .option('--backend <names>', `In order of preference: auto, or some of ${backendNames.join(',')} (default: auto)`)
+    .option('--target <names>', 'Compute capabilities, such as sm86,sm89')
+    .option('--shapes <shapes>', 'Fixed dims, such as image:1x3x224x224,mask:1x224')
+    .option('--min <shapes>', 'Lower bounds of an optimization profile')
+    .option('--opt <shapes>', 'What the profile is tuned for')
+    .option('--max <shapes>', 'Upper bounds of the profile')
+    .option('--root <dir>', rootText)
+    .option('--cache-dir <dir>', cacheText)
+    .option('--json', 'Print JSON')
+    .action(async (file: string, { json }: { json?: boolean }) => {
+      const query = queryKeys.flatMap((key) => wish(key, typed(cli, key))).join('&')
+      // The name stands for the file in messages; a file may have '?' in its path where an import cannot.
+      const request = parseRequest(`${basename(file).replaceAll('?', '%3F')}?${query}`)
+      if (request === undefined) throw usageError(`'${file}' is not an .onnx file`, 'Give the path of a model')
+      const options = { ...modelOptionsOf(request.query), ...placeOf(cli) } as Options
+      const compiled = await compile(file, options, { log: console.error, warn: console.error })
+      const manifest = await writeModel(compiled, typed(cli, 'out') ?? '.')
+      print(json, { manifest, ...compiled }, manifest)
+    })
+
+  cli.command('doctor', 'Tell which backends are found here, and what is missing')
+    .option('--root <dir>', rootText)
+    .option('--cache-dir <dir>', cacheText)
+    .option('--json', 'Print JSON')
+    .action(async ({ json }: { json?: boolean }) => {
+      const options = resolveOptions(placeOf(cli))
+      const entries = await openStore({ ...options.cache, warn: console.error }).list()
+      const diagnosis = {
+        version, node: process.versions.node, platform: process.platform, arch: process.arch,
+        backends: await Promise.all(backends.map(async (backend) => ({ name: backend.name, ...await backend.probe(options, options.root) }))),
+        cache: { dir: options.cache.dir, engines: entries.length, bytes: entries.reduce((sum, { size }) => sum + size, 0) },
+      }
+      if (!diagnosis.backends.some(({ available }) => available)) process.exitCode = 1
+      print(json, diagnosis, doctorReport(diagnosis))
+    })
 
   cli.command('inspect <model>', 'Print the inputs, outputs, opsets and weights of a model')
     .option('--json', 'Print JSON')
@@ -60,17 +109,16 @@ function commands(): CAC {
     })
 
   cli.command('cache <verb> [import]', 'ls: list engines, why: why an import has its engine, verify: look for damage, clean: remove all')
-    .option('--root <dir>', 'Folder of the app (default: the current folder)')
-    .option('--cache-dir <dir>', 'The option cache.dir of the plugin, when it is set')
+    .option('--root <dir>', rootText)
+    .option('--cache-dir <dir>', cacheText)
     .option('--json', 'Print JSON')
     .action(async (verb: string, name: string | undefined, { json }: { json?: boolean }) => {
-      const { cache } = resolveOptions({ root: typed(cli, 'root'), cache: { dir: typed(cli, 'cache-dir') } })
+      const { cache } = resolveOptions(placeOf(cli))
       const store = openStore({ ...cache, warn: console.error })
       const { data, text } = await cacheVerbs[read(oneOf(verbNames), verb, 'OPTION_INVALID', () => 'unplugin-onnx cache')](store, cache.dir, name)
       print(json, data, text)
     })
 
-  const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }
   return cli.help().version(version)
 }
 
@@ -102,6 +150,15 @@ const cacheVerbs: Readonly<Record<(typeof verbNames)[number], (store: Store, dir
     const { removed, bytes } = await store.clear()
     return { data: { removed, bytes }, text: `${count(removed.length, 'engine')} removed from ${dir}, ${formatBytes(bytes)} freed` }
   },
+}
+
+function placeOf(cli: CAC): Options {
+  return { root: typed(cli, 'root'), cache: { dir: typed(cli, 'cache-dir') } }
+}
+
+// In the query's own grammar, in which '&' stands between keys.
+function wish(key: string, text: string | undefined): readonly string[] {
+  return text === undefined ? [] : [`${key}=${text.replaceAll('&', '%26')}`]
 }
 
 /** One value on stdout, and nothing else, whichever form was asked for. */

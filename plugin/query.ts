@@ -19,6 +19,9 @@ export const modelFilter: RegExp = /\.onnx(?:\?|$)/
 
 const grammar = { backend: words, engine: word, max: shapes, min: shapes, opt: shapes, shapes, target: words }
 
+/** Every key that a query may have. */
+export const queryKeys: readonly string[] = Object.keys(grammar)
+
 // Vite adds these for cache busting and to mark imports of non-script files.
 const toleratedKeys = new Set(['import', 't', 'v'])
 
@@ -44,7 +47,7 @@ export function parseRequest(id: string): ModelRequest | undefined {
   const texts = new Map<GrammarKey, string>()
   for (const [key, text] of pairs) {
     if (toleratedKeys.has(key)) continue
-    if (!isGrammarKey(key)) throw refusal(id, key, `one of ${Object.keys(grammar).join(', ')}`, 'an unknown key', nearest(key, Object.keys(grammar)))
+    if (!isGrammarKey(key)) throw refusal(id, key, `one of ${queryKeys.join(', ')}`, 'an unknown key', nearest(key, queryKeys))
     const before = texts.get(key)
     if (before !== undefined && before !== text) throw refusal(id, key, 'one value', `${quote(before)} and ${quote(text)}`)
     texts.set(key, text)

@@ -1,5 +1,6 @@
 import { dtypes } from '../runtime/dtype.ts'
 import type { Binding } from '../runtime/manifest.ts'
+import type { Probe } from './backend/contract.ts'
 import type { FamilyRecord } from './cache/families.ts'
 import type { StoreEntry } from './cache/list.ts'
 import type { Initializer, Model } from './onnx/model.ts'
@@ -35,6 +36,26 @@ export function whyReport(records: readonly FamilyRecord[]): string {
     `${plain(family)}  ${reason}  ${new Date(at).toISOString()}  ${entry.digest.slice(0, 12)}`,
     ...columns(Object.entries(entry.facts).map(([name, value]) => [plain(name), plain(String(value))])),
   ].join('\n')).join('\n\n')
+}
+
+export interface Diagnosis {
+  readonly version: string
+  readonly node: string
+  readonly platform: string
+  readonly arch: string
+  readonly backends: readonly ({ readonly name: string } & Probe)[]
+  readonly cache: { readonly dir: string, readonly engines: number, readonly bytes: number }
+}
+
+/** What `unplugin-onnx doctor` prints: what is installed here, and how to get what is not. */
+export function doctorReport({ version, node, platform, arch, backends, cache }: Diagnosis): string {
+  return [
+    `unplugin-onnx ${version}, Node.js ${node}, ${platform} ${arch}`,
+    ...columns([
+      ...backends.map((backend) => [backend.name, backend.available ? backend.version : `not found: ${[backend.reason, backend.hint].filter(Boolean).join('. ')}`]),
+      ['cache', `${count(cache.engines, 'engine')}, ${formatBytes(cache.bytes)} in ${cache.dir}`],
+    ]),
+  ].join('\n')
 }
 
 /** Decimal units, as file managers and package registries use them. */

@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process'
 import { appendFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { loadModel } from 'unplugin-onnx/runtime'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { cacheKey } from '../plugin/cache/key.ts'
 import { openStore } from '../plugin/cache/store.ts'
@@ -10,9 +11,11 @@ import { affineModel, onnxModel } from './models.ts'
 import { writeProject } from './typed-project.ts'
 
 const bin = fileURLToPath(new URL('../dist/plugin/cli.js', import.meta.url))
+const root = fileURLToPath(new URL('..', import.meta.url)).replace(/[\\/]$/, '')
 const folder = tempFolder()
 const model = join(folder, 'affine.onnx')
 const hostile = join(folder, 'hostile.onnx')
+const build = (...more: string[]) => run(['build', model, '--root', root, '--cache-dir', join(folder, 'cache'), '--out', join(folder, 'out'), ...more])
 
 beforeAll(() => {
   writeFileSync(model, affineModel({ dims: 'batch,4' }))
@@ -44,6 +47,55 @@ describe('the command line', () => {
     [['cache', 'ls', '--cache-dir', 'a', '--cache-dir=b'], '--cache-dir is given twice. Give it once'],
   ])('%j is refused in one line', async (args, message) => {
     expect(await run(args)).toEqual({ code: 1, stdout: '', stderr: `${message}\n` })
+  })
+})
+
+describe('build', () => {
+  it('writes a manifest and engines that the runtime loads, and compiles nothing twice', async () => {
+    const first = await build('--backend', 'onnxruntime', '--shapes', 'x:2x4')
+    expect(first).toMatchObject({ code: 0, stdout: `${join(folder, 'out', 'affine.json')}\n`, stderr: expect.stringContaining('miss: new') })
+
+    const second = await build('--backend', 'onnxruntime', '--shapes', 'x:2x4', '--json')
+    const { manifest, bindings, variants } = JSON.parse(second.stdout) as { manifest: string, bindings: unknown, variants: { cache: { hit: boolean } }[] }
+    expect(bindings).toMatchObject({ inputs: [{ name: 'x', dims: [2, 4] }] })
+    expect(variants.map(({ cache }) => cache.hit)).not.toContain(false)
+
+    const loaded = await loadModel(manifest)
+    const { y } = await loaded.infer({ x: { data: new Float32Array([1, 2, 3, 4, 5, 6, 7, 8]), dims: [2, 4] } })
+    await loaded.dispose()
+    expect([...y!.data]).toEqual([3, 5, 7, 9, 11, 13, 15, 17])
+  })
+
+  it.each([
+    [['--engine', 'fp17'], `option 'engine': expected one of fp32, fp16, bf16, int8, int8-weights, received 'fp17'. Did you mean 'fp16'?`],
+    [['--shapes', 'x:2x5'], `model 'affine': shapes.x[1]: expected 4, which is static in the model, received 5`],
+    [['--shapes', 'x'], `import 'affine.onnx?shapes=x': shapes: expected 'name:1x3x224x224' for each input, separated by commas, received 'x'`],
+    [['--shapes', 'x&engine=int8:1'], `model 'affine': shapes["x&engine=int8"]: expected one of the model's inputs ('x'), received no such input`],
+    [['--min', 'x:1x4'], `import 'affine.onnx?min=x:1x4': min, opt, max: expected all three of them, received min`],
+  ])('refuses %j in one line and writes nothing', async (args, message) => {
+    expect(await build(...args)).toEqual({ code: 1, stdout: '', stderr: `${message}\n` })
+  })
+
+  it('refuses a file that is not a model by its name', async () => {
+    expect(await run(['build', 'notes.txt'])).toMatchObject({ code: 1, stderr: `'notes.txt' is not an .onnx file. Give the path of a model\n` })
+  })
+
+  it('says in one line that a folder cannot be written', async () => {
+    const { code, stderr } = await run(['build', model, '--root', root, '--cache-dir', join(folder, 'cache'), '--out', join(model, 'out')])
+    expect(code).toBe(1)
+    expect(stderr).toMatch(/E(NOTDIR|EXIST|NOENT)[^\n]*\n$/)
+    expect(stderr).not.toContain('    at ')
+  })
+})
+
+describe('doctor', () => {
+  it('tells the backends that are installed here', async () => {
+    const { code, stdout } = await run(['doctor', '--root', root])
+    expect(code).toBe(0)
+    expect(stdout).toMatch(/^unplugin-onnx [\d.]+, Node\.js [\d.]+, \S+ \S+\n[^]*onnxruntime {2,}\d/)
+    const { backends, cache } = JSON.parse((await run(['doctor', '--root', root, '--json'])).stdout) as { backends: unknown[], cache: object }
+    expect(backends).toContainEqual(expect.objectContaining({ name: 'onnxruntime', available: true }))
+    expect(cache).toMatchObject({ dir: join(root, 'node_modules', '.cache', 'unplugin-onnx') })
   })
 })
 

@@ -1,0 +1,50 @@
+import { copyFile, mkdir, rename, rm } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import { openStore } from './cache/store.ts'
+import { compileModel, type CompileContext, type Compiled } from './compile.ts'
+import { engineAsset } from './emit/asset.ts'
+import { modelManifest } from './emit/module.ts'
+import { compileOptions, resolveOptions, type Options } from './options.ts'
+import { requestKey } from './query.ts'
+import { replaceFile } from './cache/replace-file.ts'
+
+/**
+ * Compiles one model as the plugin does, through the same cache, without a bundler. `file` is relative to the current folder. Options under
+ * `models` apply when their glob matches. `log` gets a line for each engine.
+ *
+ * @throws OnnxEngineError OPTION_INVALID and any code of a build; docs/errors.md lists them.
+ */
+export async function compile(file: string, user: Options = {}, context: Partial<Omit<CompileContext, 'store'>> = {}): Promise<Compiled> {
+  const { log = () => {}, warn = console.warn, signal } = context
+  const resolved = resolveOptions(user)
+  const path = resolve(file)
+  const options = compileOptions(resolved, { file: path, query: {} })
+  const store = openStore({ ...resolved.cache, warn })
+  const query = requestKey({ file: '', query: { engine: options.engine } })
+  const compiled = await compileModel({ file: path, query, options, root: resolved.root }, { store, log, warn, ...(signal && { signal }) })
+  await store.collect()
+  return compiled
+}
+
+/**
+ * Writes the engines of a compiled model and the manifest that `loadModel` of the runtime takes; returns the manifest's path,
+ * `<name>.json`. The manifest comes last, so that it never names an engine that is not there yet.
+ */
+export async function writeModel(compiled: Compiled, folder: string): Promise<string> {
+  await mkdir(folder, { recursive: true })
+  const assets = compiled.variants.map((variant) => engineAsset(compiled.name, variant))
+  for (const { name, source } of assets) await copyWhole(source, join(folder, name))
+  const manifest = resolve(folder, `${compiled.name}.json`)
+  await replaceFile(manifest, `${JSON.stringify(modelManifest(compiled, assets.map(({ name }) => name)), null, 2)}\n`)
+  return manifest
+}
+
+async function copyWhole(source: string, target: string): Promise<void> {
+  const temporary = `${target}.${process.pid}.tmp`
+  try {
+    await copyFile(source, temporary)
+    await rename(temporary, target)
+  } finally {
+    await rm(temporary, { force: true })
+  }
+}
