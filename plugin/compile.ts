@@ -9,6 +9,7 @@ import type { Store } from './cache/store.ts'
 import { fixBindings } from './onnx/fix.ts'
 import { readModel, type Model } from './onnx/model.ts'
 import { checkShapes, type CompileOptions } from './options.ts'
+import { formatBytes } from './report.ts'
 
 /** An engine file in the cache, ready to be emitted. */
 export interface Artifact {
@@ -127,10 +128,6 @@ function logOnce({ store, log }: CompileContext, line: string): void {
 function describe(name: string, { engine, backend, label, cache, artifact }: Variant): string {
   const where = label ? `${backend} (${label})` : backend
   return `${name}  ${engine}  ${where}  ${cache.reason}  ${formatBytes(artifact.size)}  ${cache.seconds.toFixed(2)} s`
-}
-
-function formatBytes(bytes: number): string {
-  return bytes < 1e6 ? `${(bytes / 1e3).toFixed(1)} kB` : `${(bytes / 1e6).toFixed(1)} MB`
 }
 
 function filesOf({ file, external }: Model): readonly string[] {

@@ -6,6 +6,8 @@ import { modelFilter } from './query.ts'
 import type { Options } from './options.ts'
 import type { ImportSite } from './resolve.ts'
 
+export { compile, writeModel } from './build.ts'
+export type { Compiled, Variant } from './compile.ts'
 export type { Options } from './options.ts'
 
 const runtime = 'unplugin-onnx/runtime'
