@@ -16,8 +16,8 @@ import { isExternal, tensorsOf } from './tensor.ts'
 //   }
 //   await writeGraph(model, out)
 //
-// edit.ts names, renames and sorts; attribute.ts reads and makes attributes; content.ts reads and replaces the bytes of tensors;
-// write.ts writes.
+// edit.ts names, renames and sorts; attribute.ts reads and makes attributes; types.ts knows the dtype of each value; content.ts reads
+// and replaces the bytes of tensors; write.ts writes.
 
 /** A model to be changed. Fields that nobody touches are written back as they were, unknown ones included. */
 export interface EditableModel {

@@ -140,6 +140,8 @@ const messages = {
     ['sparseTensorType', 8, 'bytes'],
     ['optionalType', 9, 'bytes'],
   ],
+  // What a sequence or an optional holds; kept as bytes above, so that only who asks goes down into a type.
+  ElementTypeProto: [['elemType', 1, 'TypeProto']],
   TensorTypeProto: [
     ['elemType', 1, 'int32'],
     ['shape', 2, 'TensorShapeProto'],

@@ -28,13 +28,32 @@ export interface CorpusRecord {
   readonly outputs: readonly CorpusBinding[]
   /** `sha256` of the raw data; null when there is none. */
   readonly initializers: readonly { readonly name: string; readonly code: number; readonly dims: readonly number[]; readonly sha256: string | null }[]
+  /**
+   * The types of node outputs that the library infers, for each graph in the order of `scopesOf`: the code of a tensor's dtype, or what a
+   * sequence or optional holds. Null where the library cannot infer.
+   */
+  readonly types: readonly (readonly (readonly [name: string, type: CorpusType])[])[] | null
   /** Only for operator test cases: inputs in the order of the bindings, expected outputs, and the library's tolerance. */
   readonly sets?: readonly { readonly inputs: readonly CorpusValue[]; readonly outputs: readonly CorpusValue[] }[]
   readonly rtol?: number
   readonly atol?: number
 }
 
+export type CorpusType = number | { readonly sequence: CorpusType } | { readonly optional: CorpusType }
+
+/** One version of an operator of the main domain. `types` are the types that stand for the names in `type`. */
+export interface Operator {
+  readonly name: string
+  readonly since: number
+  readonly deprecated: boolean
+  readonly attributes: Readonly<Record<string, { readonly required: boolean; readonly default: string | null }>>
+  readonly inputs: readonly { readonly name: string; readonly type: string; readonly option: 'Single' | 'Optional' | 'Variadic' }[]
+  readonly outputs: readonly { readonly name: string; readonly type: string; readonly option: 'Single' | 'Optional' | 'Variadic' }[]
+  readonly types: Readonly<Record<string, readonly string[]>>
+}
+
 export interface Corpus {
+  readonly operators: readonly Operator[]
   readonly records: readonly CorpusRecord[]
   /** The .onnx file of a record. */
   file(record: CorpusRecord): string
@@ -59,6 +78,7 @@ export async function loadCorpus(): Promise<Corpus> {
   let values: Uint8Array | undefined
   return {
     records: JSON.parse(readFileSync(join(folder, 'corpus.json'), 'utf8')) as CorpusRecord[],
+    operators: JSON.parse(readFileSync(join(folder, 'operators.json'), 'utf8')) as Operator[],
     file: ({ name }) => join(folder, 'models', `${name}.onnx`),
     bytes: ({ offset, length }) => (values ??= readFileSync(join(folder, 'values.bin'))).subarray(offset, offset + length),
   }

@@ -5,6 +5,7 @@ usage: make.py FOLDER
   models/NAME.onnx   each model
   corpus.json        one record for each model, see Record in index.ts
   values.bin         the bytes of all inputs and expected outputs, which corpus.json points into
+  operators.json     each version of each operator of the main domain, see Operator in index.ts
 """
 
 import hashlib
@@ -36,6 +37,8 @@ def main(folder):
         records.append(record(folder, name, file.read_bytes()))
     with open(folder / 'corpus.json', 'w') as out:
         json.dump(records, out)
+    with open(folder / 'operators.json', 'w') as out:
+        json.dump([operator(s) for s in onnx.defs.get_all_schemas_with_history() if s.domain == ''], out)
 
 
 def record(folder, name, data):
@@ -50,6 +53,46 @@ def record(folder, name, data):
         'inputs': [binding(v) for v in model.graph.input if v.name not in constants],
         'outputs': [binding(v) for v in model.graph.output],
         'initializers': [initializer(t) for t in model.graph.initializer],
+        'types': types(model),
+    }
+
+
+def types(model):
+    try:
+        graphs = [onnx.shape_inference.infer_shapes(model).graph]
+    except onnx.shape_inference.InferenceError:
+        return None
+    found = []
+    # The order of scopesOf in graph.ts.
+    for graph in graphs:
+        known = {v.name: kind(v.type) for v in [*graph.value_info, *graph.output]}
+        names = [name for node in graph.node for name in node.output]
+        found.append([[name, known[name]] for name in names if known.get(name)])
+        for attribute in (a for node in graph.node for a in node.attribute):
+            graphs.extend([attribute.g] if attribute.HasField('g') else [])
+            graphs.extend(attribute.graphs)
+    return found
+
+
+def kind(t):
+    field = t.WhichOneof('value')
+    if field == 'tensor_type':
+        return t.tensor_type.elem_type
+    if field in ('sequence_type', 'optional_type'):
+        inner = kind(getattr(t, field).elem_type)
+        return inner and {field.removesuffix('_type'): inner}
+    return None
+
+
+def operator(schema):
+    return {
+        'name': schema.name,
+        'since': schema.since_version,
+        'deprecated': schema.deprecated,
+        'attributes': {a.name: {'required': a.required, 'default': str(onnx.helper.get_attribute_value(a.default_value)) if a.default_value.type else None} for a in schema.attributes.values()},
+        'inputs': [{'name': i.name, 'type': i.type_str, 'option': i.option.name} for i in schema.inputs],
+        'outputs': [{'name': o.name, 'type': o.type_str, 'option': o.option.name} for o in schema.outputs],
+        'types': {c.type_param_str: list(c.allowed_type_strs) for c in schema.type_constraints},
     }
 
 
