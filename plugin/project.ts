@@ -6,7 +6,7 @@ import { compileModel, type Compiled } from './compile.ts'
 import { compileOptions, resolveOptions, type Options, type ResolvedOptions } from './options.ts'
 import { parseRequest, requestKey, type ModelRequest } from './query.ts'
 import { resolveModel, type ImportSite } from './resolve.ts'
-import { recordImport, type TypesReport } from './types.ts'
+import { recordImport, type ModelImport, type TypesReport } from './types.ts'
 
 /** Where a project's lines go. */
 export interface Logger {
@@ -37,13 +37,22 @@ export function openProject(user: Options | undefined): Project {
   let running = new AbortController()
   let builds = 0
   const importers = new Map<string, string>()
+  const declared = new Map<string, Map<string, ModelImport>>()
+  const loaded = new Set<string>()
   const reports = new Set<Promise<TypesReport>>()
 
-  function declare(request: ModelRequest, specifier: string, importer: string): void {
+  function remember(id: string, specifier: string, importer: string, request: ModelRequest): void {
     // Bundlers also resolve what they have resolved before; nobody writes absolute paths of this machine.
-    if (options.types === false || isAbsolute(specifier) && existsSync(specifier.split('?', 1)[0] ?? '')) return
-    const { shapes } = compileOptions(options, request)
-    const report = recordImport({ root: options.root, dir: options.types.dir }, { importer, specifier, file: request.file, shapes })
+    if (isAbsolute(specifier) && existsSync(specifier.split('?', 1)[0] ?? '')) return
+    const item = { importer, specifier, file: request.file, shapes: compileOptions(options, request).shapes }
+    const items = declared.get(id) ?? new Map<string, ModelImport>()
+    declared.set(id, items.set(JSON.stringify([importer, specifier]), item))
+    declare(item)
+  }
+
+  function declare(item: ModelImport): void {
+    if (options.types === false) return
+    const report = recordImport({ root: options.root, dir: options.types.dir }, item)
     // Awaited at the end of the build, which may be long after it has failed.
     report.catch(() => {})
     reports.add(report)
@@ -65,7 +74,7 @@ export function openProject(user: Options | undefined): Project {
         const id = requestKey(resolved)
         if (importer !== undefined) {
           importers.set(id, importer)
-          declare(resolved, specifier, importer)
+          remember(id, specifier, importer, resolved)
         }
         return id
       } catch (error) {
@@ -78,6 +87,9 @@ export function openProject(user: Options | undefined): Project {
       const { file } = request
       // Before anything can fail, so that a repaired file is tried again.
       watch(file)
+      // Loaded again: the model may have changed, and what imports it is not resolved again.
+      if (loaded.has(id)) for (const item of declared.get(id)?.values() ?? []) declare(item)
+      loaded.add(id)
       try {
         store ??= openStore({ ...options.cache, warn: logger.warn })
         const compiled = await compileModel(

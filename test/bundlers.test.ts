@@ -186,8 +186,9 @@ describe('Vite, dev server', () => {
     await expect.poll(run, { timeout: 20_000 }).toEqual([2, 4, 6, 8])
     writeWeight(root, 10)
     await expect.poll(run, { timeout: 20_000 }).toEqual([10, 20, 30, 40])
-    writeFiles(root, { 'src/model.onnx': affineModel({ weight: 3 }) })
+    writeFiles(root, { 'src/model.onnx': affineModel({ weight: 3, dims: 'n,4' }) })
     await expect.poll(run, { timeout: 20_000 }).toEqual([4, 7, 10, 13])
+    await expect.poll(() => filesOf(join(root, '.unplugin-onnx/types'), /\.ts$/), { timeout: 20_000 }).toContain('x: "float32[n,4]"')
   })
 })
 
@@ -207,8 +208,9 @@ describe.each([
       await expect.poll(run, { timeout: 20_000 }).toEqual([2, 4, 6, 8])
       writeWeight(root, 10)
       await expect.poll(run, { timeout: 20_000 }).toEqual([10, 20, 30, 40])
-      writeFiles(root, { 'src/model.onnx': affineModel({ weight: 3 }) })
+      writeFiles(root, { 'src/model.onnx': affineModel({ weight: 3, dims: 'n,4' }) })
       await expect.poll(run, { timeout: 20_000 }).toEqual([4, 7, 10, 13])
+      await expect.poll(() => filesOf(join(root, '.unplugin-onnx/types'), /\.ts$/), { timeout: 20_000 }).toContain('x: "float32[n,4]"')
     } finally {
       await watcher.close()
     }
