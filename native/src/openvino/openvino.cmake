@@ -15,5 +15,7 @@ endif()
 
 if(BUILD_NATIVE_TESTS)
   add_executable(openvino_test ${CMAKE_CURRENT_LIST_DIR}/engine_test.cc)
-  target_link_libraries(openvino_test PRIVATE openvino_engine)
+  target_link_libraries(openvino_test PRIVATE openvino_engine GTest::gtest_main)
+  set_target_properties(openvino_test PROPERTIES ENABLE_EXPORTS ON)
+  add_test(NAME openvino COMMAND openvino_test)
 endif()
