@@ -7,6 +7,7 @@ import { compileOptions, resolveOptions, type Options, type ResolvedOptions } fr
 import { parseRequest, requestKey, type ModelRequest } from './query.ts'
 import { resolveModel, type ImportSite } from './resolve.ts'
 import { recordImport, type ModelImport, type TypesReport } from './types.ts'
+import type { Bindings } from '../runtime/manifest.ts'
 
 /** Where a project's lines go. */
 export interface Logger {
@@ -38,7 +39,7 @@ export function openProject(user: Options | undefined): Project {
   let builds = 0
   const importers = new Map<string, string>()
   const declared = new Map<string, Map<string, ModelImport>>()
-  const loaded = new Set<string>()
+  const known = new Map<string, Bindings>()
   const reports = new Set<Promise<TypesReport>>()
 
   function remember(id: string, specifier: string, importer: string, request: ModelRequest): void {
@@ -47,7 +48,12 @@ export function openProject(user: Options | undefined): Project {
     const item = { importer, specifier, file: request.file, shapes: compileOptions(options, request).shapes }
     const items = declared.get(id) ?? new Map<string, ModelImport>()
     declared.set(id, items.set(JSON.stringify([importer, specifier]), item))
-    declare(item)
+    const bindings = known.get(id)
+    if (bindings !== undefined) declare({ ...item, bindings })
+  }
+
+  function declareAll(id: string, bindings?: Bindings): void {
+    for (const item of declared.get(id)?.values() ?? []) declare({ ...item, ...(bindings && { bindings }) })
   }
 
   function declare(item: ModelImport): void {
@@ -87,9 +93,8 @@ export function openProject(user: Options | undefined): Project {
       const { file } = request
       // Before anything can fail, so that a repaired file is tried again.
       watch(file)
-      // Loaded again: the model may have changed, and what imports it is not resolved again.
-      if (loaded.has(id)) for (const item of declared.get(id)?.values() ?? []) declare(item)
-      loaded.add(id)
+      // A hit tells the bindings at once, so that the model is read once; types do not wait for a long compilation.
+      const early = setTimeout(declareAll, 1000, id)
       try {
         store ??= openStore({ ...options.cache, warn: logger.warn })
         const compiled = await compileModel(
@@ -97,9 +102,14 @@ export function openProject(user: Options | undefined): Project {
           { ...logger, store, signal: running.signal },
         )
         for (const part of compiled.files) watch(part)
+        known.set(id, compiled.bindings)
+        declareAll(id, compiled.bindings)
         return compiled
       } catch (error) {
+        declareAll(id)
         throw atImporter(error, importers.get(id), options.root)
+      } finally {
+        clearTimeout(early)
       }
     },
     buildStart() {

@@ -6,6 +6,7 @@ import { fixBindings } from './onnx/fix.ts'
 import { readModel } from './onnx/model.ts'
 import { checkShapes } from './options.ts'
 import { updateFolder, type FolderReport } from './types-folder.ts'
+import type { Bindings } from '../runtime/manifest.ts'
 import type { TypedImport } from './emit/declarations.ts'
 import type { Shapes } from './options.ts'
 
@@ -19,6 +20,8 @@ export interface ModelImport {
   readonly file: string
   /** Dims that the options or the query fix, by input name: they are static in the types. */
   readonly shapes?: Shapes
+  /** The bindings with those dims, when they are known; otherwise the model is read. */
+  readonly bindings?: Bindings
 }
 
 export interface TypesFolder {
@@ -110,19 +113,24 @@ async function readTypes(
   const models = new Map<string, ReturnType<typeof readModel>>()
   const typed: TypedImport[] = []
   const problems = new Map<string, OnnxEngineError>()
-  for (const { importer, specifier, file, shapes = {} } of imports) {
+  for (const { importer, specifier, file, shapes = {}, ...given } of imports) {
     try {
-      const reading = models.get(file) ?? readModel(file)
-      models.set(file, reading)
-      const { bindings } = await reading
-      checkShapes({ shapes, profiles: [] }, bindings, basename(file))
-      typed.push({ importer: await short(importer), specifier, file: await short(file), bindings: fixBindings(bindings, shapes) })
+      const bindings = given.bindings ?? await fixedBindings(file, shapes, models)
+      typed.push({ importer: await short(importer), specifier, file: await short(file), bindings })
     } catch (error) {
       if (!(error instanceof OnnxEngineError)) throw error
       problems.set(error.message, error)
     }
   }
   return { typed, problems: [...problems.values()] }
+}
+
+async function fixedBindings(file: string, shapes: Shapes, models: Map<string, ReturnType<typeof readModel>>): Promise<Bindings> {
+  const reading = models.get(file) ?? readModel(file)
+  models.set(file, reading)
+  const { bindings } = await reading
+  checkShapes({ shapes, profiles: [] }, bindings, basename(file))
+  return fixBindings(bindings, shapes)
 }
 
 // Bundlers give real paths even where the root is written through a link, such as a temporary folder on macOS.

@@ -104,6 +104,14 @@ describe('a build of a part of an app', () => {
     expect(declared(root)).toEqual(['a.d.onnx.ts', 'sub/b.d.onnx.ts'])
   })
 
+  test('does not read a model whose bindings the compilation has told', async () => {
+    const { root, b } = project()
+    writeFileSync(b.file, 'damaged')
+    const bindings: Bindings = { inputs: [{ name: 'told', dtype: 'int8', dims: [2] }], outputs: [] }
+    expect((await recordImport({ root }, { ...b, bindings })).written).toEqual(['types/sub/b.d.onnx.ts', 'imports.json'])
+    expect(readFileSync(join(root, '.unplugin-onnx/types/sub/b.d.onnx.ts'), 'utf8')).toContain('told: "int8[2]"')
+  })
+
   test('writes once for the imports of one turn', async () => {
     const { root, a, b } = project()
     const [first, second] = await Promise.all([recordImport({ root }, a), recordImport({ root }, b)])
