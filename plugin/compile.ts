@@ -1,4 +1,4 @@
-import { basename, relative } from 'node:path'
+import { basename, dirname, relative } from 'node:path'
 import { OnnxEngineError } from '../runtime/errors.ts'
 import type { BackendName, Bindings, Precision, Requirements } from '../runtime/manifest.ts'
 import { chooseEngines, type PlannedEngine } from './backend/index.ts'
@@ -9,6 +9,7 @@ import type { Store } from './cache/store.ts'
 import { fixBindings } from './onnx/fix.ts'
 import { readModel, type Model } from './onnx/model.ts'
 import { checkShapes, type CompileOptions } from './options.ts'
+import { lowerModel } from './precision/lower.ts'
 import { formatBytes } from './report.ts'
 
 /** An engine file in the cache, ready to be emitted. */
@@ -78,8 +79,7 @@ export async function compileModel(request: CompileRequest, context: CompileCont
   const { engines, skipped } = await chooseEngines(model, options, root)
   for (const { message } of skipped) logOnce(context, `passed over ${message}`)
   const source = sourceFacts(await digestSource(model, context.store.statIndex))
-  const graph = graphFacts(source, { passes: [], shapes: options.shapes })
-  const built = await Promise.all(engines.map((engine) => build(engine, { name, model, graph, request, context })))
+  const built = await Promise.all(engines.map((engine) => build(engine, { name, model, source, request, context })))
   const variants = built.filter((variant) => variant !== undefined)
   if (variants.length === 0) throw new OnnxEngineError('COMPILE_FAILED', `${name}: no backend could compile the model`, { hint: 'The warnings above say why' })
   return { name, bindings: fixBindings(model.bindings, options.shapes), variants, files: filesOf(model) }
@@ -88,21 +88,26 @@ export async function compileModel(request: CompileRequest, context: CompileCont
 interface BuildContext {
   readonly name: string
   readonly model: Model
-  readonly graph: Facts
+  readonly source: Facts
   readonly request: CompileRequest
   readonly context: CompileContext
 }
 
-async function build(engine: PlannedEngine, { name, model, graph, request, context }: BuildContext): Promise<Variant | undefined> {
-  const { backend, plan, requested } = engine
+async function build(engine: PlannedEngine, { name, model, source, request, context }: BuildContext): Promise<Variant | undefined> {
+  const { backend, plan, pass, requested } = engine
   const { store, signal, log, warn } = context
   const { label, extension, requires, settings } = plan
-  const key = cacheKey(engineFacts(graph, backend, plan.facts))
+  const { options, root } = request
+  const passRequest = { name, model, options, backend, lowering: plan.lowering, root, ...context }
   const family = [relative(request.root, model.file).replaceAll('\\', '/'), request.query, backend, label].join(' ')
   for (const note of plan.notes ?? []) log(`${name}: ${note}`)
   try {
-    const { artifact, ...cache } = await store.getOrBuild({ key, family, label: name, signal }, (output) =>
-      runChild(plan.worker, { name, model: model.file, output, settings }, { signal, log: (severity, text) => severity === 'info' || log(`${name}: ${text}`) }),
+    const passes = pass ? [await pass.describe(passRequest)] : []
+    const key = cacheKey(engineFacts(graphFacts(source, { passes, shapes: options.shapes }), backend, plan.facts))
+    const compile = (file: string, output: string): Promise<void> =>
+      runChild(plan.worker, { name, model: file, output, settings }, { signal, log: (severity, text) => severity === 'info' || log(`${name}: ${text}`) })
+    const { artifact, metadata: _, ...cache } = await store.getOrBuild({ key, family, label: name, signal }, (output) =>
+      pass ? lowerModel(pass, passRequest, dirname(output), (file) => compile(file, output)) : compile(model.file, output),
     )
     const variant = { backend, engine: request.options.engine, label, extension, artifact, requires, cache }
     log(describe(name, variant))

@@ -14,6 +14,12 @@ export type Probe =
     readonly hint?: string
   }
 
+/**
+ * What an engine's precision asks of the graph: `none` leaves it as it is, for fp32 and for a backend that computes in the precision by
+ * itself; `storage` stores weights in the precision and computes in fp32; `compute` computes in it.
+ */
+export type Lowering = 'none' | 'storage' | 'compute'
+
 /** Everything that is known of one engine before its compilation starts. Pure data, so that keys can be tested without a compiler. */
 export interface BuildPlan<B extends BackendName = BackendName> {
   /** What tells this engine from the backend's others, such as 'portable'; '' when there is one. */
@@ -23,6 +29,7 @@ export interface BuildPlan<B extends BackendName = BackendName> {
   /** All that decides the engine's bytes besides the graph itself: the K2 or K5 part of the key. */
   readonly facts: Facts
   readonly requires: Requirements[B]
+  readonly lowering: Lowering
   /** Module that the child process loads; it exports `compile: CompileInChild`. */
   readonly worker: URL
   /** Structured-cloneable settings for the worker. */

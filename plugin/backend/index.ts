@@ -2,6 +2,7 @@ import { OnnxEngineError } from '../../runtime/errors.ts'
 import type { BackendName } from '../../runtime/manifest.ts'
 import type { Model } from '../onnx/model.ts'
 import type { CompileOptions } from '../options.ts'
+import { precisionPass, type PrecisionPass } from '../precision/index.ts'
 import type { Backend, BuildPlan, Probe } from './contract.ts'
 import { onnxruntime } from './onnxruntime.ts'
 import { openvino } from './openvino.ts'
@@ -13,6 +14,8 @@ export const backends: readonly Backend[] = [openvino, onnxruntime]
 export interface PlannedEngine {
   readonly backend: BackendName
   readonly plan: BuildPlan
+  /** Makes the graph that the backend compiles; undefined when that is the source. */
+  readonly pass: PrecisionPass | undefined
   /** Whether the user named the backend: a failure then fails the build, where `'auto'` only drops the engine. */
   readonly requested: boolean
 }
@@ -37,7 +40,10 @@ export async function chooseEngines(model: Model, options: CompileOptions, root:
     try {
       const probe = await backend.probe(options, root)
       if (!probe.available) throw unavailable(backend, probe, requested)
-      for (const plan of backend.plan(model, options, probe)) engines.push({ backend: backend.name, plan, requested })
+      for (const plan of backend.plan(model, options, probe)) {
+        const pass = precisionPass({ model, options, backend: backend.name, lowering: plan.lowering })
+        engines.push({ backend: backend.name, plan, pass, requested })
+      }
     } catch (error) {
       if (requested || !(error instanceof OnnxEngineError)) throw error
       skipped.push(error)

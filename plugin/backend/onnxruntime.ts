@@ -3,11 +3,10 @@ import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { blockedLayout } from '../../runtime/cpu.ts'
-import { OnnxEngineError } from '../../runtime/errors.ts'
+import type { Precision } from '../../runtime/manifest.ts'
 import { namedDims } from '../onnx/fix.ts'
-import type { Model } from '../onnx/model.ts'
-import type { CompileOptions, OptimizationLevel } from '../options.ts'
-import type { Backend, BuildPlan, Probe } from './contract.ts'
+import type { OptimizationLevel } from '../options.ts'
+import type { Backend, BuildPlan, Lowering, Probe } from './contract.ts'
 
 const peer = 'onnxruntime-node'
 const worker = new URL('./onnxruntime-compile.js', import.meta.url)
@@ -35,7 +34,6 @@ export const onnxruntime: Backend<'onnxruntime'> = {
     return { available: true, version: found.version, detail: { module: found.module } }
   },
   plan(model, options, probe) {
-    if (options.engine !== 'fp32') throw unsupportedPrecision(model, options)
     const { optimization: level, portable } = options.onnxruntime
     const layout = level === 'all' ? blockedLayout() : 0
     const tuned = { level, layout, format: 'ORT', label: '' } as const
@@ -43,9 +41,13 @@ export const onnxruntime: Backend<'onnxruntime'> = {
     const format = model.external.length > 0 ? 'ORT' : 'ONNX'
     const fallback = { level: 'extended', layout: 0, format, label: 'portable' } as const
     const kinds = level !== 'all' ? [tuned] : layout === 0 ? [fallback] : portable ? [tuned, fallback] : [tuned]
-    return kinds.map((kind) => planOf(kind, Object.fromEntries(namedDims(model.bindings.inputs, options.shapes)), probe))
+    const dims = Object.fromEntries(namedDims(model.bindings.inputs, options.shapes))
+    return kinds.map((kind) => ({ ...planOf(kind, dims, probe), lowering: lowerings[options.engine] }))
   },
 }
+
+// ONNX Runtime has few fp16 and no bf16 kernels for the CPU, and casts around every node that has none.
+const lowerings = { fp32: 'none', fp16: 'storage', bf16: 'storage', int8: 'compute', 'int8-weights': 'storage' } as const satisfies Record<Precision, Lowering>
 
 interface EngineKind {
   readonly level: OptimizationLevel
@@ -54,7 +56,7 @@ interface EngineKind {
   readonly label: string
 }
 
-function planOf(kind: EngineKind, dims: Record<string, number>, probe: Extract<Probe, { available: true }>): BuildPlan<'onnxruntime'> {
+function planOf(kind: EngineKind, dims: Record<string, number>, probe: Extract<Probe, { available: true }>): Omit<BuildPlan<'onnxruntime'>, 'lowering'> {
   const arch = kind.layout === 0 ? 'any' : process.arch
   const { level, format, layout, label } = kind
   return {
@@ -65,14 +67,6 @@ function planOf(kind: EngineKind, dims: Record<string, number>, probe: Extract<P
     worker,
     settings: { module: probe.detail['module'], level, format, freeDims: dims } satisfies Record<keyof OnnxruntimeSettings, unknown>,
   }
-}
-
-function unsupportedPrecision(model: Model, { engine }: CompileOptions): OnnxEngineError {
-  return new OnnxEngineError('PRECISION_UNSUPPORTED', `${model.file}: engine=${engine}`, {
-    expected: 'fp32, the precision of the backend onnxruntime',
-    received: engine,
-    hint: 'Import the model with ?engine=fp32',
-  })
 }
 
 // The app's own copy comes first, so that build and run use one version; ours is the peer that the app's package manager chose.

@@ -99,6 +99,7 @@ function planOf(
       arch,
     },
     requires: { version, device: kind, arch, runtimeRequirements, properties },
+    lowering: 'none',
     worker,
     settings: { library, device: name, properties, shapes } satisfies OpenVinoSettings,
   }

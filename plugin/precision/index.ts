@@ -1,0 +1,79 @@
+import type { BackendName, Precision } from '../../runtime/manifest.ts'
+import { OnnxEngineError } from '../../runtime/errors.ts'
+import type { Lowering } from '../backend/contract.ts'
+import type { Pass } from '../cache/key.ts'
+import type { Store } from '../cache/store.ts'
+import type { EditableModel } from '../onnx/graph.ts'
+import type { Model } from '../onnx/model.ts'
+import type { CompileOptions } from '../options.ts'
+
+/** What a pass works for: one engine of one model. */
+export interface PassRequest {
+  /** Display name of the model, for messages. */
+  readonly name: string
+  readonly model: Model
+  readonly options: CompileOptions
+  readonly backend: BackendName
+  readonly lowering: Lowering
+  /** Folder of the app: samples and libraries are looked for from here. */
+  readonly root: string
+  /** Keeps what is costly to find out, such as calibrated ranges: `getOrBuild` takes any key. */
+  readonly store: Store
+  readonly log: (line: string) => void
+  readonly warn: (line: string) => void
+  readonly signal?: AbortSignal | undefined
+}
+
+/** A node that stays in fp32, and why. */
+export type KeptNode = {
+  /** Its name, or that of its first output. */
+  readonly node: string
+  readonly operator: string
+  readonly reason: string
+}
+
+/** What a pass did to a graph. A type, not an interface: it is kept with the engine as JSON. */
+export type Lowered = {
+  /** How many nodes compute with floating point numbers. */
+  readonly nodes: number
+  /** How many of them the pass gave the new precision. */
+  readonly lowered: number
+  readonly kept: readonly KeptNode[]
+  /** Lines that the user should see, such as that ranges are unknown without samples. */
+  readonly notes: readonly string[]
+}
+
+/** A way to give a graph another precision. A plain object; heavy dependencies are loaded inside its functions. */
+export interface PrecisionPass {
+  /**
+   * What goes into the key: all that decides the new graph besides the source, samples by their digest. Asked on every build, hits
+   * included, so it does not run the model. Throws PRECISION_UNSUPPORTED or OPTION_INVALID for what cannot work.
+   */
+  describe(request: PassRequest): Promise<Pass> | Pass
+  /** Changes the graph in place, or throws PRECISION_UNSUPPORTED. `graph` was read from `request.model.file`. */
+  lower(graph: EditableModel, request: PassRequest): Promise<Lowered>
+}
+
+const passes: Readonly<Record<Precision, Partial<Record<Lowering, PrecisionPass>>>> = {
+  fp32: {},
+  fp16: {},
+  bf16: {},
+  int8: {},
+  'int8-weights': {},
+}
+
+/**
+ * The pass that makes a graph of a precision; undefined when the graph stays as it is. Throws PRECISION_UNSUPPORTED when there is no
+ * such pass.
+ */
+export function precisionPass({ model, options: { engine }, backend, lowering }: Pick<PassRequest, 'model' | 'options' | 'backend' | 'lowering'>): PrecisionPass | undefined {
+  if (lowering === 'none') return undefined
+  const pass = passes[engine][lowering]
+  if (pass) return pass
+  const possible = Object.entries(passes).flatMap(([name, ways]) => (name === 'fp32' || ways[lowering] ? [name] : []))
+  throw new OnnxEngineError('PRECISION_UNSUPPORTED', `${model.file}: engine=${engine}`, {
+    expected: `${possible.join(', ')} for the backend ${backend}`,
+    received: engine,
+    hint: `Import the model with ?engine=${possible.at(-1) ?? 'fp32'}`,
+  })
+}

@@ -1,0 +1,37 @@
+import { mkdtemp, rm, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { loadGraph } from '../onnx/graph.ts'
+import { writeGraph } from '../onnx/write.ts'
+import type { Lowered, PassRequest, PrecisionPass } from './index.ts'
+
+/** What a pass did, and what it did to the size. */
+export type LoweringReport = Lowered & {
+  /** Bytes of the model, external data included, before and after. */
+  readonly bytes: { readonly before: number; readonly after: number }
+}
+
+/** Writes the lowered model into a folder of its own inside `folder`, hands it to `use`, and removes it. */
+export async function lowerModel(pass: PrecisionPass, request: PassRequest, folder: string, use: (file: string) => Promise<void>): Promise<LoweringReport> {
+  const inside = await mkdtemp(join(folder, 'lowered-'))
+  try {
+    const file = join(inside, 'model.onnx')
+    const graph = await loadGraph(request.model.file)
+    const lowered = await pass.lower(graph, request)
+    await writeGraph(graph, file)
+    const after = (await sizeOf(file)) + (await sizeOf(`${file}.data`))
+    for (const note of lowered.notes) request.log(`${request.name}: ${note}`)
+    await use(file)
+    return { ...lowered, bytes: { before: bytesOf(request), after } }
+  } finally {
+    await rm(inside, { recursive: true, force: true })
+  }
+}
+
+function bytesOf({ model: { size, external } }: PassRequest): number {
+  const ranges = new Map(external.map((range) => [`${range.file} ${range.offset} ${range.length}`, range.length]))
+  return [...ranges.values()].reduce((sum, length) => sum + length, size)
+}
+
+async function sizeOf(file: string): Promise<number> {
+  return stat(file).then(({ size }) => size, () => 0)
+}
