@@ -1,5 +1,4 @@
 import { readFileSync } from 'node:fs'
-import { execFileSync } from 'node:child_process'
 
 /**
  * Channels per block (NCHWc) of ONNX Runtime's convolutions on this CPU: 16 with AVX-512F, 8 on other x64. Source: MLAS
@@ -26,5 +25,6 @@ function hasAvx512(): boolean | undefined {
 
 const probes: Partial<Record<NodeJS.Platform, () => boolean>> = {
   linux: () => /^flags\s*:.*\bavx512f\b/m.test(readFileSync('/proc/cpuinfo', 'latin1')),
-  darwin: () => execFileSync('sysctl', ['-n', 'hw.optional.avx512f'], { encoding: 'latin1' }).trim() === '1',
+  // Loaded only there: it would cost every start 2 ms.
+  darwin: () => process.getBuiltinModule('node:child_process').execFileSync('sysctl', ['-n', 'hw.optional.avx512f'], { encoding: 'latin1' }).trim() === '1',
 }
