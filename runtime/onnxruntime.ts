@@ -115,7 +115,8 @@ function createEngine(worker: EngineWorker, variant: VariantManifest<'onnxruntim
   }
 
   async function close(): Promise<void> {
-    if (heldBy === worker.generation) await worker.send({ where, request: { kind: 'close', engine }, transfer: [] })
+    // A worker that dies meanwhile takes the engine with it, which is what was asked for.
+    if (heldBy === worker.generation) await worker.send({ where, request: { kind: 'close', engine }, transfer: [] }).catch(() => undefined)
     heldBy = undefined
   }
 }

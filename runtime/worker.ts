@@ -83,9 +83,7 @@ export function createEngineWorker(): EngineWorker {
       pump()
     },
     async stop() {
-      const stopping = worker
-      worker = undefined
-      await stopping?.terminate()
+      await worker?.terminate()
     },
   }
 
