@@ -27,6 +27,14 @@ export const openvinoWheels: Readonly<Record<string, Wheel>> = {
 
 /** What of the wheel running and compiling ONNX needs: not the Python module, not the frontends of other frameworks. */
 export function openvinoLibrary(entry: string): string | undefined {
+  const license = /^openvino-[^/]+\.dist-info\/(licenses\/.+)$/.exec(entry)?.[1]
   const name = /^openvino\/libs\/([^/]+)$/.exec(entry)?.[1]
-  return name === undefined || /(pytorch|tensorflow|tensorflow_lite|paddle|jax|gguf)_frontend|\.(lib|pc)$/.test(name) ? undefined : name
+  if (name === undefined) return license
+  return /(pytorch|tensorflow|tensorflow_lite|paddle|jax|gguf)_frontend|\.(lib|pc)$/.test(name) ? undefined : name
+}
+
+/** What of `openvinoLibrary` only running on the CPU needs: no other devices, and no reader of ONNX. */
+export function openvinoCpuRuntime(entry: string): string | undefined {
+  const name = openvinoLibrary(entry)
+  return name === undefined || /onnx_frontend|intel_(gpu|npu)|auto_plugin|auto_batch|hetero|^cache\.json$|malloc_proxy|debug\./.test(name) ? undefined : name
 }

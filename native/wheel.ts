@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { createReadStream } from 'node:fs'
+import { createReadStream, existsSync } from 'node:fs'
 import { mkdir, mkdtemp, open, readdir, rename, rm, writeFile, type FileHandle } from 'node:fs/promises'
 import path from 'node:path'
 import { pipeline } from 'node:stream/promises'
@@ -63,8 +63,10 @@ export async function unpackWheel(file: string, folder: string, place: (entry: s
     } finally {
       await zip.close()
     }
-    await rm(folder, { recursive: true, force: true })
-    await rename(temporary, folder)
+    await rename(temporary, folder).catch((error: unknown) => {
+      // Another process was faster, and unpacked the same.
+      if (!existsSync(folder)) throw error
+    })
   } finally {
     await rm(temporary, { recursive: true, force: true })
   }
@@ -134,7 +136,10 @@ async function readEntry(zip: FileHandle, entry: ZipEntry): Promise<Buffer> {
   const header = await readExactly(zip, entry.offset, 30)
   const start = entry.offset + 30 + header.readUInt16LE(26) + header.readUInt16LE(28)
   const packed = await readExactly(zip, start, entry.packedSize)
-  return entry.compressed ? promisify(inflateRaw)(packed) : packed
+  if (!entry.compressed) return packed
+  return promisify(inflateRaw)(packed).catch((cause: unknown) => {
+    throw new Error(`damaged zip file: ${entry.name} cannot be unpacked`, { cause })
+  })
 }
 
 async function readExactly(zip: FileHandle, position: number, length: number): Promise<Buffer> {

@@ -14,11 +14,13 @@ import { modelOptionsOf, resolveOptions } from './options.ts'
 import { parseRequest, queryKeys } from './query.ts'
 import { cacheReport, count, doctorReport, formatBytes, modelReport, whyReport } from './report.ts'
 import { oneOf, read } from './schema.ts'
+import { installables, setup, type InstallableName } from './setup.ts'
 import { writeTypes } from './types.ts'
 import type { Store } from './cache/store.ts'
 import type { Options } from './options.ts'
 
 const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }
+const installableNames = Object.keys(installables) as InstallableName[]
 const rootText = 'Folder of the app (default: the current folder)'
 const cacheText = 'The option cache.dir of the plugin, when it is set'
 
@@ -82,6 +84,15 @@ function commands(): CAC {
       }
       if (!diagnosis.backends.some(({ available }) => available)) process.exitCode = 1
       print(json, diagnosis, doctorReport(diagnosis))
+    })
+
+  cli.command('setup <library>', `Download an engine library into the user's cache folder: ${installableNames.join(', ')}`)
+    .option('--index-url <url>', `Python package index to download from (default: pip's own)`)
+    .option('--json', 'Print JSON')
+    .action(async (name: string, { json }: { json?: boolean }) => {
+      const library = read(oneOf(installableNames), name, 'OPTION_INVALID', () => 'unplugin-onnx setup')
+      const folder = await setup(library, { indexUrl: typed(cli, 'index-url'), log: console.error })
+      print(json, { library, folder }, folder)
     })
 
   cli.command('inspect <model>', 'Print the inputs, outputs, opsets and weights of a model')
