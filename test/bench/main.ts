@@ -1,0 +1,39 @@
+import { writeFileSync } from 'node:fs'
+import { availableParallelism, cpus } from 'node:os'
+import { buildBench } from './build.ts'
+import { inferenceBench } from './inference.ts'
+import { keyBench } from './key.ts'
+import { measured, reached, type Bench, type Row } from './row.ts'
+import { startBench } from './start.ts'
+
+/** Every benchmark by name; `npm run bench start key` runs two of them. */
+const benches: Readonly<Record<string, Bench>> = { start: startBench, inference: inferenceBench, build: buildBench, key: keyBench }
+
+const names = process.argv.slice(2)
+const unknown = names.find((name) => !Object.hasOwn(benches, name))
+if (unknown) throw new Error(`no benchmark '${unknown}'; there are ${Object.keys(benches).join(', ')}`)
+
+console.log(`${cpus()[0]?.model ?? 'unknown CPU'}, ${availableParallelism()} threads, Node.js ${process.version}, ${process.platform}-${process.arch}\n`)
+console.log('| what | beside | ours | peer | ratio | aim | |\n|---|---|---|---|---|---|---|')
+const rows: Row[] = []
+for (const [name, bench] of Object.entries(benches)) {
+  if (names.length > 0 && !names.includes(name)) continue
+  for (const row of await bench()) {
+    rows.push(row)
+    console.log(line(row))
+  }
+}
+const results = rows.map((row) => ({ ...row, ratio: row.ours / row.peer, reached: reached(row) }))
+writeFileSync('bench.json', `${JSON.stringify(results, null, 2)}\n`)
+
+function line(row: Row): string {
+  const { name, beside, ours, peer, unit, aim } = row
+  const bound = aim.atMost === undefined ? `≥ ${aim.atLeast}` : `≤ ${aim.atMost}`
+  const wanted = aim.of === 'ratio' ? `${bound}×` : `${aim.of === 'difference' ? 'added ' : ''}${bound} ${unit}`
+  const verdict = reached(row) ? 'reached' : `missed: ${measured(row).toFixed(2)}`
+  return `| ${name} | ${beside} | ${number(ours)} ${unit} | ${number(peer)} ${unit} | ${(ours / peer).toFixed(2)}× | ${wanted} | ${verdict} |`
+}
+
+function number(value: number): string {
+  return value >= 100 ? value.toFixed(0) : value.toPrecision(3)
+}

@@ -1,0 +1,41 @@
+import { spawn } from 'node:child_process'
+
+/** Runs A and B in turn, so that both see the same drift of a busy machine; the first round warms up and does not count. */
+export async function inTurn(rounds: number, a: () => Promise<number>, b: () => Promise<number>): Promise<{ ours: number; peer: number }> {
+  const [ours, peer]: [number[], number[]] = [[], []]
+  for (let round = 0; round <= rounds; round++) {
+    const [fromA, fromB] = [await a(), await b()]
+    if (round === 0) continue
+    ours.push(fromA)
+    peer.push(fromB)
+  }
+  return { ours: median(ours), peer: median(peer) }
+}
+
+export function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b)
+  const middle = sorted.length >> 1
+  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2
+}
+
+/** Milliseconds that a call takes. */
+export async function timed(call: () => Promise<unknown>): Promise<number> {
+  const start = performance.now()
+  await call()
+  return performance.now() - start
+}
+
+/** Runs a Node.js script to its end. Gives its standard output and its milliseconds from spawn to exit. */
+export function runNode(file: string, args: readonly string[], cwd?: string): Promise<{ output: string; milliseconds: number }> {
+  const start = performance.now()
+  const child = spawn(process.execPath, [file, ...args], { stdio: ['ignore', 'pipe', 'inherit'], ...(cwd && { cwd }) })
+  let output = ''
+  child.stdout.setEncoding('utf8').on('data', (chunk: string) => (output += chunk))
+  return new Promise((resolve, reject) => {
+    child.once('error', reject)
+    child.once('close', (code) => {
+      if (code === 0) resolve({ output, milliseconds: performance.now() - start })
+      else reject(new Error(`${file} ${args.join(' ')} exited with code ${code}`))
+    })
+  })
+}

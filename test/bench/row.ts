@@ -1,0 +1,30 @@
+/** One line of the benchmark: what we measured beside what a user would have done instead, in one run. */
+export interface Row {
+  readonly name: string
+  /** What it is measured beside. */
+  readonly beside: string
+  readonly ours: number
+  readonly peer: number
+  readonly unit: 'ms' | 's' | 'MB' | '/s'
+  /** What we want: a bound on the ratio ours/peer, on the difference ours - peer, or on ours alone. */
+  readonly aim: Aim
+}
+
+export interface Aim {
+  readonly of: 'ratio' | 'difference' | 'ours'
+  readonly atMost?: number
+  readonly atLeast?: number
+}
+
+/** A group of rows that are measured together. */
+export type Bench = () => Promise<readonly Row[]>
+
+/** The number that the aim is about. */
+export function measured({ ours, peer, aim }: Row): number {
+  return { ratio: ours / peer, difference: ours - peer, ours }[aim.of]
+}
+
+export function reached(row: Row): boolean {
+  const value = measured(row)
+  return value <= (row.aim.atMost ?? Infinity) && value >= (row.aim.atLeast ?? -Infinity)
+}
