@@ -4,12 +4,11 @@ import type { BackendName, Bindings, Precision, Requirements } from '../runtime/
 import { chooseEngines, type PlannedEngine } from './backend/index.ts'
 import { runChild } from './backend/child.ts'
 import { cacheKey, engineFacts, graphFacts, sourceFacts, type CacheKey, type Facts } from './cache/key.ts'
-import { digestSource } from './cache/source.ts'
+import { readSource } from './cache/source.ts'
 import type { Store } from './cache/store.ts'
 import { fixBindings } from './onnx/fix.ts'
-import { readModel, type Model } from './onnx/model.ts'
+import type { Model } from './onnx/model.ts'
 import { checkShapes, type CompileOptions } from './options.ts'
-import { lowerModel } from './precision/lower.ts'
 import { formatBytes } from './report.ts'
 
 /** An engine file in the cache, ready to be emitted. */
@@ -74,12 +73,11 @@ export interface CompileContext {
 export async function compileModel(request: CompileRequest, context: CompileContext): Promise<Compiled> {
   const { file, options, root } = request
   const name = basename(file).replace(/\.onnx$/i, '')
-  const model = await readModel(file)
+  const { model, source } = await readSource(file, context.store.statIndex)
   checkShapes(options, model.bindings, name)
   const { engines, skipped } = await chooseEngines(model, options, root)
   for (const { message } of skipped) logOnce(context, `passed over ${message}`)
-  const source = sourceFacts(await digestSource(model, context.store.statIndex))
-  const built = await Promise.all(engines.map((engine) => build(engine, { name, model, source, request, context })))
+  const built = await Promise.all(engines.map((engine) => build(engine, { name, model, source: sourceFacts(source), request, context })))
   const variants = built.filter((variant) => variant !== undefined)
   if (variants.length === 0) throw new OnnxEngineError('COMPILE_FAILED', `${name}: no backend could compile the model`, { hint: 'The warnings above say why' })
   return { name, bindings: fixBindings(model.bindings, options.shapes), variants, files: filesOf(model) }
@@ -106,8 +104,9 @@ async function build(engine: PlannedEngine, { name, model, source, request, cont
     const key = cacheKey(engineFacts(graphFacts(source, { passes, shapes: options.shapes }), backend, plan.facts))
     const compile = (file: string, output: string): Promise<void> =>
       runChild(plan.worker, { name, model: file, output, settings }, { signal, log: (severity, text) => severity === 'info' || log(`${name}: ${text}`) })
-    const { artifact, metadata: _, ...cache } = await store.getOrBuild({ key, family, label: name, signal }, (output) =>
-      pass ? lowerModel(pass, passRequest, dirname(output), (file) => compile(file, output)) : compile(model.file, output),
+    const { artifact, metadata: _, ...cache } = await store.getOrBuild({ key, family, label: name, signal }, async (output) =>
+      // Loaded when something has to be built: a build of hits does not wait for the protobuf library.
+      pass ? (await import('./precision/lower.ts')).lowerModel(pass, passRequest, dirname(output), (file) => compile(file, output)) : compile(model.file, output),
     )
     const variant = { backend, engine: request.options.engine, label, extension, artifact, requires, cache }
     log(describe(name, variant))

@@ -3,10 +3,10 @@ import type { Binding } from '../runtime/manifest.ts'
 import type { Probe } from './backend/contract.ts'
 import type { FamilyRecord } from './cache/families.ts'
 import type { StoreEntry } from './cache/list.ts'
-import type { Initializer, Model } from './onnx/model.ts'
+import type { Initializer, ModelWithInitializers } from './onnx/model.ts'
 
 /** What `unplugin-onnx inspect` prints: bindings, opsets and how much of the file is weights. */
-export function modelReport({ file, size, irVersion, opsets, bindings, initializers, external }: Model): string {
+export function modelReport({ file, size, irVersion, opsets, bindings, initializers, external }: ModelWithInitializers): string {
   const opset = Object.entries(opsets).map(([domain, version]) => `${domain === '' ? 'opset' : plain(domain)} ${version}`)
   const bytes = initializers.reduce((sum, initializer) => sum + bytesOf(initializer), 0)
   const files = new Map<string, number>()

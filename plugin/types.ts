@@ -3,7 +3,7 @@ import { realpath } from 'node:fs/promises'
 import { basename, isAbsolute, relative, resolve, sep } from 'node:path'
 import { OnnxEngineError } from '../runtime/errors.ts'
 import { fixBindings } from './onnx/fix.ts'
-import { readModel } from './onnx/model.ts'
+import type { Model } from './onnx/model.ts'
 import { checkShapes } from './options.ts'
 import { updateFolder, type FolderReport } from './types-folder.ts'
 import type { Bindings } from '../runtime/manifest.ts'
@@ -110,7 +110,7 @@ async function readTypes(
 ): Promise<{ readonly typed: readonly TypedImport[]; readonly problems: readonly OnnxEngineError[] }> {
   const realRoot = await realpath(root).catch(() => root)
   const short = (path: string) => fromRoot(path, root, realRoot)
-  const models = new Map<string, ReturnType<typeof readModel>>()
+  const models = new Map<string, Promise<Model>>()
   const typed: TypedImport[] = []
   const problems = new Map<string, OnnxEngineError>()
   for (const { importer, specifier, file, shapes = {}, ...given } of imports) {
@@ -125,8 +125,8 @@ async function readTypes(
   return { typed, problems: [...problems.values()] }
 }
 
-async function fixedBindings(file: string, shapes: Shapes, models: Map<string, ReturnType<typeof readModel>>): Promise<Bindings> {
-  const reading = models.get(file) ?? readModel(file)
+async function fixedBindings(file: string, shapes: Shapes, models: Map<string, Promise<Model>>): Promise<Bindings> {
+  const reading = models.get(file) ?? readHeader(file)
   models.set(file, reading)
   const { bindings } = await reading
   checkShapes({ shapes, profiles: [] }, bindings, basename(file))
@@ -147,4 +147,10 @@ function outOf({ root, dir = '.unplugin-onnx' }: TypesFolder): string {
 
 function isOutside(path: string): boolean {
   return /^\.\.(?:[\\/]|$)/.test(path) || isAbsolute(path)
+}
+
+// Loaded when it is needed: builds hand over the bindings that they know.
+async function readHeader(file: string): Promise<Model> {
+  const { readModel } = await import('./onnx/model.ts')
+  return readModel(file)
 }

@@ -7,7 +7,7 @@ import { hashAround, hashFile, hashSegments } from '../plugin/cache/hash.ts'
 import { cacheKey, canonicalJson, engineFacts, graphFacts, sourceFacts, type Facts, type Json } from '../plugin/cache/key.ts'
 import { digestSource } from '../plugin/cache/source.ts'
 import { openStatIndex, type StatIndex } from '../plugin/cache/stat-index.ts'
-import type { Model } from '../plugin/onnx/model.ts'
+import type { ModelWithInitializers } from '../plugin/onnx/model.ts'
 import { tempFolder } from './helpers.ts'
 
 const sha = (letter: string) => letter.repeat(64)
@@ -251,7 +251,7 @@ function hashPairs(file: string, pairs: readonly (readonly [number, number])[]):
   return hashSegments(file, pairs.map(([offset, length]) => ({ offset, length })))
 }
 
-function make(folder: string, name = 'model.onnx'): Pick<Model, 'file' | 'external' | 'initializers'> {
+function make(folder: string, name = 'model.onnx'): Pick<ModelWithInitializers, 'file' | 'external' | 'initializers'> {
   mkdirSync(folder, { recursive: true })
   const file = join(folder, name)
   writeFileSync(file, `graph${'w'.repeat(100)}more graph`)

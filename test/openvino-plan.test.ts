@@ -21,7 +21,6 @@ const model: Model = {
     inputs: [{ name: 'x', dtype: 'float32', dims: ['n', 3, null] }, { name: 'mask', dtype: 'float64', dims: ['n'] }],
     outputs: [{ name: 'y', dtype: 'float32', dims: ['n'] }],
   },
-  initializers: [],
   external: [],
 }
 

@@ -35,13 +35,17 @@ export interface Model {
   /** Opset version by domain; the main domain is ''. */
   readonly opsets: Readonly<Record<string, number>>
   readonly bindings: Bindings
-  /** The dense initializers of the main graph. */
-  readonly initializers: readonly Initializer[]
   /**
    * External byte ranges of all tensors, those in attributes, subgraphs and functions included, in the order of the model's fields;
    * duplicates kept. The paths are real paths.
    */
   readonly external: readonly ByteRange[]
+}
+
+/** A model and its initializers, which only a look into the whole file tells. */
+export interface ModelWithInitializers extends Model {
+  /** The dense initializers of the main graph. */
+  readonly initializers: readonly Initializer[]
 }
 
 /**
@@ -51,7 +55,7 @@ export interface Model {
  * Tolerated, because nothing that we say depends on it: unknown fields, names and doc strings of graphs and nodes, value infos,
  * operators and domains that nobody knows (the backend will tell), quantization annotations, training info, functions.
  */
-export async function readModel(file: string): Promise<Model> {
+export async function readModel(file: string): Promise<ModelWithInitializers> {
   const path = resolve(file)
   const { skeleton, size } = await readSkeleton(path, 0)
   const find = await externalData(path)

