@@ -27,6 +27,11 @@ export function floatAttribute(node: Node, name: string): number | undefined {
   return attributeOf(node, name)?.f
 }
 
+/** A floats attribute; undefined when it is absent. */
+export function floatsAttribute(node: Node, name: string): number[] | undefined {
+  return attributeOf(node, name)?.floats
+}
+
 /** A string attribute; undefined when it is absent. */
 export function stringAttribute(node: Node, name: string): string | undefined {
   const attribute = attributeOf(node, name)

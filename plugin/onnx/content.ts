@@ -29,7 +29,8 @@ export function bytesContent(bytes: Uint8Array): Content {
   return {
     length: bytes.length,
     async *pieces() {
-      yield bytes.byteOffset % 16 === 0 ? bytes : bytes.slice()
+      // Not `slice`, which makes no copy of a Buffer.
+      yield bytes.byteOffset % 16 === 0 ? bytes : new Uint8Array(bytes)
     },
   }
 }
@@ -100,6 +101,15 @@ export async function tensorElements(model: EditableModel, tensor: Message<'Tens
   const type = tensorType(tensor)
   const content = tensorContent(model, tensor)
   return type && content && viewElements(type.dtype, await readContent(content))
+}
+
+/** The elements of a small tensor at once: those of up to 1 KB are in memory with the structure. Undefined for all others. */
+export function smallElements(tensor: Message<'TensorProto'>): Elements | undefined {
+  const type = tensorType(tensor)
+  if (!type || tensor.elsewhere.length > 0) return undefined
+  if (Object.hasOwn(tensor, 'rawData')) return viewElements(type.dtype, new Uint8Array(tensor.rawData))
+  const bytes = listBytes(tensor, type.dtype)
+  return viewElements(type.dtype, new Uint8Array(bytes.buffer))
 }
 
 /** Bytes as elements. The bytes must start at an address that is a multiple of the element size, as those of a piece do. */

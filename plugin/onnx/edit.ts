@@ -12,9 +12,13 @@ export function nameMaker(model: EditableModel): (base: string) => string {
     for (const { values } of graph.sparseInitializer) used.add(values?.name ?? '')
     for (const name of graph.node.flatMap(({ input, output }) => [...input, ...output])) used.add(name)
   }
+  const counts = new Map<string, number>()
   return (base) => {
     let name = base
-    for (let count = 1; used.has(name); count++) name = `${base}_${count}`
+    for (let count = counts.get(base) ?? 1; used.has(name); count++) {
+      name = `${base}_${count}`
+      counts.set(base, count + 1)
+    }
     used.add(name)
     return name
   }

@@ -83,3 +83,10 @@ export async function loadCorpus(): Promise<Corpus> {
     bytes: ({ offset, length }) => (values ??= readFileSync(join(folder, 'values.bin'))).subarray(offset, offset + length),
   }
 }
+
+/** What the checker of the ONNX library says against the models in a folder, by file name: nothing when all are valid. */
+export async function checkModels(folder: string): Promise<Readonly<Record<string, string>>> {
+  const python = await pythonWith(join(here, 'requirements.txt'))
+  const { stdout } = await promisify(execFile)(python, [join(here, 'check.py'), folder])
+  return JSON.parse(stdout) as Record<string, string>
+}

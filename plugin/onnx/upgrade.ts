@@ -1,0 +1,112 @@
+import { OnnxEngineError } from '../../runtime/errors.ts'
+import { newTensor, smallElements } from './content.ts'
+import { nameMaker } from './edit.ts'
+import { bodies, type EditableModel, indexScope, type Scope, scopesOf } from './graph.ts'
+import { int64, type Message, newMessage, quote, safeInteger } from './proto.ts'
+import { inferRanks } from './ranks.ts'
+import { inferTypes, isMainDomain, mainOpset } from './types.ts'
+import { newestOpset, type Upgrade, type UpgradeKit, upgrades } from './upgrade-rules.ts'
+
+type Node = Message<'NodeProto'>
+
+// Since this IR version an initializer need not be listed as an input, and functions may be in a model.
+const leastIrVersion = 8
+
+/**
+ * Brings a model to at least this opset of the main domain; a newer model stays as it is. Every node that would mean something else there
+ * is rewritten, in bodies too, and initializers are no longer listed as inputs. Throws PRECISION_UNSUPPORTED, naming the node, where
+ * that cannot be done; the model is then of no use. Before opset 7 broadcasting had other rules: such a model is refused as a whole.
+ *
+ * @param target opset 13 to `newestOpset`
+ */
+export function upgradeOpset(model: EditableModel, target: number): void {
+  const { proto } = model
+  const source = mainOpset(proto.opsetImport)
+  if (source >= target) return
+  if (source < 7 || target > newestOpset) {
+    throw new OnnxEngineError('PRECISION_UNSUPPORTED', model.file, {
+      expected: `a model of opset 7 to ${newestOpset}`,
+      received: `opset ${source}, to be brought to ${target}`,
+      hint: 'Export the model again with a newer opset',
+    })
+  }
+  hideInitializers(model)
+  for (const body of proto.functions) upgradeFunction(model, body, target)
+  const makeName = nameMaker(model)
+  // Rewriting keeps the names and the meaning of values, so what is known of them holds for all steps.
+  const types = inferTypes(model)
+  const scopes = scopesOf(model).map((scope) => ({ scope, ranks: inferRanks(scope) }))
+  for (let opset = source + 1; opset <= target; opset++) {
+    for (const { scope, ranks } of scopes) {
+      const kit = { ...scopeKit(scope, makeName), type: (name: string) => types.of(scope, name), rank: (name: string) => ranks.get(name) }
+      scope.graph.node = scope.graph.node.flatMap((node) => upgradeOf(node, opset)?.(node, { ...kit, refuse: refusal(model, node, opset) }) ?? [node])
+    }
+  }
+  setOpset(proto.opsetImport, target)
+  proto.irVersion = int64(Math.max(safeInteger(proto.irVersion) ?? 0, leastIrVersion))
+}
+
+/**
+ * Takes initializers from the list of inputs, where models before IR version 4 had to name them. To us they are constants in any case,
+ * see `readBindings`; a pass that changes the dtype of one has no second place to change then.
+ */
+export function hideInitializers({ proto }: EditableModel): void {
+  const { graph } = proto
+  const constants = new Set([...graph.initializer.map(({ name }) => name), ...graph.sparseInitializer.map(({ values }) => values?.name)])
+  const inputs = graph.input.filter(({ name }) => !constants.has(name))
+  if (inputs.length === graph.input.length) return
+  graph.input = inputs
+  proto.irVersion = int64(Math.max(safeInteger(proto.irVersion) ?? 0, 4))
+}
+
+function upgradeOf({ domain, opType }: Node, opset: number): Upgrade | undefined {
+  return isMainDomain(domain) && Object.hasOwn(upgrades, opType) ? upgrades[opType]?.[opset] : undefined
+}
+
+function scopeKit(scope: Scope, makeName: (base: string) => string): Pick<UpgradeKit, 'makeName' | 'addConstant' | 'floats' | 'isRead'> {
+  return {
+    makeName,
+    addConstant(base, type, data) {
+      const name = makeName(base)
+      scope.graph.initializer.push(newTensor(name, type, data))
+      return name
+    },
+    floats(name) {
+      const tensor = indexScope(scope).constants.get(name)
+      const elements = tensor && smallElements(tensor)
+      return elements instanceof Float32Array ? [...elements] : undefined
+    },
+    isRead: (name) => indexScope(scope).consumers.has(name) || scope.graph.output.some((output) => output.name === name),
+  }
+}
+
+// The nodes of a function have no scope to put constants into; it is enough that none of them needs any.
+function upgradeFunction(model: EditableModel, { node, opsetImport }: Message<'FunctionProto'>, target: number): void {
+  const source = mainOpset(opsetImport)
+  for (let opset = source + 1; opset <= target; opset++) {
+    for (const inner of nested(node)) if (upgradeOf(inner, opset)) refusal(model, inner, opset)('a local function')
+  }
+  if (source < target) setOpset(opsetImport, target)
+}
+
+function* nested(nodes: readonly Node[]): Generator<Node> {
+  for (const node of nodes) {
+    yield node
+    for (const graph of bodies(node)) yield* nested(graph.node)
+  }
+}
+
+function setOpset(imports: Message<'OperatorSetIdProto'>[], version: number): void {
+  const kept = imports.filter(({ domain }) => !isMainDomain(domain))
+  imports.splice(0, imports.length, newMessage('OperatorSetIdProto', { domain: '', version: int64(version) }), ...kept)
+}
+
+function refusal(model: EditableModel, { name, opType, output }: Node, opset: number): (reason: string) => never {
+  return (received) => {
+    throw new OnnxEngineError('PRECISION_UNSUPPORTED', `${model.file}, node ${quote(name || (output[0] ?? ''))} (${opType})`, {
+      expected: `a node that opset ${opset} can express`,
+      received,
+      hint: 'Export the model again with a newer opset',
+    })
+  }
+}
