@@ -4,9 +4,11 @@ import { isDeepStrictEqual } from 'node:util'
 import { describe, expect, test } from 'vitest'
 import { dtypeRules } from '../plugin/onnx/dtype-rules.ts'
 import { loadGraph, type Scope, scopesOf } from '../plugin/onnx/graph.ts'
+import { type FloatSlot, floatSignature } from '../plugin/onnx/signatures.ts'
 import { inferTypes, type ValueType } from '../plugin/onnx/types.ts'
+import { newestOpset } from '../plugin/onnx/upgrade-rules.ts'
 import { dtypeOfCode } from '../runtime/dtype.ts'
-import { loadCorpus, type CorpusType } from './corpus/index.ts'
+import { loadCorpus, type CorpusType, type Operator } from './corpus/index.ts'
 import { tempFolder } from './helpers.ts'
 import { encode } from './models.ts'
 import { orSkip } from './python.ts'
@@ -31,6 +33,22 @@ describe.skipIf(!corpus)('the dtypes of all values', () => {
     const names = new Set(corpus!.operators.map(({ name }) => name))
     expect(names.size).toBeGreaterThan(190)
     expect(Object.keys(dtypeRules).toSorted()).toEqual([...names].toSorted())
+  })
+
+  test('where floats go in and out, and which of them go together, is what the schemas of the library say', () => {
+    const differences: unknown[] = []
+    for (const operator of corpus!.operators) {
+      const next = Math.min(...corpus!.operators.flatMap(({ name, since }) => (name === operator.name && since > operator.since ? [since] : [newestOpset + 1])))
+      for (const opset of operator.deprecated || next <= 7 ? [] : new Set([Math.max(7, operator.since), next - 1])) {
+        const signature = floatSignature(operator.name, opset)
+        const [inputs, outputs] = [operator.inputs.map((_, index) => signature?.input(index)), operator.outputs.map((_, index) => signature?.output(index))]
+        // The variables of a heterogeneous list are numbered letters.
+        const received = described([...inputs, ...outputs].map((slot) => slot && { ...slot, variable: slot.variable.charAt(0) }))
+        const expected = described([...operator.inputs, ...operator.outputs].map(({ type }) => slotOf(operator, type)))
+        if (!isDeepStrictEqual(received, expected)) differences.push({ name: operator.name, opset, expected, received })
+      }
+    }
+    expect(differences).toEqual([])
   })
 
   // What the models declare is taken away, except for inputs, so that the rules alone decide; only for operators of other domains
@@ -92,6 +110,26 @@ describe('dtypes', () => {
     expect(await inferred({ graph, opsetImport: [{ version }] }, ['y', 'mask'])).toEqual(['float32', mask])
   })
 })
+
+test('floats of a variadic input go together only where the operator says so', () => {
+  const [concat, loop] = [floatSignature('Concat', 17), floatSignature('Loop', 17)]
+  expect([concat?.input(0), concat?.input(9)]).toEqual([concat?.output(0), concat?.output(0)])
+  expect(concat?.input(0)?.accepts).toEqual(['float16', 'bfloat16'])
+  expect([loop?.input(0), loop?.input(2), loop?.input(4)]).toEqual([undefined, loop?.output(0), loop?.output(2)])
+  expect(loop?.output(0)?.variable).not.toBe(loop?.output(1)?.variable)
+  expect([floatSignature('Gelu', 19), floatSignature('Frobnicate', 19)]).toEqual([undefined, undefined])
+})
+
+function slotOf(operator: Operator, type: string): FloatSlot | undefined {
+  const types = operator.types[type] ?? [type]
+  const accepts = (['float16', 'bfloat16'] as const).filter((dtype) => types.includes(`tensor(${dtype})`))
+  return types.includes('tensor(float)') ? { variable: type, accepts } : undefined
+}
+
+// Which slots go together, whatever their variables are called.
+function described(slots: readonly (FloatSlot | undefined)[]): unknown[] {
+  return slots.map((slot) => slot && { first: slots.findIndex((other) => other?.variable === slot.variable), accepts: slot.accepts })
+}
 
 function undeclare(scopes: readonly Scope[]): void {
   for (const { graph } of scopes) {

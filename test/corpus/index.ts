@@ -47,9 +47,17 @@ export interface Operator {
   readonly since: number
   readonly deprecated: boolean
   readonly attributes: Readonly<Record<string, { readonly required: boolean; readonly default: string | null }>>
-  readonly inputs: readonly { readonly name: string; readonly type: string; readonly option: 'Single' | 'Optional' | 'Variadic' }[]
-  readonly outputs: readonly { readonly name: string; readonly type: string; readonly option: 'Single' | 'Optional' | 'Variadic' }[]
+  readonly inputs: readonly Parameter[]
+  readonly outputs: readonly Parameter[]
   readonly types: Readonly<Record<string, readonly string[]>>
+}
+
+/** An input or output of an operator. The values of a variadic one have one type when it is homogeneous. */
+export interface Parameter {
+  readonly name: string
+  readonly type: string
+  readonly option: 'Single' | 'Optional' | 'Variadic'
+  readonly homogeneous: boolean
 }
 
 export interface Corpus {

@@ -89,9 +89,9 @@ def operator(schema):
         'name': schema.name,
         'since': schema.since_version,
         'deprecated': schema.deprecated,
-        'attributes': {a.name: {'required': a.required, 'default': str(onnx.helper.get_attribute_value(a.default_value)) if a.default_value.type else None} for a in schema.attributes.values()},
-        'inputs': [{'name': i.name, 'type': i.type_str, 'option': i.option.name} for i in schema.inputs],
-        'outputs': [{'name': o.name, 'type': o.type_str, 'option': o.option.name} for o in schema.outputs],
+        'attributes': {a.name: {'required': a.required, 'default': default(a)} for a in schema.attributes.values()},
+        'inputs': [parameter(i) for i in schema.inputs],
+        'outputs': [parameter(o) for o in schema.outputs],
         'types': {c.type_param_str: list(c.allowed_type_strs) for c in schema.type_constraints},
     }
 
@@ -114,6 +114,14 @@ def dim(d):
 def initializer(t):
     digest = hashlib.sha256(t.raw_data).hexdigest() if len(t.raw_data) else None
     return {'name': t.name, 'code': t.data_type, 'dims': list(t.dims), 'sha256': digest}
+
+
+def default(attribute):
+    return str(onnx.helper.get_attribute_value(attribute.default_value)) if attribute.default_value.type else None
+
+
+def parameter(p):
+    return {'name': p.name, 'type': p.type_str, 'option': p.option.name, 'homogeneous': p.is_homogeneous}
 
 
 def value(v, out):
