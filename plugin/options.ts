@@ -32,6 +32,8 @@ export interface ModelOptions {
   readonly shapes?: Shapes
   /** Optimization profiles for dynamic inputs: `min`, `opt` and `max` dims by input name. */
   readonly profiles?: readonly Profile[]
+  /** Samples of the inputs, which int8 needs to find the ranges of values: a glob of `.npy` or `.npz` files, a module, or an object. See docs/calibration.md. */
+  readonly calibration?: string | CalibrationOptions
   /** Settings of the ONNX Runtime backend. */
   readonly onnxruntime?: OnnxRuntimeOptions
   /** Settings of the OpenVINO backend. */
@@ -47,6 +49,48 @@ export interface OnnxRuntimeOptions {
   /** Adds a portable engine beside one that runs on the build machine's kind of CPU only. */
   readonly portable?: boolean
 }
+
+export const calibrationMethods = ['minmax', 'entropy', 'percentile'] as const
+export type CalibrationMethod = (typeof calibrationMethods)[number]
+
+export interface CalibrationOptions {
+  /** Glob of `.npy` or `.npz` files, or path of a module whose default export is an (async) iterable of samples. */
+  readonly samples?: string
+  /** Glob of PNG or JPEG images, which `preprocess` makes inputs of. In the place of `samples`. */
+  readonly images?: string
+  /** How an image becomes an input. */
+  readonly preprocess?: PreprocessOptions
+  /** How a range follows from the values that were seen. Default: what suits the backend. */
+  readonly method?: CalibrationMethod
+  /** Percentage of the values that the method `percentile` keeps inside the range. Default 99.999. */
+  readonly percentile?: number
+  /** Most samples that are used: the first ones. Default 512. */
+  readonly limit?: number
+  /** Longest time to wait for one sample: milliseconds, or text such as `'90s'`. Default 60 seconds. */
+  readonly timeout?: number | string
+}
+
+export interface PreprocessOptions {
+  /** Input that takes the image. Needed when the model has several. */
+  readonly input?: string
+  /** Height and width that images are resized to, bilinearly. Default: the static dims of the input, or else the size of each image. */
+  readonly size?: readonly [number, number]
+  /** Order of the dims: `'nchw'` is [1,C,H,W]. */
+  readonly layout: ImageLayout
+  /** Order of the channels. Default `'rgb'`. */
+  readonly channels?: ImageChannels
+  /** Factor for pixels, which are from 0 to 255: 1 or 1 / 255. */
+  readonly scale: number
+  /** What is subtracted after scaling, one number for each channel or one for all. Default 0. */
+  readonly mean?: readonly number[]
+  /** What is divided by after that, one number for each channel or one for all. Default 1. */
+  readonly std?: readonly number[]
+}
+
+export const imageLayouts = ['nchw', 'nhwc'] as const
+export type ImageLayout = (typeof imageLayouts)[number]
+export const imageChannels = ['rgb', 'bgr', 'gray'] as const
+export type ImageChannels = (typeof imageChannels)[number]
 
 export const performanceHints = ['latency', 'throughput'] as const
 export type PerformanceHint = (typeof performanceHints)[number]
@@ -98,6 +142,9 @@ export type ResolvedOptions = v.InferOutput<typeof schema> & { readonly root: st
 /** All that decides how one model is compiled, defaults filled in. */
 export type CompileOptions = Pick<ResolvedOptions, keyof ModelOptions>
 
+/** Where samples come from and what is made of them, defaults filled in. */
+export type Calibration = NonNullable<CompileOptions['calibration']>
+
 type SchemasOf<T> = { readonly [K in keyof Required<T>]: v.GenericSchema<T[K], unknown> }
 
 const byteUnits = { B: 1, KB: 1e3, MB: 1e6, GB: 1e9, TB: 1e12, KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30, TiB: 2 ** 40 }
@@ -121,6 +168,35 @@ const openvino = {
   threads: v.optional(v.pipe(v.number(), v.check((count) => Number.isSafeInteger(count) && count >= 1, 'a whole number from 1'))),
   library: v.optional(folder),
 }
+const count = v.pipe(v.number(), v.check((value) => Number.isSafeInteger(value) && value >= 1, 'a whole number from 1'))
+const channelNumbers = v.pipe(v.array(v.pipe(v.number(), v.finite())), v.check((list) => list.length === 1 || list.length === 3, 'one number, or one for each channel'))
+const preprocess = section({
+  input: v.optional(v.string()),
+  size: v.optional(v.tuple([count, count])),
+  layout: oneOf(imageLayouts),
+  channels: v.optional(oneOf(imageChannels), 'rgb'),
+  scale: v.pipe(v.number(), v.finite()),
+  mean: v.optional(channelNumbers, [0]),
+  std: v.optional(v.pipe(channelNumbers, v.check((list) => !list.includes(0), 'no 0')), [1]),
+} satisfies SchemasOf<PreprocessOptions>)
+const calibrationSection = v.pipe(
+  section({
+    samples: v.optional(folder),
+    images: v.optional(folder),
+    preprocess: v.optional(preprocess),
+    method: v.optional(oneOf(calibrationMethods)),
+    percentile: v.optional(v.pipe(v.number(), v.check((value) => value > 50 && value <= 100, 'more than 50 and at most 100')), 99.999),
+    limit: v.optional(count, 512),
+    timeout: v.optional(quantity(timeUnits, `a positive number of milliseconds, or text such as '90s'`), '60s'),
+  } satisfies SchemasOf<CalibrationOptions>),
+  v.check(({ samples, images }) => (samples === undefined) !== (images === undefined), 'samples or images, and not both'),
+  v.check(({ images, preprocess: declared }) => (images === undefined) === (declared === undefined), 'preprocess with images, and only with them'),
+)
+const calibration = v.pipe(
+  v.custom<string | CalibrationOptions>((input) => (typeof input === 'string' ? input !== '' : typeof input === 'object'), 'a glob, the path of a module, or an object'),
+  v.transform((input): CalibrationOptions => (typeof input === 'string' ? { samples: input } : input)),
+  calibrationSection,
+)
 
 const modelSchema = section({
   engine: v.optional(engine),
@@ -128,6 +204,7 @@ const modelSchema = section({
   targets: v.optional(targets),
   shapes: v.optional(shapes),
   profiles: v.optional(profiles),
+  calibration: v.optional(calibration),
   onnxruntime: v.optional(section(v.partial(v.strictObject(onnxruntime)).entries)),
   openvino: v.optional(section(v.partial(v.strictObject(openvino)).entries)),
 } satisfies SchemasOf<ModelOptions>)
@@ -138,6 +215,7 @@ const schema = section({
   targets: v.optional(targets, []),
   shapes: v.optional(shapes, {}),
   profiles: v.optional(profiles, []),
+  calibration: v.optional(calibration),
   onnxruntime: v.optional(section(onnxruntime), {}),
   openvino: v.optional(section(openvino), {}),
   models: v.optional(recordOf(modelSchema), {}),
@@ -219,6 +297,7 @@ function merge(base: CompileOptions, layer: ModelLayer): CompileOptions {
     profiles: layer.profiles ?? base.profiles,
     onnxruntime: { ...base.onnxruntime, ...layer.onnxruntime },
     openvino: { ...base.openvino, ...layer.openvino },
+    calibration: layer.calibration ?? base.calibration,
   }
 }
 

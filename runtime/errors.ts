@@ -11,6 +11,7 @@ export const errorCodes = {
   OPTION_INVALID: 'An option is wrong: an unknown key, a wrong value, or a contradiction with another option.',
   SHAPE_INVALID: 'A shape or profile does not fit the bindings of the model.',
   PRECISION_UNSUPPORTED: 'The requested precision cannot be made for this model or backend.',
+  SAMPLES_INVALID: 'Calibration samples are missing, cannot be read, or do not fit the inputs of the model.',
   BACKEND_UNAVAILABLE: 'The backend is not installed here or cannot run on this machine.',
   COMPILE_FAILED: 'The backend could not compile the model; its own text is kept in the message.',
   COMPILE_ABORTED: 'The compilation was cancelled.',

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { posix, relative, resolve, sep } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseSync } from 'oxc-parser'
-import { optimizationLevels, performanceHints, resolveOptions } from '../plugin/options.ts'
+import { calibrationMethods, imageChannels, imageLayouts, optimizationLevels, performanceHints, resolveOptions } from '../plugin/options.ts'
 import { errorCodes } from '../runtime/errors.ts'
 import { backendNames, precisions } from '../runtime/manifest.ts'
 
@@ -32,6 +32,9 @@ const named: Readonly<Record<string, string>> = {
   'BackendName[]': `(${union(backendNames)})[]`,
   OptimizationLevel: union(optimizationLevels),
   PerformanceHint: union(performanceHints),
+  CalibrationMethod: union(calibrationMethods),
+  ImageLayout: union(imageLayouts),
+  ImageChannels: union(imageChannels),
   'Profile[]': `{ min: Shapes, opt: Shapes, max: Shapes }[]`,
   Shapes: 'Record<string, number[]>',
 }
@@ -72,7 +75,8 @@ function readInterfaces(): ReadonlyMap<string, readonly Member[]> {
 
 function defaultOf(path: readonly string[]): string {
   let value: unknown = resolveOptions({}, defaultsRoot)
-  for (const key of path) value = (value as Record<string, unknown>)[key]
+  // An optional section has no default of its own, and nor have its keys.
+  for (const key of path) value = (value as Record<string, unknown> | undefined)?.[key]
   if (path[0] === 'root' || value === undefined) return ''
   if (typeof value === 'number') return code(value.toLocaleString('en').replaceAll(',', '_'))
   if (typeof value === 'string' && value.startsWith(defaultsRoot)) value = relative(defaultsRoot, value).replaceAll(sep, posix.sep)
