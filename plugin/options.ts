@@ -289,6 +289,7 @@ export function compileOptions(options: ResolvedOptions, request: ModelRequest, 
 type ModelLayer = v.InferOutput<typeof modelSchema>
 
 function merge(base: CompileOptions, layer: ModelLayer): CompileOptions {
+  const samples = layer.calibration ?? base.calibration
   return {
     engine: layer.engine ?? base.engine,
     backends: layer.backends ?? base.backends,
@@ -297,7 +298,7 @@ function merge(base: CompileOptions, layer: ModelLayer): CompileOptions {
     profiles: layer.profiles ?? base.profiles,
     onnxruntime: { ...base.onnxruntime, ...layer.onnxruntime },
     openvino: { ...base.openvino, ...layer.openvino },
-    calibration: layer.calibration ?? base.calibration,
+    ...(samples && { calibration: samples }),
   }
 }
 

@@ -124,6 +124,7 @@ describe('the options of one import', () => {
 
   it('are no more than what decides the compilation', () => {
     expect(Object.keys(compileFor({}, 'a.onnx')).sort()).toEqual(['backends', 'engine', 'onnxruntime', 'openvino', 'profiles', 'shapes', 'targets'])
+    expect(compileFor({ calibration: 's/*.npy', models: { 'a.onnx': { calibration: { samples: 's.mjs', limit: 3 } } } }, 'a.onnx').calibration).toEqual({ samples: 's.mjs', limit: 3, percentile: 99.999, timeout: 60_000 })
   })
 
   it('never inherit an input from a prototype', () => {
