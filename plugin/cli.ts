@@ -8,14 +8,13 @@ import { backendNames, precisions } from '../runtime/manifest.ts'
 import { backends } from './backend/index.ts'
 import { compile, writeModel } from './build.ts'
 import { openStore } from './cache/store.ts'
-import { findImports } from './imports.ts'
 import { readModel } from './onnx/model.ts'
 import { modelOptionsOf, resolveOptions } from './options.ts'
 import { parseRequest, queryKeys } from './query.ts'
-import { cacheReport, count, doctorReport, formatBytes, modelReport, whyReport } from './report.ts'
+import { cacheReport, count, doctorReport, formatBytes, modelReport, staleTypesReport, typesReport, whyReport } from './report.ts'
 import { oneOf, read } from './schema.ts'
 import { installables, setup, type InstallableName } from './setup.ts'
-import { writeTypes } from './types.ts'
+import { linesOf, typeSources, watchTypes } from './source-types.ts'
 import type { Store } from './cache/store.ts'
 import type { Options } from './options.ts'
 
@@ -105,18 +104,18 @@ function commands(): CAC {
   cli.command('types', 'Write the types of every model that the sources import, without a bundler')
     .option('--root <dir>', 'Folder of tsconfig.json (default: the current folder)')
     .option('--types-dir <dir>', 'The option types.dir of the plugin, when it is set')
+    .option('--check', 'Write nothing, and fail when the types are stale')
+    .option('--watch', 'Write them again whenever a source or a model changes')
     .option('--json', 'Print JSON')
-    .action(async ({ json }: { json?: boolean }) => {
+    .action(async ({ check = false, watch = false, json }: { check?: boolean, watch?: boolean, json?: boolean }) => {
+      if (watch && (check || json)) throw usageError(`--watch and ${check ? '--check' : '--json'} exclude each other`, 'Give one of them')
       const options = resolveOptions({ root: typed(cli, 'root'), types: { dir: typed(cli, 'types-dir') } })
-      const dir = options.types ? options.types.dir : undefined
-      const found = await findImports({ options })
-      const { written, removed, ...report } = await writeTypes({ root: options.root, dir, imports: found.imports })
-      const problems = [...found.problems, ...report.problems]
-      for (const line of [...found.notes, ...report.notes, ...problems.map(({ message }) => message)]) console.error(stripVTControlCharacters(line))
-      if (problems.length > 0) process.exitCode = 1
-      const { imports } = found
-      print(json, { imports, written, removed, problems: problems.map((error) => recordError(error, 'TYPES_FAILED')) },
-        `${count(imports.length, 'import')} of models typed in ${dir}: ${count(written.length, 'file')} written, ${removed.length} removed`)
+      if (watch) return watchTypes(options, { log: console.log, warn: console.error })
+      const { notes, problems, ...found } = await typeSources(options, { check })
+      for (const line of linesOf({ notes, problems })) console.error(line)
+      if (problems.length > 0 || (check && found.written.length + found.removed.length > 0)) process.exitCode = 1
+      const data = { ...found, problems: problems.map((error) => recordError(error, 'TYPES_FAILED')) }
+      print(json, data, check ? staleTypesReport(found) : typesReport(found))
     })
 
   cli.command('cache <verb> [import]', 'ls: list engines, why: why an import has its engine, verify: look for damage, clean: remove all')

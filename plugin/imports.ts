@@ -36,7 +36,7 @@ export async function findImports({ options, alias = [] }: { readonly options: R
   const notes: string[] = []
   if (!existsSync(options.root)) throw new OnnxEngineError('OPTION_INVALID', `option 'root'`, { expected: 'a folder that exists', received: options.root })
   const paths = tsconfigPaths()
-  const importers = await glob(`**/*{${sourceExtensions.join(',')}}`, { cwd: options.root, absolute: true, ignore: ignored(options) })
+  const importers = await glob(`**/*{${sourceExtensions.join(',')}}`, { cwd: options.root, absolute: true, ignore: ignoredSources(options) })
 
   for (const importer of importers.sort()) {
     const source = await readFile(importer, 'utf8')
@@ -58,6 +58,12 @@ export async function findImports({ options, alias = [] }: { readonly options: R
     }
   }
   return { imports, problems, notes }
+}
+
+/** Patterns of what `findImports` passes over, besides hidden folders. */
+export function ignoredSources({ root, types }: ResolvedOptions): string[] {
+  const generated = types && relative(root, types.dir).replaceAll('\\', '/')
+  return ['**/node_modules/**', '**/dist/**', '**/coverage/**', ...(generated ? [`${generated}/**`] : [])]
 }
 
 type Paths = (importer: string, specifier: string) => readonly string[]
@@ -126,9 +132,4 @@ function configsOf(folder: string, cache: Cache): TsConfigResult[] {
 function atLine(error: OnnxEngineError, place: string): OnnxEngineError {
   const { code, message, expected, received, hint } = error
   return Object.assign(new OnnxEngineError(code, `${message}\n  at ${place}`, { cause: error }), { expected, received, hint })
-}
-
-function ignored({ root, types }: ResolvedOptions): string[] {
-  const generated = types && relative(root, types.dir).replaceAll('\\', '/')
-  return ['**/node_modules/**', '**/dist/**', '**/coverage/**', ...(generated ? [`${generated}/**`] : [])]
 }

@@ -4,6 +4,7 @@ import type { Probe } from './backend/contract.ts'
 import type { FamilyRecord } from './cache/families.ts'
 import type { StoreEntry } from './cache/list.ts'
 import type { Initializer, ModelWithInitializers } from './onnx/model.ts'
+import type { TypedSources } from './source-types.ts'
 
 /** What `unplugin-onnx inspect` prints: bindings, opsets and how much of the file is weights. */
 export function modelReport({ file, size, irVersion, opsets, bindings, initializers, external }: ModelWithInitializers): string {
@@ -36,6 +37,21 @@ export function whyReport(records: readonly FamilyRecord[]): string {
     `${plain(family)}  ${reason}  ${new Date(at).toISOString()}  ${entry.digest.slice(0, 12)}`,
     ...columns(Object.entries(entry.facts).map(([name, value]) => [plain(name), plain(String(value))])),
   ].join('\n')).join('\n\n')
+}
+
+/** What `unplugin-onnx types` prints when it has written. */
+export function typesReport({ imports, dir, written, removed }: TypedSources): string {
+  return `${count(imports.length, 'import')} of models typed in ${dir}: ${count(written.length, 'file')} written, ${removed.length} removed`
+}
+
+/** What `unplugin-onnx types --check` prints: every file that is not as it should be, and what to do. */
+export function staleTypesReport({ imports, dir, written, removed }: TypedSources): string {
+  const fresh = written.length + removed.length === 0
+  return [
+    ...written.map((file) => `missing or changed: ${plain(file)}`),
+    ...removed.map((file) => `no longer imported: ${plain(file)}`),
+    `${count(imports.length, 'import')} of models, types in ${dir}: ${fresh ? 'up to date' : `${count(written.length + removed.length, 'file')} stale. Run 'unplugin-onnx types'`}`,
+  ].join('\n')
 }
 
 export interface Diagnosis {

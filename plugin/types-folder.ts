@@ -35,6 +35,11 @@ export async function updateFolder(out: string, next: (known: readonly TypedImpo
   }
 }
 
+/** What `updateFolder` would do now; touches nothing. */
+export async function compareFolder(out: string, next: (known: readonly TypedImport[]) => readonly TypedImport[]): Promise<FolderReport> {
+  return reportOf(await planFiles(out, next))
+}
+
 interface Plan {
   readonly writes: ReadonlyMap<string, string>
   readonly removals: readonly string[]

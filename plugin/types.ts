@@ -5,7 +5,7 @@ import { OnnxEngineError } from '../runtime/errors.ts'
 import { fixBindings } from './onnx/fix.ts'
 import type { Model } from './onnx/model.ts'
 import { checkShapes } from './options.ts'
-import { updateFolder, type FolderReport } from './types-folder.ts'
+import { compareFolder, updateFolder, type FolderReport } from './types-folder.ts'
 import type { Bindings } from '../runtime/manifest.ts'
 import type { TypedImport } from './emit/declarations.ts'
 import type { Shapes } from './options.ts'
@@ -44,6 +44,12 @@ export async function writeTypes({ imports, ...folder }: TypesFolder & { readonl
   const { typed, problems } = await readTypes(folder, imports)
   const report = await update(folder, () => typed)
   return { ...report, problems: [...problems, ...report.problems] }
+}
+
+/** What `writeTypes` would write and remove now; touches nothing. */
+export async function compareTypes({ imports, ...folder }: TypesFolder & { readonly imports: readonly ModelImport[] }): Promise<TypesReport> {
+  const { typed, problems } = await readTypes(folder, imports)
+  return { ...await compareFolder(outOf(folder), () => typed), problems }
 }
 
 /**

@@ -1,5 +1,5 @@
-import { execFile } from 'node:child_process'
-import { appendFileSync, writeFileSync } from 'node:fs'
+import { execFile, spawn } from 'node:child_process'
+import { appendFileSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { loadModel } from 'unplugin-onnx/runtime'
@@ -121,6 +121,68 @@ describe('types', () => {
     expect(JSON.parse(stdout)).toMatchObject({
       imports: [{ specifier: '../pose.onnx' }], written: ['types/pose.d.onnx.ts', 'imports.json'], removed: [], problems: [{ code: 'MODEL_NOT_FOUND' }],
     })
+  })
+})
+
+describe('types --check', () => {
+  const app = join(folder, 'checked')
+  const dir = join(app, '.unplugin-onnx')
+  const check = (...more: string[]) => run(['types', '--check', '--root', app, ...more])
+
+  beforeAll(() => writeProject(app, {
+    'pose.onnx': { inputs: { x: 'float32[n,4]' }, outputs: { y: 'float32[n,4]' } },
+    'src/a.ts': "import a from '../pose.onnx'",
+  }))
+
+  it('fails while types are stale, names them, and touches nothing', async () => {
+    expect(await check()).toEqual({
+      code: 1, stderr: '',
+      stdout: `missing or changed: types/pose.d.onnx.ts\nmissing or changed: imports.json\n1 import of models, types in ${dir}: 2 files stale. Run 'unplugin-onnx types'\n`,
+    })
+    expect(existsSync(dir)).toBe(false)
+
+    await run(['types', '--root', app])
+    expect(await check()).toEqual({ code: 0, stdout: `1 import of models, types in ${dir}: up to date\n`, stderr: '' })
+
+    writeProject(app, { 'pose.onnx': { inputs: { x: 'float32[n,2]' }, outputs: { y: 'float32[n,2]' } } })
+    expect(await check()).toMatchObject({ code: 1, stdout: expect.stringContaining('missing or changed: types/pose.d.onnx.ts\n') })
+
+    writeProject(app, { 'src/a.ts': 'export {}' })
+    const { code, stdout } = await check('--json')
+    expect({ code, ...JSON.parse(stdout) as object }).toMatchObject({ code: 1, imports: [], written: [], removed: ['imports.json', 'types/pose.d.onnx.ts'] })
+    expect(existsSync(join(dir, 'types/pose.d.onnx.ts'))).toBe(true)
+  })
+})
+
+describe('types --watch', () => {
+  it.each([['--check'], ['--json']])('goes without %s', async (flag) => {
+    expect(await run(['types', '--watch', flag])).toEqual({ code: 1, stdout: '', stderr: `--watch and ${flag} exclude each other. Give one of them\n` })
+  })
+
+  it('follows sources, models, new folders and what is wrong with them until it is ended', async () => {
+    const app = join(folder, 'watched')
+    const model = (size: number) => ({ inputs: { x: `float32[${size}]` }, outputs: { y: `float32[${size}]` } })
+    writeProject(app, { 'src/a.ts': 'export {}' })
+    const watching = spawn(process.execPath, [bin, 'types', '--watch', '--root', app], { cwd: folder })
+    let output = ''
+    for (const stream of [watching.stdout, watching.stderr]) stream.setEncoding('utf8').on('data', (text: string) => (output += text))
+    const patient = { timeout: 20_000 }
+    const declared = join(app, '.unplugin-onnx/types/src/deep/b.d.onnx.ts')
+    const types = () => (existsSync(declared) ? readFileSync(declared, 'utf8') : '')
+    try {
+      await expect.poll(() => output, patient).toContain('0 imports of models typed')
+      writeProject(app, { 'src/deep/b.ts': "import b from './b.onnx'" })
+      await expect.poll(() => output, patient).toMatch(/src\/deep\/b\.ts:1/)
+      writeProject(app, { 'src/deep/b.onnx': model(2) })
+      await expect.poll(types, patient).toContain('float32[2]')
+      writeProject(app, { 'src/deep/b.onnx': model(3) })
+      await expect.poll(types, patient).toContain('float32[3]')
+      rmSync(join(app, 'src/deep'), { recursive: true })
+      await expect.poll(() => output, patient).toMatch(/\n0 imports[^\n]* removed\n$/)
+      expect(types()).toBe('')
+    } finally {
+      watching.kill()
+    }
   })
 })
 
