@@ -161,7 +161,6 @@ describe('types --watch', () => {
 
   it('follows sources, models, new folders and what is wrong with them until it is ended', async () => {
     const app = join(folder, 'watched')
-    const model = (size: number) => ({ inputs: { x: `float32[${size}]` }, outputs: { y: `float32[${size}]` } })
     writeProject(app, { 'src/a.ts': 'export {}' })
     const watching = spawn(process.execPath, [bin, 'types', '--watch', '--root', app], { cwd: folder })
     let output = ''
@@ -173,9 +172,9 @@ describe('types --watch', () => {
       await expect.poll(() => output, patient).toContain('0 imports of models typed')
       writeProject(app, { 'src/deep/b.ts': "import b from './b.onnx'" })
       await expect.poll(() => output, patient).toMatch(/src\/deep\/b\.ts:1/)
-      writeProject(app, { 'src/deep/b.onnx': model(2) })
+      writeProject(app, { 'src/deep/b.onnx': wide(2) })
       await expect.poll(types, patient).toContain('float32[2]')
-      writeProject(app, { 'src/deep/b.onnx': model(3) })
+      writeProject(app, { 'src/deep/b.onnx': wide(3) })
       await expect.poll(types, patient).toContain('float32[3]')
       rmSync(join(app, 'src/deep'), { recursive: true })
       await expect.poll(() => output, patient).toMatch(/\n0 imports[^\n]* removed\n$/)
@@ -260,6 +259,10 @@ describe('cache', () => {
     expect(await cache('ls', '--json')).toMatchObject({ stdout: '[]\n' })
   })
 })
+
+function wide(size: number): object {
+  return { inputs: { x: `float32[${size}]` }, outputs: { y: `float32[${size}]` } }
+}
 
 async function run(args: readonly string[]): Promise<{ code: number, stdout: string, stderr: string }> {
   return new Promise((resolve) => {

@@ -38,11 +38,14 @@ export function linkPackage(root: string): void {
   symlinkSync(packageRoot, join(root, 'node_modules/unplugin-onnx'), 'junction')
 }
 
-/** What the compiler prints for a project, one message per item with its continuation lines; none when it is content. */
-export function compile(root: string, compiler: Compiler, config: string): Promise<readonly string[]> {
+/**
+ * What the compiler prints for a project, one message per item with its continuation lines; none when it is content. With the mode '--build'
+ * it builds the projects that the config refers to first.
+ */
+export function compile(root: string, compiler: Compiler, config: string, mode: '--project' | '--build' = '--project'): Promise<readonly string[]> {
   const tsc = join(packageRoot, 'node_modules', compilers[compiler], 'bin/tsc')
   return new Promise((done, fail) => {
-    execFile(process.execPath, [tsc, '--pretty', 'false', '--project', config], { cwd: root }, (error, stdout, stderr) => {
+    execFile(process.execPath, [tsc, mode, config, '--pretty', 'false'], { cwd: root }, (error, stdout, stderr) => {
       if (stderr !== '') fail(new Error(stderr, { cause: error }))
       else done(stdout.split(/\r?\n(?! )/).filter(Boolean))
     })
