@@ -1,6 +1,9 @@
+import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { chmodSync, copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { promisify } from 'node:util'
 import { deflateRawSync } from 'node:zlib'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { fetchWheel, unpackWheel, type Wheel } from '../native/wheel.ts'
@@ -118,6 +121,23 @@ describe('unplugin-onnx setup', () => {
     vi.stubEnv('OPENVINO_ROOT', '')
     expect(findOpenVino()).toEqual({ file: expect.stringContaining(installed) })
   })
+})
+
+test.skipIf(missingOpenVino())('the platform packages hold what running on the CPU needs, and are found in the app', async () => {
+  const modules = join(folder, 'node_modules', '@unplugin-onnx')
+  await promisify(execFile)(process.execPath, [join(root, 'dist', 'native', 'pack.js'), modules], { cwd: root })
+  const platform = `${process.platform}-${process.arch}`
+  expect(readdirSync(modules).sort()).toEqual([`native-${platform}`, `openvino-${platform}`])
+  const script = `
+    import { createRequire } from 'node:module'
+    import { findOpenVino } from ${JSON.stringify(pathToFileURL(join(root, 'dist', 'runtime', 'openvino-library.js')).href)}
+    const addon = createRequire(process.cwd() + '/')('@unplugin-onnx/native-${platform}').openvino()
+    const { file } = findOpenVino()
+    const { devices } = await addon.probe(file)
+    console.log(JSON.stringify({ file, names: devices.map(({ name }) => name), requirements: devices[0].runtimeRequirements }))`
+  const env = { ...process.env, OPENVINO_ROOT: '' }
+  const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '--eval', script], { cwd: folder, env })
+  expect(JSON.parse(stdout)).toEqual({ file: expect.stringContaining(join(modules, `openvino-${platform}`)), names: ['CPU'], requirements: expect.stringContaining('isa=') })
 })
 
 function write(name: string, bytes: Uint8Array): string {
