@@ -50,7 +50,9 @@ export interface OpenVinoEngine {
 }
 
 export interface OpenVinoAddon {
-  /** Opens the library (path of libopenvino_c) and asks for its version and devices. */
+  /** Opens the library (path of libopenvino_c) and asks for its version, such as '2026.4.1-22982-e213a147257-releases/2026/4'. */
+  version(library: string): Promise<string>
+  /** The same with all devices, which takes longer: the plugin of each is loaded. */
   probe(library: string): Promise<{ readonly version: string; readonly devices: readonly OpenVinoDevice[] }>
   /** Compiles an ONNX file and exports the blob. `properties` have OpenVINO's names; `shapes` are by input name. */
   build(

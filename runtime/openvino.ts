@@ -1,4 +1,4 @@
-import { loadAddon, type DimBounds, type OpenVinoAddon, type OpenVinoDevice, type OpenVinoEngine } from '../native/index.ts'
+import { loadAddon, type DimBounds, type OpenVinoAddon, type OpenVinoEngine } from '../native/index.ts'
 import { readArtifact } from './artifact.ts'
 import type { DType } from './dtype.ts'
 import { OnnxEngineError } from './errors.ts'
@@ -10,27 +10,21 @@ import type { CheckedTensor, InferOptions, OpenOptions, Runner, Session } from '
 /** Runs blobs with OpenVINO, in its own threads: no worker, and nothing on the event loop but copies of the tensors. */
 export const openvinoRunner: Runner<'openvino'> = { refusal, open }
 
-/** OpenVINO as this machine has it. */
+/** OpenVINO as this machine has it. Its devices are not asked for: that loads the plugins of all, and takes longer than an import. */
 interface Installed {
   readonly addon: OpenVinoAddon
   readonly library: string
   readonly version: string
-  readonly devices: readonly OpenVinoDevice[]
 }
 
 let installed: Promise<Installed | { readonly reason: string }> | undefined
 
-async function refusal(requires: Requirements['openvino']): Promise<string | undefined> {
-  if (requires.arch !== process.arch) return `compiled for ${requires.arch}, this machine is ${process.arch}`
+async function refusal({ arch, version }: Requirements['openvino']): Promise<string | undefined> {
+  if (arch !== process.arch) return `compiled for ${arch}, this machine is ${process.arch}`
   const found = await (installed ??= findInstalled())
   if ('reason' in found) return found.reason
-  if (release(found.version) !== release(requires.version)) {
-    return `compiled by OpenVINO ${release(requires.version)}, but ${found.library} is ${release(found.version)}`
-  }
-  const device = found.devices.find(({ name }) => kindOf(name) === requires.device)
-  if (!device) return `needs the device ${requires.device}, but OpenVINO finds ${found.devices.map(({ name }) => name).join(', ') || 'none'} here`
-  if (device.runtimeRequirements === requires.runtimeRequirements) return undefined
-  return `compiled for machines with ${instructionSet(requires)}, but this one has ${instructionSet(device)}`
+  if (release(found.version) === release(version)) return undefined
+  return `compiled by OpenVINO ${release(version)}, but ${found.library} is ${release(found.version)}`
 }
 
 async function findInstalled(): Promise<Installed | { readonly reason: string }> {
@@ -40,7 +34,7 @@ async function findInstalled(): Promise<Installed | { readonly reason: string }>
   if ('reason' in loaded) return loaded
   const { addon } = loaded
   try {
-    return { addon, library: found.file, ...(await addon.probe(found.file)) }
+    return { addon, library: found.file, version: await addon.version(found.file) }
   } catch (error) {
     return { reason: `${found.file} cannot be used: ${textOf(error)}` }
   }
@@ -49,14 +43,6 @@ async function findInstalled(): Promise<Installed | { readonly reason: string }>
 // '2026.4.1-22982-e213a147257-releases/2026/4' is release 2026.4.1. OpenVINO itself compares no more than that.
 function release(version: string): string {
   return version.split('-', 1)[0] ?? version
-}
-
-function kindOf(device: string): string {
-  return device.split('.', 1)[0] ?? device
-}
-
-function instructionSet({ runtimeRequirements }: Pick<OpenVinoDevice, 'runtimeRequirements'>): string {
-  return /isa=([^;]+)/.exec(runtimeRequirements)?.[1] ?? (runtimeRequirements || 'unknown requirements')
 }
 
 async function open(variant: VariantManifest<'openvino'>, file: string, bindings: Bindings, options: OpenOptions): Promise<Session> {
@@ -73,8 +59,14 @@ async function open(variant: VariantManifest<'openvino'>, file: string, bindings
     checkTypes(engine, bindings)
     return createSession(engine, bindings, where)
   } catch (cause) {
-    throw new OnnxEngineError('BACKEND_UNAVAILABLE', `${where}: OpenVINO cannot import ${file}: ${textOf(cause)}`, { cause })
+    throw new OnnxEngineError('BACKEND_UNAVAILABLE', `${where}: ${importFailure(textOf(cause), file)}`, { cause })
   }
+}
+
+// OpenVINO compares the machine with what the blob says of itself, and lists both when they differ.
+function importFailure(text: string, file: string): string {
+  const [, blob, current] = /\bblob:.*isa=(.+)\s+current:.*isa=(.+)/.exec(text) ?? []
+  return blob && current ? `compiled for machines with ${blob}, but this one has ${current}` : `OpenVINO cannot import ${file}: ${text}`
 }
 
 // Reading bytes as another dtype would give wrong numbers without an error.

@@ -230,7 +230,14 @@ class EngineObject : public Napi::ObjectWrap<EngineObject> {
   size_t inFlight_ = 0;
 };
 
-// probe(library): Promise<ProbeResult>
+// version(library): Promise<string>
+Napi::Value libraryVersion(const Napi::CallbackInfo& info) {
+  const std::string path = info[0].As<Napi::String>().Utf8Value();
+  return PromiseWorker<std::string>::run(
+      info.Env(), [path] { return Library::open(path).version(); }, [](Napi::Env env, const std::string& version) { return Napi::String::New(env, version); });
+}
+
+// probe(library): Promise<{ version, devices }>
 Napi::Value probeLibrary(const Napi::CallbackInfo& info) {
   struct Result {
     std::string version;
@@ -303,6 +310,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   auto* addon = new Addon{Napi::Persistent(EngineObject::define(env))};
   // Node frees it with the environment.
   env.SetInstanceData(addon);
+  exports.Set("version", Napi::Function::New<libraryVersion>(env));
   exports.Set("probe", Napi::Function::New<probeLibrary>(env));
   exports.Set("build", Napi::Function::New<buildEngine>(env));
   exports.Set("load", Napi::Function::New<loadEngine>(env));

@@ -19,3 +19,6 @@ if(BUILD_NATIVE_TESTS)
   set_target_properties(openvino_test PROPERTIES ENABLE_EXPORTS ON)
   add_test(NAME openvino COMMAND openvino_test)
 endif()
+
+add_executable(openvino_loop EXCLUDE_FROM_ALL ${CMAKE_CURRENT_LIST_DIR}/loop.cc)
+target_link_libraries(openvino_loop PRIVATE openvino_engine)
