@@ -29,7 +29,12 @@ describe.skipIf(!corpus)("the ONNX library's own test models", () => {
 async function reading(file: string): Promise<object> {
   try {
     const { irVersion, opsets, bindings, initializers } = await readModel(file)
-    const weights = initializers.map(({ name, dtype, dims, range }) => ({ name, code: dtypes[dtype].code, dims, sha256: range ? digest(range) : null }))
+    const weights = initializers.map(({ name, dtype, dims, range }) => ({
+      name,
+      code: dtypes[dtype].code,
+      dims,
+      sha256: range ? digest(range) : null,
+    }))
     return { irVersion, opsets, bindings, initializers: weights }
   } catch (error) {
     if (!(error instanceof OnnxEngineError)) throw error

@@ -38,10 +38,15 @@ describe.skipIf(!corpus)('the dtypes of all values', () => {
   test('where floats go in and out, and which of them go together, is what the schemas of the library say', () => {
     const differences: unknown[] = []
     for (const operator of corpus!.operators) {
-      const next = Math.min(...corpus!.operators.flatMap(({ name, since }) => (name === operator.name && since > operator.since ? [since] : [newestOpset + 1])))
+      const next = Math.min(
+        ...corpus!.operators.flatMap(({ name, since }) => (name === operator.name && since > operator.since ? [since] : [newestOpset + 1])),
+      )
       for (const opset of operator.deprecated || next <= 7 ? [] : new Set([Math.max(7, operator.since), next - 1])) {
         const signature = floatSignature(operator.name, opset)
-        const [inputs, outputs] = [operator.inputs.map((_, index) => signature?.input(index)), operator.outputs.map((_, index) => signature?.output(index))]
+        const [inputs, outputs] = [
+          operator.inputs.map((_, index) => signature?.input(index)),
+          operator.outputs.map((_, index) => signature?.output(index)),
+        ]
         // The variables of a heterogeneous list are numbered letters.
         const received = described([...inputs, ...outputs].map((slot) => slot && { ...slot, variable: slot.variable.charAt(0) }))
         const expected = described([...operator.inputs, ...operator.outputs].map(({ type }) => slotOf(operator, type)))
@@ -78,14 +83,32 @@ describe('dtypes', () => {
   test('inside a local function follow its arguments and the attributes of the call', async () => {
     const node = { opType: 'Cast', input: ['a'], output: ['b'], attribute: [{ name: 'to', refAttrName: 'kind', type: 2 }] }
     const inner = { name: 'inner', domain: 'mine', input: ['a'], output: ['b', 'a'], attribute: ['kind'], node: [node] }
-    const within = { opType: 'inner', domain: 'mine', input: ['p'], output: ['q', 'r'], attribute: [{ name: 'kind', refAttrName: 'kind', type: 2 }] }
-    const outer = { name: 'outer', domain: 'mine', input: ['p'], output: ['q', 'r'], attributeProto: [{ name: 'kind', type: 2, i: 10 }], node: [within] }
+    const within = {
+      opType: 'inner',
+      domain: 'mine',
+      input: ['p'],
+      output: ['q', 'r'],
+      attribute: [{ name: 'kind', refAttrName: 'kind', type: 2 }],
+    }
+    const outer = {
+      name: 'outer',
+      domain: 'mine',
+      input: ['p'],
+      output: ['q', 'r'],
+      attributeProto: [{ name: 'kind', type: 2, i: 10 }],
+      node: [within],
+    }
     const calls = [
       { opType: 'outer', domain: 'mine', input: ['x'], output: ['half', 'same'] },
       { opType: 'outer', domain: 'mine', input: ['x'], output: ['long'], attribute: [{ name: 'kind', type: 2, i: 7 }] },
     ]
     const graph = { input: [{ name: 'x', type: type(11) }], node: calls }
-    expect(await inferred({ functions: [inner, outer], graph }, ['half', 'same', 'long', 'absent'])).toEqual(['float16', 'float64', 'int64', undefined])
+    expect(await inferred({ functions: [inner, outer], graph }, ['half', 'same', 'long', 'absent'])).toEqual([
+      'float16',
+      'float64',
+      'int64',
+      undefined,
+    ])
   })
 
   test('are not looked for without end in functions that call themselves', async () => {
@@ -97,15 +120,28 @@ describe('dtypes', () => {
   test('inside a loop follow what enters it where the body declares nothing', async () => {
     const body = {
       input: [{ name: 'i' }, { name: 'go' }, { name: 'carried' }],
-      node: [{ opType: 'Identity', input: ['go'], output: ['on'] }, { opType: 'Add', input: ['carried', 'outside'], output: ['next'] }, { opType: 'Shape', input: ['next'], output: ['scan'] }],
+      node: [
+        { opType: 'Identity', input: ['go'], output: ['on'] },
+        { opType: 'Add', input: ['carried', 'outside'], output: ['next'] },
+        { opType: 'Shape', input: ['next'], output: ['scan'] },
+      ],
       output: [{ name: 'on' }, { name: 'next' }, { name: 'scan' }],
     }
     const loop = { opType: 'Loop', input: ['', '', 'x'], output: ['last', 'all'], attribute: [{ name: 'body', type: 5, g: body }] }
-    const graph = { input: [{ name: 'x', type: type(10) }, { name: 'outside', type: type(10) }], node: [loop] }
+    const graph = {
+      input: [
+        { name: 'x', type: type(10) },
+        { name: 'outside', type: type(10) },
+      ],
+      node: [loop],
+    }
     expect(await inferred({ graph }, ['last', 'all'])).toEqual(['float16', 'int64'])
   })
 
-  test.each([[9, 'float32'], [10, 'bool']])('change with the opset: the mask of Dropout at %d is %s', async (version, mask) => {
+  test.each([
+    [9, 'float32'],
+    [10, 'bool'],
+  ])('change with the opset: the mask of Dropout at %d is %s', async (version, mask) => {
     const graph = { input: [{ name: 'x', type: type(1) }], node: [{ opType: 'Dropout', input: ['x'], output: ['y', 'mask'] }] }
     expect(await inferred({ graph, opsetImport: [{ version }] }, ['y', 'mask'])).toEqual(['float32', mask])
   })

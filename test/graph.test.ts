@@ -1,16 +1,17 @@
-import { readFileSync, statSync, writeFileSync } from 'node:fs'
+import { readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import ort from 'onnxruntime-node'
 import { describe, expect, test } from 'vitest'
 import { intAttribute, newAttribute, setAttribute } from '../plugin/onnx/attribute.ts'
 import { mapContent, setContent, tensorContent, tensorElements, viewElements } from '../plugin/onnx/content.ts'
-import { nameMaker, newNode, renameReads, sortNodes } from '../plugin/onnx/edit.ts'
+import { nameMaker, newNode, redeclare, renameReads, sortNodes } from '../plugin/onnx/edit.ts'
 import { indexScope, loadGraph, reads, scopesOf } from '../plugin/onnx/graph.ts'
 import { readModel } from '../plugin/onnx/model.ts'
+import { declaredType } from '../plugin/onnx/types.ts'
 import { writeGraph } from '../plugin/onnx/write.ts'
 import { loadCorpus } from './corpus/index.ts'
 import { tempFolder } from './helpers.ts'
-import { affineModel, encode, onnxModel, wireField } from './models.ts'
+import { affineModel, encode, onnxModel, sparseModel, wireField } from './models.ts'
 import { orSkip } from './python.ts'
 
 const folder = tempFolder()
@@ -54,13 +55,23 @@ describe('a model that nobody changed', () => {
 
   test('keeps fields that nobody knows, at every level, beside weights that stay on disk', async () => {
     const big = unknown('x'.repeat(5000))
-    const tensor = Buffer.concat([encode('TensorProto', { dims: [1000], dataType: 1, name: 'w', rawData: new Uint8Array(4000).fill(7) }), unknown('tensor')])
-    const node = Buffer.concat([encode('NodeProto', { input: ['x', 'w'], output: ['y'], opType: 'Frobnicate', domain: 'com.example' }), unknown('node')])
+    const tensor = Buffer.concat([
+      encode('TensorProto', { dims: [1000], dataType: 1, name: 'w', rawData: new Uint8Array(4000).fill(7) }),
+      unknown('tensor'),
+    ])
+    const node = Buffer.concat([
+      encode('NodeProto', { input: ['x', 'w'], output: ['y'], opType: 'Frobnicate', domain: 'com.example' }),
+      unknown('node'),
+    ])
     const graph = Buffer.concat([wireField(1, node), wireField(5, tensor), encode('GraphProto', { input: [{ name: 'x' }] }), big])
     const model = Buffer.concat([
       encode('ModelProto', { irVersion: 8 }),
       wireField(7, graph),
-      encode('ModelProto', { opsetImport: [{ version: 17 }], metadataProps: [{ key: 'author', value: 'me' }], functions: [{ name: 'f', domain: 'com.example' }] }),
+      encode('ModelProto', {
+        opsetImport: [{ version: 17 }],
+        metadataProps: [{ key: 'author', value: 'me' }],
+        functions: [{ name: 'f', domain: 'com.example' }],
+      }),
       unknown('model'),
     ])
     expect(readFileSync(await rewritten(saved(model))).equals(model)).toBe(true)
@@ -77,7 +88,9 @@ describe('a model that nobody changed', () => {
       { op: 'Add', inputs: ['xa', 'b'], outputs: ['xab'] },
       { op: 'Add', inputs: ['xab', 'c'], outputs: ['y'] },
     ]
-    const file = saved(onnxModel({ inputs: { x: 'float32[1]' }, outputs: { y: 'float32[20000]' }, nodes, initializers: { a: tensor, b: tensor } }))
+    const file = saved(
+      onnxModel({ inputs: { x: 'float32[1]' }, outputs: { y: 'float32[20000]' }, nodes, initializers: { a: tensor, b: tensor } }),
+    )
     const out = await rewritten(file)
     expect(statSync(`${out}.data`).size).toBe(weights.byteLength)
     expect((await readModel(out)).external).toHaveLength(3)
@@ -98,14 +111,18 @@ describe('a model that nobody changed', () => {
 
 describe('a changed model', () => {
   test('new nodes are put where they belong, also when readers are in bodies', async () => {
-    const model = await loadGraph(saved(onnxModel({
-      inputs: { x: 'float32[2]', flag: 'bool[]' },
-      outputs: { y: 'float32[2]' },
-      nodes: [
-        { op: 'Abs', inputs: ['x'], outputs: ['early'] },
-        { op: 'If', inputs: ['flag'], outputs: ['y'], attributes: { then_branch: branch('Neg'), else_branch: branch('Sqrt') } },
-      ],
-    })))
+    const model = await loadGraph(
+      saved(
+        onnxModel({
+          inputs: { x: 'float32[2]', flag: 'bool[]' },
+          outputs: { y: 'float32[2]' },
+          nodes: [
+            { op: 'Abs', inputs: ['x'], outputs: ['early'] },
+            { op: 'If', inputs: ['flag'], outputs: ['y'], attributes: { then_branch: branch('Neg'), else_branch: branch('Sqrt') } },
+          ],
+        }),
+      ),
+    )
     const [main, thenScope] = scopesOf(model)
     expect(scopesOf(model).map(({ owner }) => owner?.opType)).toEqual([undefined, 'If', 'If'])
     const index = indexScope(main!)
@@ -124,13 +141,20 @@ describe('a changed model', () => {
   })
 
   test('a long chain of nodes in reverse order is sorted, a cycle is refused by name', async () => {
-    const nodes = Array.from({ length: 20_000 }, (_, index) => ({ op: 'Neg', inputs: [index === 0 ? 'x' : `v${index - 1}`], outputs: [`v${index}`], name: `n${index}` }))
+    const nodes = Array.from({ length: 20_000 }, (_, index) => ({
+      op: 'Neg',
+      inputs: [index === 0 ? 'x' : `v${index - 1}`],
+      outputs: [`v${index}`],
+      name: `n${index}`,
+    }))
     const spec = { inputs: { x: 'float32[1]' }, outputs: { v9999: 'float32[1]' } }
     const model = await loadGraph(saved(onnxModel({ ...spec, nodes: nodes.toReversed() })))
     sortNodes({ graph: model.proto.graph }, 'test')
     expect(model.proto.graph.node.map(({ name }) => name)).toEqual(nodes.map(({ name }) => name))
     model.proto.graph.node[0]!.input = ['v5']
-    expect(() => sortNodes({ graph: model.proto.graph }, 'model.onnx')).toThrow(/model\.onnx, node "n0" \(Neg\): expected a graph without cycles/)
+    expect(() => sortNodes({ graph: model.proto.graph }, 'model.onnx')).toThrow(
+      /model\.onnx, node "n0" \(Neg\): expected a graph without cycles/,
+    )
   })
 
   test('weights are replaced by content that is made while it is written', async () => {
@@ -139,13 +163,47 @@ describe('a changed model', () => {
     const { constants } = indexScope({ graph: model.proto.graph })
     const tensor = constants.get('weight')!
     const content = tensorContent(model, tensor)!
-    setContent(model, tensor, { dtype: 'float32', dims: [1] }, mapContent(content, content.length, (piece) => {
-      const doubled = (viewElements('float32', piece) as Float32Array).map((value) => 2 * value)
-      return new Uint8Array(doubled.buffer)
-    }))
+    setContent(
+      model,
+      tensor,
+      { dtype: 'float32', dims: [1] },
+      mapContent(content, content.length, (piece) => {
+        const doubled = (viewElements('float32', piece) as Float32Array).map((value) => 2 * value)
+        return new Uint8Array(doubled.buffer)
+      }),
+    )
     const out = fresh()
     await writeGraph(model, out)
     expect(await run(out, { x: new ort.Tensor('float32', [1, 2, 3, 4], [1, 4]) })).toEqual({ y: [7, 13, 19, 25] })
+  })
+
+  test('weights are never all in memory', async () => {
+    const file = join(folder, 'large.onnx')
+    const [count, length] = [2, 2 ** 26]
+    sparseModel(file, count, length)
+    const model = await loadGraph(file)
+    const before = process.memoryUsage().arrayBuffers
+    let most = 0
+    for (const tensor of model.proto.graph.initializer) {
+      const content = mapContent(tensorContent(model, tensor)!, length, (piece) => {
+        most = Math.max(most, process.memoryUsage().arrayBuffers - before)
+        return piece
+      })
+      setContent(model, tensor, { dtype: 'int8', dims: [length] }, content)
+    }
+    const out = fresh()
+    await writeGraph(model, out)
+    expect(statSync(out).size).toBeGreaterThan(count * length)
+    expect(most).toBeLessThan(length / 4)
+    truncateSync(file)
+    truncateSync(out)
+  })
+
+  test('declared dtypes follow a change', async () => {
+    const model = await loadGraph(saved(affineModel()))
+    const scope = { graph: model.proto.graph }
+    redeclare(scope, new Map([['y', 'float16'], ['scaled', 'float16']]))
+    expect([...scope.graph.input, ...scope.graph.output].map(({ type }) => declaredType(type))).toEqual(['float32', 'float16'])
   })
 
   test('attributes are read and set', () => {
@@ -171,12 +229,18 @@ describe('the elements of a tensor', () => {
     ['raw int16', { dataType: 5, rawData: new Uint8Array([1, 0, 255, 255]) }, [1, -1]],
   ])('are the same from any storage: %s', async (_, fields, expected) => {
     for (const repeat of [1, 1000]) {
-      const long = Object.fromEntries(Object.entries(fields).map(([key, value]) => [key, typeof value === 'number' ? value : repeated(value, repeat)]))
-      const model = await loadGraph(saved(encode('ModelProto', {
-        irVersion: 8,
-        opsetImport: [{ version: 17 }],
-        graph: { initializer: [{ name: 'w', dims: [2 * repeat], ...long }] },
-      })))
+      const long = Object.fromEntries(
+        Object.entries(fields).map(([key, value]) => [key, typeof value === 'number' ? value : repeated(value, repeat)]),
+      )
+      const model = await loadGraph(
+        saved(
+          encode('ModelProto', {
+            irVersion: 8,
+            opsetImport: [{ version: 17 }],
+            graph: { initializer: [{ name: 'w', dims: [2 * repeat], ...long }] },
+          }),
+        ),
+      )
       const elements = await tensorElements(model, model.proto.graph.initializer[0]!)
       expect([...(elements ?? [])].slice(-2)).toEqual(expected)
       expect(elements).toHaveLength(2 * repeat)
@@ -185,13 +249,17 @@ describe('the elements of a tensor', () => {
 
   test('a list that does not fit its dims is refused by name', async () => {
     const tensor = { name: 'w', dims: [3], dataType: 1, floatData: [1, 2] }
-    const model = await loadGraph(saved(encode('ModelProto', { irVersion: 8, opsetImport: [{ version: 17 }], graph: { initializer: [tensor] } })))
+    const model = await loadGraph(
+      saved(encode('ModelProto', { irVersion: 8, opsetImport: [{ version: 17 }], graph: { initializer: [tensor] } })),
+    )
     await expect(tensorElements(model, model.proto.graph.initializer[0]!)).rejects.toThrow(/tensor "w": expected 12 bytes.*received 8/)
   })
 })
 
 function repeated(value: Uint8Array | readonly unknown[], count: number): unknown {
-  return value instanceof Uint8Array ? Buffer.concat(Array.from({ length: count }, () => value)) : Array.from({ length: count }, () => value).flat()
+  return value instanceof Uint8Array
+    ? Buffer.concat(Array.from({ length: count }, () => value))
+    : Array.from({ length: count }, () => value).flat()
 }
 
 async function run(file: string, feeds: Record<string, ort.Tensor>): Promise<Record<string, number[]>> {

@@ -7,7 +7,17 @@ import { readModel } from '../plugin/onnx/model.ts'
 import { dtypes, isBindingDType, type StoredDType } from '../runtime/dtype.ts'
 import { OnnxEngineError } from '../runtime/errors.ts'
 import { tempFolder } from './helpers.ts'
-import { affineModel, type AttributeSpec, encode, type ModelSpec, type NodeSpec, onnxModel, sparseModel, type TensorSpec, wireField } from './models.ts'
+import {
+  affineModel,
+  type AttributeSpec,
+  encode,
+  type ModelSpec,
+  type NodeSpec,
+  onnxModel,
+  sparseModel,
+  type TensorSpec,
+  wireField,
+} from './models.ts'
 
 const folder = tempFolder()
 let files = 0
@@ -19,20 +29,33 @@ function saved(bytes: Uint8Array | string, name = `model${files++}.onnx`): strin
 }
 
 async function failure(file: string): Promise<OnnxEngineError> {
-  const error = await readModel(file).then(() => undefined, (reason: unknown) => reason)
+  const error = await readModel(file).then(
+    () => undefined,
+    (reason: unknown) => reason,
+  )
   if (error instanceof OnnxEngineError) return error
   throw new Error('expected an OnnxEngineError', { cause: error })
 }
 
 const identity = (spec: Partial<ModelSpec>): Uint8Array =>
-  onnxModel({ inputs: { x: 'float32[2]' }, outputs: { y: 'float32[2]' }, nodes: [{ op: 'Identity', inputs: ['x'], outputs: ['y'] }], ...spec })
+  onnxModel({
+    inputs: { x: 'float32[2]' },
+    outputs: { y: 'float32[2]' },
+    nodes: [{ op: 'Identity', inputs: ['x'], outputs: ['y'] }],
+    ...spec,
+  })
 
 // What `onnxModel` would not write: fields of GraphProto as they are.
 const rawGraph = (graph: object): Uint8Array => encode('ModelProto', { irVersion: 8, opsetImport: [{ domain: '', version: 17 }], graph })
 
 const rawInput = (name: string, type: object): Uint8Array => rawGraph({ input: [{ name, type }] })
 
-const weight = (location: string, more: object = {}): TensorSpec => ({ dtype: 'float32', dims: [4], data: [], external: { location, ...more } })
+const weight = (location: string, more: object = {}): TensorSpec => ({
+  dtype: 'float32',
+  dims: [4],
+  data: [],
+  external: { location, ...more },
+})
 
 const tag = (id: number, wire = 2): number => id * 8 + wire
 
@@ -72,9 +95,16 @@ describe('what a model declares', () => {
   })
 
   test('opsets by domain, where ai.onnx is the main domain, and the IR version', async () => {
-    const opsetImport = [{ domain: 'ai.onnx', version: 13 }, { domain: '', version: 13 }, { domain: '__proto__', version: 2 }]
+    const opsetImport = [
+      { domain: 'ai.onnx', version: 13 },
+      { domain: '', version: 13 },
+      { domain: '__proto__', version: 2 },
+    ]
     const { opsets, irVersion } = await readModel(saved(encode('ModelProto', { irVersion: 7, opsetImport, graph: {} })))
-    expect(Object.entries(opsets)).toEqual([['', 13], ['__proto__', 2]])
+    expect(Object.entries(opsets)).toEqual([
+      ['', 13],
+      ['__proto__', 2],
+    ])
     expect(irVersion).toBe(7)
   })
 
@@ -90,7 +120,9 @@ describe('what a model declares', () => {
     const file = saved(bytes)
     const model = await readModel(file)
     const [inside, nibbles, outside, rest] = model.initializers.map(({ range }) => range)
-    const at = (range?: { offset: number; length: number }) => [...bytes.subarray(range?.offset, (range?.offset ?? 0) + (range?.length ?? 0))]
+    const at = (range?: { offset: number; length: number }) => [
+      ...bytes.subarray(range?.offset, (range?.offset ?? 0) + (range?.length ?? 0)),
+    ]
     expect(at(inside)).toEqual([...new Uint8Array(Float32Array.of(1, 2, 3).buffer)])
     expect(at(nibbles)).toEqual([0x21, 0x03])
     expect(outside).toMatchObject({ offset: 16, length: 8 })
@@ -102,13 +134,19 @@ describe('what a model declares', () => {
     writeFileSync(join(folder, 'deep.bin'), new Uint8Array(64))
     const tensors = [0, 4, 8].map((offset): TensorSpec => ({ ...weight('deep.bin', { offset }), dims: [1] }))
     const [constant, ...bodies] = tensors as [TensorSpec, TensorSpec, TensorSpec]
-    const [thenBranch, elseBranch] = bodies.map((z): AttributeSpec => ({ graph: { outputs: { z: 'float32[1]' }, nodes: [], initializers: { z } } }))
+    const [thenBranch, elseBranch] = bodies.map((z): AttributeSpec => ({
+      graph: { outputs: { z: 'float32[1]' }, nodes: [], initializers: { z } },
+    }))
     const nodes: NodeSpec[] = [
       { op: 'Constant', inputs: [], outputs: ['c'], attributes: { value: { tensor: constant } } },
       { op: 'If', inputs: ['x'], outputs: ['y'], attributes: { then_branch: thenBranch!, else_branch: elseBranch! } },
     ]
     const { external } = await readModel(saved(identity({ nodes })))
-    expect(external.map(({ offset, length }) => [offset, length])).toEqual([[0, 4], [4, 4], [8, 4]])
+    expect(external.map(({ offset, length }) => [offset, length])).toEqual([
+      [0, 4],
+      [4, 4],
+      [8, 4],
+    ])
   })
 
   test.each([
@@ -130,10 +168,14 @@ describe('what a model declares', () => {
 
   test('a model with 1 GB of external data: none of it is read', async () => {
     truncateSync(saved('', 'large.bin'), 2 ** 30)
-    const initializers: Record<string, TensorSpec> = { w: { dtype: 'float32', dims: [2 ** 28], data: [], external: { location: 'large.bin' } } }
+    const initializers: Record<string, TensorSpec> = {
+      w: { dtype: 'float32', dims: [2 ** 28], data: [], external: { location: 'large.bin' } },
+    }
     const bytes = identity({ initializers })
     const file = saved(bytes)
-    expect(await countReads(async () => expect((await readModel(file)).external).toMatchObject([{ offset: 0, length: 2 ** 30 }]))).toBeLessThanOrEqual(2 * bytes.length)
+    expect(
+      await countReads(async () => expect((await readModel(file)).external).toMatchObject([{ offset: 0, length: 2 ** 30 }])),
+    ).toBeLessThanOrEqual(2 * bytes.length)
     truncateSync(join(folder, 'large.bin'))
   })
 })
@@ -160,7 +202,9 @@ describe('what cannot be represented is refused by name', () => {
   })
 
   test('a dim of 2^62', async () => {
-    const type = { tensorType: { elemType: 1, shape: { dim: [{ dimValue: 3 }, { dimValue: { low: 0, high: 2 ** 30, unsigned: false } }] } } }
+    const type = {
+      tensorType: { elemType: 1, shape: { dim: [{ dimValue: 3 }, { dimValue: { low: 0, high: 2 ** 30, unsigned: false } }] } },
+    }
     const error = await failure(saved(rawInput('x', type)))
     expect(error).toMatchObject({ code: 'MODEL_UNSUPPORTED', received: '4611686018427387904' })
     expect(error.message).toContain('input "x", dim 1')
@@ -186,7 +230,9 @@ describe('what is not a model', () => {
         (model) => ({ bindings: model.bindings, initializers: model.initializers.length, opsets: model.opsets }),
         (error: unknown) => error,
       )
-      expect(outcome).toSatisfy((value) => value instanceof OnnxEngineError || isDeepStrictEqual(value, { bindings, initializers: initializers.length, opsets }))
+      expect(outcome).toSatisfy(
+        (value) => value instanceof OnnxEngineError || isDeepStrictEqual(value, { bindings, initializers: initializers.length, opsets }),
+      )
     }
   })
 
@@ -207,8 +253,16 @@ describe('what is not a model', () => {
     ['a Git LFS pointer', 'version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n', /git lfs pull/],
     ['an empty file', '', /received an empty file/],
     ['a PNG', Uint8Array.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a, 0, 0, 0, 13]), /of another format/],
-    ['a length past the end of the file', Uint8Array.from([tag(7), 100, 1, 2]), /a field of 100 bytes runs past the end of its file \(byte 0\)/],
-    ['a length past the end of its message', Uint8Array.from([tag(7), 3, tag(1), 100, 0, 0, 0, 0]), /runs past the end of its message \(byte 2\)/],
+    [
+      'a length past the end of the file',
+      Uint8Array.from([tag(7), 100, 1, 2]),
+      /a field of 100 bytes runs past the end of its file \(byte 0\)/,
+    ],
+    [
+      'a length past the end of its message',
+      Uint8Array.from([tag(7), 3, tag(1), 100, 0, 0, 0, 0]),
+      /runs past the end of its message \(byte 2\)/,
+    ],
     ['a length of 2^63', Uint8Array.from([tag(7), 255, 255, 255, 255, 255, 255, 255, 255, 127]), /runs past the end/],
     ['a varint of eleven bytes', Uint8Array.from([tag(1, 0), ...Array.from({ length: 11 }, () => 128), 0]), /more than 64 bits/],
     ['a varint that is cut off', Uint8Array.from([tag(1, 0), 128]), /cut off/],
@@ -220,13 +274,47 @@ describe('what is not a model', () => {
     ['no graph', encode('ModelProto', { irVersion: 8 }), /without a graph/],
     ['no IR version', encode('ModelProto', { graph: {} }), /without an IR version/],
     ['no opset', encode('ModelProto', { irVersion: 8, graph: {} }), /imports no opset/],
-    ['two versions of one opset', encode('ModelProto', { irVersion: 8, graph: {}, opsetImport: [{ version: 1 }, { domain: 'ai.onnx', version: 2 }] }), /received 1 and 2/],
+    [
+      'two versions of one opset',
+      encode('ModelProto', { irVersion: 8, graph: {}, opsetImport: [{ version: 1 }, { domain: 'ai.onnx', version: 2 }] }),
+      /received 1 and 2/,
+    ],
     ['an input without a name', rawInput('', float), /input 0: expected a name/],
-    ['two inputs of one name', rawGraph({ input: [{ name: 'x', type: float }, { name: 'x', type: float }] }), /input "x": expected one input of this name, received two/],
-    ['two outputs of one name', rawGraph({ output: [{ name: 'y', type: float }, { name: 'y', type: float }] }), /output "y": expected one output/],
-    ['a name that is not UTF-8', Buffer.from(Buffer.from(rawInput('n\x01m', float)).toString('latin1').replace('n\x01m', 'n\xffm'), 'latin1'), /expected a name in UTF-8/],
-    ['weights that do not fit their dims', identity({ initializers: { w: { dtype: 'float32', dims: [3], data: [1, 2] } } }), /tensor "w": expected 12 bytes.*received 8/],
-    ['weights whose dims overflow', rawGraph({ initializer: [{ name: 'w', dataType: 1, dims: [2 ** 40, 2 ** 40], rawData: new Uint8Array(4) }] }), /tensor "w"/],
+    [
+      'two inputs of one name',
+      rawGraph({
+        input: [
+          { name: 'x', type: float },
+          { name: 'x', type: float },
+        ],
+      }),
+      /input "x": expected one input of this name, received two/,
+    ],
+    [
+      'two outputs of one name',
+      rawGraph({
+        output: [
+          { name: 'y', type: float },
+          { name: 'y', type: float },
+        ],
+      }),
+      /output "y": expected one output/,
+    ],
+    [
+      'a name that is not UTF-8',
+      Buffer.from(Buffer.from(rawInput('n\x01m', float)).toString('latin1').replace('n\x01m', 'n\xffm'), 'latin1'),
+      /expected a name in UTF-8/,
+    ],
+    [
+      'weights that do not fit their dims',
+      identity({ initializers: { w: { dtype: 'float32', dims: [3], data: [1, 2] } } }),
+      /tensor "w": expected 12 bytes.*received 8/,
+    ],
+    [
+      'weights whose dims overflow',
+      rawGraph({ initializer: [{ name: 'w', dataType: 1, dims: [2 ** 40, 2 ** 40], rawData: new Uint8Array(4) }] }),
+      /tensor "w"/,
+    ],
   ])('%s', async (_, bytes, message) => {
     const error = await failure(saved(bytes))
     expect(error.message).toMatch(message)
@@ -276,7 +364,9 @@ describe('external data', () => {
 
   test.skipIf(process.platform === 'win32')("a link out of the model's folder", async () => {
     symlinkSync(join(folder, 'secret.bin'), join(home, 'link.bin'))
-    expect(await failure(saved(identity({ initializers: { weight: weight('link.bin') } }), join('home', 'model.onnx')))).toMatchObject({ code: 'EXTERNAL_DATA' })
+    expect(await failure(saved(identity({ initializers: { weight: weight('link.bin') } }), join('home', 'model.onnx')))).toMatchObject({
+      code: 'EXTERNAL_DATA',
+    })
   })
 
   test.skipIf(process.platform === 'win32')('of a linked model lies beside the link or beside the real file', async () => {

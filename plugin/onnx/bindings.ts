@@ -20,7 +20,10 @@ export type GraphHeader = Pick<Message<'GraphProto'>, 'input' | 'output' | 'init
  * @param where names the model in messages
  */
 export function readBindings(graph: GraphHeader, where: string): Bindings {
-  const constants = new Set([...graph.initializer.map(({ name }) => name), ...graph.sparseInitializer.map(({ values }) => values?.name ?? '')])
+  const constants = new Set([
+    ...graph.initializer.map(({ name }) => name),
+    ...graph.sparseInitializer.map(({ values }) => values?.name ?? ''),
+  ])
   const inputs = graph.input.filter(({ name }) => name === '' || !constants.has(name))
   return { inputs: readValues(inputs, 'input', where), outputs: readValues(graph.output, 'output', where) }
 }

@@ -1,10 +1,9 @@
 import { open } from 'node:fs/promises'
-import protobuf from 'protobufjs'
 import { dtypes, type StoredDType } from '../../runtime/dtype.ts'
 import { OnnxEngineError } from '../../runtime/errors.ts'
 import type { EditableModel } from './graph.ts'
 import type { ByteRange } from './model.ts'
-import { decodeMessage, int64, type Int64, type Message, newMessage, quote, safeInteger } from './proto.ts'
+import { decodeMessage, fieldHeader, int64, type Int64, type Message, newMessage, quote, safeInteger } from './proto.ts'
 import { byteLength, tensorType, type TensorType } from './tensor.ts'
 
 /** Raw little-endian bytes of a tensor, a piece at a time, so that weights are never all in memory. */
@@ -18,8 +17,7 @@ export interface Content {
 }
 
 /** Any array that elements of a tensor can be read into. 16-bit floats are their raw bits. */
-export type Elements =
-  | Float32Array | Float64Array | Int8Array | Uint8Array | Int16Array | Uint16Array | Int32Array | Uint32Array | BigInt64Array | BigUint64Array
+export type Elements = InstanceType<(typeof arrays)[keyof typeof arrays]>
 
 // A multiple of every element size, and of the 8 elements that share bytes.
 const pieceLength = 2 ** 20
@@ -43,11 +41,11 @@ export function fileContent({ file, offset, length }: ByteRange): Content {
       const handle = await open(file)
       try {
         const buffer = new Uint8Array(Math.min(pieceLength, length))
-        for (let done = 0; done < length; ) {
+        for (let done = 0; done < length;) {
           const size = Math.min(buffer.length, length - done)
-          for (let at = 0; at < size; ) {
+          for (let at = 0; at < size;) {
             const { bytesRead } = await handle.read(buffer, at, size - at, offset + done + at)
-            if (bytesRead === 0) throw new OnnxEngineError('EXTERNAL_DATA', file, { expected: `${offset + length} bytes`, received: 'a file that became shorter' })
+            if (bytesRead === 0) throw shortened(file, offset + length)
             at += bytesRead
           }
           yield buffer.subarray(0, size)
@@ -126,14 +124,17 @@ export function setContent(model: EditableModel, tensor: Message<'TensorProto'>,
   for (const key of Object.keys(tensor)) delete (tensor as Record<string, unknown>)[key]
   const source = model.contents.push(content)
   const fields = { field: 9, source, length: int64(content.length) }
-  Object.assign(tensor, newMessage('TensorProto', {
-    name,
-    dims: dims.map(int64),
-    dataType: dtypes[dtype].code,
-    metadataProps,
-    elsewhere: [newMessage('ElsewhereProto', fields)],
-    ...(docString && { docString }),
-  }))
+  Object.assign(
+    tensor,
+    newMessage('TensorProto', {
+      name,
+      dims: dims.map(int64),
+      dataType: dtypes[dtype].code,
+      metadataProps,
+      elsewhere: [newMessage('ElsewhereProto', fields)],
+      ...(docString && { docString }),
+    }),
+  )
 }
 
 /** A new tensor, to be added to a graph's initializers or to a node's attribute. */
@@ -143,8 +144,21 @@ export function newTensor(name: string, { dtype, dims }: TensorType, data: Eleme
 }
 
 const arrays = {
-  Float32Array, Float64Array, Int8Array, Uint8Array, Int16Array, Uint16Array, Int32Array, Uint32Array, BigInt64Array, BigUint64Array,
+  Float32Array,
+  Float64Array,
+  Int8Array,
+  Uint8Array,
+  Int16Array,
+  Uint16Array,
+  Int32Array,
+  Uint32Array,
+  BigInt64Array,
+  BigUint64Array,
 } as const
+
+function shortened(file: string, size: number): OnnxEngineError {
+  return new OnnxEngineError('EXTERNAL_DATA', file, { expected: `${size} bytes`, received: 'a file that became shorter' })
+}
 
 function elsewhere(model: EditableModel, tensor: Message<'TensorProto'>, id: number): Content | undefined {
   const entry = tensor.elsewhere.find(({ field }) => field === id)
@@ -160,7 +174,13 @@ export function entryContent(model: EditableModel, { source, offset, length }: M
 // The typed list that holds the elements of a dtype, by onnx.proto; all other dtypes are in int32_data (field 5), where elements of
 // less than a byte are packed as in raw data.
 const listFields: Partial<Record<StoredDType, number>> = {
-  float32: 4, complex64: 4, int64: 7, float64: 10, complex128: 10, uint32: 11, uint64: 11,
+  float32: 4,
+  complex64: 4,
+  int64: 7,
+  float64: 10,
+  complex128: 10,
+  uint32: 11,
+  uint64: 11,
 }
 
 function listContent(model: EditableModel, tensor: Message<'TensorProto'>, { dtype }: TensorType, length: number): Content {
@@ -169,11 +189,14 @@ function listContent(model: EditableModel, tensor: Message<'TensorProto'>, { dty
   return {
     length,
     async *pieces() {
-      const field = wire && protobuf.Writer.create().uint32(id * 8 + 2).bytes(await readContent(wire)).finish()
+      const field = wire && Buffer.concat([fieldHeader(id, wire.length), await readContent(wire)])
       const bytes = listBytes(field ? decodeMessage('TensorProto', field) : tensor, dtype)
       if (bytes.byteLength !== length) {
         const where = `${model.file}, tensor ${quote(tensor.name)}`
-        throw new OnnxEngineError('MODEL_INVALID', where, { expected: `${length} bytes for its dims and dtype`, received: `${bytes.byteLength}` })
+        throw new OnnxEngineError('MODEL_INVALID', where, {
+          expected: `${length} bytes for its dims and dtype`,
+          received: `${bytes.byteLength}`,
+        })
       }
       yield new Uint8Array(bytes.buffer)
     },
@@ -185,7 +208,8 @@ function listBytes(tensor: Message<'TensorProto'>, dtype: StoredDType): Elements
   if (id === 4) return Float32Array.from(tensor.floatData)
   if (id === 10) return Float64Array.from(tensor.doubleData)
   if (id === 7) return BigInt64Array.from(tensor.int64Data.map(toBigInt))
-  if (id === 11) return dtype === 'uint64' ? BigUint64Array.from(tensor.uint64Data.map(toBigInt)) : Uint32Array.from(tensor.uint64Data, ({ low }) => low)
+  if (id === 11 && dtype === 'uint64') return BigUint64Array.from(tensor.uint64Data.map(toBigInt))
+  if (id === 11) return Uint32Array.from(tensor.uint64Data, ({ low }) => low)
   const array = { 16: Uint16Array, 32: Int32Array }[dtypes[dtype].bits as number] ?? Uint8Array
   return array.from(tensor.int32Data)
 }

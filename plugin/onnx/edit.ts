@@ -1,3 +1,4 @@
+import { dtypes, type StoredDType } from '../../runtime/dtype.ts'
 import { OnnxEngineError } from '../../runtime/errors.ts'
 import { bodies, declares, type EditableModel, indexScope, reads, type Scope, scopesOf } from './graph.ts'
 import { type Message, newMessage, quote } from './proto.ts'
@@ -25,7 +26,12 @@ export function nameMaker(model: EditableModel): (base: string) => string {
 }
 
 /** A node; attributes come from attribute.ts. */
-export function newNode(opType: string, input: string[], output: string[], more: Partial<Pick<Node, 'name' | 'domain' | 'attribute'>> = {}): Node {
+export function newNode(
+  opType: string,
+  input: string[],
+  output: string[],
+  more: Partial<Pick<Node, 'name' | 'domain' | 'attribute'>> = {},
+): Node {
   return newMessage('NodeProto', { opType, input, output, ...more })
 }
 
@@ -33,6 +39,14 @@ export function newNode(opType: string, input: string[], output: string[], more:
 export function renameReads({ graph }: Scope, from: string, to: string, accept: (reader: Node) => boolean = () => true): void {
   for (const node of graph.node) {
     if (accept(node)) renameInputs(node, from, to)
+  }
+}
+
+/** Changes the dtypes that a graph declares: of its inputs and outputs, and of values between them where it says anything of those. */
+export function redeclare({ graph }: Scope, changes: ReadonlyMap<string, StoredDType>): void {
+  for (const { name, type } of [...graph.input, ...graph.output, ...graph.valueInfo]) {
+    const dtype = changes.get(name)
+    if (dtype && type?.tensorType) type.tensorType.elemType = dtypes[dtype].code
   }
 }
 
@@ -51,7 +65,10 @@ export function sortNodes({ graph }: Scope, where: string): void {
   const enter = (node: Node): void => {
     if (open.has(node)) {
       const place = `${where}, node ${quote(node.name)} (${node.opType})`
-      throw new OnnxEngineError('MODEL_INVALID', place, { expected: 'a graph without cycles', received: 'a node that needs its own output' })
+      throw new OnnxEngineError('MODEL_INVALID', place, {
+        expected: 'a graph without cycles',
+        received: 'a node that needs its own output',
+      })
     }
     open.add(node)
     path.push({ node, needs: reads(node).values() })

@@ -25,20 +25,25 @@ export async function externalData(file: string): Promise<FindExternal> {
     if (!found.has(location)) found.set(location, locate(location, where))
     const data = await found.get(location)!
     const offset = count(entries.get('offset') ?? '0', 'offset', where)
-    const length = entries.has('length') ? count(entries.get('length') ?? '', 'length', where) : (needed ?? Math.max(0, data.size - offset))
+    const declared = entries.get('length')
+    const length = declared === undefined ? (needed ?? Math.max(0, data.size - offset)) : count(declared, 'length', where)
     if (needed !== undefined && length !== needed) {
       throw new OnnxEngineError('EXTERNAL_DATA', where, { expected: `${needed} bytes for its dims and dtype`, received: `${length}` })
     }
     if (offset + length > data.size) {
-      const expected = `${length} bytes at offset ${offset}`
-      throw new OnnxEngineError('EXTERNAL_DATA', where, { expected, received: `a file of ${data.size} bytes`, hint: 'The file may be truncated; fetch it again' })
+      throw new OnnxEngineError('EXTERNAL_DATA', where, {
+        expected: `${length} bytes at offset ${offset}`,
+        received: `a file of ${data.size} bytes`,
+        hint: 'The file may be truncated; fetch it again',
+      })
     }
     return { file: data.file, offset, length }
   }
 
   async function locate(location: string, where: string): Promise<{ file: string; size: number }> {
     const expected = "a relative path inside the model's folder"
-    if (location === '' || location.includes('\0') || posix.isAbsolute(location) || win32.isAbsolute(location) || /^[a-z]:/i.test(location)) {
+    const absolute = posix.isAbsolute(location) || win32.isAbsolute(location) || /^[a-z]:/i.test(location)
+    if (location === '' || location.includes('\0') || absolute) {
       throw new OnnxEngineError('EXTERNAL_DATA', where, { expected, received: location === '' ? 'no location' : 'another path' })
     }
     for (const folder of folders) {
@@ -53,14 +58,15 @@ export async function externalData(file: string): Promise<FindExternal> {
       if (!stats.isFile()) throw new OnnxEngineError('EXTERNAL_DATA', where, { expected: 'a file', received: 'something else' })
       return { file: real, size: stats.size }
     }
-    throw new OnnxEngineError('EXTERNAL_DATA', where, { expected: `a file in ${given}`, received: 'none', hint: 'Keep the data file beside the model' })
+    const hint = 'Keep the data file beside the model'
+    throw new OnnxEngineError('EXTERNAL_DATA', where, { expected: `a file in ${given}`, received: 'none', hint })
   }
 }
 
 function count(text: string, key: string, where: string): number {
   const value = /^\d+$/.test(text) ? Number(text) : Number.NaN
-  if (!Number.isSafeInteger(value)) throw new OnnxEngineError('EXTERNAL_DATA', where, { expected: `${key} as a whole number`, received: quote(text) })
-  return value
+  if (Number.isSafeInteger(value)) return value
+  throw new OnnxEngineError('EXTERNAL_DATA', where, { expected: `${key} as a whole number`, received: quote(text) })
 }
 
 function isInside(path: string, folder: string): boolean {

@@ -2,7 +2,7 @@ import { resolve } from 'node:path'
 import { type Content, fileContent } from './content.ts'
 import { externalData } from './external.ts'
 import { rangeOf } from './model.ts'
-import { int64, type Message, newMessage } from './proto.ts'
+import { int64, isMainDomain, type Message, newMessage } from './proto.ts'
 import { readSkeleton, type Skeleton } from './skeleton.ts'
 import { isExternal, tensorsOf } from './tensor.ts'
 
@@ -99,7 +99,7 @@ export function indexScope({ graph }: Scope): ScopeIndex {
       else consumers.set(name, [node])
     }
     for (const name of node.output) if (name !== '') producers.set(name, node)
-    const value = node.opType === 'Constant' && node.domain === '' ? node.attribute.find((attribute) => attribute.name === 'value')?.t : undefined
+    const value = node.opType === 'Constant' && isMainDomain(node.domain) ? node.attribute.find(({ name }) => name === 'value')?.t : undefined
     if (value && node.output[0]) constants.set(node.output[0], value)
   }
   return { producers, consumers, constants }

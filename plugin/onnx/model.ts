@@ -4,7 +4,7 @@ import { OnnxEngineError } from '../../runtime/errors.ts'
 import type { Bindings } from '../../runtime/manifest.ts'
 import { readBindings } from './bindings.ts'
 import { externalData, type FindExternal } from './external.ts'
-import { type Message, quote, safeInteger } from './proto.ts'
+import { isMainDomain, type Message, quote, safeInteger } from './proto.ts'
 import { readSkeleton } from './skeleton.ts'
 import { byteLength, isExternal, tensorsOf, tensorType } from './tensor.ts'
 
@@ -89,17 +89,17 @@ export async function rangeOf(tensor: Message<'TensorProto'>, path: string, find
 function readInitializer(tensor: Message<'TensorProto'>, range: ByteRange | undefined, path: string): Initializer {
   const type = tensorType(tensor)
   if (type) return { name: tensor.name, ...type, ...(range && { range }) }
+  const dims = tensor.dims.slice(0, 16).map((dim) => safeInteger(dim) ?? '2^53 or more')
   throw new OnnxEngineError('MODEL_UNSUPPORTED', `${path}, initializer ${quote(tensor.name)}`, {
     expected: `one of ${Object.keys(dtypes).length} known dtypes and dims from 0 to 2^53`,
-    received: `element type ${tensor.dataType} and dims [${tensor.dims.slice(0, 16).map((dim) => safeInteger(dim) ?? '2^53 or more').join(', ')}]`,
+    received: `element type ${tensor.dataType} and dims [${dims.join(', ')}]`,
   })
 }
 
-// 'ai.onnx' is the long name of the main domain.
 function readOpsets(imports: readonly Message<'OperatorSetIdProto'>[], path: string): Record<string, number> {
   const opsets = new Map<string, number>()
   for (const { domain, version } of imports) {
-    const key = domain === 'ai.onnx' ? '' : domain
+    const key = isMainDomain(domain) ? '' : domain
     const value = safeInteger(version) ?? 0
     if ((opsets.get(key) ?? value) !== value) {
       const where = `${path}, opset of the domain ${quote(domain)}`

@@ -158,7 +158,14 @@ export type MessageName = keyof typeof messages
 
 /** The messages that can hold tensors, at any depth. */
 export const carriers: ReadonlySet<MessageName> = new Set<MessageName>([
-  'ModelProto', 'TrainingInfoProto', 'FunctionProto', 'GraphProto', 'NodeProto', 'AttributeProto', 'SparseTensorProto', 'TensorProto',
+  'ModelProto',
+  'TrainingInfoProto',
+  'FunctionProto',
+  'GraphProto',
+  'NodeProto',
+  'AttributeProto',
+  'SparseTensorProto',
+  'TensorProto',
 ])
 
 /** A field number that protobuf reserves for implementations. */
@@ -190,7 +197,11 @@ type Value<T> = T extends keyof Scalars ? Scalars[T] : T extends MessageName ? M
  * `Object.hasOwn` tells whether it was there.
  */
 export type Message<N extends MessageName> = {
-  [R in Rows<N> as R[0]]: R extends readonly [string, number, infer T, string] ? Value<T>[] : R[2] extends MessageName ? Value<R[2]> | null : Value<R[2]>
+  [R in Rows<N> as R[0]]: R extends readonly [string, number, infer T, string]
+    ? Value<T>[]
+    : R[2] extends MessageName
+      ? Value<R[2]> | null
+      : Value<R[2]>
 }
 
 /** One row of the schema. `message` is set when the field holds a message that we know. */
@@ -248,9 +259,15 @@ export function encodeMessage<N extends MessageName>(name: N, message: Partial<M
   return messageType(name).encode(message).finish()
 }
 
+/** The tag of a length-delimited field, and its length. */
+export function fieldHeader(id: number, length: number): Uint8Array {
+  const writer = protobuf.Writer.create().uint32(id * 8 + 2)
+  return writer.uint64(length).finish()
+}
+
 /** A number as a 64-bit integer. */
 export function int64(value: number): Int64 {
-  return { low: value % 2 ** 32 | 0, high: Math.floor(value / 2 ** 32) | 0, unsigned: false }
+  return { low: (value % 2 ** 32) | 0, high: Math.floor(value / 2 ** 32) | 0, unsigned: false }
 }
 
 /** A 64-bit integer as a number, or undefined when a number cannot hold it exactly. */
@@ -266,4 +283,9 @@ function fieldRow([name, id, type, rule]: readonly [string, number, string, stri
 /** A name from a model for a message: quotes and line breaks escaped, cut to a readable length. */
 export function quote(name: string): string {
   return JSON.stringify(name.length > 120 ? `${name.slice(0, 117)}...` : name)
+}
+
+/** Whether a domain is that of ONNX's own operators, which has two names. */
+export function isMainDomain(domain: string): boolean {
+  return domain === '' || domain === 'ai.onnx'
 }

@@ -1,6 +1,6 @@
 import { intsAttribute } from './attribute.ts'
 import { indexScope, type Scope, type ScopeIndex } from './graph.ts'
-import type { Message } from './proto.ts'
+import { isMainDomain, type Message } from './proto.ts'
 
 type Node = Message<'NodeProto'>
 type Ranks = ReadonlyMap<string, number>
@@ -15,7 +15,7 @@ export function inferRanks(scope: Scope): Ranks {
   for (const { name, dims } of graph.initializer) ranks.set(name, dims.length)
   const index = indexScope(scope)
   for (const node of graph.node) {
-    const rank = node.domain === '' ? rankOf(node, ranks, index) : undefined
+    const rank = isMainDomain(node.domain) ? rankOf(node, ranks, index) : undefined
     for (const name of node.output) if (rank !== undefined && !ranks.has(name)) ranks.set(name, rank)
   }
   return ranks
@@ -23,9 +23,9 @@ export function inferRanks(scope: Scope): Ranks {
 
 // Operators whose outputs have the rank of their first input.
 const same = new Set(
-  `Abs AveragePool BatchNormalization Cast Ceil Clip Concat Conv ConvTranspose Dropout Elu Erf Exp Floor GlobalAveragePool GlobalMaxPool HardSigmoid
-  Identity InstanceNormalization LRN LeakyRelu Log LogSoftmax MaxPool Neg PRelu Pad Reciprocal Relu Selu Sigmoid Slice Softmax Softplus Split Sqrt
-  Tanh Upsample`.split(/\s+/),
+  `Abs AveragePool BatchNormalization Cast Ceil Clip Concat Conv ConvTranspose Dropout Elu Erf Exp Floor GlobalAveragePool
+  GlobalMaxPool HardSigmoid Identity InstanceNormalization LRN LeakyRelu Log LogSoftmax MaxPool Neg PRelu Pad Reciprocal Relu
+  Selu Sigmoid Slice Softmax Softplus Split Sqrt Tanh Upsample`.split(/\s+/),
 )
 
 const broadcast = new Set(['Add', 'Sub', 'Mul', 'Div', 'Pow', 'Max', 'Min', 'Sum', 'Mean', 'MatMul'])

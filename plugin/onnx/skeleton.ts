@@ -1,7 +1,7 @@
 import { open, stat } from 'node:fs/promises'
 import { OnnxEngineError } from '../../runtime/errors.ts'
 import { decodeMessage, type Message, safeInteger } from './proto.ts'
-import { skim, WireError } from './skim.ts'
+import { skim, type Source, WireError } from './skim.ts'
 
 /** A decoded model whose weights were left in the file. */
 export type Skeleton = Message<'ModelProto'> & { readonly graph: Message<'GraphProto'> }
@@ -16,7 +16,7 @@ export async function readSkeleton(path: string, inline: number): Promise<{ skel
     throw invalid(path, { expected: 'a readable file', received: cause.message, cause })
   })
   try {
-    const read = async (into: Uint8Array, position: number): Promise<number> => (await handle.read(into, 0, into.length, position)).bytesRead
+    const read: Source['read'] = async (into, position) => (await handle.read(into, 0, into.length, position)).bytesRead
     try {
       const message = decodeMessage('ModelProto', await skim({ size, read }, inline))
       return { skeleton: checked(message), size }
@@ -30,12 +30,14 @@ export async function readSkeleton(path: string, inline: number): Promise<{ skel
 
 async function sizeOf(path: string): Promise<number> {
   const stats = await stat(path).catch((cause: NodeJS.ErrnoException) => {
+    const hint = 'Check the path of the import'
     if (cause.code === 'ENOENT' || cause.code === 'ENOTDIR') {
-      throw new OnnxEngineError('MODEL_NOT_FOUND', path, { expected: 'an ONNX model', received: 'no file', hint: 'Check the path of the import', cause })
+      throw new OnnxEngineError('MODEL_NOT_FOUND', path, { expected: 'an ONNX model', received: 'no file', hint, cause })
     }
     throw invalid(path, { expected: 'a readable file', received: cause.message, cause })
   })
-  if (!stats.isFile()) throw invalid(path, { expected: 'an ONNX model', received: stats.isDirectory() ? 'a folder' : 'something that is not a file' })
+  const received = stats.isDirectory() ? 'a folder' : 'something that is not a file'
+  if (!stats.isFile()) throw invalid(path, { expected: 'an ONNX model', received })
   if (stats.size === 0) throw invalid(path, { expected: 'an ONNX model', received: 'an empty file', hint: 'Fetch the file again' })
   return stats.size
 }
@@ -52,16 +54,20 @@ function checked(message: Message<'ModelProto'>): Skeleton {
 }
 
 function refusal(cause: Error, path: string, text: string | undefined): OnnxEngineError {
+  const expected = 'an ONNX model'
   if (text?.startsWith('version https://git-lfs')) {
-    return invalid(path, { expected: 'an ONNX model', received: 'a Git LFS pointer', hint: 'Run `git lfs pull`', cause })
+    return invalid(path, { expected, received: 'a Git LFS pointer', hint: 'Run `git lfs pull`', cause })
   }
-  if (text !== undefined) return invalid(path, { expected: 'an ONNX model', received: 'a text file', hint: 'Check the path, or what was downloaded', cause })
+  if (text !== undefined) return invalid(path, { expected, received: 'a text file', hint: 'Check the path, or what was downloaded', cause })
   const received = cause instanceof WireError ? `${cause.message} (byte ${cause.offset})` : cause.message
-  if (cause instanceof WireError && cause.excess) return new OnnxEngineError('MODEL_UNSUPPORTED', path, { expected: 'a model of sane structure', received, cause })
-  return invalid(path, { expected: 'an ONNX model', received, hint: 'The file may be truncated or of another format; fetch or export it again', cause })
+  if (cause instanceof WireError && cause.excess) {
+    return new OnnxEngineError('MODEL_UNSUPPORTED', path, { expected: 'a model of sane structure', received, cause })
+  }
+  const hint = 'The file may be truncated or of another format; fetch or export it again'
+  return invalid(path, { expected, received, hint, cause })
 }
 
-async function openingText(read: (into: Uint8Array, position: number) => Promise<number>): Promise<string | undefined> {
+async function openingText(read: Source['read']): Promise<string | undefined> {
   const opening = new Uint8Array(64)
   const text = new TextDecoder('latin1').decode(opening.subarray(0, await read(opening, 0)))
   return /^[\t\n\r\x20-\x7e]+$/.test(text) ? text : undefined

@@ -1,5 +1,5 @@
 import protobuf from 'protobufjs'
-import { carriers, elsewhereField, fieldsOf, type FieldRow, type MessageName } from './proto.ts'
+import { carriers, elsewhereField, encodeMessage, fieldHeader, type FieldRow, fieldsOf, int64, type MessageName } from './proto.ts'
 
 /** A file that can be read at a position. `read` gives the number of bytes read, 0 past the end. */
 export interface Source {
@@ -85,7 +85,7 @@ export async function skim(source: Source, inline: number): Promise<Uint8Array> 
     }
   }
 
-  for (let frame = frames[0]; frame; ) {
+  for (let frame = frames[0]; frame;) {
     if (at === frame.end) {
       frames.pop()
       if (frame.rewritten) {
@@ -102,7 +102,8 @@ export async function skim(source: Source, inline: number): Promise<Uint8Array> 
     if (id === 0 || id >= 2 ** 29 || id === elsewhereField) throw new WireError(`a field has the number ${id}`, first)
     const length = wire === 2 ? varint(frame.end) : fixedLength(wire, first)
     const end = wire === 0 ? (varint(frame.end), at) : at + length
-    if (end > frame.end) throw new WireError(`a field of ${length} bytes runs past the end of its ${frames.length > 1 ? 'message' : 'file'}`, first)
+    const whole = frames.length > 1 ? 'message' : 'file'
+    if (end > frame.end) throw new WireError(`a field of ${length} bytes runs past the end of its ${whole}`, first)
     const row = fieldsOf(frame.message).get(id)
     fields += wire !== 2 ? 1 : isNumeric(row) ? length : limits.object
     if (fields > limits.fields) throw new WireError('millions of fields besides its weights', first, true)
@@ -123,7 +124,8 @@ export async function skim(source: Source, inline: number): Promise<Uint8Array> 
       if (heavy) once(frame, id, row?.name ?? '', first)
       if (frame.rewritten && length > inline && (heavy || !row)) {
         flushBefore(first)
-        writer.uint32(elsewhereField * 8 + 2).fork().uint32(8).uint32(id).uint32(16).uint64(at).uint32(24).uint64(length).ldelim()
+        const entry = encodeMessage('ElsewhereProto', { field: id, offset: int64(at), length: int64(length) })
+        writer.raw(fieldHeader(elsewhereField, entry.length)).raw(entry)
         kept = at = end
       } else {
         await keepUntil(end)

@@ -2,7 +2,7 @@ import { dtypeOfCode, type StoredDType } from '../../runtime/dtype.ts'
 import { attributeOf } from './attribute.ts'
 import { dtypeRules } from './dtype-rules.ts'
 import { bodies, type EditableModel, type Scope } from './graph.ts'
-import { decodeMessage, type Message, safeInteger } from './proto.ts'
+import { decodeMessage, isMainDomain, type Message, safeInteger } from './proto.ts'
 
 type Node = Message<'NodeProto'>
 type Graph = Message<'GraphProto'>
@@ -61,18 +61,17 @@ export function mainOpset(imports: readonly Message<'OperatorSetIdProto'>[]): nu
   return (main && safeInteger(main.version)) ?? 1
 }
 
-/** Whether a domain is that of ONNX's own operators. */
-export function isMainDomain(domain: string): boolean {
-  return domain === '' || domain === 'ai.onnx'
-}
-
 /** The type that a TypeProto declares; undefined for a map, a sparse tensor, or an element type that we do not know. */
 export function declaredType(type: Message<'TypeProto'> | null | undefined): ValueType | undefined {
   if (!type) return undefined
   if (type.tensorType) return dtypeOfCode(type.tensorType.elemType)
-  if (Object.hasOwn(type, 'sequenceType')) return wraps.sequence(declaredType(decodeMessage('ElementTypeProto', type.sequenceType).elemType))
-  if (Object.hasOwn(type, 'optionalType')) return wraps.optional(declaredType(decodeMessage('ElementTypeProto', type.optionalType).elemType))
+  if (Object.hasOwn(type, 'sequenceType')) return wraps.sequence(elementType(type.sequenceType))
+  if (Object.hasOwn(type, 'optionalType')) return wraps.optional(elementType(type.optionalType))
   return undefined
+}
+
+function elementType(bytes: Uint8Array): ValueType | undefined {
+  return declaredType(decodeMessage('ElementTypeProto', bytes).elemType)
 }
 
 // `given` are the types of the formal inputs, for those that do not declare their own.
@@ -87,7 +86,12 @@ function inferGraph(graph: Graph, parent: Environment | undefined, given: Types,
   return graph.output.map(({ name, type }) => lookUp(environment, name) ?? declaredType(type))
 }
 
-function inferNodes(nodes: readonly Node[], environment: Environment, context: Context, declared: (name: string) => ValueType | undefined): void {
+function inferNodes(
+  nodes: readonly Node[],
+  environment: Environment,
+  context: Context,
+  declared: (name: string) => ValueType | undefined,
+): void {
   for (const node of nodes) {
     const types = inferNode(node, environment, context)
     node.output.forEach((name, index) => declare(environment, name, types[index] ?? declared(name)))

@@ -1,5 +1,14 @@
 import { dtypes } from '../../runtime/dtype.ts'
-import { floatAttribute, floatsAttribute, intAttribute, intsAttribute, newAttribute, removeAttribute, setAttribute, stringAttribute } from './attribute.ts'
+import {
+  floatAttribute,
+  floatsAttribute,
+  intAttribute,
+  intsAttribute,
+  newAttribute,
+  removeAttribute,
+  setAttribute,
+  stringAttribute,
+} from './attribute.ts'
 import type { Elements } from './content.ts'
 import { newNode } from './edit.ts'
 import type { Message } from './proto.ts'

@@ -2,9 +2,9 @@ import { OnnxEngineError } from '../../runtime/errors.ts'
 import { newTensor, smallElements } from './content.ts'
 import { nameMaker } from './edit.ts'
 import { bodies, type EditableModel, indexScope, type Scope, scopesOf } from './graph.ts'
-import { int64, type Message, newMessage, quote, safeInteger } from './proto.ts'
+import { int64, isMainDomain, type Message, newMessage, quote, safeInteger } from './proto.ts'
 import { inferRanks } from './ranks.ts'
-import { inferTypes, isMainDomain, mainOpset } from './types.ts'
+import { inferTypes, mainOpset } from './types.ts'
 import { newestOpset, type Upgrade, type UpgradeKit, upgrades } from './upgrade-rules.ts'
 
 type Node = Message<'NodeProto'>
@@ -39,7 +39,9 @@ export function upgradeOpset(model: EditableModel, target: number): void {
   for (let opset = source + 1; opset <= target; opset++) {
     for (const { scope, ranks } of scopes) {
       const kit = { ...scopeKit(scope, makeName), type: (name: string) => types.of(scope, name), rank: (name: string) => ranks.get(name) }
-      scope.graph.node = scope.graph.node.flatMap((node) => upgradeOf(node, opset)?.(node, { ...kit, refuse: refusal(model, node, opset) }) ?? [node])
+      scope.graph.node = scope.graph.node.flatMap(
+        (node) => upgradeOf(node, opset)?.(node, { ...kit, refuse: refusal(model, node, opset) }) ?? [node],
+      )
     }
   }
   setOpset(proto.opsetImport, target)

@@ -5,7 +5,7 @@ import protobuf from 'protobufjs'
 import { OnnxEngineError } from '../../runtime/errors.ts'
 import { type Content, entryContent } from './content.ts'
 import type { EditableModel } from './graph.ts'
-import { carriers, decodeMessage, elsewhereField, encodeMessage, fieldsOf, type Message, type MessageName, newMessage } from './proto.ts'
+import { carriers, decodeMessage, elsewhereField, encodeMessage, fieldHeader, fieldsOf, type Message, type MessageName, newMessage } from './proto.ts'
 
 // protobuf messages end here; ONNX Runtime cannot read a longer file.
 const longest = 2 ** 31 - 1
@@ -38,7 +38,10 @@ export async function writeGraph(model: EditableModel, file: string, limit = lon
   const data: Segment[] = []
   const outside = expand('ModelProto', skeleton, externalPlace(model, `${basename(file)}.data`, data)) ?? [skeleton]
   if (lengthOf(outside) > longest) {
-    throw new OnnxEngineError('MODEL_UNSUPPORTED', model.file, { expected: 'less than 2 GiB besides its weights', received: `${lengthOf(outside)} bytes` })
+    throw new OnnxEngineError('MODEL_UNSUPPORTED', model.file, {
+      expected: 'less than 2 GiB besides its weights',
+      received: `${lengthOf(outside)} bytes`,
+    })
   }
   if (data.length > 0) await writeWhole(`${file}.data`, data)
   await writeWhole(file, outside)
@@ -46,7 +49,7 @@ export async function writeGraph(model: EditableModel, file: string, limit = lon
 
 function inline(model: EditableModel, entry: Message<'ElsewhereProto'>): Part {
   const content = entryContent(model, entry)
-  return { id: entry.field, segments: [header(entry.field, content.length), content] }
+  return { id: entry.field, segments: [fieldHeader(entry.field, content.length), content] }
 }
 
 // Only raw data can lie outside; typed lists and long attributes stay.
@@ -91,16 +94,11 @@ function expand(message: MessageName, bytes: Uint8Array, place: Place): Segment[
     if (child && carriers.has(child)) inner = expand(child, reader.bytes(), place)
     else reader.skipType(tag & 7)
     changed ||= inner !== undefined
-    parts.push({ id, segments: inner ? [header(id, lengthOf(inner)), ...inner] : [bytes.subarray(start, reader.pos)] })
+    parts.push({ id, segments: inner ? [fieldHeader(id, lengthOf(inner)), ...inner] : [bytes.subarray(start, reader.pos)] })
   }
   // Writers put fields in the order of their numbers; encoding put `elsewhere` last.
   if (holds) parts.sort((a, b) => a.id - b.id)
   return changed ? parts.flatMap(({ segments }) => segments) : undefined
-}
-
-// The tag of a length-delimited field, and its length.
-function header(id: number, length: number): Uint8Array {
-  return protobuf.Writer.create().uint32(id * 8 + 2).uint64(length).finish()
 }
 
 function lengthOf(segments: readonly Segment[]): number {

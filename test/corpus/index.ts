@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process'
-import { mkdirSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { digestOf, once, pythonWith, vendorFolder } from '../python.ts'
@@ -27,7 +27,12 @@ export interface CorpusRecord {
   readonly inputs: readonly CorpusBinding[]
   readonly outputs: readonly CorpusBinding[]
   /** `sha256` of the raw data; null when there is none. */
-  readonly initializers: readonly { readonly name: string; readonly code: number; readonly dims: readonly number[]; readonly sha256: string | null }[]
+  readonly initializers: readonly {
+    readonly name: string
+    readonly code: number
+    readonly dims: readonly number[]
+    readonly sha256: string | null
+  }[]
   /**
    * The types of node outputs that the library infers, for each graph in the order of `scopesOf`: the code of a tensor's dtype, or what a
    * sequence or optional holds. Null where the library cannot infer.
@@ -82,6 +87,10 @@ export async function loadCorpus(): Promise<Corpus> {
     const python = await pythonWith(requirements)
     mkdirSync(folder)
     await promisify(execFile)(python, [maker, folder])
+    // What an older script made.
+    for (const name of readdirSync(vendorFolder)) {
+      if (name.startsWith('corpus-') && !name.startsWith(basename(folder))) rmSync(join(vendorFolder, name), { recursive: true, force: true })
+    }
   })
   let values: Uint8Array | undefined
   return {
