@@ -144,11 +144,6 @@ describe('what cannot be compiled', () => {
     expect(variants[0]?.cache.reason).toBe('miss: new')
   })
 
-  test.each(['fp16', 'bf16', 'int8'] as const)('%s is refused by ONNX Runtime', async (engine) => {
-    write('m.onnx', affineModel())
-    await expect(compileImport(`m.onnx?engine=${engine}`, { backends: ['onnxruntime'] })).rejects.toMatchObject({ code: 'PRECISION_UNSUPPORTED', received: engine })
-  })
-
   test('a backend that is not there is named with the way out', async () => {
     write('m.onnx', affineModel())
     const options = resolveOptions({ cache: { dir: join(folder, 'cache') }, backends: ['onnxruntime'] }, folder)

@@ -17,6 +17,8 @@ export interface OnnxruntimeSettings {
   readonly module: string
   readonly level: OptimizationLevel
   readonly format: 'ORT' | 'ONNX'
+  /** Optimizers that are left out, by ONNX Runtime's names. */
+  readonly disabled: readonly string[]
   /** Values of named dims; ONNX Runtime itself cannot fix an unnamed one. */
   readonly freeDims: Readonly<Record<string, number>>
 }
@@ -40,32 +42,38 @@ export const onnxruntime: Backend<'onnxruntime'> = {
     // An ONNX file would go on pointing to the model's external data; the .ort format takes it in.
     const format = model.external.length > 0 ? 'ORT' : 'ONNX'
     const fallback = { level: 'extended', layout: 0, format, label: 'portable' } as const
-    const kinds = level !== 'all' ? [tuned] : layout === 0 ? [fallback] : portable ? [tuned, fallback] : [tuned]
+    const lowering = lowerings[options.engine]
+    const kinds = lowering === 'storage' ? [{ ...stored, level: level === 'all' ? 'extended' : level }] as const : level !== 'all' ? [tuned] : layout === 0 ? [fallback] : portable ? [tuned, fallback] : [tuned]
     const dims = Object.fromEntries(namedDims(model.bindings.inputs, options.shapes))
-    return kinds.map((kind) => ({ ...planOf(kind, dims, probe), lowering: lowerings[options.engine] }))
+    return kinds.map((kind) => ({ ...planOf(kind, dims, probe), lowering }))
   },
 }
 
 // ONNX Runtime has few fp16 and no bf16 kernels for the CPU, and casts around every node that has none.
 const lowerings = { fp32: 'none', fp16: 'storage', bf16: 'storage', int8: 'compute', 'int8-weights': 'storage' } as const satisfies Record<Precision, Lowering>
 
+// Weights that are stored in 16 bits are unfolded when the engine is loaded, which takes a file that is optimised then: folded when it
+// is made, they would be stored in 32.
+const stored = { layout: 0, format: 'ONNX', label: '', disabled: ['ConstantFolding'] } as const
+
 interface EngineKind {
   readonly level: OptimizationLevel
   readonly layout: 0 | 8 | 16
   readonly format: 'ORT' | 'ONNX'
   readonly label: string
+  readonly disabled?: readonly string[]
 }
 
 function planOf(kind: EngineKind, dims: Record<string, number>, probe: Extract<Probe, { available: true }>): Omit<BuildPlan<'onnxruntime'>, 'lowering'> {
   const arch = kind.layout === 0 ? 'any' : process.arch
-  const { level, format, layout, label } = kind
+  const { level, format, layout, label, disabled = [] } = kind
   return {
     label,
     extension: format === 'ORT' ? '.ort' : '.onnx',
     facts: { onnxruntime: probe.version, level, format, arch, layout, provider: 'cpu' },
     requires: { version: probe.version, arch, layout },
     worker,
-    settings: { module: probe.detail['module'], level, format, freeDims: dims } satisfies Record<keyof OnnxruntimeSettings, unknown>,
+    settings: { module: probe.detail['module'], level, format, disabled, freeDims: dims } satisfies Record<keyof OnnxruntimeSettings, unknown>,
   }
 }
 

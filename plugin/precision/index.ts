@@ -6,6 +6,7 @@ import type { Store } from '../cache/store.ts'
 import type { EditableModel } from '../onnx/graph.ts'
 import type { Model } from '../onnx/model.ts'
 import type { CompileOptions } from '../options.ts'
+import { storagePass } from './storage.ts'
 
 /** What a pass works for: one engine of one model. */
 export interface PassRequest {
@@ -24,21 +25,23 @@ export interface PassRequest {
   readonly signal?: AbortSignal | undefined
 }
 
-/** A node that stays in fp32, and why. */
-export type KeptNode = {
-  /** Its name, or that of its first output. */
-  readonly node: string
+/** A node or a weight that stays in fp32, and why. */
+export type Kept = {
+  /** Its name; of a node without one, that of its first output. */
+  readonly name: string
+  /** 'initializer' for a weight. */
   readonly operator: string
   readonly reason: string
 }
 
 /** What a pass did to a graph. A type, not an interface: it is kept with the engine as JSON. */
 export type Lowered = {
-  /** How many nodes compute with floating point numbers. */
-  readonly nodes: number
-  /** How many of them the pass gave the new precision. */
+  /** What is counted: nodes that compute in floating point, or weights of more than a few numbers. */
+  readonly unit: 'nodes' | 'weights'
+  readonly total: number
+  /** How many of them have the new precision. */
   readonly lowered: number
-  readonly kept: readonly KeptNode[]
+  readonly kept: readonly Kept[]
   /** Lines that the user should see, such as that ranges are unknown without samples. */
   readonly notes: readonly string[]
 }
@@ -56,8 +59,8 @@ export interface PrecisionPass {
 
 const passes: Readonly<Record<Precision, Partial<Record<Lowering, PrecisionPass>>>> = {
   fp32: {},
-  fp16: {},
-  bf16: {},
+  fp16: { storage: storagePass('float16') },
+  bf16: { storage: storagePass('bfloat16') },
   int8: {},
   'int8-weights': {},
 }

@@ -17,7 +17,8 @@ export async function lowerModel(pass: PrecisionPass, request: PassRequest, fold
     const file = join(inside, 'model.onnx')
     const graph = await loadGraph(request.model.file)
     const lowered = await pass.lower(graph, request)
-    await writeGraph(graph, file)
+    // A backend's own file can take weights in, but not point to ones that are about to be removed.
+    await writeGraph({ ...graph, external: false }, file)
     const after = (await sizeOf(file)) + (await sizeOf(`${file}.data`))
     for (const note of lowered.notes) request.log(`${request.name}: ${note}`)
     await use(file)

@@ -1,0 +1,66 @@
+/** The two 16-bit floating point dtypes. */
+export type HalfDType = 'float16' | 'bfloat16'
+
+/** What one tensor of float32 holds. */
+export interface ValueRange {
+  /** Largest finite magnitude; 0 when there is none. */
+  readonly largest: number
+  /** Whether a value is NaN or infinite. */
+  readonly special: boolean
+}
+
+/**
+ * What fits into each dtype. A finite value from `overflow` on would become infinite: the largest finite value plus half a step. Below
+ * `normal` precision is lost bit by bit: the smallest normal value (IEEE 754 binary16; bfloat16 has the exponent of binary32).
+ */
+export const halfLimits = {
+  float16: { overflow: 65520, normal: 2 ** -14 },
+  bfloat16: { overflow: 2 ** 127 * (2 - 2 ** -8), normal: 2 ** -126 },
+} as const satisfies Record<HalfDType, { overflow: number; normal: number }>
+
+/** Rounds to the nearest 16-bit value, ties to even; a NaN stays one. */
+export const roundToHalf: Readonly<Record<HalfDType, (values: Float32Array) => Uint16Array>> = {
+  float16(values) {
+    const bits = new Uint32Array(values.buffer, values.byteOffset, values.length)
+    const halves = new Uint16Array(values.length)
+    for (let i = 0; i < halves.length; i++) {
+      const word = bits[i] ?? 0
+      const magnitude = word & 0x7fffffff
+      halves[i] = ((word >>> 16) & 0x8000) | (magnitude < 0x38800000 ? subnormal(values[i] ?? 0) : normal(magnitude))
+    }
+    return halves
+  },
+  bfloat16(values) {
+    const bits = new Uint32Array(values.buffer, values.byteOffset, values.length)
+    const halves = new Uint16Array(values.length)
+    for (let i = 0; i < halves.length; i++) {
+      const word = bits[i] ?? 0
+      // The quiet bit is set, so that a NaN whose payload lies in the lower half does not become infinite.
+      halves[i] = (word & 0x7fffffff) > 0x7f800000 ? (word >>> 16) | 0x40 : (word + 0x7fff + ((word >>> 16) & 1)) >>> 16
+    }
+    return halves
+  },
+}
+
+/** The largest finite magnitude of some values, starting from what is known of others. */
+export function rangeOf(values: Float32Array, { largest, special }: ValueRange = { largest: 0, special: false }): ValueRange {
+  for (const value of values) {
+    const magnitude = Math.abs(value)
+    if (magnitude > largest && magnitude < Infinity) largest = magnitude
+    if (!(magnitude < Infinity)) special = true
+  }
+  return { largest, special }
+}
+
+function normal(magnitude: number): number {
+  if (magnitude >= 0x47800000) return magnitude > 0x7f800000 ? 0x7e00 : 0x7c00
+  // The exponent's bias changes from 127 to 15, then 13 bits are rounded away.
+  return (magnitude - 0x38000000 + 0xfff + ((magnitude >>> 13) & 1)) >>> 13
+}
+
+function subnormal(value: number): number {
+  const steps = Math.abs(value) * 2 ** 24
+  const whole = Math.floor(steps)
+  const rest = steps - whole
+  return rest > 0.5 || (rest === 0.5 && whole % 2 === 1) ? whole + 1 : whole
+}
