@@ -10,7 +10,7 @@ import { newestOpset } from '../plugin/onnx/upgrade-rules.ts'
 import { dtypeOfCode } from '../runtime/dtype.ts'
 import { loadCorpus, type CorpusType, type Operator } from './corpus/index.ts'
 import { tempFolder } from './helpers.ts'
-import { encode } from './models.ts'
+import { encode, wireField } from './models.ts'
 import { orSkip } from './python.ts'
 
 const folder = tempFolder()
@@ -109,6 +109,18 @@ describe('dtypes', () => {
       'int64',
       undefined,
     ])
+  })
+
+  test('of sequences are read as far as they go', async () => {
+    const float = encode('ElementTypeProto', { elemType: type(1) })
+    let bomb: Uint8Array = float
+    for (let depth = 0; depth < 20_000; depth++) bomb = wireField(1, wireField(4, bomb))
+    const input = [wireField(1, wireField(4, float)), Uint8Array.of(10, 1, 7), bomb].map((sequenceType, index) => ({
+      name: `s${index}`,
+      type: { sequenceType },
+    }))
+    const expected = [{ sequence: { sequence: 'float32' } }, undefined, undefined]
+    expect(await inferred({ graph: { input } }, ['s0', 's1', 's2'])).toEqual(expected)
   })
 
   test('are not looked for without end in functions that call themselves', async () => {

@@ -130,7 +130,7 @@ describe('a changed model', () => {
     const name = nameMaker(model)
     expect([name('z'), name('z'), name('new')]).toEqual(['z_1', 'z_2', 'new'])
     main!.graph.node.push(newNode('Exp', ['early'], [name('late')], { name: name('exponent') }))
-    renameReads(main!, 'early', 'late', ({ opType }) => opType === 'If')
+    renameReads(main!, new Map([['early', 'late']]), ({ opType }) => opType === 'If')
     sortNodes(main!, 'test')
     expect(main!.graph.node.map(({ opType }) => opType)).toEqual(['Abs', 'Exp', 'If'])
     expect(thenScope!.graph.node[0]?.input).toEqual(['late'])

@@ -1,6 +1,6 @@
 import { dtypes, type StoredDType } from '../../runtime/dtype.ts'
 import { OnnxEngineError } from '../../runtime/errors.ts'
-import { bodies, declares, type EditableModel, indexScope, reads, type Scope, scopesOf } from './graph.ts'
+import { bodies, declarations, type EditableModel, indexScope, reads, type Scope, scopesOf } from './graph.ts'
 import { type Message, newMessage, quote } from './proto.ts'
 
 type Node = Message<'NodeProto'>
@@ -35,10 +35,13 @@ export function newNode(
   return newMessage('NodeProto', { opType, input, output, ...more })
 }
 
-/** Lets the readers of a value, in this graph and in the bodies of its nodes, read another one. Outputs of the graph stay. */
-export function renameReads({ graph }: Scope, from: string, to: string, accept: (reader: Node) => boolean = () => true): void {
+/**
+ * Lets the readers of values, in this graph and in the bodies of its nodes, read others: `names` maps old to new. Outputs of the graph
+ * stay. Rename all values of a pass at once, since this goes through the whole graph.
+ */
+export function renameReads({ graph }: Scope, names: ReadonlyMap<string, string>, accept: (reader: Node) => boolean = () => true): void {
   for (const node of graph.node) {
-    if (accept(node)) renameInputs(node, from, to)
+    if (accept(node)) renameInputs(node, names)
   }
 }
 
@@ -87,9 +90,11 @@ export function sortNodes({ graph }: Scope, where: string): void {
   graph.node = [...sorted]
 }
 
-function renameInputs(node: Node, from: string, to: string): void {
-  node.input = node.input.map((name) => (name === from ? to : name))
+function renameInputs(node: Node, names: ReadonlyMap<string, string>): void {
+  node.input = node.input.map((name) => names.get(name) ?? name)
   for (const graph of bodies(node)) {
-    if (!declares(graph, from)) for (const inner of graph.node) renameInputs(inner, from, to)
+    const declared = declarations(graph)
+    const visible = new Map([...names].filter(([name]) => !declared.has(name)))
+    if (visible.size > 0) for (const inner of graph.node) renameInputs(inner, visible)
   }
 }

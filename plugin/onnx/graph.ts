@@ -9,6 +9,9 @@ import { isExternal, tensorsOf } from './tensor.ts'
 // How a pass works on a model:
 //
 //   const model = await loadGraph(file)          weights stay on disk
+//   hideInitializers(model)                      no second place that declares the dtype of a weight (upgrade.ts)
+//   upgradeOpset(model, 13)                      where the pass needs it; throws PRECISION_UNSUPPORTED by name (upgrade.ts)
+//   const types = inferTypes(model)              the dtype of each value (types.ts)
 //   for (const scope of scopesOf(model)) {       the main graph, then the bodies of If, Loop and Scan
 //     const index = indexScope(scope)            who makes and who reads each value; take a new one after changes
 //     ... change messages in place, push new nodes anywhere ...
@@ -16,8 +19,8 @@ import { isExternal, tensorsOf } from './tensor.ts'
 //   }
 //   await writeGraph(model, out)
 //
-// edit.ts names, renames and sorts; attribute.ts reads and makes attributes; types.ts knows the dtype of each value; content.ts reads
-// and replaces the bytes of tensors; write.ts writes.
+// edit.ts names, renames, redeclares and sorts; attribute.ts reads and makes attributes; signatures.ts knows where floats may be
+// float16 or bfloat16; content.ts reads and replaces the bytes of tensors; write.ts writes.
 
 /** A model to be changed. Fields that nobody touches are written back as they were, unknown ones included. */
 export interface EditableModel {
@@ -113,14 +116,12 @@ export function reads(node: Message<'NodeProto'>): Set<string> {
   return names
 }
 
-/** Whether a graph itself declares a value, so that its nodes cannot mean one of the same name outside. */
-export function declares({ input, initializer, sparseInitializer, node }: Message<'GraphProto'>, name: string): boolean {
-  return (
-    input.some((value) => value.name === name) ||
-    initializer.some((tensor) => tensor.name === name) ||
-    sparseInitializer.some(({ values }) => values?.name === name) ||
-    node.some(({ output }) => output.includes(name))
-  )
+/** The values that a graph itself declares: its nodes cannot mean those of the same name outside. */
+export function declarations({ input, initializer, sparseInitializer, node }: Message<'GraphProto'>): Set<string> {
+  const names = new Set([...input, ...initializer].map(({ name }) => name))
+  for (const { values } of sparseInitializer) names.add(values?.name ?? '')
+  for (const { output } of node) for (const name of output) names.add(name)
+  return names
 }
 
 /** The graphs in the attributes of a node. */
@@ -131,8 +132,6 @@ export function bodies({ attribute }: Message<'NodeProto'>): Message<'GraphProto
 function captures(graph: Message<'GraphProto'>): Set<string> {
   const names = new Set(graph.output.map(({ name }) => name))
   for (const node of graph.node) for (const name of reads(node)) names.add(name)
-  for (const { name } of [...graph.input, ...graph.initializer]) names.delete(name)
-  for (const { values } of graph.sparseInitializer) names.delete(values?.name ?? '')
-  for (const name of graph.node.flatMap(({ output }) => output)) names.delete(name)
+  for (const name of declarations(graph)) names.delete(name)
   return names
 }

@@ -70,8 +70,13 @@ export function declaredType(type: Message<'TypeProto'> | null | undefined): Val
   return undefined
 }
 
+// These bytes were not looked at when the model was read: they may be damaged, or nested without end. Then they tell nothing.
 function elementType(bytes: Uint8Array): ValueType | undefined {
-  return declaredType(decodeMessage('ElementTypeProto', bytes).elemType)
+  try {
+    return declaredType(decodeMessage('ElementTypeProto', bytes).elemType)
+  } catch {
+    return undefined
+  }
 }
 
 // `given` are the types of the formal inputs, for those that do not declare their own.
