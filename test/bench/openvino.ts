@@ -1,0 +1,88 @@
+import { execFileSync } from 'node:child_process'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import type { Options } from 'unplugin-onnx'
+import { findOpenVino } from '../../runtime/openvino-library.ts'
+import { affineModel } from '../models.ts'
+import { inTurn, runNode } from './measure.ts'
+import { classifier, compiled, detector, recogniser, workFolder, type BenchModel } from './models.ts'
+import type { Row } from './row.ts'
+
+const repository = dirname(createRequire(import.meta.url).resolve('unplugin-onnx/package.json'))
+const child = fileURLToPath(new URL('./openvino-child.js', import.meta.url))
+const starter = fileURLToPath(new URL('./start-child.js', import.meta.url))
+const beside = 'onnxruntime-node'
+
+/** OpenVINO beside ONNX Runtime, and what our own runtime adds to OpenVINO's C API. No rows without the library. */
+export async function openvinoBench(): Promise<readonly Row[]> {
+  process.env['OPENVINO_ROOT'] ||= join(repository, '.vendor', 'openvino-2026.4.1')
+  const library = findOpenVino()
+  if ('reason' in library) {
+    console.warn(`no rows for OpenVINO: ${library.reason}`)
+    return []
+  }
+  return [
+    await perCall('detector 640x640, OpenVINO fp32', detector, 20, {}, 0.6),
+    await perCall('recogniser 48x320, OpenVINO fp32', recogniser, 60, {}, 0.75),
+    ...(computesBf16() ? [await perCall('detector 640x640, OpenVINO bf16', detector, 20, { engine: 'bf16' }, 0.4)] : []),
+    await start(),
+    await addedTime(library.file),
+    await delay(),
+    await callers(),
+  ]
+}
+
+async function perCall(name: string, model: BenchModel, calls: number, options: Options, atMost: number): Promise<Row> {
+  const manifest = await engine(model, options)
+  const times = await inTurn(3, () => measure('call', manifest, calls, model), () => measure('call', model.file, calls, model))
+  return { name: `time per inference, ${name}`, beside, ...times, unit: 'ms', aim: { of: 'ratio', atMost } }
+}
+
+async function start(): Promise<Row> {
+  const manifest = await engine(recogniser, {})
+  const times = await inTurn(7, async () => (await runNode(starter, ['ours', manifest])).milliseconds, async () => (await runNode(starter, ['peer', recogniser.file])).milliseconds)
+  return { name: 'process start to first result, recogniser, OpenVINO', beside: `${beside} from the .onnx`, ...times, unit: 'ms', aim: { of: 'ratio', atMost: 0.5 } }
+}
+
+async function addedTime(library: string): Promise<Row> {
+  const tiny: BenchModel = { file: join(workFolder, 'tiny-openvino.onnx'), input: 'x', dims: [1, 4] }
+  writeFileSync(tiny.file, affineModel())
+  const manifest = await engine(tiny, {})
+  const blob = join(dirname(manifest), firstFile(manifest))
+  const build = join(repository, 'native', 'build')
+  execFileSync('cmake', ['--build', build, '--target', 'openvino_loop'], { stdio: 'ignore' })
+  const loop = async () => Number(execFileSync(join(build, 'openvino_loop'), [library, blob, 'LATENCY', 'x', 'y', '5000', '1', '4'], { encoding: 'utf8' }))
+  const times = await inTurn(5, () => measure('call', manifest, 5000, tiny), loop)
+  return { name: 'added time per inference, two nodes, OpenVINO', beside: `OpenVINO's C API in a loop`, ...times, unit: 'ms', aim: { of: 'difference', atMost: 0.04 } }
+}
+
+async function delay(): Promise<Row> {
+  const manifest = await engine(detector, {})
+  const times = await inTurn(3, () => measure('delay', manifest, 20, detector), () => measure('delay', detector.file, 20, detector))
+  return { name: 'event-loop delay (p99) while the detector runs, OpenVINO', beside, ...times, unit: 'ms', aim: { of: 'ours', atMost: 2 } }
+}
+
+async function callers(): Promise<Row> {
+  const manifest = await engine(classifier, { openvino: { performanceHint: 'throughput' } })
+  const times = await inTurn(7, () => measure('together', manifest, 16, classifier), async () => 16 * (await measure('call', classifier.file, 32, classifier)))
+  return { name: '16 callers at once, classifier, OpenVINO tuned for throughput, total', beside: `${beside}, one after another`, ...times, unit: 'ms', aim: { of: 'ratio', atMost: 1 / 1.5 } }
+}
+
+async function engine(model: BenchModel, options: Options): Promise<string> {
+  return compiled(model, { backends: ['openvino'], shapes: { [model.input]: model.dims }, ...options })
+}
+
+async function measure(what: string, file: string, calls: number, { dims }: BenchModel): Promise<number> {
+  return Number((await runNode(child, [what, file, String(calls), dims.join('x')])).output)
+}
+
+function firstFile(manifest: string): string {
+  const { variants } = JSON.parse(readFileSync(manifest, 'utf8')) as { variants: readonly { file: string }[] }
+  return variants[0]?.file ?? ''
+}
+
+function computesBf16(): boolean {
+  return process.platform === 'linux' && /\bavx512_bf16\b|\bamx_bf16\b/.test(readFileSync('/proc/cpuinfo', 'latin1'))
+}
