@@ -71,12 +71,32 @@ describe('the plan of an OpenVINO engine', () => {
     expect(plan(options).settings['shapes']).toEqual(shapes)
   })
 
+  it.each([
+    ['fp32', cpu, 'f32', 'none'],
+    ['bf16', cpu, 'bf16', 'none'],
+    ['int8', cpu, 'f32', 'compute'],
+    ['int8-weights', cpu, 'f32', 'storage'],
+    ['fp32', gpu, 'f32', 'none'],
+    ['fp16', gpu, 'f16', 'none'],
+    ['int8', gpu, 'f16', 'compute'],
+  ] as const)('computes %s on %o with the hint %s and the lowering %s', (engine, device, hint, lowering) => {
+    const { requires, ...rest } = plan({ engine, openvino: { device: device.name } }, [device])
+    expect({ hint: requires.properties['INFERENCE_PRECISION_HINT'], lowering: rest.lowering }).toEqual({ hint, lowering })
+  })
+
+  it('warns that bf16 may be slow without AMX', () => {
+    const amx = { ...cpu, runtimeRequirements: `${cpu.runtimeRequirements} with Intel AMX` }
+    expect(plan({ engine: 'bf16' }).notes).toContain('bf16 without AMX may be slower than fp32 on this CPU: measure it')
+    expect(plan({ engine: 'bf16' }, [amx]).notes).not.toContain('bf16 without AMX may be slower than fp32 on this CPU: measure it')
+  })
+
   it('tells what the user should know', () => {
     expect(plan().notes).toEqual(['the OpenVINO engine runs only on CPUs with Intel AVX 10.1, as this one', `OpenVINO computes float64 in fp32, as for binding 'mask'`])
   })
 
   it.each<[string, Options, Parameters<typeof plan>[1], string, string]>([
-    ['bf16 on a CPU without it', { engine: 'bf16' }, [haswell], 'PRECISION_UNSUPPORTED', '/app/m.onnx: engine=bf16 with openvino on CPU (Intel(R) Xeon(R) Processor): expected fp32, received bf16. Import the model with ?engine=fp32'],
+    ['bf16 on a CPU without it', { engine: 'bf16' }, [haswell], 'PRECISION_UNSUPPORTED', '/app/m.onnx: engine=bf16 with openvino on CPU (Intel(R) Xeon(R) Processor): expected fp32 or int8 or int8-weights, received bf16. Import the model with ?engine=fp32'],
+    ['fp16 on a CPU', { engine: 'fp16' }, [cpu], 'PRECISION_UNSUPPORTED', '/app/m.onnx: engine=fp16 with openvino on CPU (Intel(R) Xeon(R) Processor): expected fp32 or bf16 or int8 or int8-weights, received fp16. Import the model with ?engine=fp32'],
     ['a device that is not there', { openvino: { device: 'NPU' } }, [cpu, gpu], 'BACKEND_UNAVAILABLE', `openvino: option openvino.device: expected 'CPU' or 'GPU', received 'NPU'. OpenVINO finds no such device here: check its driver, or choose another`],
     ['a second GPU of one', { openvino: { device: 'GPU.1' } }, [cpu, gpu], 'BACKEND_UNAVAILABLE', `openvino: option openvino.device: expected 'CPU' or 'GPU', received 'GPU.1'. OpenVINO finds no such device here: check its driver, or choose another`],
   ])('refuses %s', (_, options, devices, code, message) => {
