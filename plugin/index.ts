@@ -1,94 +1,121 @@
+import { relative, resolve } from 'node:path'
 import { createUnplugin, type UnpluginInstance } from 'unplugin'
-import { cachedLocation, engineAsset, rollupAssets } from './emit/asset.ts'
+import { bundlerLogger, bundlerResolver, checkTarget, importFilter, isQuestion, lostQuery, nativeContext, runtime, setUpWebpack, type WebpackCompiler } from './bundler.ts'
+import { cachedEngine, copiedEngine, engineAsset, fileLoaderAssets, rollupAssets, webpackEngine, type EngineAsset, type EngineCode, type WebpackLoader } from './emit/asset.ts'
 import { moduleText } from './emit/module.ts'
 import { openProject, type Logger } from './project.ts'
 import { modelFilter } from './query.ts'
 import type { Options } from './options.ts'
-import type { ImportSite } from './resolve.ts'
 
 export { compile, writeModel } from './build.ts'
 export type { Compiled, Variant } from './compile.ts'
 export type { Options } from './options.ts'
 
-const runtime = 'unplugin-onnx/runtime'
-const imports = /\.onnx(?:\?|$)|^unplugin-onnx\/runtime$/
-
 /** The plugin for every bundler; import it from the bundler's own entry, such as `unplugin-onnx/vite`. */
-export const unpluginOnnx: UnpluginInstance<Options | undefined, false> = createUnplugin((user) => {
+export const unpluginOnnx: UnpluginInstance<Options | undefined, false> = createUnplugin((user, { framework }) => {
   const project = openProject(user)
-  const { location, ...rollup } = rollupAssets(project.options.assetsDir)
-  let locate = location
-  let externalRuntime = runtime
+  const folder = project.options.assetsDir
+  const rollup = rollupAssets(folder)
+  const files = fileLoaderAssets()
+  let serves = false
+  let farmOutput = ''
   let viteLogger: Logger | undefined
   let warned = false
+  const loggerOf = (context: object) => viteLogger ?? bundlerLogger(context)
+
+  function engineCode(context: object, asset: EngineAsset, index: number): EngineCode | Promise<EngineCode> {
+    const native = nativeContext(context)
+    switch (native?.framework) {
+      case 'webpack':
+      case 'rspack':
+        return webpackEngine(asset, folder, native.loaderContext as WebpackLoader)
+      case 'esbuild':
+      case 'bun':
+        return files.engine(asset, index)
+      case 'farm':
+        return copiedEngine(asset, folder, farmOutput)
+      default:
+        return serves ? cachedEngine(asset) : rollup.engine(asset)
+    }
+  }
 
   return {
     name: 'unplugin-onnx',
     enforce: 'pre',
     buildStart: project.buildStart,
     buildEnd() {
-      return project.buildEnd(viteLogger ?? loggerOf(this))
+      return project.buildEnd(loggerOf(this))
     },
     writeBundle: project.collect,
     resolveId: {
       // Before aliases are resolved: types are declared for the text that the user wrote.
       order: 'pre',
-      filter: { id: imports },
+      filter: { id: importFilter },
       handler(id, importer) {
-        // Its worker and addon lie beside it: a bundled copy would not find them.
-        if (id === runtime) return { id: externalRuntime, external: true }
-        return project.resolve(id, importer, askBundler(this, importer))
+        if (isQuestion(id)) return undefined
+        // Its worker and addon lie beside it: a bundled copy would not find them. A model of another package cannot see the app's
+        // dependencies when no bundle stands between.
+        if (id === runtime) return framework === 'webpack' || framework === 'rspack' ? undefined : { id: serves ? import.meta.resolve(runtime) : runtime, external: true }
+        // unplugin takes Farm's relative paths for relative to the current folder.
+        const from = framework === 'farm' && importer !== undefined ? resolve(project.options.root, relative(process.cwd(), importer)) : importer
+        return project.resolve(id, from, bundlerResolver(this, from))
       },
     },
     load: {
       filter: { id: modelFilter },
       async handler(id) {
-        const compiled = await project.compile(id, viteLogger ?? loggerOf(this), (file) => this.addWatchFile(file))
+        checkTarget(this)
+        const compiled = await project.compile(id, loggerOf(this), (file) => this.addWatchFile(file))
         if (compiled === undefined) return undefined
         if (!warned && isForBrowsers(this)) {
           warned = true
           this.warn(`${compiled.name}.onnx ${browserWarning}`)
         }
-        const engines = compiled.variants.map((variant) => engineAsset(compiled.name, variant))
-        return { code: moduleText(compiled, engines.map(locate)), moduleType: 'js' }
+        const assets = compiled.variants.map((variant) => engineAsset(compiled.name, variant))
+        const engines = await Promise.all(assets.map((asset, index) => engineCode(this, asset, index)))
+        return { code: moduleText(compiled, engines), moduleType: 'js' }
       },
     },
-    rollup: { ...rollup, transform: warnOfTemplates },
-    rolldown: { ...rollup, transform: warnOfTemplates },
+    rollup: { ...rollup.hooks, transform: warnOfTemplates },
+    rolldown: { ...rollup.hooks, transform: warnOfTemplates },
     vite: {
-      ...rollup,
+      ...rollup.hooks,
       configResolved({ command, root, logger }) {
         project.moveTo(root)
+        serves = command === 'serve'
         viteLogger = { log: (line) => logger.info(line), warn: (line) => logger.warn(line) }
-        if (command === 'build') return
-        locate = cachedLocation
-        // A model of another package cannot see the app's dependencies, and no bundle will stand between.
-        externalRuntime = import.meta.resolve(runtime)
+      },
+    },
+    webpack(compiler) {
+      project.moveTo(compiler.context)
+      setUpWebpack(compiler as unknown as WebpackCompiler)
+    },
+    rspack(compiler) {
+      project.moveTo(compiler.context)
+      setUpWebpack(compiler as unknown as WebpackCompiler)
+    },
+    esbuild: {
+      onResolveFilter: importFilter,
+      onLoadFilter: modelFilter,
+      setup(build) {
+        const { absWorkingDir = process.cwd(), platform = 'browser', format = { browser: 'iife', node: 'cjs', neutral: 'esm' }[platform], publicPath } = build.initialOptions
+        project.moveTo(absWorkingDir)
+        files.setup(build, { format, publicPath })
+      },
+    },
+    bun: {
+      setup(build) {
+        files.setup(build, { format: 'esm', publicPath: build.config.publicPath })
+      },
+    },
+    farm: {
+      configResolved({ root = process.cwd(), compilation }) {
+        project.moveTo(root)
+        farmOutput = resolve(root, compilation?.output?.path ?? 'dist')
       },
     },
   }
 })
-
-type Ask = ImportSite['ask']
-
-// Rollup's family hands its resolver to plugins, and throws when the `exports` of a package hide the file.
-function askBundler(context: object, importer: string | undefined): Ask {
-  if (!('resolve' in context)) return undefined
-  const { resolve } = context as { resolve(id: string, importer?: string, options?: object): Promise<{ id: string; external?: unknown } | null> }
-  return async (specifier) => {
-    const found = await resolve.call(context, specifier, importer, { skipSelf: true }).catch(() => null)
-    return found && !found.external ? found.id.split('?', 1)[0] : undefined
-  }
-}
-
-// Not every bundler hands its log to every hook.
-function loggerOf(context: object): Logger {
-  const bundler = context as { info?(line: string): void; warn?(line: string): void }
-  return {
-    log: (line) => (bundler.info ? bundler.info(line) : console.warn(line)),
-    warn: (line) => (bundler.warn ? bundler.warn(line) : console.warn(line)),
-  }
-}
 
 const browserWarning = 'is imported in a build for browsers, but models run in Node.js. Build with `vite build --ssr` or `build.lib`, or import models on the server only.'
 
@@ -101,7 +128,7 @@ const warnOfTemplates = {
   handler(this: { warn(message: string): void }, code: string): null {
     const [text] = templateImport.exec(code) ?? []
     // Rollup itself has no filter for code.
-    if (text !== undefined) this.warn(`${text}) is not bundled, because its model is known only at run time. Import each model by its full name.`)
+    if (text !== undefined) this.warn(lostQuery(`${text})`))
     return null
   },
 } as const

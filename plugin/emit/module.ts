@@ -1,5 +1,6 @@
 import type { ModelManifest, VariantManifest } from '../../runtime/manifest.ts'
 import type { Compiled, Variant } from '../compile.ts'
+import type { EngineCode } from './asset.ts'
 
 /**
  * The manifest of a compiled model, with `files` in the order of its variants: paths relative to the manifest's own folder, or
@@ -12,13 +13,14 @@ export function modelManifest({ name, bindings, variants }: Compiled, files: rea
 
 /**
  * The JavaScript module that stands for an imported model: its manifest as data and one call into the runtime.
- * `locations` are JavaScript expressions for the engines' URLs, in the order of the variants.
+ * `engines` are in the order of the variants.
  */
-export function moduleText(compiled: Compiled, locations: readonly string[]): string {
+export function moduleText(compiled: Compiled, engines: readonly EngineCode[]): string {
   const { schema, name, bindings } = modelManifest(compiled, [])
-  const rows = compiled.variants.map((variant, index) => `    { "file": ${locations[index]}, ${literal(facts(variant)).slice(1)},`)
+  const rows = compiled.variants.map((variant, index) => `    { "file": ${engines[index]?.location}, ${literal(facts(variant)).slice(1)},`)
   return [
     `import { createModel } from 'unplugin-onnx/runtime'`,
+    ...new Set(engines.flatMap(({ prelude = [] }) => prelude)),
     '',
     'export default /* #__PURE__ */ createModel({',
     `  "schema": ${schema},`,

@@ -1,0 +1,161 @@
+import { dirname, isAbsolute } from 'node:path'
+import type { NativeBuildContext } from 'unplugin'
+import { OnnxEngineError } from '../runtime/errors.ts'
+import type { Logger } from './project.ts'
+import type { ImportSite } from './resolve.ts'
+
+export const runtime = 'unplugin-onnx/runtime'
+
+/** What bundlers ask us about: models, and the runtime. Also a regular expression of Go and Rust. */
+export const importFilter: RegExp = /\.onnx(?:\?|$)|^unplugin-onnx\/runtime$/
+
+/** What a hook's context hides of the bundler that runs it; undefined for Rollup, Rolldown and Vite, whose context is the bundler's own. */
+export function nativeContext(context: object): NativeBuildContext | undefined {
+  return (context as { getNativeBuildContext?(): NativeBuildContext }).getNativeBuildContext?.()
+}
+
+/** The bundler's own log, as far as it hands it to the hook. */
+export function bundlerLogger(context: object): Logger {
+  const native = nativeContext(context)
+  const rollup = context as { info?(line: string): void; warn?(line: string): void }
+  if (native?.framework === 'webpack' || native?.framework === 'rspack') {
+    const logger = native.compiler.getInfrastructureLogger('unplugin-onnx')
+    return { log: (line) => logger.info(line), warn: (line) => logger.warn(line) }
+  }
+  const level = native?.framework === 'esbuild' ? native.build.initialOptions.logLevel : undefined
+  const isQuiet = level === 'silent' || level === 'error' || level === 'warning'
+  return {
+    log: (line) => (rollup.info ? rollup.info(line) : isQuiet || console.warn(line)),
+    warn: (line) => (rollup.warn ? rollup.warn(line) : console.warn(line)),
+  }
+}
+
+/** Throws UNSUPPORTED_TARGET for outputs in which no model can run. */
+export function checkTarget(context: object): void {
+  const native = nativeContext(context)
+  if ((native?.framework === 'webpack' || native?.framework === 'rspack') && !native.compiler.options.externalsPresets.node) {
+    throw new OnnxEngineError('UNSUPPORTED_TARGET', `the option 'target' of ${native.framework}`, {
+      expected: `a target with Node.js, such as 'node' or 'electron-main'`,
+      received: JSON.stringify(native.compiler.options.target ?? 'web'),
+      hint: 'Import models on the server or in the main process only, which have a configuration of their own',
+    })
+  }
+  if (native?.framework === 'bun' && (native.build.config.format ?? 'esm') !== 'esm') {
+    throw new OnnxEngineError('UNSUPPORTED_TARGET', `the option 'format' of Bun`, {
+      expected: `'esm'`,
+      received: `'${native.build.config.format}'`,
+      hint: 'A CommonJS bundle of Bun keeps the path of its source instead of its own: build an ES module, or use another bundler',
+    })
+  }
+}
+
+/**
+ * Prepares webpack or Rspack, in which an external that a plugin resolves becomes an empty module, and which try the files that an
+ * import with a variable can mean without their query.
+ */
+export function setUpWebpack(compiler: WebpackCompiler): void {
+  new compiler.webpack.ExternalsPlugin(compiler.options.output.module ? 'module' : 'node-commonjs', [runtime]).apply(compiler)
+  compiler.hooks.compilation.tap('unplugin-onnx', (compilation, { contextModuleFactory }) => {
+    contextModuleFactory.hooks.beforeResolve.tap('unplugin-onnx', (data) => {
+      // Not a test of the expression itself: Rspack hands over one that matches nothing.
+      if (data && data.request.includes('?') && data.regExp && data.regExp.source.includes('\\.onnx')) compilation.warnings.push(new Error(lostQuery(`import(\`${data.request}/...\`)`)))
+      return data
+    })
+  })
+}
+
+/** The warning for an import whose model a bundler cannot know. */
+export function lostQuery(text: string): string {
+  return `${text} is not bundled, because its model is known only at run time. Import each model by its full name.`
+}
+
+/** Marks a question of ours where a bundler would let us answer it ourselves. */
+const mark = '?unplugin-onnx-asks'
+
+/** Whether an id is our own question coming back, which is left to the bundler. */
+export function isQuestion(id: string): boolean {
+  return id.endsWith(mark)
+}
+
+/**
+ * The resolver of the bundler that runs a hook: aliases, tsconfig paths and whatever else the app has set. Undefined where a bundler
+ * has none for plugins.
+ */
+export function bundlerResolver(context: object, importer: string | undefined): ImportSite['ask'] {
+  const resolve = resolverOf(context, importer)
+  // A package whose `exports` hide the model makes some bundlers throw.
+  return resolve && (async (specifier) => (await resolve(specifier).catch(() => undefined))?.split('?', 1)[0])
+}
+
+type Resolve = (specifier: string) => Promise<string | undefined>
+
+/** The part of the plugin context that Rollup, Rolldown and Vite share. */
+interface RollupContext {
+  resolve(id: string, importer: string | undefined, options: { readonly skipSelf: true }): Promise<{ readonly id: string; readonly external?: unknown } | null>
+}
+
+/** The part of the compiler that webpack and Rspack share. */
+export interface WebpackCompiler {
+  readonly context: string
+  readonly options: { readonly output: { readonly module?: boolean } }
+  readonly webpack: { readonly ExternalsPlugin: new (type: 'module' | 'node-commonjs', externals: string[]) => { apply(compiler: WebpackCompiler): void } }
+  readonly hooks: { readonly compilation: { tap(name: string, fn: (compilation: WebpackCompilation, params: WebpackParams) => void): void } }
+  readonly resolverFactory: {
+    get(type: string, options: object): { resolve(context: object, folder: string, request: string, resolveContext: object, done: WebpackCallback): void }
+  }
+}
+
+interface WebpackCompilation {
+  readonly warnings: { push(warning: Error): unknown }
+}
+
+interface WebpackParams {
+  readonly contextModuleFactory: { readonly hooks: { readonly beforeResolve: { tap(name: string, fn: (data: WebpackContext | false | void) => WebpackContext | false | void): void } } }
+}
+
+interface WebpackContext {
+  readonly request: string
+  readonly regExp?: RegExp | false | null
+}
+
+type WebpackCallback = (error: Error | null, path?: string | false) => void
+
+function resolverOf(context: object, importer: string | undefined): Resolve | undefined {
+  if ('resolve' in context) return (specifier) => resolveInRollup(context as RollupContext, specifier, importer)
+  const native = nativeContext(context)
+  switch (native?.framework) {
+    case 'webpack':
+    case 'rspack':
+      return (specifier) => resolveInWebpack(native.compiler as unknown as WebpackCompiler, specifier, importer)
+    case 'esbuild':
+      return async (specifier) => {
+        const resolveDir = folderOf(importer) ?? process.cwd()
+        const { path, external } = await native.build.resolve(specifier + mark, { kind: 'import-statement', importer, resolveDir })
+        return external ? undefined : path || undefined
+      }
+    case 'farm':
+      return async (specifier) => {
+        const found = await native.context.resolve({ source: specifier + mark, importer: null, kind: 'import' }, { caller: 'unplugin-onnx', meta: {} })
+        return found.external ? undefined : found.resolvedPath
+      }
+    default:
+      return undefined
+  }
+}
+
+async function resolveInRollup(context: RollupContext, specifier: string, importer: string | undefined): Promise<string | undefined> {
+  const found = await context.resolve(specifier, importer, { skipSelf: true })
+  return found && !found.external ? found.id : undefined
+}
+
+function resolveInWebpack(compiler: WebpackCompiler, specifier: string, importer: string | undefined): Promise<string | undefined> {
+  const resolver = compiler.resolverFactory.get('normal', { dependencyType: 'esm' })
+  const folder = folderOf(importer) ?? compiler.context
+  return new Promise((settle, reject) => {
+    resolver.resolve({ issuer: importer }, folder, specifier + mark, {}, (error, path) => (error ? reject(error) : settle(path || undefined)))
+  })
+}
+
+function folderOf(importer: string | undefined): string | undefined {
+  return importer !== undefined && isAbsolute(importer) ? dirname(importer) : undefined
+}

@@ -1,0 +1,24 @@
+import { importFilter } from './bundler.ts'
+import { unpluginOnnx } from './index.ts'
+import { modelFilter } from './query.ts'
+
+/**
+ * The plugin for Farm.
+ *
+ * @example
+ * ```ts
+ * // farm.config.ts
+ * import onnx from 'unplugin-onnx/farm'
+ * export default { compilation: { input: { main: './src/main.ts' }, output: { targetEnv: 'node' } }, plugins: [onnx()] }
+ * ```
+ */
+const onnx: typeof unpluginOnnx.farm = (options) => {
+  const { resolve, load, ...plugin } = unpluginOnnx.farm(options)
+  // unplugin asks for every module of an app, each time across threads.
+  return {
+    ...plugin,
+    ...(resolve && { resolve: { ...resolve, filters: { ...resolve.filters, sources: [importFilter.source] } } }),
+    ...(load && { load: { ...load, filters: { ...load.filters, resolvedPaths: [modelFilter.source] } } }),
+  }
+}
+export default onnx

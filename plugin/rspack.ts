@@ -1,0 +1,14 @@
+import { unpluginOnnx } from './index.ts'
+
+/**
+ * The plugin for Rspack 1 and 2.
+ *
+ * @example
+ * ```ts
+ * // rspack.config.js
+ * import onnx from 'unplugin-onnx/rspack'
+ * export default { target: 'node', entry: './src/main.js', plugins: [onnx()] }
+ * ```
+ */
+const onnx: typeof unpluginOnnx.rspack = unpluginOnnx.rspack
+export default onnx

@@ -1,0 +1,256 @@
+import { execFile } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
+import { existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify, stripVTControlCharacters } from 'node:util'
+import { rspack as rspack2, type Configuration as RspackOptions } from '@rspack/core'
+import { build as buildEsbuild, context as contextOfEsbuild, type BuildOptions as EsbuildOptions } from 'esbuild'
+import { rolldown, watch as watchRolldown, type OutputOptions as RolldownOutput } from 'rolldown'
+import { rollup, watch as watchRollup, type OutputOptions as RollupOutput, type Plugin } from 'rollup'
+import { rspack as rspack1 } from 'rspack1'
+import type { Options } from 'unplugin-onnx'
+import onnxForEsbuild from 'unplugin-onnx/esbuild'
+import onnxForRolldown from 'unplugin-onnx/rolldown'
+import onnxForRollup from 'unplugin-onnx/rollup'
+import onnxForRspack from 'unplugin-onnx/rspack'
+import onnxForVite from 'unplugin-onnx/vite'
+import onnxForWebpack from 'unplugin-onnx/webpack'
+import { build as buildVite, createLogger, type BuildOptions as ViteOptions } from 'vite'
+import webpack, { type Configuration as WebpackOptions } from 'webpack'
+
+/** One build of an app, whose alias '@' is its folder src. */
+export interface Build {
+  readonly root: string
+  /** Folder of the output. */
+  readonly dir: string
+  /** The entry, called main in the output. Default: src/main.js. */
+  readonly source?: string
+  readonly options?: Options
+  /** Takes what the bundler logs. */
+  readonly lines?: string[]
+}
+
+export interface Case {
+  readonly bundler: string
+  readonly format: 'ESM' | 'CommonJS'
+  /** What the case does besides. */
+  readonly how: string
+  /** File of the output that Node.js runs. */
+  readonly entry: string
+  run(build: Build): Promise<unknown>
+}
+
+const es = { format: 'es', entryFileNames: '[name].mjs', chunkFileNames: 'chunks/deep/[name]-[hash].mjs' } as const
+const cjs = { format: 'cjs', entryFileNames: '[name].cjs', chunkFileNames: 'chunks/deep/[name]-[hash].cjs' } as const
+
+const outputModule = { experiments: { outputModule: true } } as const
+const packEs = {
+  output: { module: true, filename: '[name].mjs', chunkFilename: 'chunks/deep/[name].mjs', library: { type: 'module' }, chunkFormat: 'module', chunkLoading: 'import' },
+} as const
+const packCjs = { output: { filename: 'nested/[name].cjs', chunkFilename: 'chunks/deep/[name].cjs', library: { type: 'commonjs2' }, publicPath: '/static/' } } as const
+
+/** Every bundler with every output that it can make for Node.js. The first of each bundler stands for it in other tests. */
+export const cases: readonly Case[] = [
+  { bundler: 'Vite', format: 'ESM', how: '`build --ssr`', entry: 'main.js', run: (build) => withVite(build, { ssr: true, rolldownOptions: { input: input(build) } }) },
+  { bundler: 'Vite', format: 'CommonJS', how: '`build --ssr`', entry: 'main.cjs', run: (build) => withVite(build, { ssr: true, rolldownOptions: { input: input(build), output: cjs } }) },
+  { bundler: 'Vite', format: 'ESM', how: '`build.lib`', entry: 'main.js', run: (build) => withVite(build, { lib: { entry: input(build), formats: ['es'] } }) },
+  { bundler: 'Vite', format: 'CommonJS', how: '`build.lib`', entry: 'main.cjs', run: (build) => withVite(build, { lib: { entry: input(build), formats: ['cjs'] } }) },
+  { bundler: 'Vite', format: 'ESM', how: 'client build, with a warning', entry: 'main.mjs', run: (build) => withVite(build, { rolldownOptions: { input: input(build), output: es } }) },
+  { bundler: 'Rollup', format: 'ESM', how: 'source maps', entry: 'main.mjs', run: (build) => withRollup(build, { ...es, sourcemap: true }) },
+  { bundler: 'Rollup', format: 'CommonJS', how: '', entry: 'main.cjs', run: (build) => withRollup(build, cjs) },
+  { bundler: 'Rolldown', format: 'ESM', how: 'minified, source maps', entry: 'main.mjs', run: (build) => withRolldown(build, { ...es, minify: true, sourcemap: true }) },
+  { bundler: 'Rolldown', format: 'CommonJS', how: '', entry: 'main.cjs', run: (build) => withRolldown(build, cjs) },
+  { bundler: 'webpack', format: 'ESM', how: 'minified, source maps', entry: 'main.mjs', run: (build) => withWebpack(build, { ...packEs, ...outputModule, devtool: 'source-map' }) },
+  { bundler: 'webpack', format: 'CommonJS', how: 'nested entry, `publicPath`, eval source maps', entry: 'nested/main.cjs', run: (build) => withWebpack(build, { ...packCjs, devtool: 'eval-source-map' }) },
+  { bundler: 'webpack', format: 'CommonJS', how: 'second build from the filesystem cache', entry: 'nested/main.cjs', run: (build) => twice(() => withWebpack(build, { ...packCjs, cache: { type: 'filesystem', cacheDirectory: join(build.root, 'node_modules/.cache/webpack') } })) },
+  { bundler: 'Rspack 2', format: 'ESM', how: 'minified', entry: 'main.mjs', run: (build) => withRspack(build, packEs) },
+  { bundler: 'Rspack 2', format: 'CommonJS', how: 'nested entry, `publicPath`', entry: 'nested/main.cjs', run: (build) => withRspack(build, packCjs) },
+  { bundler: 'Rspack 1', format: 'ESM', how: 'minified', entry: 'main.mjs', run: (build) => withRspack(build, { ...packEs, ...(outputModule as object) }, rspack1 as unknown as typeof rspack2) },
+  { bundler: 'Rspack 1', format: 'CommonJS', how: 'nested entry, `publicPath`', entry: 'nested/main.cjs', run: (build) => withRspack(build, packCjs, rspack1 as unknown as typeof rspack2) },
+  { bundler: 'esbuild', format: 'ESM', how: 'nested entry, splitting, minified, source maps', entry: 'nested/main.mjs', run: (build) => withEsbuild(build, {
+    format: 'esm', entryPoints: { 'nested/main': join(build.root, build.source ?? 'src/main.js') }, splitting: true, chunkNames: 'chunks/deep/[name]-[hash]', minify: true, sourcemap: true, outExtension: { '.js': '.mjs' },
+  }) },
+  { bundler: 'esbuild', format: 'CommonJS', how: '`outfile`', entry: 'main.cjs', run: (build) => withEsbuild(build, { outdir: undefined, outfile: join(build.dir, 'main.cjs'), entryPoints: [input(build).main] }) },
+  { bundler: 'esbuild', format: 'ESM', how: '`publicPath`', entry: 'main.mjs', run: (build) => withEsbuild(build, { format: 'esm', publicPath: 'https://cdn.example/x', outExtension: { '.js': '.mjs' } }) },
+  { bundler: 'Farm', format: 'ESM', how: '', entry: 'main.mjs', run: (build) => withFarm(build, { format: 'esm', entryFilename: '[entryName].mjs' }) },
+  { bundler: 'Farm', format: 'CommonJS', how: '', entry: 'main.cjs', run: (build) => withFarm(build, { format: 'cjs', entryFilename: '[entryName].cjs' }) },
+  ...(bunBinary() ? [{ bundler: 'Bun', format: 'ESM', how: 'nested entry, splitting', entry: 'nested/main.mjs', run: (build: Build) => withBun(build, { format: 'esm', splitting: true, naming: { entry: 'nested/main.mjs', chunk: 'chunks/deep/[name]-[hash].mjs' } }) } as const] : []),
+]
+
+/** Bundlers that build again by themselves. Each resolves to what stops it. */
+export const watchers: Readonly<Record<string, (build: Build) => Promise<() => unknown>>> = {
+  async Rollup(build) {
+    const watcher = watchRollup({ input: input(build), plugins: [onnxForRollup({ ...build.options, root: build.root })], output: { ...es, dir: build.dir }, onLog: () => {} })
+    return () => watcher.close()
+  },
+  async Rolldown(build) {
+    const watcher = watchRolldown({ input: input(build), plugins: [onnxForRolldown({ ...build.options, root: build.root })], output: { ...es, dir: build.dir }, onLog: () => {} })
+    return () => watcher.close()
+  },
+  async webpack(build) {
+    const watching = webpack(webpackOptions(build, { ...packEs, ...outputModule })).watch({}, () => {})
+    return () => new Promise((done) => watching?.close(done) ?? done(undefined))
+  },
+  async 'Rspack 2'(build) {
+    const watching = rspack2(rspackOptions(build, packEs)).watch({}, () => {})
+    return () => new Promise((done) => watching.close(() => done(undefined)))
+  },
+  async esbuild(build) {
+    const context = await contextOfEsbuild(esbuildOptions(build, { format: 'esm', outExtension: { '.js': '.mjs' } }))
+    await context.watch()
+    return () => context.dispose()
+  },
+}
+
+/** Bun's own binary: its package would put it in place by an install script. */
+export function bunBinary(): string | undefined {
+  const folder = fileURLToPath(new URL('../node_modules/@oven', import.meta.url))
+  const names = existsSync(folder) ? readdirSync(folder) : []
+  return names.map((name) => join(folder, name, 'bin', process.platform === 'win32' ? 'bun.exe' : 'bun')).find((file) => existsSync(file))
+}
+
+/** Runs Bun's bundler, which exists only inside Bun, and rejects with what it said. */
+export async function withBun({ root, dir, source = 'src/main.js', options }: Build, settings: object): Promise<void> {
+  const build = { entrypoints: [join(root, source)], outdir: dir, target: 'node', ...settings }
+  await runScript(root, bunBinary() ?? 'bun', `
+import onnx from 'unplugin-onnx/bun'
+try {
+  await Bun.build({ ...${JSON.stringify(build)}, plugins: [onnx(${JSON.stringify({ ...options, root })})] })
+} catch (error) {
+  console.error(error.errors?.map(({ message }) => message).join('\\n') ?? error)
+  process.exit(1)
+}`)
+}
+
+/** Runs Farm in a process of its own, because a failed build exits. */
+async function withFarm({ root, dir, source = 'src/main.js', options }: Build, output: object): Promise<void> {
+  const compilation = {
+    input: { main: `./${source}` },
+    output: { path: dir, targetEnv: 'node', ...output },
+    resolve: { alias: { '@': join(root, 'src') } },
+    presetEnv: false,
+    persistentCache: false,
+    progress: false,
+  }
+  await runScript(root, process.execPath, `
+import { build } from '@farmfe/core'
+import onnx from 'unplugin-onnx/farm'
+await build({ root: ${JSON.stringify(root)}, clearScreen: false, compilation: ${JSON.stringify(compilation)}, plugins: [onnx(${JSON.stringify(options)})] })`)
+}
+
+async function runScript(root: string, binary: string, text: string): Promise<void> {
+  const file = join(root, `build-${randomUUID()}.mjs`)
+  writeFileSync(file, text)
+  try {
+    await promisify(execFile)(binary, [file], { cwd: root })
+  } catch (error) {
+    const { stdout, stderr } = error as { stdout: string; stderr: string }
+    // Farm quotes messages.
+    throw new Error(stripVTControlCharacters(stdout + stderr).replaceAll('\\n', '\n'), { cause: error })
+  } finally {
+    rmSync(file)
+  }
+}
+
+export async function withVite({ root, dir, options, lines = [] }: Build, build: ViteOptions): Promise<void> {
+  const plugins = [onnxForVite(options)]
+  await buildVite({ root, configFile: false, logLevel: 'warn', customLogger: viteLogger(lines), resolve: { alias: { '@': join(root, 'src') } }, plugins, build: { outDir: dir, emptyOutDir: false, ...build } })
+}
+
+export function viteLogger(lines: string[]): ReturnType<typeof createLogger> {
+  const keep = (line: string) => void lines.push(line)
+  return { ...createLogger('silent'), info: keep, warn: keep, warnOnce: keep }
+}
+
+export async function withRollup(build: Build, output: RollupOutput): Promise<void> {
+  const { root, dir, options, lines = [] } = build
+  const alias: Plugin = { name: 'alias', resolveId(id, importer) { return id.startsWith('@/') ? this.resolve(join(root, 'src', id.slice(1)), importer) : null } }
+  const bundle = await rollup({ input: input(build), plugins: [onnxForRollup({ ...options, root }), alias], onLog: (_, { message }) => void lines.push(message) })
+  await bundle.write(output.file ? output : { dir, ...output })
+}
+
+export async function withRolldown(build: Build, output: RolldownOutput): Promise<void> {
+  const { root, dir, options, lines = [] } = build
+  const plugins = [onnxForRolldown({ ...options, root })]
+  const bundle = await rolldown({ input: input(build), resolve: { alias: { '@': join(root, 'src') } }, plugins, onLog: (_, { message }) => void lines.push(message) })
+  await bundle.write({ dir, ...output })
+  await bundle.close()
+}
+
+export async function withWebpack(build: Build, settings: WebpackOptions): Promise<void> {
+  const compiler = webpack(webpackOptions(build, settings))
+  await new Promise<void>((done, reject) => compiler.run((error, stats) => compiler.close(() => settle(build, error, stats, done, reject))))
+}
+
+export async function withRspack(build: Build, settings: RspackOptions, rspack: typeof rspack2 = rspack2): Promise<void> {
+  const compiler = rspack(rspackOptions(build, settings))
+  await new Promise<void>((done, reject) => compiler.run((error, stats) => compiler.close(() => settle(build, error, stats, done, reject))))
+}
+
+export async function withEsbuild(build: Build, settings: EsbuildOptions): Promise<void> {
+  await buildEsbuild(esbuildOptions(build, settings))
+}
+
+function input({ root, source = 'src/main.js' }: Build): { main: string } {
+  return { main: join(root, source) }
+}
+
+function webpackOptions(build: Build, { output, ...settings }: WebpackOptions): WebpackOptions {
+  return {
+    mode: 'production',
+    context: build.root,
+    target: 'node',
+    entry: input(build),
+    resolve: { alias: { '@': join(build.root, 'src') } },
+    infrastructureLogging: { level: 'none' },
+    output: { ...output, path: build.dir },
+    plugins: [onnxForWebpack(build.options)],
+    ...settings,
+  }
+}
+
+function rspackOptions(build: Build, { output, ...settings }: RspackOptions): RspackOptions {
+  return {
+    mode: 'production',
+    context: build.root,
+    target: 'node',
+    entry: input(build),
+    resolve: { alias: { '@': join(build.root, 'src') } },
+    infrastructureLogging: { level: 'none' },
+    output: { ...output, path: build.dir },
+    plugins: [onnxForRspack(build.options)],
+    ...settings,
+  }
+}
+
+function esbuildOptions(build: Build, settings: EsbuildOptions): EsbuildOptions {
+  return {
+    absWorkingDir: build.root,
+    entryPoints: input(build),
+    bundle: true,
+    platform: 'node',
+    outdir: build.dir,
+    alias: { '@': join(build.root, 'src') },
+    logLevel: 'silent',
+    plugins: [onnxForEsbuild(build.options)],
+    ...settings,
+  }
+}
+
+interface Stats {
+  hasErrors(): boolean
+  toString(options: { all: false; errors?: true; warnings?: true }): string
+}
+
+function settle({ lines = [] }: Build, error: Error | null | undefined, stats: Stats | undefined, done: () => void, reject: (error: Error) => void): void {
+  lines.push(stats?.toString({ all: false, warnings: true }) ?? '')
+  if (error) reject(error)
+  else if (stats?.hasErrors()) reject(new Error(stats.toString({ all: false, errors: true })))
+  else done()
+}
+
+async function twice(build: () => Promise<unknown>): Promise<void> {
+  await build()
+  await build()
+}
