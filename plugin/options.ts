@@ -34,6 +34,12 @@ export interface ModelOptions {
   readonly profiles?: readonly Profile[]
   /** Samples of the inputs, which int8 needs to find the ranges of values: a glob of `.npy` or `.npz` files, a module, or an object. See docs/calibration.md. */
   readonly calibration?: string | CalibrationOptions
+  /** What stays in fp32 in engines of lower precision. */
+  readonly precision?: PrecisionOptions
+  /** How far the outputs of an engine of lower precision may be from those of the fp32 model; `false` does not compare. See docs/precision.md. */
+  readonly verify?: false | VerifyOptions
+  /** Folder that the lowered graphs are written to, for other tools to open. */
+  readonly keepOnnx?: string
   /** Settings of the ONNX Runtime backend. */
   readonly onnxruntime?: OnnxRuntimeOptions
   /** Settings of the OpenVINO backend. */
@@ -48,6 +54,30 @@ export interface OnnxRuntimeOptions {
   readonly optimization?: OptimizationLevel
   /** Adds a portable engine beside one that runs on the build machine's kind of CPU only. */
   readonly portable?: boolean
+}
+
+export interface PrecisionOptions {
+  /** Names of nodes that stay in fp32; a node without a name goes by its first output. */
+  readonly fp32?: readonly string[]
+  /** Most products that a node of fp16 or bf16 may sum up, such as 4096. No limit unless it is given. */
+  readonly maxDepth?: number
+  /** Keeps nodes in fp32 that break the verification, instead of failing the build with their names. */
+  readonly autoPin?: boolean
+}
+
+export interface VerifyOptions {
+  /** Samples to compare on, as for `calibration`, which is taken when there are none here. Without either, inputs are random. */
+  readonly samples?: string | CalibrationOptions
+  /** Largest difference of an element that is fine, as a share of the largest magnitude in its output: `atol * max|expected| + rtol * |expected|`. */
+  readonly atol?: number
+  /** Share of an element's own magnitude that may come to it. */
+  readonly rtol?: number
+  /** Least cosine between an output and the expected one. */
+  readonly cosine?: number
+  /** Least share, from 0 to 1, of rows (along the last axis) whose largest element is the same. */
+  readonly argmax?: number
+  /** Milliseconds after which the comparison is given up, which fails the build. */
+  readonly timeout?: number
 }
 
 export const calibrationMethods = ['minmax', 'entropy', 'percentile'] as const
@@ -198,6 +228,23 @@ const calibration = v.pipe(
   calibrationSection,
 )
 
+const precision = {
+  fp32: v.optional(v.pipe(uniqueList(v.string()), v.readonly()), []),
+  maxDepth: v.optional(v.pipe(v.number(), v.check((depth) => depth >= 1, 'a number from 1'))),
+  autoPin: v.optional(v.boolean(), false),
+}
+const tolerance = v.pipe(v.number(), v.check((value) => value >= 0 && value < Infinity, 'a number from 0'))
+const share = v.pipe(v.number(), v.check((value) => value >= 0 && value <= 1, 'a number from 0 to 1'))
+const verifySection = section({
+  samples: v.optional(calibration),
+  atol: v.optional(tolerance),
+  rtol: v.optional(tolerance),
+  cosine: v.optional(share),
+  argmax: v.optional(share),
+  timeout: v.optional(v.pipe(v.number(), v.check((ms) => ms > 0, 'milliseconds'))),
+} satisfies SchemasOf<VerifyOptions>)
+const verify = v.lazy((input) => (typeof input === 'object' ? verifySection : v.literal(false, 'false or an object')))
+
 const modelSchema = section({
   engine: v.optional(engine),
   backends: v.optional(backends),
@@ -205,6 +252,9 @@ const modelSchema = section({
   shapes: v.optional(shapes),
   profiles: v.optional(profiles),
   calibration: v.optional(calibration),
+  precision: v.optional(section(v.partial(v.strictObject(precision)).entries)),
+  verify: v.optional(verify),
+  keepOnnx: v.optional(folder),
   onnxruntime: v.optional(section(v.partial(v.strictObject(onnxruntime)).entries)),
   openvino: v.optional(section(v.partial(v.strictObject(openvino)).entries)),
 } satisfies SchemasOf<ModelOptions>)
@@ -216,6 +266,9 @@ const schema = section({
   shapes: v.optional(shapes, {}),
   profiles: v.optional(profiles, []),
   calibration: v.optional(calibration),
+  precision: v.optional(section(precision), {}),
+  verify: v.optional(verify, {}),
+  keepOnnx: v.optional(folder),
   onnxruntime: v.optional(section(onnxruntime), {}),
   openvino: v.optional(section(openvino), {}),
   models: v.optional(recordOf(modelSchema), {}),
@@ -290,6 +343,7 @@ type ModelLayer = v.InferOutput<typeof modelSchema>
 
 function merge(base: CompileOptions, layer: ModelLayer): CompileOptions {
   const samples = layer.calibration ?? base.calibration
+  const keepOnnx = layer.keepOnnx ?? base.keepOnnx
   return {
     engine: layer.engine ?? base.engine,
     backends: layer.backends ?? base.backends,
@@ -299,6 +353,9 @@ function merge(base: CompileOptions, layer: ModelLayer): CompileOptions {
     onnxruntime: { ...base.onnxruntime, ...layer.onnxruntime },
     openvino: { ...base.openvino, ...layer.openvino },
     ...(samples && { calibration: samples }),
+    precision: { ...base.precision, ...layer.precision },
+    verify: layer.verify ?? base.verify,
+    ...(keepOnnx !== undefined && { keepOnnx }),
   }
 }
 

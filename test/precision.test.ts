@@ -2,10 +2,14 @@ import { readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import ort from 'onnxruntime-node'
 import { describe, expect, test } from 'vitest'
+import { loadGraph } from '../plugin/onnx/graph.ts'
+import { writeGraph } from '../plugin/onnx/write.ts'
+import type { ChoiceLimits } from '../plugin/precision/choose.ts'
 import { roundToHalf, type HalfDType } from '../plugin/precision/half.ts'
+import { lowerGraph } from '../plugin/precision/mixed.ts'
 import { compile, type Compiled, type Options } from 'unplugin-onnx'
 import { tempFolder } from './helpers.ts'
-import { onnxModel, type ModelSpec } from './models.ts'
+import { onnxModel, type GraphSpec, type ModelSpec, type TensorSpec } from './models.ts'
 
 const folder = tempFolder()
 let count = 0
@@ -71,5 +75,169 @@ describe.each([['fp16', 'float16'], ['bf16', 'bfloat16']] as const)('%s on the C
     const x = values(64)
     expect(await run(half, x, [1, 64])).toEqual(await run({ ...rounded, variants: rounded.variants.slice(-1) }, x, [1, 64]))
     expect(full.variants[0]!.artifact.key.digest).not.toBe(half.variants[0]!.artifact.key.digest)
+  })
+})
+
+/** A model with these nodes, lowered to compute in 16 bits: its graph as text, one line for each node, and the report. */
+async function lowered(spec: ModelSpec, limits: Partial<ChoiceLimits> = {}): Promise<{ nodes: string[]; kept: Record<string, string>; file: string }> {
+  const file = join(folder, `model${++count}.onnx`)
+  writeFileSync(file, onnxModel(spec))
+  const graph = await loadGraph(file)
+  const { kept } = await lowerGraph(graph, { dtype: 'float16', maxValue: 4096, maxDepth: Infinity, pinned: new Set(), ...limits })
+  await writeGraph(graph, `${file}.lowered`)
+  const nodes = graph.proto.graph.node.map(({ opType, input, output }) => `${opType}(${input.join(', ')}) ${output.join(', ')}`)
+  return { nodes, kept: Object.fromEntries(kept.map(({ name, reason }) => [name, reason])), file: `${file}.lowered` }
+}
+
+const io = { inputs: { x: 'float32[2,4]' }, outputs: { y: 'float32[2,4]' } } as const
+
+function bodyOf(op: string): { graph: GraphSpec } {
+  return { graph: { name: op, outputs: { [`${op}_out`]: 'float32[2,4]' }, nodes: [{ op, inputs: ['a'], outputs: [`${op}_out`] }] } }
+}
+
+function scalar(value: number): TensorSpec {
+  return { dtype: 'float32', dims: [], data: [value] }
+}
+
+describe('a graph that computes in fp16', () => {
+  test('has one cast where a value changes its dtype, and constants of the new dtype', async () => {
+    const { nodes } = await lowered({
+      ...io,
+      nodes: [
+        { op: 'Mul', inputs: ['x', 'w'], outputs: ['a'] },
+        { op: 'Add', inputs: ['a', 'x'], outputs: ['b'] },
+        { op: 'Transpose', inputs: ['b'], outputs: ['c'], attributes: { perm: [0, 1] } },
+        { op: 'Mul', inputs: ['c', 'w'], outputs: ['y'] },
+      ],
+      initializers: { w: scalar(2) },
+    })
+    expect(nodes).toEqual([
+      'Cast(x) x_float16',
+      'Mul(x_float16, w_float16) a_float16',
+      'Add(a_float16, x_float16) b_float16',
+      'Transpose(b_float16) c_float16',
+      'Mul(c_float16, w_float16) y_float16',
+      'Cast(y_float16) y',
+    ])
+  })
+
+  test('keeps what reads a mask of -1e9 in fp32, up to the softmax that makes it small', async () => {
+    const { kept, nodes } = await lowered({
+      ...io,
+      nodes: [
+        { op: 'Mul', inputs: ['x', 'large'], outputs: ['mask'] },
+        { op: 'Relu', inputs: ['x'], outputs: ['scores'] },
+        { op: 'Add', inputs: ['scores', 'mask'], outputs: ['masked'] },
+        { op: 'Softmax', inputs: ['masked'], outputs: ['share'] },
+        { op: 'Mul', inputs: ['share', 'two'], outputs: ['y'] },
+      ],
+      initializers: { large: scalar(-1e9), two: scalar(2) },
+    })
+    expect(kept).toEqual({
+      mask: 'its constant large holds 1.00e+9, beyond the range of float16',
+      masked: 'its input mask may be beyond the range of float16',
+      share: 'its input masked may be beyond the range of float16',
+    })
+    expect(nodes).toContain('Mul(share_float16, two_float16) y_float16')
+  })
+
+  test('keeps NaN, infinity, and an epsilon with the root that is taken of it', async () => {
+    const { kept } = await lowered({
+      ...io,
+      nodes: [
+        { op: 'Add', inputs: ['x', 'epsilon'], outputs: ['a'] },
+        { op: 'Sqrt', inputs: ['a'], outputs: ['b'] },
+        { op: 'Div', inputs: ['x', 'b'], outputs: ['c'] },
+        { op: 'Max', inputs: ['c', 'least'], outputs: ['d'] },
+        { op: 'Sigmoid', inputs: ['x'], outputs: ['y'] },
+      ],
+      initializers: { epsilon: scalar(1e-12), least: scalar(-Infinity) },
+    })
+    expect(kept).toEqual({
+      a: 'its constant epsilon holds nothing above 1.00e-12, too small for float16',
+      b: 'its input may be too small for float16',
+      c: 'its input may be too small for float16',
+      d: 'its constant least holds NaN or infinity',
+    })
+  })
+
+  test('casts what is cast already no second time', async () => {
+    const { nodes } = await lowered({
+      inputs: { x: 'float32[2,4]', flag: 'bool[2,4]', half: 'float16[2,4]' },
+      outputs: { y: 'float32[2,4]', z: 'float16[2,4]' },
+      nodes: [
+        { op: 'Cast', inputs: ['flag'], outputs: ['one'], attributes: { to: 1 } },
+        { op: 'Cast', inputs: ['half'], outputs: ['wider'], attributes: { to: 1 } },
+        { op: 'Mul', inputs: ['one', 'wider'], outputs: ['product'] },
+        { op: 'Cast', inputs: ['product'], outputs: ['narrow'], attributes: { to: 10 } },
+        { op: 'Neg', inputs: ['narrow'], outputs: ['z'] },
+        { op: 'Add', inputs: ['product', 'x'], outputs: ['y'] },
+      ],
+    })
+    expect(nodes).toEqual([
+      'Cast(flag) one_float16',
+      'Mul(one_float16, half) product_float16',
+      'Neg(product_float16) z',
+      'Cast(x) x_float16',
+      'Add(product_float16, x_float16) y_float16',
+      'Cast(y_float16) y',
+    ])
+  })
+
+  test('leaves the bodies of If, Loop and Scan, and what they read, in fp32', async () => {
+    const { nodes, kept, file } = await lowered({
+      inputs: { x: 'float32[2,4]', flag: 'bool[]' },
+      outputs: { y: 'float32[2,4]' },
+      nodes: [
+        { op: 'Relu', inputs: ['x'], outputs: ['a'] },
+        { op: 'If', inputs: ['flag'], outputs: ['b'], attributes: { then_branch: bodyOf('Exp'), else_branch: bodyOf('Neg') } },
+        { op: 'Mul', inputs: ['a', 'b'], outputs: ['y'] },
+      ],
+    })
+    expect(kept).toEqual({ b: 'its bodies stay in fp32' })
+    expect(nodes).toEqual([
+      'Cast(x) x_float16', 'Relu(x_float16) a_float16', 'Cast(a_float16) a', 'If(flag) b', 'Cast(b) b_float16',
+      'Mul(a_float16, b_float16) y_float16', 'Cast(y_float16) y',
+    ])
+    const session = await ort.InferenceSession.create(file, { logSeverityLevel: 3 })
+    const { y } = await session.run({ x: new ort.Tensor('float32', [0, 1, 2, 3, 0, 1, 2, 3], [2, 4]), flag: new ort.Tensor('bool', [false], []) })
+    expect([...(y!.data as Float32Array)]).toEqual([-0, -1, -4, -9, -0, -1, -4, -9])
+  })
+
+  test('is left as it is when it is quantized, or has fp16 weights', async () => {
+    const quantize = { op: 'QuantizeLinear', inputs: ['x', 'one', 'zero'], outputs: ['q'] }
+    const quantized = await lowered({
+      ...io,
+      nodes: [quantize, { op: 'DequantizeLinear', inputs: ['q', 'one', 'zero'], outputs: ['d'] }, { op: 'Relu', inputs: ['d'], outputs: ['y'] }],
+      initializers: { one: scalar(1), zero: { dtype: 'uint8', dims: [], data: Uint8Array.of(0) } },
+    })
+    expect(quantized.nodes).toEqual(['QuantizeLinear(x, one, zero) q', 'DequantizeLinear(q, one, zero) d', 'Relu(d) y'])
+    const halves = await lowered({
+      ...io,
+      nodes: [{ op: 'Cast', inputs: ['half'], outputs: ['w'], attributes: { to: 1 } }, { op: 'Mul', inputs: ['x', 'w'], outputs: ['y'] }],
+      initializers: { half: { dtype: 'float16', dims: [1], data: Uint8Array.of(0, 0x3c) } },
+    })
+    expect(halves.nodes).toEqual(['Cast(half) w', 'Mul(x, w) y'])
+  })
+
+  test('keeps operators that nothing is known of, and those that the user names', async () => {
+    const { kept } = await lowered({
+      ...io,
+      nodes: [
+        { op: 'Relu', inputs: ['x'], outputs: ['a'], name: 'first' },
+        { op: 'FastGelu', domain: 'com.microsoft', inputs: ['a'], outputs: ['b'] },
+        { op: 'Relu', inputs: ['b'], outputs: ['y'], name: 'last' },
+      ],
+      values: { b: 'float32[2,4]' },
+    }, { pinned: new Set(['first']) })
+    expect(kept).toEqual({ first: 'pinned to fp32', b: 'nothing is known of operators of the domain com.microsoft' })
+  })
+
+  test('knows by samples which values are large', async () => {
+    const spec: ModelSpec = { ...io, nodes: [{ op: 'Exp', inputs: ['x'], outputs: ['a'] }, { op: 'Log', inputs: ['a'], outputs: ['y'] }] }
+    expect((await lowered(spec)).kept).toEqual({ a: 'may outgrow float16; give samples to find out', y: 'its input a may be beyond the range of float16' })
+    expect((await lowered(spec, { magnitudes: new Map([['x', 3], ['a', 20], ['y', 3]]) })).kept).toEqual({})
+    const large = 'a reaches 2.00e+4 on the samples'
+    expect((await lowered(spec, { magnitudes: new Map([['x', 10], ['a', 20_000], ['y', 10]]) })).kept).toEqual({ a: large, y: large })
   })
 })

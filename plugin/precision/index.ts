@@ -6,6 +6,7 @@ import type { Store } from '../cache/store.ts'
 import type { EditableModel } from '../onnx/graph.ts'
 import type { Model } from '../onnx/model.ts'
 import type { CompileOptions } from '../options.ts'
+import { mixedPass } from './mixed.ts'
 import { storagePass } from './storage.ts'
 
 /** What a pass works for: one engine of one model. */
@@ -59,8 +60,8 @@ export interface PrecisionPass {
 
 const passes: Readonly<Record<Precision, Partial<Record<Lowering, PrecisionPass>>>> = {
   fp32: {},
-  fp16: { storage: storagePass('float16') },
-  bf16: { storage: storagePass('bfloat16') },
+  fp16: { storage: storagePass('float16'), compute: mixedPass('float16') },
+  bf16: { storage: storagePass('bfloat16'), compute: mixedPass('bfloat16') },
   int8: {},
   'int8-weights': {},
 }

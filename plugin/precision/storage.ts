@@ -4,6 +4,7 @@ import { nameMaker, newNode, sortNodes } from '../onnx/edit.ts'
 import { type EditableModel, type Scope, scopesOf } from '../onnx/graph.ts'
 import type { Message } from '../onnx/proto.ts'
 import { tensorType } from '../onnx/tensor.ts'
+import { hideInitializers } from '../onnx/upgrade.ts'
 import { dtypes } from '../../runtime/dtype.ts'
 import { type HalfDType, halfLimits, rangeOf, roundToHalf, type ValueRange } from './half.ts'
 import type { Kept, Lowered, PrecisionPass } from './index.ts'
@@ -25,6 +26,7 @@ export function storagePass(dtype: HalfDType): PrecisionPass {
     async lower(model) {
       const reason = untouched(model)
       if (reason) return { unit: 'weights', total: 0, lowered: 0, kept: [], notes: [reason] }
+      hideInitializers(model)
       const newName = nameMaker(model)
       const found: (Kept | undefined)[] = []
       for (const scope of scopesOf(model)) found.push(...await storeWeights(model, scope, dtype, newName))
@@ -83,10 +85,8 @@ interface Weight {
   readonly rename: (name: string) => void
 }
 
-// An initializer that is also an input may be given another value by the caller, in its own dtype.
 function weightsOf({ graph }: Scope): Weight[] {
-  const inputs = new Set(graph.input.map(({ name }) => name))
-  const initializers = graph.initializer.filter(({ name }) => !inputs.has(name)).map((tensor): Weight => ({
+  const initializers = graph.initializer.map((tensor): Weight => ({
     name: tensor.name,
     tensor,
     rename: (name) => {

@@ -1,0 +1,172 @@
+import type { StoredDType } from '../../runtime/dtype.ts'
+import { intAttribute } from '../onnx/attribute.ts'
+import { tensorContent } from '../onnx/content.ts'
+import { type EditableModel, indexScope, type Scope, type ScopeIndex } from '../onnx/graph.ts'
+import { isMainDomain, type Message } from '../onnx/proto.ts'
+import { floatSignature } from '../onnx/signatures.ts'
+import { tensorType } from '../onnx/tensor.ts'
+import { inferTypes, mainOpset } from '../onnx/types.ts'
+import { boundedOperators, keptInputs, keptOperators, neutralOperators, sensitiveOperators, wideOperators } from './float-rules.ts'
+import { type HalfDType, halfLimits, type ValueRange } from './half.ts'
+import type { Kept } from './index.ts'
+import { contentRange, misfit } from './storage.ts'
+
+type Node = Message<'NodeProto'>
+
+/** The inputs and outputs of a node, by position, that get the new dtype. */
+export interface LowSlots {
+  readonly inputs: readonly number[]
+  readonly outputs: readonly number[]
+}
+
+/** Which nodes of the main graph are lowered, in their order, and why the others are not. */
+export interface Choice {
+  readonly low: ReadonlyMap<Node, LowSlots>
+  readonly kept: readonly Kept[]
+}
+
+export interface ChoiceLimits {
+  readonly dtype: HalfDType
+  /** Largest magnitude of each value on samples of the user; undefined without samples. */
+  readonly magnitudes?: ReadonlyMap<string, number> | undefined
+  /** Magnitude on samples above which a value stays in fp32. */
+  readonly maxValue: number
+  /** How many products a node may sum up, where its weights tell. */
+  readonly maxDepth: number
+  /** Names of nodes that stay in fp32. */
+  readonly pinned: ReadonlySet<string>
+}
+
+/** How a node is called in reports: by its name, or else by its first output. */
+export function nodeName({ name, output }: Node): string {
+  return name || (output.find((value) => value !== '') ?? '')
+}
+
+/**
+ * Chooses in the order of the graph, which must be sorted. Where a value may be out of the range of float16, the nodes that read it stay
+ * in fp32 as well, up to one whose result is small again: nothing is ever cut to fit.
+ */
+export async function chooseNodes(model: EditableModel, scope: Scope, limits: ChoiceLimits): Promise<Choice> {
+  const { dtype, magnitudes, pinned } = limits
+  const types = inferTypes(model)
+  const opset = mainOpset(model.proto.opsetImport)
+  const { constants } = indexScope(scope)
+  const constantRange = constantRanges(model, constants)
+  const typeOf = (name: string) => types.of(scope, name)
+  const low = new Map<Node, LowSlots>()
+  const kept: Kept[] = []
+  const lowValues = new Set<string>()
+  const wide = new Set<string>()
+  const fragile = new Set<string>()
+  // Without samples only float16 has a range that must be guessed at.
+  const guess = dtype === 'float16' && !magnitudes
+
+  for (const node of scope.graph.node) {
+    const given = node.input.filter((name) => typeOf(name) === 'float32')
+    const made = node.output.filter((name) => typeOf(name) === 'float32')
+    if (node.opType === 'Cast') {
+      const source = typeOf(node.input[0] ?? '')
+      if (guess && made.length > 0 && typeof source === 'string' && wideIntegers.has(source)) wide.add(made[0]!)
+      continue
+    }
+    if (node.opType === 'Constant' || (given.length === 0 && made.length === 0)) continue
+    const reason = await refuse(node, given, made)
+    if (reason === undefined) continue
+    kept.push({ name: nodeName(node), operator: node.opType, reason })
+  }
+  return { low, kept }
+
+  async function refuse(node: Node, given: readonly string[], made: readonly string[]): Promise<string | undefined> {
+    const { opType } = node
+    if (given.some((name) => wide.has(name)) && carriesWide(node, wide)) for (const name of made) wide.add(name)
+    if (given.some((name) => fragile.has(name)) && (sensitiveOperators.has(opType) ? opType !== 'Div' : neutralOperators.has(opType))) {
+      for (const name of made) fragile.add(name)
+    }
+    if (pinned.has(nodeName(node))) return 'pinned to fp32'
+    if (!isMainDomain(node.domain)) return `nothing is known of operators of the domain ${node.domain}`
+    const fixed = Object.hasOwn(keptOperators, opType) ? keptOperators[opType] : undefined
+    if (fixed) return fixed
+    const slots = slotsOf(node, opset, dtype, typeOf)
+    if (typeof slots === 'string') return slots
+    const values = slots.inputs.map((index) => node.input[index]!)
+    for (const name of values) {
+      const range = constants.has(name) ? await constantRange(name) : undefined
+      const trouble = range && misfit(range, dtype)
+      if (trouble === undefined) continue
+      const small = range!.largest < halfLimits[dtype].normal && !range!.special
+      for (const output of made) (small ? fragile : wide).add(output)
+      if (!small && boundedOperators.has(opType)) for (const output of made) wide.delete(output)
+      return `its constant ${name} ${trouble}`
+    }
+    const depth = depthOf(node, constants)
+    if (depth > limits.maxDepth) return `sums up ${depth} products`
+    if (magnitudes) {
+      const large = [...values, ...slots.outputs.map((index) => node.output[index]!)].find((name) => (magnitudes.get(name) ?? 0) > limits.maxValue)
+      if (large !== undefined) return `${large} reaches ${magnitudes.get(large)!.toPrecision(3)} on the samples`
+    }
+    if (guess && wideOperators.has(opType)) {
+      if (!boundedOperators.has(opType)) for (const name of made) wide.add(name)
+      return 'may outgrow float16; give samples to find out'
+    }
+    const outside = guess ? values.find((name) => wide.has(name)) : undefined
+    if (outside !== undefined) return `its input ${outside} may be beyond the range of ${dtype}`
+    if (dtype === 'float16' && sensitiveOperators.has(opType) && values.some((name) => fragile.has(name))) return 'its input may be too small for float16'
+    if (neutralOperators.has(opType)) {
+      const moved = values.filter((name) => !constants.has(name))
+      if (moved.length === 0 || !moved.every((name) => lowValues.has(name))) return 'stands among nodes that stay in fp32'
+    }
+    low.set(node, slots)
+    for (const index of slots.outputs) lowValues.add(node.output[index]!)
+    return undefined
+  }
+}
+
+// Integers beyond a byte reach values that float16 cannot count to.
+const wideIntegers: ReadonlySet<StoredDType> = new Set<StoredDType>(['int16', 'uint16', 'int32', 'uint32', 'int64', 'uint64'])
+
+function carriesWide({ opType, input }: Node, wide: ReadonlySet<string>): boolean {
+  // A quotient is not large because its divisor is.
+  if (opType === 'Div') return wide.has(input[0] ?? '')
+  return !boundedOperators.has(opType)
+}
+
+/** The slots of a node that take the dtype, or why it cannot. */
+function slotsOf(node: Node, opset: number, dtype: HalfDType, typeOf: (name: string) => unknown): LowSlots | string {
+  const signature = floatSignature(node.opType, opset)
+  if (!signature) return `there is no rule for its dtypes in opset ${opset}`
+  const stays = keptInputs[node.opType] ?? []
+  const sides = [
+    ...node.input.map((name, index) => ({ side: 'inputs' as const, name, index, slot: signature.input(index) })),
+    ...node.output.map((name, index) => ({ side: 'outputs' as const, name, index, slot: signature.output(index) })),
+  ].filter(({ name, slot }) => name !== '' && slot)
+  const unknown = sides.find(({ name }) => typeOf(name) === undefined)
+  if (unknown) return `the dtype of ${unknown.name} is not known`
+  const floats = sides.filter(({ name }) => typeOf(name) === 'float32')
+  const refused = new Set(floats.filter(({ slot }) => !slot!.accepts.includes(dtype)).map(({ slot }) => slot!.variable))
+  const lowered = floats.filter(({ side, index, slot }) => !refused.has(slot!.variable) && !(side === 'inputs' && stays.includes(index)))
+  if (lowered.length === 0) return `opset ${opset} has no ${dtype} for it`
+  const pick = (wanted: 'inputs' | 'outputs') => lowered.filter(({ side }) => side === wanted).map(({ index }) => index)
+  return { inputs: pick('inputs'), outputs: pick('outputs') }
+}
+
+/** How many products each element of the result sums up, by the shape of constant weights; 0 when it does not show. */
+function depthOf(node: Node, constants: ScopeIndex['constants']): number {
+  const weight = constants.get(node.input[1] ?? '')
+  const dims = (weight && tensorType(weight)?.dims) ?? []
+  if (dims.length === 0) return 0
+  if (node.opType === 'Conv') return dims.slice(1).reduce((product, size) => product * size, 1)
+  if (node.opType === 'MatMul') return dims.at(-2) ?? dims[0] ?? 0
+  return node.opType === 'Gemm' ? (dims[intAttribute(node, 'transB') ? 1 : 0] ?? 0) : 0
+}
+
+function constantRanges(model: EditableModel, constants: ScopeIndex['constants']): (name: string) => Promise<ValueRange | undefined> {
+  const known = new Map<string, Promise<ValueRange> | undefined>()
+  return async (name) => {
+    if (!known.has(name)) {
+      const tensor = constants.get(name)
+      const content = tensor && tensorType(tensor)?.dtype === 'float32' ? tensorContent(model, tensor) : undefined
+      known.set(name, content && contentRange(content))
+    }
+    return known.get(name)
+  }
+}
