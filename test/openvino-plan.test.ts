@@ -59,6 +59,11 @@ describe('the plan of an OpenVINO engine', () => {
     expect(JSON.stringify(plan().facts)).not.toContain('/lib')
   })
 
+  it('has another key on another device of a release that states no requirements', () => {
+    const silent = { ...cpu, runtimeRequirements: '' }
+    expect(plan({}, [{ ...silent, fullName: 'AMD EPYC 9B14' }]).facts).not.toEqual(plan({}, [silent]).facts)
+  })
+
   it.each<[string, Options, unknown]>([
     ['nothing is known', {}, {}],
     ['one input is fixed, and with it the dims of its names', { shapes: { x: [2, 3, 4] } }, { x: { min: [2, 3, 4], max: [2, 3, 4] }, mask: { min: [2], max: [2] } }],

@@ -83,7 +83,7 @@ function planOf(
   version: string,
   library: string,
 ): Omit<BuildPlan<'openvino'>, 'lowering'> {
-  const { name, fullName, runtimeRequirements } = device
+  const { name, fullName, capabilities, runtimeRequirements } = device
   const { platform, arch } = process
   const kind = deviceKind(name)
   return {
@@ -92,8 +92,9 @@ function planOf(
     facts: {
       openvino: version,
       device: kind,
-      // A CPU's blob depends on its instruction set alone, which the requirements name; of other devices nothing is known.
-      ...(kind !== 'CPU' && { deviceName: fullName }),
+      // A CPU's blob depends on its instruction set alone, which the requirements name. Other devices state none, nor does a CPU in 2026.0
+      // and before: nothing is known of what their blobs depend on.
+      ...(runtimeRequirements === '' && { deviceName: fullName, capabilities }),
       runtimeRequirements,
       properties: Object.entries(properties).map(([key, value]) => `${key}=${value}`),
       bounds: Object.entries(shapes).map(([input, { min, max }]) => `${input}:${min.map((low, axis) => `${low}..${max[axis]}`).join('x')}`),

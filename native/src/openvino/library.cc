@@ -47,19 +47,17 @@ Library::Library(const std::string& path) : library_(path) {
   keeper_ = createCore("", {});
 }
 
-// The numbers of ov_element_type_e moved between releases (2024 had one more at the start). A tensor of one element tells by its
-// size whether this library counts as our headers do; running on would read every tensor with the wrong type.
+// The numbers of ov_element_type_e moved between releases (2025.0 and those before have one more at the start). A tensor of one
+// element tells by its size whether this library counts as our headers do; running on would read every tensor with the wrong type.
 void Library::checkElementTypes() const {
   int64_t one = 1;
   for (const auto& [type, name, bytes] : elementTypes) {
-    ov_tensor_t* tensor = nullptr;
-    check(ov_tensor_create(type, {1, &one}, &tensor), "ov_tensor_create");
+    ov_tensor_t* raw = nullptr;
     size_t size = 0;
-    const ov_status_e status = ov_tensor_get_byte_size(tensor, &size);
-    ov_tensor_free(tensor);
-    check(status, "ov_tensor_get_byte_size");
-    if (size == bytes) continue;
-    throw std::runtime_error("OpenVINO " + version_ + " numbers its element types differently (" + name + "): use 2025.0 or newer");
+    const ov_status_e status = ov_tensor_create(type, {1, &one}, &raw);
+    const Handle<ov_tensor_t> tensor(raw, ov_tensor_free);
+    if (status == OK) check(ov_tensor_get_byte_size(raw, &size), "ov_tensor_get_byte_size");
+    if (size != bytes) throw std::runtime_error("OpenVINO " + version_ + " numbers its element types differently (" + name + "): use 2025.4 or newer");
   }
 }
 
