@@ -1,8 +1,8 @@
-import { copyFile, mkdir, rename, rm } from 'node:fs/promises'
-import { join, resolve } from 'node:path'
+import { mkdir } from 'node:fs/promises'
+import { resolve } from 'node:path'
 import { openStore } from './cache/store.ts'
 import { compileModel, type CompileContext, type Compiled } from './compile.ts'
-import { engineAsset } from './emit/asset.ts'
+import { copyEngine, engineAsset } from './emit/asset.ts'
 import { modelManifest } from './emit/module.ts'
 import { compileOptions, resolveOptions, type Options } from './options.ts'
 import { requestKey } from './query.ts'
@@ -33,18 +33,8 @@ export async function compile(file: string, user: Options = {}, context: Partial
 export async function writeModel(compiled: Compiled, folder: string): Promise<string> {
   await mkdir(folder, { recursive: true })
   const assets = compiled.variants.map((variant) => engineAsset(compiled.name, variant))
-  for (const { name, source } of assets) await copyWhole(source, join(folder, name))
+  for (const asset of assets) await copyEngine(asset, folder)
   const manifest = resolve(folder, `${compiled.name}.json`)
   await replaceFile(manifest, `${JSON.stringify(modelManifest(compiled, assets.map(({ name }) => name)), null, 2)}\n`)
   return manifest
-}
-
-async function copyWhole(source: string, target: string): Promise<void> {
-  const temporary = `${target}.${process.pid}.tmp`
-  try {
-    await copyFile(source, temporary)
-    await rename(temporary, target)
-  } finally {
-    await rm(temporary, { force: true })
-  }
 }

@@ -8,7 +8,7 @@ import onnxForVite from 'unplugin-onnx/vite'
 import { createServer, isRunnableDevEnvironment, type ViteDevServer } from 'vite'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { engines, expectedResults, install, runOutput, writeApp, writeFiles, writeSmallApp, writeWeight } from './app.ts'
-import { bunBinary, cases, viteLogger, watchers, withBun, withEsbuild, withRolldown, withRollup, withRspack, withVite, withWebpack, type Build } from './bundlers.ts'
+import { bunBinary, cases, inMemory, viteLogger, watchers, withBun, withEsbuild, withRolldown, withRollup, withRspack, withVite, withWebpack, type Build } from './bundlers.ts'
 import { bundlersPage } from './docs.ts'
 import { tempFolder } from './helpers.ts'
 import { affineModel } from './models.ts'
@@ -56,6 +56,12 @@ test('a build with a warm cache and one with a cold cache write the same bytes',
   await withRollup({ root: app, dir: cold, options: { ...options, cache } }, {})
   await withRollup({ root: app, dir: warm, options: { ...options, cache } }, {})
   expect(digestOf(warm)).toEqual(digestOf(cold))
+})
+
+test('a build in memory has the engines among its outputs', async () => {
+  const source = 'src/lazy.js'
+  const { output: outputs } = await inMemory({ ...build('memory'), source })
+  expect(outputs.flatMap(({ fileName }) => (fileName.endsWith('.ort') ? [fileName.replace(/-.*/, '')] : [])).sort()).toEqual(['assets/_20_', 'assets/triple'])
 })
 
 test('a build says in one line what became of each engine', async () => {

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { promisify, stripVTControlCharacters } from 'node:util'
 import { rspack as rspack2, type Configuration as RspackOptions } from '@rspack/core'
 import { build as buildEsbuild, context as contextOfEsbuild, type BuildOptions as EsbuildOptions } from 'esbuild'
-import { rolldown, watch as watchRolldown, type OutputOptions as RolldownOutput } from 'rolldown'
+import { rolldown, watch as watchRolldown, type OutputOptions as RolldownOutput, type RolldownOutput as RolldownBuild } from 'rolldown'
 import { rollup, watch as watchRollup, type OutputOptions as RollupOutput, type Plugin } from 'rollup'
 import { rspack as rspack1 } from 'rspack1'
 import type { Options } from 'unplugin-onnx'
@@ -168,6 +168,14 @@ export async function withRollup(build: Build, output: RollupOutput): Promise<vo
   const alias: Plugin = { name: 'alias', resolveId(id, importer) { return id.startsWith('@/') ? this.resolve(join(root, 'src', id.slice(1)), importer) : null } }
   const bundle = await rollup({ input: input(build), plugins: [onnxForRollup({ ...options, root }), alias], onLog: (_, { message }) => void lines.push(message) })
   await bundle.write(output.file ? output : { dir, ...output })
+}
+
+/** A build of Rolldown that writes nothing. */
+export async function inMemory(build: Build): Promise<RolldownBuild> {
+  const bundle = await rolldown({ input: input(build), plugins: [onnxForRolldown({ ...build.options, root: build.root })], onLog: () => {} })
+  const result = await bundle.generate({})
+  await bundle.close()
+  return result
 }
 
 export async function withRolldown(build: Build, output: RolldownOutput): Promise<void> {

@@ -1,4 +1,4 @@
-import { copyFile, mkdir, readFile } from 'node:fs/promises'
+import { constants, copyFile, mkdir, readFile, rename, rm, stat } from 'node:fs/promises'
 import { dirname, join, posix } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { MagicString } from 'magic-string'
@@ -29,6 +29,23 @@ export function engineAsset(model: string, { backend, extension, artifact }: Var
   return { name: `${model.replace(/[^\w-]+/g, '_')}-${backend}-${artifact.sha256.slice(0, 10)}${extension}`, source: artifact.file }
 }
 
+/**
+ * Copies an engine to the place it is shipped from. Whole or not at all: a reader never sees a part. A file of that name and size is the
+ * engine already, because the name has the hash of its bytes; a watcher need not write gigabytes again.
+ */
+export async function copyEngine({ name, source }: EngineAsset, folder: string): Promise<void> {
+  const target = join(folder, name)
+  if (await sizeOf(target) === await sizeOf(source)) return
+  const temporary = `${target}.${process.pid}.tmp`
+  await mkdir(folder, { recursive: true })
+  try {
+    await copyFile(source, temporary, constants.COPYFILE_FICLONE)
+    await rename(temporary, target)
+  } finally {
+    await rm(temporary, { force: true })
+  }
+}
+
 /** Dev servers and test runners do not write a bundle: the engine is used where it lies in the cache. */
 export function cachedEngine({ source }: EngineAsset): EngineCode {
   return { location: JSON.stringify(pathToFileURL(source).href) }
@@ -37,7 +54,7 @@ export function cachedEngine({ source }: EngineAsset): EngineCode {
 /**
  * Rollup, Rolldown and builds of Vite. A module cannot know which chunk it ends in, and Vite removes assets of server builds and
  * rewrites URLs that it knows: so a module carries a placeholder, `renderChunk` puts the location in its place, relative to the chunk,
- * and the engines that chunks really use are emitted after every other plugin, into `folder` of the output.
+ * and the engines that chunks really use follow after every other plugin, into `folder` of the output.
  */
 export function rollupAssets(folder: string): RollupAssets {
   // Kept from build to build: a watcher loads only the modules that changed.
@@ -62,12 +79,15 @@ export function rollupAssets(folder: string): RollupAssets {
       },
       generateBundle: {
         order: 'post',
-        async handler(_, bundle) {
+        async handler({ dir, file }, bundle, isWrite) {
           if (sources.size === 0) return
           const chunks = Object.values(bundle).map((output) => output.code ?? '')
+          const output = join(dir ?? dirname(file ?? ''), folder)
           for (const [name, source] of sources) {
             if (!chunks.some((code) => code.includes(name))) continue
-            this.emitFile({ type: 'asset', fileName: posix.join(folder, name), source: await readFile(source) })
+            // Copied, an engine of any size takes no memory; Rolldown would hold two copies of what it is to emit.
+            if (isWrite) await copyEngine({ name, source }, output)
+            else this.emitFile({ type: 'asset', fileName: posix.join(folder, name), source: await readFile(source) })
           }
         },
       },
@@ -84,7 +104,7 @@ export interface RollupAssets {
     }
     readonly generateBundle: {
       readonly order: 'post'
-      handler(this: RollupContext, options: unknown, bundle: Readonly<Record<string, { readonly type: string; readonly code?: string }>>): Promise<void>
+      handler(this: RollupContext, options: RollupOutput, bundle: RollupBundle, isWrite: boolean): Promise<void>
     }
   }
 }
@@ -93,6 +113,13 @@ export interface RenderedChunk {
   readonly code: string
   readonly map: ReturnType<MagicString['generateMap']> | null
 }
+
+export interface RollupOutput {
+  readonly dir?: string
+  readonly file?: string
+}
+
+export type RollupBundle = Readonly<Record<string, { readonly type: string; readonly code?: string }>>
 
 /** The part of the plugin context that Rollup, Rolldown and Vite share. */
 export interface RollupContext {
@@ -161,11 +188,13 @@ export function fileLoaderAssets(): FileLoaderAssets {
  * Farm, whose plugins can emit an asset only as an array of numbers: the engine is copied beside the output. Farm would take a literal
  * `new URL('./x', import.meta.url)` for an asset of its own.
  */
-export async function copiedEngine({ name, source }: EngineAsset, folder: string, output: string): Promise<EngineCode> {
-  const file = join(output, folder, name)
-  await mkdir(dirname(file), { recursive: true })
-  await copyFile(source, file)
-  return { prelude: 'const base = import.meta.url', location: `new URL(${JSON.stringify(relativeUrl(posix.join(folder, name)))}, base)` }
+export async function copiedEngine(asset: EngineAsset, folder: string, output: string): Promise<EngineCode> {
+  await copyEngine(asset, join(output, folder))
+  return { prelude: 'const base = import.meta.url', location: `new URL(${JSON.stringify(relativeUrl(posix.join(folder, asset.name)))}, base)` }
+}
+
+async function sizeOf(file: string): Promise<number | undefined> {
+  return (await stat(file).catch(() => undefined))?.size
 }
 
 // Minifiers change the quotes.
