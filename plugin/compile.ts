@@ -96,7 +96,7 @@ async function build(engine: PlannedEngine, { name, model, source, request, cont
   const { store, signal, log, warn } = context
   const { label, extension, requires, settings } = plan
   const { options, root } = request
-  const passRequest = { name, model, options, backend, lowering: plan.lowering, root, ...context }
+  const passRequest = { name, model, options, backend, label, lowering: plan.lowering, root, ...context }
   const family = [relative(request.root, model.file).replaceAll('\\', '/'), request.query, backend, label].join(' ')
   for (const note of plan.notes ?? []) log(`${name}: ${note}`)
   try {

@@ -38,6 +38,7 @@ async function requestFor(model: Uint8Array, calibration: Options['calibration']
     model: await readModel(file),
     options: compileOptions(resolved, { file, query: {} }),
     backend: 'onnxruntime',
+    label: '',
     lowering: 'compute',
     root: folder,
     store: openStore({ ...resolved.cache, warn: ignore }),

@@ -6,6 +6,7 @@ import type { Store } from '../cache/store.ts'
 import type { EditableModel } from '../onnx/graph.ts'
 import type { Model } from '../onnx/model.ts'
 import type { CompileOptions } from '../options.ts'
+import { int8Pass, int8WeightsPass } from './int8.ts'
 import { mixedPass } from './mixed.ts'
 import { storagePass } from './storage.ts'
 
@@ -16,6 +17,8 @@ export interface PassRequest {
   readonly model: Model
   readonly options: CompileOptions
   readonly backend: BackendName
+  /** What tells the engine from the backend's others, such as 'portable'. */
+  readonly label: string
   readonly lowering: Lowering
   /** Folder of the app: samples and libraries are looked for from here. */
   readonly root: string
@@ -62,8 +65,8 @@ const passes: Readonly<Record<Precision, Partial<Record<Lowering, PrecisionPass>
   fp32: {},
   fp16: { storage: storagePass('float16'), compute: mixedPass('float16') },
   bf16: { storage: storagePass('bfloat16'), compute: mixedPass('bfloat16') },
-  int8: {},
-  'int8-weights': {},
+  int8: { compute: int8Pass },
+  'int8-weights': { storage: int8WeightsPass, compute: int8WeightsPass },
 }
 
 /**

@@ -1,0 +1,72 @@
+import { saturatesInt8 } from '../../runtime/cpu.ts'
+import { OnnxEngineError } from '../../runtime/errors.ts'
+import type { BackendName } from '../../runtime/manifest.ts'
+import type { CalibrationMethod } from '../options.ts'
+import { type FoundSamples, modelSamples } from './calibrate.ts'
+import type { PassRequest, PrecisionPass } from './index.ts'
+import { placementOf, type Placement } from './placement.ts'
+
+/** Everything that decides an int8 graph besides the model. */
+export interface Int8Plan {
+  readonly placement: Placement
+  readonly samples: FoundSamples
+  readonly method: CalibrationMethod
+  /** Largest stored magnitude of a weight: 127, or 63 for 7 bits. */
+  readonly levels: 127 | 63
+}
+
+/**
+ * Static quantization of the main graph: Q/DQ around what the backend's placement names, ranges from the user's samples. Bodies of If, Loop and
+ * Scan stay in fp32. A backend that takes int8 weights only gets those.
+ */
+export const int8Pass: PrecisionPass = {
+  async describe(request) {
+    const placement = placementOf(request.backend)
+    if (!placement) return int8WeightsPass.describe(request)
+    const { samples, method, levels } = await planInt8(request, placement)
+    const percentile = request.options.calibration?.percentile ?? 100
+    return {
+      name: 'int8',
+      version: 1,
+      options: { placement: request.backend, samples: samples.digest, method, ...(method === 'percentile' && { percentile }), levels },
+    }
+  },
+  async lower(model, request) {
+    const placement = placementOf(request.backend)
+    if (placement) return (await import('./quantize-graph.ts')).quantizeGraph(model, request, await planInt8(request, placement))
+    const lowered = await int8WeightsPass.lower(model, request)
+    return { ...lowered, notes: [...lowered.notes, `${request.backend} takes int8 weights only: values stay in floating point`] }
+  },
+}
+
+/** Stores the weights of products and convolutions in int8, symmetric, with a scale for each channel. Values stay in floating point. */
+export const int8WeightsPass: PrecisionPass = {
+  describe: ({ backend }) => ({ name: 'int8-weights', version: 1, options: { operators: weightOperators[backend] } }),
+  lower: async (model, { backend }) => (await import('./quantize-graph.ts')).quantizeWeights(model, weightOperators[backend]),
+}
+
+const products: readonly string[] = ['MatMul', 'Gemm']
+const all: readonly string[] = [...products, 'Conv', 'ConvTranspose']
+
+// TensorRT's kernels for quantized weights are those of products; a convolution would be computed from weights that were rounded for nothing.
+const weightOperators: Readonly<Record<BackendName, readonly string[]>> = { onnxruntime: all, openvino: all, tensorrt: products, 'tensorrt-rtx': products }
+
+async function planInt8(request: PassRequest, placement: Placement): Promise<Int8Plan> {
+  const samples = await modelSamples(request)
+  if (samples) return { placement, samples, method: request.options.calibration?.method ?? placement.method, levels: levelsOf(request) }
+  throw new OnnxEngineError('SAMPLES_INVALID', `${request.name}: engine=int8`, {
+    expected: `calibration samples, from the option 'calibration'`,
+    received: 'none',
+    hint: `Set calibration: './samples/*.npy' (or a module, or images) for this model, or import it with ?engine=int8-weights, which needs none`,
+  })
+}
+
+const anyCpu: ReadonlySet<BackendName> = new Set<BackendName>(['onnxruntime', 'openvino'])
+
+// Two products of uint8 and int8 are added in 16 bits on an x64 CPU without VNNI, which 7-bit weights never overflow. A portable engine
+// may run on one.
+function levelsOf({ backend, label, options }: PassRequest): 127 | 63 {
+  if (!anyCpu.has(backend)) return 127
+  const portable = backend === 'onnxruntime' && (label === 'portable' || options.onnxruntime.optimization !== 'all')
+  return portable || saturatesInt8() ? 63 : 127
+}

@@ -1,0 +1,109 @@
+import type { BackendName } from '../../runtime/manifest.ts'
+import type { CalibrationMethod } from '../options.ts'
+
+/** What is known of a node with constant weights. */
+export interface WeightedNode {
+  readonly operator: string
+  /** Dims of the weights as the operator has them. */
+  readonly dims: readonly number[]
+  readonly group: number
+}
+
+/** Where one backend wants Q/DQ. */
+export interface Placement {
+  /** `uint8` has a zero point, `int8` is symmetric with zero point 0. */
+  readonly activations: 'uint8' | 'int8'
+  readonly method: CalibrationMethod
+  /** Whether biases are int32 in the scale of the products. */
+  readonly bias: boolean
+  /** Who reads the quantized value: all readers, or only the nodes that compute in int8. */
+  readonly readers: 'all' | 'quantized'
+  /** Operators with constant weights that compute in int8, and whether their result must be quantized for it. */
+  readonly compute: Readonly<Record<string, { readonly result: boolean }>>
+  /** Operators that go on in int8 when all their inputs are quantized: in the range of their input, or in one of their own. */
+  readonly follow: Readonly<Record<string, 'same' | 'own'>>
+  /** Which inputs of an Add of two branches are quantized. */
+  readonly residual: 'none' | 'shortcut' | 'both'
+  readonly exclude: readonly { readonly reason: string; readonly matches: (node: WeightedNode) => boolean }[]
+}
+
+// Axes of the weights: Conv is [out, in / group, ...], ConvTranspose [in, out / group, ...], MatMul [K, N], Gemm as MatMul.
+const convolution = (operator: string) => operator === 'Conv' || operator === 'ConvTranspose'
+const isPadding = (count: number) => count < 16
+
+/**
+ * The placements, with the reason for each choice. Sources: onnxruntime/core/optimizer/qdq_transformer/selectors_actions (which groups
+ * become int8 kernels), NVIDIA Model Optimizer's `quantization/ort_utils` and `graph_utils` (exclusions), OpenVINO's low precision
+ * transformations.
+ */
+export const placements = {
+  onnxruntime: {
+    // The kernels of MLAS multiply uint8 by int8; int8 by int8 costs a conversion on x64.
+    activations: 'uint8',
+    // What a calibrated range cuts is lost in every following layer; with 256 levels for one side there is little to win by cutting.
+    method: 'minmax',
+    // QLinearConv and QGemm take no float bias.
+    bias: true,
+    // A value that is also read in float is computed once in int8, and dequantized: a group with a second, float result is not fused.
+    readers: 'all',
+    compute: {
+      // QLinearConv needs a quantized result; QGemm and MatMulIntegerToFloat give float.
+      Conv: { result: true },
+      Gemm: { result: false },
+      MatMul: { result: false },
+    },
+    follow: {
+      // Kernels that only move bytes: the values stay on their grid.
+      MaxPool: 'same', Reshape: 'same', Transpose: 'same', Flatten: 'same', Squeeze: 'same', Unsqueeze: 'same',
+      // QLinearAdd, QLinearMul, QLinearConcat and pools rescale.
+      Add: 'own', Mul: 'own', Concat: 'own', AveragePool: 'own', GlobalAveragePool: 'own',
+    },
+    residual: 'none',
+    exclude: [
+      { reason: 'ONNX Runtime has no int8 kernel for it', matches: ({ operator }) => operator === 'ConvTranspose' },
+    ],
+  },
+  openvino: {
+    activations: 'uint8',
+    method: 'minmax',
+    // The plugins quantize biases themselves.
+    bias: false,
+    readers: 'quantized',
+    compute: { Conv: { result: false }, ConvTranspose: { result: false }, Gemm: { result: false }, MatMul: { result: false } },
+    follow: {},
+    // An addition of two int8 tensors is fused into the convolution before it.
+    residual: 'both',
+    exclude: [],
+  },
+  tensorrt: {
+    // TensorRT takes int8 with zero point 0 and constant positive scales only.
+    activations: 'int8',
+    method: 'entropy',
+    bias: false,
+    readers: 'quantized',
+    compute: { Conv: { result: false }, ConvTranspose: { result: false }, Gemm: { result: false }, MatMul: { result: false } },
+    follow: {},
+    // The other branch is added inside the convolution's kernel, in its accumulator; Q/DQ there would end the fusion.
+    residual: 'shortcut',
+    exclude: [
+      { reason: 'a product with a vector is bound by memory', matches: ({ operator, dims }) => !convolution(operator) && dims.includes(1) },
+      { reason: 'K or N below 16 wastes most of a tensor core tile', matches: ({ operator, dims }) => !convolution(operator) && dims.some(isPadding) },
+      {
+        reason: 'fewer than 16 channels waste most of a tensor core tile',
+        matches: ({ operator, dims: [first = 0, second = 0, ...kernel], group }) => {
+          if (!convolution(operator)) return false
+          const [outputs, inputs] = operator === 'Conv' ? [first, second * group] : [second * group, first]
+          if (!isPadding(outputs) && !isPadding(inputs)) return false
+          if (group > 1) return outputs % 8 !== 0 || kernel.some((size) => size < 3)
+          const square = kernel.every((size) => size === kernel[0])
+          return !(square && (inputs % 8 === 0 || outputs % 8 === 0) && (!isPadding(inputs) || !isPadding(outputs)))
+        },
+      },
+    ],
+  },
+} as const satisfies Partial<Record<BackendName, Placement>>
+
+/** The placement of a backend; undefined for one that takes int8 weights only, as TensorRT-RTX, whose support matrix has no int8 activations. */
+export function placementOf(backend: BackendName): Placement | undefined {
+  return (placements as Partial<Record<BackendName, Placement>>)[backend]
+}

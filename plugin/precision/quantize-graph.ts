@@ -1,0 +1,93 @@
+import { nameMaker, sortNodes } from '../onnx/edit.ts'
+import { type EditableModel, indexScope, type Scope, scopesOf } from '../onnx/graph.ts'
+import { inferTypes } from '../onnx/types.ts'
+import { upgradeOpset } from '../onnx/upgrade.ts'
+import type { CalibrationMethod } from '../options.ts'
+import { calibrate } from './calibrate.ts'
+import { removeUnread } from './constants.ts'
+import { foldConvolutions } from './fold.ts'
+import type { Range } from './histogram.ts'
+import type { Kept, Lowered, PassRequest } from './index.ts'
+import type { Int8Plan } from './int8.ts'
+import { placeQuantization, type Places, weightsOf } from './place.ts'
+import { placements } from './placement.ts'
+import { dequantize, insertQuantization, storeWeight } from './quantize.ts'
+import { untouched } from './untouched.ts'
+
+// Q/DQ with a scale for each channel came with opset 13.
+const opset = 13
+
+/** Makes the main graph of a model compute in int8. */
+export async function quantizeGraph(model: EditableModel, request: PassRequest, { placement, samples, method, levels }: Int8Plan): Promise<Lowered> {
+  const reason = untouched(model)
+  if (reason) return { unit: 'nodes', total: 0, lowered: 0, kept: [], notes: [reason] }
+  const scope = mainScope(model)
+  const original = namesOf(scope)
+  upgradeOpset(model, opset)
+  sortNodes(scope, model.file)
+  await foldConvolutions(model, scope)
+  const types = inferTypes(model)
+  const known = (value: string) => original.has(value) && types.of(scope, value) === 'float32'
+  const ranges = await calibrate(request, samples, observed(scope, known))
+  const usable = (value: string) => known(value) && ranges.get(value)?.nonFinite === 0
+  const places = placeQuantization(scope, placement, usable)
+  await insertQuantization(model, scope, places, placement, { levels, range: (value) => chosenRange(ranges.get(value), method) })
+  sortNodes(scope, model.file)
+  return describePlaces(places)
+}
+
+// Below this the scales and the node take as many bytes as are saved.
+const smallest = 1024
+
+/** Stores the constant weights of these operators in int8. */
+export async function quantizeWeights(model: EditableModel, operators: readonly string[]): Promise<Lowered> {
+  const reason = untouched(model)
+  if (reason) return { unit: 'weights', total: 0, lowered: 0, kept: [], notes: [reason] }
+  upgradeOpset(model, opset)
+  const newName = nameMaker(model)
+  const scope = mainScope(model)
+  const index = indexScope(scope)
+  const stored = new Map<string, string>()
+  for (const node of scope.graph.node.slice()) {
+    const weights = node.domain === '' && operators.includes(node.opType) ? weightsOf(node, index) : undefined
+    if (!weights || weights.dims.reduce((product, dim) => product * dim, 4) < smallest) continue
+    const key = `${weights.axis} ${weights.weight}`
+    if (!stored.has(key)) {
+      const { name, scale, zero, axis } = await storeWeight(model, scope, weights, 127, newName)
+      stored.set(key, dequantize(scope, newName, [name, scale, zero], `${weights.weight}_dequantized`, axis))
+    }
+    node.input[1] = stored.get(key)!
+  }
+  removeUnread(scope, index.constants)
+  sortNodes(scope, model.file)
+  const notes = stored.size === 0 ? ['has no large constant weights of products or convolutions to store in int8'] : []
+  return { unit: 'weights', total: stored.size, lowered: stored.size, kept: [], notes }
+}
+
+function mainScope(model: EditableModel): Scope {
+  return scopesOf(model)[0]!
+}
+
+// What all backends together want to know, so that another one does not calibrate again.
+function observed(scope: Scope, known: (value: string) => boolean): string[] {
+  const values = new Set<string>()
+  for (const placement of Object.values(placements)) {
+    for (const range of placeQuantization(scope, placement, known).values.values()) values.add(range)
+  }
+  return [...values].sort()
+}
+
+function chosenRange(range: Range | undefined, method: CalibrationMethod): readonly [number, number] {
+  if (!range) return [0, 0]
+  return method === 'minmax' ? [range.min, range.max] : range[method]
+}
+
+function namesOf({ graph }: Scope): ReadonlySet<string> {
+  return new Set([...graph.input.map(({ name }) => name), ...graph.node.flatMap(({ output }) => output)])
+}
+
+function describePlaces({ weighted, kept }: Places): Lowered {
+  const notes = kept.length + weighted.length === 0 ? ['has no product or convolution with constant weights: nothing is quantized'] : []
+  const list = kept.map(({ node, reason }): Kept => ({ name: node.name || (node.output[0] ?? ''), operator: node.opType, reason }))
+  return { unit: 'nodes', total: kept.length + weighted.length, lowered: weighted.length, kept: list, notes }
+}
