@@ -21,10 +21,17 @@ let installed: Promise<Installed | { readonly reason: string }> | undefined
 
 async function refusal({ arch, version }: Requirements['openvino']): Promise<string | undefined> {
   if (arch !== process.arch) return `compiled for ${arch}, this machine is ${process.arch}`
-  const found = await (installed ??= findInstalled())
+  const found = await theInstalled()
   if ('reason' in found) return found.reason
   if (release(found.version) === release(version)) return undefined
   return `compiled by OpenVINO ${release(version)}, but ${found.library} is ${release(found.version)}`
+}
+
+async function theInstalled(): Promise<Installed | { readonly reason: string }> {
+  const found = await (installed ??= findInstalled())
+  // Looked for again by the next load: the user may have set it up meanwhile.
+  if ('reason' in found) installed = undefined
+  return found
 }
 
 async function findInstalled(): Promise<Installed | { readonly reason: string }> {
@@ -48,7 +55,7 @@ function release(version: string): string {
 async function open(variant: VariantManifest<'openvino'>, file: string, bindings: Bindings, options: OpenOptions): Promise<Session> {
   const { requires } = variant
   const where = `model ${JSON.stringify(options.model)}`
-  const found = await (installed ??= findInstalled())
+  const found = await theInstalled()
   if ('reason' in found) throw new OnnxEngineError('BACKEND_UNAVAILABLE', `${where}: ${found.reason}`)
   const bytes = await readArtifact(file, variant, options.model)
   const device = requires.device === 'GPU' && options.device !== undefined ? `GPU.${options.device}` : requires.device

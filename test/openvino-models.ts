@@ -12,7 +12,8 @@ const vendored = join(root, '.vendor', 'openvino-2026.4.1')
 /** Why the tests with the real library cannot run here; undefined when they can. With CI=true that is an error. */
 export function missingOpenVino(): string | undefined {
   process.env['OPENVINO_ROOT'] ??= vendored
-  const reason = existsSync(process.env['OPENVINO_ROOT']) ? undefined : `${process.env['OPENVINO_ROOT']} is missing: run \`npm run build:native\``
+  const missing = [process.env['OPENVINO_ROOT'], join(root, 'native', 'build', 'Release', 'openvino.node')].find((path) => !existsSync(path))
+  const reason = missing && `${missing} is missing: run \`npm run build:native\``
   if (reason && process.env['CI'] === 'true') throw new Error(reason)
   if (reason) console.warn(`tests with OpenVINO are skipped: ${reason}`)
   return reason

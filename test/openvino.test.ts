@@ -241,6 +241,60 @@ describe.skipIf(missing)('a variant of OpenVINO is passed over', () => {
   })
 })
 
+describe.skipIf(missing)('the build with OpenVINO', () => {
+  test('reads external data, from a long path with spaces and umlauts', async () => {
+    const deep = join(folder, 'ein langer Pfad mit ümlauten '.repeat(6), 'und noch mehr davon '.repeat(6).trim())
+    mkdirSync(deep, { recursive: true })
+    const weight = { dtype: 'float32', dims: [1], data: [], external: { location: 'weights.bin', length: 4 } } as const
+    const file = join(deep, 'external.onnx')
+    writeFileSync(file, onnxModel({
+      inputs: { x: 'float32[1,4]' }, outputs: { y: 'float32[1,4]' }, nodes: [{ op: 'Mul', inputs: ['x', 'weight'], outputs: ['y'] }], initializers: { weight },
+    }))
+    writeFileSync(join(deep, 'weights.bin'), new Uint8Array(Float32Array.of(3).buffer))
+    await using model = createModel((await build(folder, file)).manifest)
+    expect((await model.infer({ x: Float32Array.of(1, 2, 3, 4) }))['y']?.data).toEqual(Float32Array.of(3, 6, 9, 12))
+  })
+
+  test('says which operator OpenVINO does not know', async () => {
+    const spec = { inputs: { x: 'float32[2]' }, outputs: { y: 'float32[2]' }, nodes: [{ op: 'NoSuchThing', inputs: ['x'], outputs: ['y'], name: 'odd' }] }
+    await expect(build(folder, write('unknown-operator.onnx', onnxModel(spec)))).rejects.toMatchObject({
+      code: 'COMPILE_FAILED',
+      message: expect.stringMatching(/^unknown-operator: OpenVINO cannot compile the model: .*NoSuchThing/s),
+    })
+  })
+
+  test('ships ONNX Runtime alone, with a warning, when it was not asked for and cannot compile', async () => {
+    const spec = { inputs: { x: 'float32[2]' }, outputs: { y: 'float32[2]' }, nodes: [{ op: 'Gelu', domain: 'com.microsoft', inputs: ['x'], outputs: ['y'] }], opsets: { 'com.microsoft': 1 } }
+    const { manifest, lines } = await build(folder, write('gelu.onnx', onnxModel(spec)), { backends: 'auto' })
+    const backends = manifest.variants.map(({ backend }) => backend)
+    // OpenVINO may learn the operator: then it has an engine, and no warning.
+    expect(lines.some((line) => line.includes('built without openvino'))).toBe(!backends.includes('openvino'))
+    expect(backends).toContain('onnxruntime')
+  })
+
+  test.each([
+    ['a folder without it', () => tempFolder(), 'tried the option openvino.library'],
+    ['a file that is no library', () => write('libopenvino_c.so', Buffer.from('no library')), 'cannot be used'],
+  ])('names the place when the library was given as %s', async (_, place, message) => {
+    const file = write('affine.onnx', affineModel())
+    await expect(build(folder, file, { openvino: { library: place() } })).rejects.toMatchObject({ code: 'BACKEND_UNAVAILABLE', message: expect.stringContaining(message) })
+  })
+
+  test('stops at once when it is aborted, and leaves nothing', async () => {
+    const signal = AbortSignal.timeout(150)
+    await expect(build(tempFolder(), ocrModel('det_infer.onnx'), {}, signal)).rejects.toMatchObject({ code: 'COMPILE_ABORTED' })
+  })
+
+  test('compiles once, and finds the same bytes again', async () => {
+    const file = write('again.onnx', affineModel({ weight: 11 }))
+    const [first, second] = [await build(folder, file), await build(folder, file)]
+    expect(second.compiled.variants[0]?.cache).toMatchObject({ hit: true })
+    expect(second.manifest).toEqual(first.manifest)
+    const other = await build(tempFolder(), file)
+    expect(other.manifest.variants[0]?.sha256).toBe(first.manifest.variants[0]?.sha256)
+  })
+})
+
 test.skipIf(missing)('a blob that was changed after the build never reaches OpenVINO', async () => {
   const { manifest } = await build(folder, write('affine.onnx', affineModel()))
   const file = join(folder, 'changed.blob')
