@@ -1,3 +1,5 @@
+import { OnnxEngineError } from './errors.ts'
+
 const waiting = new WeakMap<AbortSignal, Set<() => void>>()
 
 /**
@@ -8,6 +10,18 @@ export function onAbort(signal: AbortSignal, callback: () => void): () => void {
   const callbacks = waiting.get(signal) ?? listen(signal)
   callbacks.add(callback)
   return () => void callbacks.delete(callback)
+}
+
+/** The work, or a rejection with ABORTED as soon as the signal aborts. */
+export function abortable<T>(work: Promise<T>, signal: AbortSignal, where: string): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const forget = onAbort(signal, () => reject(abortedError(where, signal)))
+    work.then(resolve, reject).finally(forget)
+  })
+}
+
+export function abortedError(where: string, signal: AbortSignal): OnnxEngineError {
+  return new OnnxEngineError('ABORTED', `${where}: infer() was aborted by its signal`, { cause: signal.reason })
 }
 
 function listen(signal: AbortSignal): Set<() => void> {

@@ -67,9 +67,7 @@ export interface ErrorRecord {
 }
 
 export function recordError(error: unknown, fallback: ErrorCode): ErrorRecord {
-  if (!(error instanceof OnnxEngineError)) {
-    return { code: fallback, message: error instanceof Error ? error.message : String(error) }
-  }
+  if (!isOnnxEngineError(error)) return { code: fallback, message: error instanceof Error ? error.message : String(error) }
   const { code, message, expected, received, hint } = error
   return { code, message, expected, received, hint }
 }
@@ -88,6 +86,11 @@ export function nearest(name: string, candidates: Iterable<string>): string | un
     if (distance < bestDistance) [best, bestDistance] = [candidate, distance]
   }
   return best
+}
+
+// By its name: a bundle may hold a copy of this class beside the one of the runtime.
+function isOnnxEngineError(error: unknown): error is OnnxEngineError {
+  return error instanceof Error && error.name === 'OnnxEngineError'
 }
 
 function compose(where: string, { expected, received, hint }: ErrorDetails): string {

@@ -1,4 +1,4 @@
-import { onAbort } from './abort.ts'
+import { abortable, abortedError } from './abort.ts'
 import { checkBounds, checkInputs } from './check.ts'
 import { openVariant, type Opened } from './choose.ts'
 import { OnnxEngineError } from './errors.ts'
@@ -35,7 +35,7 @@ export function createModel(manifest: ModelManifest, options: LoadOptions = {}, 
     async infer(inputs, given = {}) {
       refuseDisposed()
       const options = checkInferOptions(name, given)
-      if (options.signal?.aborted) throw aborted(where, options.signal)
+      if (options.signal?.aborted) throw abortedError(where, options.signal)
       const checked = checkInputs(name, bindings.inputs, inputs)
       const result = track(run(options.transfer ? takeTensors(checked) : checked, options))
       return Object.fromEntries(await (options.signal ? abortable(result, options.signal, where) : result)) as Outputs<CompactBindings>
@@ -88,15 +88,4 @@ export function createModel(manifest: ModelManifest, options: LoadOptions = {}, 
     work.then(done, done)
     return work
   }
-}
-
-function abortable<T>(work: Promise<T>, signal: AbortSignal, where: string): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const forget = onAbort(signal, () => reject(aborted(where, signal)))
-    work.then(resolve, reject).finally(forget)
-  })
-}
-
-function aborted(where: string, signal: AbortSignal): OnnxEngineError {
-  return new OnnxEngineError('ABORTED', `${where}: infer() was aborted by its signal`, { cause: signal.reason })
 }
