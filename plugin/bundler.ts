@@ -1,4 +1,4 @@
-import { dirname, isAbsolute } from 'node:path'
+import { dirname, isAbsolute, relative } from 'node:path'
 import type { NativeBuildContext } from 'unplugin'
 import { OnnxEngineError } from '../runtime/errors.ts'
 import type { Logger } from './project.ts'
@@ -47,6 +47,18 @@ export function checkTarget(context: object): void {
       hint: 'A CommonJS bundle of Bun keeps the path of its source instead of its own: build an ES module, or use another bundler',
     })
   }
+}
+
+/** Names of the plugins that electron-vite, Electron Forge and vite-plugin-electron-renderer add to the build of windows, and to no other. */
+export const rendererPlugin = /electron.*renderer/
+
+/** For a model that is imported in such a build: windows have no native modules. */
+export function rendererError(specifier: string, importer: string | undefined, root: string): OnnxEngineError {
+  return new OnnxEngineError('UNSUPPORTED_TARGET', `import '${specifier}'${importer === undefined ? '' : ` in ${relative(root, importer)}`}`, {
+    expected: 'code of the main process, a utility process or a worker',
+    received: 'code of a window of Electron, where models cannot run',
+    hint: 'Import it in the main process, and call it from windows by exposeModel() and connectModel() of unplugin-onnx/electron: docs/electron.md shows how',
+  })
 }
 
 /**

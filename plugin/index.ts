@@ -1,6 +1,6 @@
 import { relative, resolve } from 'node:path'
 import { createUnplugin, type UnpluginInstance } from 'unplugin'
-import { bundlerLogger, bundlerResolver, checkTarget, importFilter, isQuestion, lostQuery, nativeContext, runtime, setUpWebpack, type WebpackCompiler } from './bundler.ts'
+import { bundlerLogger, bundlerResolver, checkTarget, importFilter, isQuestion, lostQuery, nativeContext, rendererError, rendererPlugin, runtime, setUpWebpack, type WebpackCompiler } from './bundler.ts'
 import { cachedEngine, copiedEngine, engineAsset, fileLoaderAssets, rollupAssets, webpackEngine, type EngineAsset, type EngineCode, type WebpackLoader } from './emit/asset.ts'
 import { moduleText } from './emit/module.ts'
 import { openProject, type Logger } from './project.ts'
@@ -18,6 +18,7 @@ export const unpluginOnnx: UnpluginInstance<Options | undefined, false> = create
   const rollup = rollupAssets(folder)
   const files = fileLoaderAssets()
   let serves = false
+  let isRenderer = false
   let farmOutput = ''
   let viteLogger: Logger | undefined
   let warned = false
@@ -51,14 +52,16 @@ export const unpluginOnnx: UnpluginInstance<Options | undefined, false> = create
       // Before aliases are resolved: types are declared for the text that the user wrote.
       order: 'pre',
       filter: { id: importFilter },
-      handler(id, importer) {
+      async handler(id, importer) {
         if (isQuestion(id)) return undefined
         // Its worker and addon lie beside it: a bundled copy would not find them. A model of another package cannot see the app's
         // dependencies when no bundle stands between.
         if (id === runtime) return framework === 'webpack' || framework === 'rspack' ? undefined : { id: serves ? import.meta.resolve(runtime) : runtime, external: true }
         // unplugin takes Farm's relative paths for relative to the current folder.
         const from = framework === 'farm' && importer !== undefined ? resolve(project.options.root, relative(process.cwd(), importer)) : importer
-        return project.resolve(id, from, bundlerResolver(this, from))
+        const resolved = await project.resolve(id, from, bundlerResolver(this, from))
+        if (resolved !== undefined && isRenderer) throw rendererError(id, importer, project.options.root)
+        return resolved
       },
     },
     load: {
@@ -80,9 +83,10 @@ export const unpluginOnnx: UnpluginInstance<Options | undefined, false> = create
     rolldown: { ...rollup.hooks, transform: warnOfTemplates },
     vite: {
       ...rollup.hooks,
-      configResolved({ command, root, logger }) {
+      configResolved({ command, root, logger, plugins }) {
         project.moveTo(root)
         serves = command === 'serve'
+        isRenderer = plugins.some(({ name }) => rendererPlugin.test(name))
         viteLogger = { log: (line) => logger.info(line), warn: (line) => logger.warn(line) }
       },
     },

@@ -37,7 +37,7 @@ describe('a window', () => {
   })
 
   test.each([
-    ['an unknown name', { z: pair }, { code: 'INPUT_INVALID', message: 'model "double", input "z": expected "x": float32[n,2], received an unknown name' }],
+    ['an unknown name', { frame: pair }, { code: 'INPUT_INVALID', message: 'model "double", input "frame": expected "x": float32[n,2], received an unknown name' }],
     ['wrong dims', { x: { ...pair, dims: [1, 3] } }, { code: 'INPUT_INVALID', expected: '2 at dim 1 of float32[n,2]' }],
     ['no object', new Map(), { code: 'INPUT_INVALID', received: 'a Map' }],
     ['what cannot be sent', { x: { ...pair, read: () => 0 } }, { code: 'INPUT_INVALID', expected: 'inputs of plain objects, typed arrays and strings' }],
