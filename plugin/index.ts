@@ -1,4 +1,4 @@
-import { relative, resolve } from 'node:path'
+import { dirname, relative, resolve } from 'node:path'
 import { createUnplugin, type UnpluginInstance } from 'unplugin'
 import { bundlerLogger, bundlerResolver, checkTarget, importFilter, isQuestion, lostQuery, nativeContext, rendererError, rendererPlugin, runtime, setUpWebpack, type WebpackCompiler } from './bundler.ts'
 import { cachedEngine, copiedEngine, engineAsset, fileLoaderAssets, rollupAssets, webpackEngine, type EngineAsset, type EngineCode, type WebpackLoader } from './emit/asset.ts'
@@ -15,7 +15,7 @@ export type { Options } from './options.ts'
 export const unpluginOnnx: UnpluginInstance<Options | undefined, false> = createUnplugin((user, { framework }) => {
   const project = openProject(user)
   const folder = project.options.assetsDir
-  const rollup = rollupAssets(folder)
+  const rollup = rollupAssets(folder, project.writesTo)
   const files = fileLoaderAssets()
   let serves = false
   let isRenderer = false
@@ -47,7 +47,7 @@ export const unpluginOnnx: UnpluginInstance<Options | undefined, false> = create
     buildEnd() {
       return project.buildEnd(loggerOf(this))
     },
-    writeBundle: project.collect,
+    writeBundle: project.written,
     resolveId: {
       // Before aliases are resolved: types are declared for the text that the user wrote.
       order: 'pre',
@@ -92,30 +92,36 @@ export const unpluginOnnx: UnpluginInstance<Options | undefined, false> = create
     },
     webpack(compiler) {
       project.moveTo(compiler.context)
+      project.writesTo(compiler.options.output.path ?? '')
       setUpWebpack(compiler as unknown as WebpackCompiler)
     },
     rspack(compiler) {
       project.moveTo(compiler.context)
+      project.writesTo(compiler.options.output.path ?? '')
       setUpWebpack(compiler as unknown as WebpackCompiler)
     },
     esbuild: {
       onResolveFilter: importFilter,
       onLoadFilter: modelFilter,
       setup(build) {
-        const { absWorkingDir = process.cwd(), platform = 'browser', format = { browser: 'iife', node: 'cjs', neutral: 'esm' }[platform], publicPath } = build.initialOptions
+        const { absWorkingDir = process.cwd(), platform = 'browser', format = { browser: 'iife', node: 'cjs', neutral: 'esm' }[platform], publicPath, outdir, outfile = '', write = true } = build.initialOptions
         project.moveTo(absWorkingDir)
+        if (write) project.writesTo(resolve(absWorkingDir, outdir ?? dirname(outfile)))
         files.setup(build, { format, publicPath })
       },
     },
     bun: {
       setup(build) {
-        files.setup(build, { format: 'esm', publicPath: build.config.publicPath })
+        const { publicPath, outdir } = build.config
+        if (outdir !== undefined) project.writesTo(resolve(outdir))
+        files.setup(build, { format: 'esm', publicPath })
       },
     },
     farm: {
       configResolved({ root = process.cwd(), compilation }) {
         project.moveTo(root)
         farmOutput = resolve(root, compilation?.output?.path ?? 'dist')
+        project.writesTo(farmOutput)
       },
     },
   }

@@ -148,6 +148,8 @@ export interface Options extends ModelOptions {
   readonly types?: false | TypesOptions
   /** Folder of the engines inside the bundler's output folder. */
   readonly assetsDir?: string
+  /** Copies the runtime and ONNX Runtime for this platform into `node_modules` of the output folder, which then runs without the app's own. */
+  readonly standalone?: boolean
   /** Prints all that the backends log. */
   readonly verbose?: boolean
 }
@@ -282,6 +284,7 @@ const schema = section({
     typeof input === 'object' ? section({ dir: v.optional(folder, '.unplugin-onnx') } satisfies SchemasOf<TypesOptions>) : v.literal(false, 'false or an object')
   )), {}),
   assetsDir: v.optional(v.pipe(v.string(), v.regex(/^(?![\\/]|[A-Za-z]:)(?!(?:.*[\\/])?\.\.(?:[\\/]|$)).+$/, 'a relative path inside the output folder')), 'assets'),
+  standalone: v.optional(v.boolean(), false),
   verbose: v.optional(v.boolean(), false),
 } satisfies SchemasOf<Options>)
 

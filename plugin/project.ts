@@ -6,6 +6,7 @@ import { compileModel, type Compiled } from './compile.ts'
 import { compileOptions, resolveOptions, type Options, type ResolvedOptions } from './options.ts'
 import { parseRequest, requestKey, type ModelRequest } from './query.ts'
 import { resolveModel, type ImportSite } from './resolve.ts'
+import { copyRuntime } from './standalone.ts'
 import { recordImport, type ModelImport, type TypesReport } from './types.ts'
 import type { Bindings } from '../runtime/manifest.ts'
 
@@ -27,8 +28,10 @@ export interface Project {
   buildStart(): void
   /** Cancels what is still compiling, because the build has failed or its server is closing, and waits for the types. */
   buildEnd(logger: Logger): Promise<void>
-  /** Keeps the cache within its limits. */
-  collect(): Promise<void>
+  /** Tells a folder that the bundler writes to. */
+  writesTo(folder: string): void
+  /** Makes the written folders run alone, if they are to, and keeps the cache within its limits. */
+  written(): Promise<void>
 }
 
 /** Throws OPTION_INVALID. Nothing is read or written before a model is imported. */
@@ -41,6 +44,8 @@ export function openProject(user: Options | undefined): Project {
   const declared = new Map<string, Map<string, ModelImport>>()
   const known = new Map<string, Bindings>()
   const reports = new Set<Promise<TypesReport>>()
+  const outputs = new Set<string>()
+  const standing = new Set<string>()
 
   function remember(id: string, specifier: string, importer: string, request: ModelRequest): void {
     // Bundlers also resolve what they have resolved before; nobody writes absolute paths of this machine.
@@ -129,7 +134,16 @@ export function openProject(user: Options | undefined): Project {
       const told = (await Promise.all(waiting)).flatMap(({ problems, notes }) => [...problems.map(({ message }) => message), ...notes])
       for (const line of new Set(told)) logger.warn(line)
     },
-    async collect() {
+    writesTo(folder) {
+      outputs.add(folder)
+    },
+    async written() {
+      const alone = options.standalone && known.size > 0 ? [...outputs].filter((output) => !standing.has(output)) : []
+      for (const output of alone) {
+        await copyRuntime(output, options.root)
+        // A watcher writes often, but the packages stay the same.
+        standing.add(output)
+      }
       await store?.collect()
     },
   }

@@ -15,6 +15,8 @@ import { affineModel } from './models.ts'
 
 const app = tempFolder()
 const output = tempFolder()
+// Nothing is installed above it.
+const alone = tempFolder()
 
 // One engine for each model, so that they can be counted.
 const options: Options = { onnxruntime: { portable: false } }
@@ -47,6 +49,16 @@ describe.each(cases)('$bundler, $format, $how', ({ bundler, format, how, entry, 
     expect(code).toMatch(/(?:from|require\(|import\()\s*\\?["'`]unplugin-onnx\/runtime\\?["'`]/)
     // Bundlers head modules by a comment with their ids.
     expect(code.replace(/^\/\/.*$/gm, '')).not.toContain(app)
+  })
+})
+
+describe.each(bundlers)('$bundler', ({ bundler, entry, run }) => {
+  test('a standalone output runs where no package is installed', async () => {
+    const dir = join(alone, bundler)
+    await run({ ...build('alone'), dir, options: { ...options, standalone: true } })
+    expect(readdirSync(join(dir, 'node_modules')).sort()).toEqual(['onnxruntime-common', 'onnxruntime-node', 'unplugin-onnx'])
+    expect(await runOutput(join(dir, entry))).toEqual(expected)
+    rmSync(dir, { recursive: true })
   })
 })
 

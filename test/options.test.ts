@@ -28,6 +28,7 @@ describe('the options', () => {
       cache: { dir: resolve('/app/node_modules/.cache/unplugin-onnx'), maxSize: 10e9, maxAge: 30 * 86_400_000 },
       types: { dir: resolve('/app/.unplugin-onnx') },
       assetsDir: 'assets',
+      standalone: false,
       verbose: false,
     })
     expect(resolveOptions({ engine: undefined, cache: { dir: undefined }, root: undefined }, root)).toEqual(resolveOptions({}, root))
@@ -54,7 +55,7 @@ describe('the options', () => {
     [[], `the options: expected an object, received []`],
     ['fp16', `the options: expected an object, received 'fp16'`],
     [new Map(), `the options: expected an object, received Map(0) {}`],
-    [{ engin: 'fp16' }, `option 'engin': expected one of engine, backends, targets, shapes, profiles, calibration, precision, verify, keepOnnx, onnxruntime, openvino, models, root, cache, types, assetsDir, verbose, received 'engin'. Did you mean 'engine'?`],
+    [{ engin: 'fp16' }, `option 'engin': expected one of engine, backends, targets, shapes, profiles, calibration, precision, verify, keepOnnx, onnxruntime, openvino, models, root, cache, types, assetsDir, standalone, verbose, received 'engin'. Did you mean 'engine'?`],
     [{ engine: 'FP16' }, `option 'engine': expected one of fp32, fp16, bf16, int8, int8-weights, received 'FP16'. Did you mean 'fp16'?`],
     [{ engine: 16 }, `option 'engine': expected one of fp32, fp16, bf16, int8, int8-weights, received 16. Did you mean 'fp16'?`],
     [{ backends: 'onnxruntime' }, `option 'backends': expected 'auto' or a list of onnxruntime, openvino, tensorrt-rtx, tensorrt, received 'onnxruntime'`],
@@ -89,7 +90,7 @@ describe('the options', () => {
     [{ assetsDir: '/out' }, `option 'assetsDir': expected a relative path inside the output folder, received '/out'`],
     [{ root: '' }, `option 'root': expected a path, received ''`],
     [{ verbose: 'yes' }, `option 'verbose': expected boolean, received 'yes'`],
-    [{ ['a'.repeat(1000)]: 1 }, `option '["${'a'.repeat(80)}..."]': expected one of engine, backends, targets, shapes, profiles, calibration, precision, verify, keepOnnx, onnxruntime, openvino, models, root, cache, types, assetsDir, verbose, received '${'a'.repeat(80)}'... 920 more characters`],
+    [{ ['a'.repeat(1000)]: 1 }, `option '["${'a'.repeat(80)}..."]': expected one of engine, backends, targets, shapes, profiles, calibration, precision, verify, keepOnnx, onnxruntime, openvino, models, root, cache, types, assetsDir, standalone, verbose, received '${'a'.repeat(80)}'... 920 more characters`],
   ])('refuse %j', (user, message) => {
     expect(() => resolveOptions(user, root)).toThrow(expect.objectContaining({ code: 'OPTION_INVALID', message }))
   })

@@ -1,5 +1,5 @@
 import { constants, copyFile, mkdir, readFile, rename, rm, stat } from 'node:fs/promises'
-import { dirname, join, posix } from 'node:path'
+import { dirname, join, posix, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { MagicString } from 'magic-string'
 import { OnnxEngineError } from '../../runtime/errors.ts'
@@ -54,9 +54,10 @@ export function cachedEngine({ source }: EngineAsset): EngineCode {
 /**
  * Rollup, Rolldown and builds of Vite. A module cannot know which chunk it ends in, and Vite removes assets of server builds and
  * rewrites URLs that it knows: so a module carries a placeholder, `renderChunk` puts the location in its place, relative to the chunk,
- * and the engines that chunks really use follow after every other plugin, into `folder` of the output.
+ * and the engines that chunks really use follow after every other plugin, into `folder` of the output, whose path
+ * `writesTo` is told.
  */
-export function rollupAssets(folder: string): RollupAssets {
+export function rollupAssets(folder: string, writesTo: (output: string) => void): RollupAssets {
   // Kept from build to build: a watcher loads only the modules that changed.
   const sources = new Map<string, string>()
   return {
@@ -82,11 +83,12 @@ export function rollupAssets(folder: string): RollupAssets {
         async handler({ dir, file }, bundle, isWrite) {
           if (sources.size === 0) return
           const chunks = Object.values(bundle).map((output) => output.code ?? '')
-          const output = join(dir ?? dirname(file ?? ''), folder)
+          const output = resolve(dir ?? dirname(file ?? ''))
+          if (isWrite) writesTo(output)
           for (const [name, source] of sources) {
             if (!chunks.some((code) => code.includes(name))) continue
             // Copied, an engine of any size takes no memory; Rolldown would hold two copies of what it is to emit.
-            if (isWrite) await copyEngine({ name, source }, output)
+            if (isWrite) await copyEngine({ name, source }, join(output, folder))
             else this.emitFile({ type: 'asset', fileName: posix.join(folder, name), source: await readFile(source) })
           }
         },
