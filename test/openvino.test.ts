@@ -12,6 +12,7 @@ import { factsOf } from './engines.ts'
 import { tempFolder } from './helpers.ts'
 import { affineModel, identityModel, onnxModel } from './models.ts'
 import { build, missingOpenVino, ocrModel } from './openvino-models.ts'
+import { npy } from './samples.ts'
 
 const missing = missingOpenVino()
 const folder = tempFolder()
@@ -56,6 +57,31 @@ describe.skipIf(missing)('an OpenVINO engine', () => {
     // Were it zero or nearly so, the engine would have computed in fp32 after all.
     expect(difference).toBeGreaterThan(1e-4)
     expect(difference).toBeLessThan(0.1)
+  })
+
+  test('keeps weights that are stored as int8, at less than half the size', async () => {
+    const dims = [1, 3, 160, 160]
+    const small = (await build(folder, ocrModel('det_infer.onnx'), { engine: 'int8-weights', shapes: { x: dims } })).manifest
+    const large = (await build(folder, ocrModel('det_infer.onnx'), { shapes: { x: dims } })).manifest
+    expect((small.variants[0]?.size ?? NaN) / (large.variants[0]?.size ?? NaN)).toBeLessThan(0.5)
+    await using model = createModel(small)
+    const data = image(dims)
+    const outputs = await model.infer({ x: { data, dims } })
+    const expected = await reference(ocrModel('det_infer.onnx'), data, dims)
+    expect(largestDifference(outputs[expected.name]?.data, expected.data)).toBeLessThan(0.05)
+  })
+
+  test('computes a graph that was quantized with samples', async () => {
+    const dims = [1, 3, 48, 192]
+    const samples = tempFolder()
+    writeFileSync(join(samples, 'one.npy'), npy(dims, image(dims)))
+    const { manifest } = await build(folder, ocrModel('cls_infer.onnx'), { engine: 'int8', shapes: { x: dims }, calibration: join(samples, '*.npy') })
+    expect(manifest.variants[0]).toMatchObject({ backend: 'openvino', engine: 'int8' })
+    await using model = createModel(manifest)
+    const data = image(dims)
+    const outputs = await model.infer({ x: { data, dims } })
+    const expected = await reference(ocrModel('cls_infer.onnx'), data, dims)
+    expect(largestDifference(outputs[expected.name]?.data, expected.data)).toBeLessThan(0.2)
   })
 
   test('takes every size of a dynamic dim, and gives outputs of the size that follows', async () => {
