@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import path from 'node:path'
 import type { Addons } from './addon.ts'
+import { nativePlatforms, platformName, type NativePlatform } from './platform.ts'
 
 export type { Addons, DimBounds, OpenVinoAddon, OpenVinoDevice, OpenVinoEngine, OpenVinoPort } from './addon.ts'
 
@@ -28,19 +29,23 @@ function attempt<N extends keyof Addons>(name: N): LoadedAddon<N> {
       return { addon: load() as Addons[N] }
     } catch (error) {
       // A module error's first line says it all; the rest is a require stack.
-      failures.push(`${place}: ${(error instanceof Error ? error.message : String(error)).split('\n', 1)[0]}`)
+      const [text = ''] = (error instanceof Error ? error.message : String(error)).split('\n', 1)
+      failures.push(`${place}${text}${foreign.test(text) ? `, which is built for another system than ${platformName()}` : ''}`)
     }
   }
-  return { reason: `the native addon '${name}' could not be loaded (${failures.join('; ')})` }
+  return { reason: `the native addon '${name}' could not be loaded: ${failures.join('; ')}` }
 }
+
+// What the loaders of Linux, macOS and Windows say of a library for another architecture, system or C library.
+const foreign = /invalid ELF header|wrong ELF class|GLIBC(?:XX)?_[\d.]+' not found|ld-musl|libc\.musl|incompatible architecture|mach-o|not a valid Win32 application/i
 
 function candidates(name: string): [place: string, load: () => unknown][] {
   const folder = process.env['UNPLUGIN_ONNX_NATIVE']
-  const platform = `${process.platform}-${process.arch}`
+  const own = path.join(packageRoot(), 'native', 'build', 'Release', `${name}.node`)
   return [
-    ...(folder ? [['UNPLUGIN_ONNX_NATIVE', () => fromFile(path.resolve(folder, `${name}.node`))] as [string, () => unknown]] : []),
-    ['own build', () => fromFile(path.join(packageRoot(), 'native', 'build', 'Release', `${name}.node`))],
-    [`platform package for ${platform}`, () => fromPackage(platform, name)],
+    ...(folder ? [['UNPLUGIN_ONNX_NATIVE: ', () => fromFile(path.resolve(folder, `${name}.node`))] as [string, () => unknown]] : []),
+    ...(existsSync(own) ? [['', () => require(own)] as [string, () => unknown]] : []),
+    ['', () => fromPackage(name)],
   ]
 }
 
@@ -56,17 +61,36 @@ function packageRoot(): string {
 
 // Literal names, so that tools which trace dependencies (nft and its kin) take the package and its binaries along. Each package
 // exports one function per addon it has.
-const platformPackages: Readonly<Record<string, () => Readonly<Record<string, () => unknown>>>> = {
+const platformPackages: Readonly<Record<NativePlatform, () => Readonly<Record<string, () => unknown>>>> = {
   'linux-x64': () => require('@unplugin-onnx/native-linux-x64'),
+  'linux-x64-musl': () => require('@unplugin-onnx/native-linux-x64-musl'),
   'linux-arm64': () => require('@unplugin-onnx/native-linux-arm64'),
+  'linux-arm64-musl': () => require('@unplugin-onnx/native-linux-arm64-musl'),
   'darwin-arm64': () => require('@unplugin-onnx/native-darwin-arm64'),
   'win32-x64': () => require('@unplugin-onnx/native-win32-x64'),
 }
 
-function fromPackage(platform: string, name: string): unknown {
-  const load = platformPackages[platform]
-  if (!load) throw new Error(`there is none; they exist for ${Object.keys(platformPackages).join(', ')}`)
-  const addon = load()[name]
-  if (!addon) throw new Error(`it has no addon '${name}'`)
+function fromPackage(name: string): unknown {
+  const machine = platformName()
+  const platform = nativePlatforms.find((known) => known === machine)
+  if (platform === undefined) throw new Error(`there are native packages for ${nativePlatforms.join(', ')}, not for ${machine}`)
+  if (!isInstalled(platform)) throw new Error(absence(platform))
+  const addon = platformPackages[platform]()[name]
+  if (!addon) throw new Error(`@unplugin-onnx/native-${platform} has no addon '${name}'`)
   return addon()
+}
+
+function absence(platform: NativePlatform): string {
+  const others = nativePlatforms.filter(isInstalled)
+  if (others.length > 0) return `node_modules was installed for ${others.join(' and ')}, and this machine is ${platform}: install again here, or tell the package manager to install for both`
+  return `@unplugin-onnx/native-${platform} is not installed: add it to the dependencies, or install again without leaving optional dependencies out`
+}
+
+function isInstalled(platform: NativePlatform): boolean {
+  try {
+    require.resolve(`@unplugin-onnx/native-${platform}`)
+    return true
+  } catch {
+    return false
+  }
 }

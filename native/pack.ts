@@ -3,19 +3,21 @@
 import { chmodSync, copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { openvinoCpuRuntime, openvinoVersion, openvinoWheels } from './openvino-wheels.ts'
+import { nativePlatforms, platformFields, platformName, type NativePlatform } from './platform.ts'
 import { root } from './vendor.ts'
 import { fetchWheel, unpackWheel } from './wheel.ts'
 
-const platform = `${process.platform}-${process.arch}`
+const platform = nativePlatforms.find((name) => name === platformName())
+if (platform === undefined) throw new Error(`unplugin-onnx has no native packages for ${platformName()}`)
 const out = path.resolve(process.argv[2] ?? path.join(root, 'native', 'build', 'packages'))
 const { version, license } = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8')) as { version: string; license: string }
 mkdirSync(out, { recursive: true })
 
-packAddons(path.join(out, `native-${platform}`))
-await packOpenVino(path.join(out, `openvino-${platform}`))
+packAddons(platform, path.join(out, `native-${platform}`))
+await packOpenVino(platform, path.join(out, `openvino-${platform}`))
 
 /** The addons: one function for each, so that none is loaded before it is asked for. */
-function packAddons(folder: string): void {
+function packAddons(platform: NativePlatform, folder: string): void {
   const built = path.join(root, 'native', 'build', 'Release')
   const addons = readdirSync(built).filter((file) => file.endsWith('.node'))
   rmSync(folder, { recursive: true, force: true })
@@ -24,11 +26,11 @@ function packAddons(folder: string): void {
   copyFileSync(path.join(root, 'LICENSE'), path.join(folder, 'LICENSE'))
   const lines = addons.map((file) => `exports[${JSON.stringify(path.parse(file).name)}] = () => require(${JSON.stringify(`./${file}`)})`)
   writeFileSync(path.join(folder, 'index.cjs'), `${lines.join('\n')}\n`)
-  describe(folder, { name: `@unplugin-onnx/native-${platform}`, version, description: `Native addons of unplugin-onnx for ${platform}`, license, main: './index.cjs' })
+  describe(platform, folder, { name: `@unplugin-onnx/native-${platform}`, version, description: `Native addons of unplugin-onnx for ${platform}`, license, main: './index.cjs' })
 }
 
 /** What of OpenVINO running blobs on the CPU needs. */
-async function packOpenVino(folder: string): Promise<void> {
+async function packOpenVino(platform: NativePlatform, folder: string): Promise<void> {
   const wheel = openvinoWheels[platform]
   if (!wheel) return
   const file = await fetchWheel(wheel, { downloads: path.join(root, '.vendor', 'downloads') })
@@ -36,12 +38,14 @@ async function packOpenVino(folder: string): Promise<void> {
   await unpackWheel(file, folder, openvinoCpuRuntime)
   chmodSync(folder, 0o755)
   const description = `OpenVINO's runtime for CPUs, for unplugin-onnx on ${platform}`
-  describe(folder, { name: `@unplugin-onnx/openvino-${platform}`, version: openvinoVersion, description, license: 'Apache-2.0' })
+  describe(platform, folder, { name: `@unplugin-onnx/openvino-${platform}`, version: openvinoVersion, description, license: 'Apache-2.0' })
 }
 
-function describe(folder: string, fields: Readonly<Record<string, unknown>>): void {
-  const where = { os: [process.platform], cpu: [process.arch], ...(process.platform === 'linux' && { libc: ['glibc'] }) }
-  writeFileSync(path.join(folder, 'package.json'), `${JSON.stringify({ ...fields, ...where }, null, 2)}\n`)
+function describe(platform: NativePlatform, folder: string, fields: Readonly<Record<string, unknown>>): void {
+  // Provenance is proven against the repository that the workflow runs in.
+  const from = process.env['GITHUB_REPOSITORY']
+  const origin = from === undefined ? {} : { repository: { type: 'git', url: `git+https://github.com/${from}.git` } }
+  writeFileSync(path.join(folder, 'package.json'), `${JSON.stringify({ ...fields, ...origin, ...platformFields(platform) }, null, 2)}\n`)
   const files = readdirSync(folder, { recursive: true, encoding: 'utf8' }).map((name) => statSync(path.join(folder, name)))
   const bytes = files.reduce((sum, { size }) => sum + size, 0)
   process.stdout.write(`${folder}: ${(bytes / 1e6).toFixed(1)} MB\n`)
