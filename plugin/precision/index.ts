@@ -6,9 +6,8 @@ import type { Store } from '../cache/store.ts'
 import type { EditableModel } from '../onnx/graph.ts'
 import type { Model } from '../onnx/model.ts'
 import type { CompileOptions } from '../options.ts'
+import { computePass, storagePass } from './float-pass.ts'
 import { int8Pass, int8WeightsPass } from './int8.ts'
-import { mixedPass } from './mixed.ts'
-import { storagePass } from './storage.ts'
 
 /** What a pass works for: one engine of one model. */
 export interface PassRequest {
@@ -45,6 +44,8 @@ export type Lowered = {
   readonly total: number
   /** How many of them have the new precision. */
   readonly lowered: number
+  /** Their names, which the option `precision.fp32` takes; undefined where a pass cannot leave single ones out. */
+  readonly changed?: readonly string[]
   readonly kept: readonly Kept[]
   /** Lines that the user should see, such as that ranges are unknown without samples. */
   readonly notes: readonly string[]
@@ -63,8 +64,8 @@ export interface PrecisionPass {
 
 const passes: Readonly<Record<Precision, Partial<Record<Lowering, PrecisionPass>>>> = {
   fp32: {},
-  fp16: { storage: storagePass('float16'), compute: mixedPass('float16') },
-  bf16: { storage: storagePass('bfloat16'), compute: mixedPass('bfloat16') },
+  fp16: { storage: storagePass('float16'), compute: computePass('float16') },
+  bf16: { storage: storagePass('bfloat16'), compute: computePass('bfloat16') },
   int8: { compute: int8Pass },
   'int8-weights': { storage: int8WeightsPass, compute: int8WeightsPass },
 }

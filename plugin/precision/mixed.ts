@@ -8,50 +8,38 @@ import { tensorType } from '../onnx/tensor.ts'
 import { inferTypes, type ValueType } from '../onnx/types.ts'
 import { hideInitializers } from '../onnx/upgrade.ts'
 import { calibrate, modelSamples } from './calibrate.ts'
-import { chooseNodes, type ChoiceLimits, type LowSlots } from './choose.ts'
+import { chooseNodes, nodeName, type ChoiceLimits, type LowSlots } from './choose.ts'
 import type { HalfDType } from './half.ts'
-import type { Lowered, PassRequest, PrecisionPass } from './index.ts'
+import type { Lowered, PassRequest } from './index.ts'
 import { halfContent } from './storage.ts'
-import { requireOpset, untouched } from './untouched.ts'
+import { untouched } from './untouched.ts'
 
 type Node = Message<'NodeProto'>
 
 /** A sixteenth of the range of float16, so that other inputs may give larger values than the samples do. */
 const maxSampleValue = 4096
 
-/**
- * Lets the main graph compute in 16 bits wherever its operators and values allow. Bodies of If, Loop and Scan, local functions and the
- * inputs and outputs of the model stay in fp32. Casts stand only where the two dtypes meet, one for each value; constants are cast now.
- */
-export function mixedPass(dtype: HalfDType): PrecisionPass {
-  return {
-    async describe(request) {
-      requireOpset(request.model, dtype)
-      const samples = dtype === 'float16' ? await modelSamples(request) : undefined
-      const { fp32 = [], maxDepth = null } = request.options.precision
-      return { name: `compute-${dtype}`, version: 1, options: { samples: samples?.digest ?? null, fp32: [...fp32].sort(), maxDepth } }
-    },
-    async lower(model, request) {
-      const { options: { precision }, name } = request
-      const magnitudes = dtype === 'float16' ? await magnitudesOf(model, request) : undefined
-      const limits = { dtype, magnitudes, maxValue: maxSampleValue, maxDepth: precision.maxDepth ?? Infinity, pinned: new Set(precision.fp32) }
-      const lowered = await lowerGraph(model, limits)
-      if (dtype !== 'float16' || magnitudes || lowered.lowered === 0) return lowered
-      return { ...lowered, notes: [...lowered.notes, `the ranges of ${name} are not known without the option 'calibration': what may outgrow float16 stays in fp32`] }
-    },
-  }
+/** Lowers a graph as the options say, in place; with samples, their ranges are found first. */
+export async function lowerByRequest(model: EditableModel, dtype: HalfDType, request: PassRequest): Promise<Lowered> {
+  const { options: { precision }, name } = request
+  const magnitudes = dtype === 'float16' ? await magnitudesOf(model, request) : undefined
+  const limits = { dtype, magnitudes, maxValue: maxSampleValue, maxDepth: precision.maxDepth ?? Infinity, pinned: new Set(precision.fp32) }
+  const lowered = await lowerGraph(model, limits)
+  if (dtype !== 'float16' || magnitudes || lowered.lowered === 0) return lowered
+  return { ...lowered, notes: [...lowered.notes, `the ranges of ${name} are not known without the option 'calibration': what may outgrow float16 stays in fp32`] }
 }
 
 /** Lowers a graph by these limits, in place. */
 export async function lowerGraph(model: EditableModel, limits: ChoiceLimits): Promise<Lowered> {
   const reason = untouched(model)
-  if (reason) return { unit: 'nodes', total: 0, lowered: 0, kept: [], notes: [reason] }
+  if (reason) return { unit: 'nodes', total: 0, lowered: 0, changed: [], kept: [], notes: [reason] }
   hideInitializers(model)
   const scope: Scope = { graph: model.proto.graph }
   sortNodes(scope, model.file)
   const { low, kept } = await chooseNodes(model, scope, limits)
+  const changed = [...low.keys()].map(nodeName)
   if (low.size > 0) rewrite(model, scope, low, limits.dtype)
-  return { unit: 'nodes', total: low.size + kept.length, lowered: low.size, kept, notes: [] }
+  return { unit: 'nodes', total: low.size + kept.length, lowered: low.size, changed, kept, notes: [] }
 }
 
 async function magnitudesOf(model: EditableModel, request: PassRequest): Promise<ReadonlyMap<string, number> | undefined> {
@@ -108,10 +96,8 @@ function rewrite(model: EditableModel, scope: Scope, low: ReadonlyMap<Node, LowS
 
   for (const [node, { inputs }] of low) node.input = node.input.map((value, index) => (inputs.includes(index) ? lowForm(value) : value))
   for (const [node, { outputs }] of low) node.output = node.output.map((value, index) => (outputs.includes(index) ? lows.get(value)! : value))
-  for (const cast of castsToLow) {
-    if (lowMade.has(cast.input[0]!)) dropCast(scope, cast, lows.get(cast.input[0]!)!)
-  }
   const outputs = new Set(graph.output.map(({ name }) => name))
+  dropCasts(scope, castsToLow.filter(({ input: [value] }) => lowMade.has(value!)), lows)
   const { consumers } = indexScope(scope)
   for (const value of lowMade) {
     if (!consumers.has(value) && !outputs.has(value)) continue
@@ -128,15 +114,18 @@ function isCast({ opType, domain }: Node): boolean {
 }
 
 // The value has this dtype already. An output of the graph needs a node that makes it.
-function dropCast(scope: Scope, cast: Node, value: string): void {
+function dropCasts(scope: Scope, casts: readonly Node[], lows: ReadonlyMap<string, string>): void {
   const { graph } = scope
-  const [made = ''] = cast.output
-  if (graph.output.some(({ name }) => name === made)) {
-    Object.assign(cast, newNode('Identity', [value], [made], { name: cast.name }), { attribute: [] })
-    return
+  const outputs = new Set(graph.output.map(({ name }) => name))
+  const names = new Map<string, string>()
+  for (const cast of casts) {
+    const [value, made] = [lows.get(cast.input[0]!)!, cast.output[0]!]
+    if (outputs.has(made)) Object.assign(cast, newNode('Identity', [value], [made], { name: cast.name }), { attribute: [] })
+    else names.set(made, value)
   }
-  renameReads(scope, new Map([[made, value]]))
-  graph.node = graph.node.filter((node) => node !== cast)
+  if (names.size === 0) return
+  renameReads(scope, names)
+  graph.node = graph.node.filter((node) => !isCast(node) || !names.has(node.output[0]!))
 }
 
 // The fp32 forms of constants, casts to fp32 that nobody reads any more, and what was declared of values that are gone.

@@ -7,50 +7,51 @@ import { tensorType } from '../onnx/tensor.ts'
 import { hideInitializers } from '../onnx/upgrade.ts'
 import { dtypes } from '../../runtime/dtype.ts'
 import { type HalfDType, halfLimits, rangeOf, roundToHalf, type ValueRange } from './half.ts'
-import type { Kept, Lowered, PrecisionPass } from './index.ts'
-import { requireOpset, untouched } from './untouched.ts'
+import type { Lowered } from './index.ts'
+import { untouched } from './untouched.ts'
 
 // Below this a Cast node takes as many bytes as it saves.
 const smallest = 1024
 
-/**
- * Stores weights in 16 bits. A Cast gives each its name and dtype back, so the graph computes in float32 with rounded weights, and
- * nothing else changes: bodies, functions and custom operators read what they always read.
- */
-export function storagePass(dtype: HalfDType): PrecisionPass {
-  return {
-    describe({ model }) {
-      requireOpset(model, dtype)
-      return { name: `store-${dtype}`, version: 1, options: {} }
-    },
-    async lower(model) {
-      const reason = untouched(model)
-      if (reason) return { unit: 'weights', total: 0, lowered: 0, kept: [], notes: [reason] }
-      hideInitializers(model)
-      const newName = nameMaker(model)
-      const found: (Kept | undefined)[] = []
-      for (const scope of scopesOf(model)) found.push(...await storeWeights(model, scope, dtype, newName))
-      const kept = found.filter((weight) => weight !== undefined)
-      return { unit: 'weights', total: found.length, lowered: found.length - kept.length, kept, notes: [] } satisfies Lowered
-    },
-  }
+/** Stores the weights of a graph in 16 bits, in place. `pinned` are the names of those that stay as they are. */
+export async function storeGraph(model: EditableModel, dtype: HalfDType, pinned: ReadonlySet<string>): Promise<Lowered> {
+  const reason = untouched(model)
+  if (reason) return { unit: 'weights', total: 0, lowered: 0, changed: [], kept: [], notes: [reason] }
+  hideInitializers(model)
+  const newName = nameMaker(model)
+  const found: Found[] = []
+  for (const scope of scopesOf(model)) found.push(...await storeWeights(model, scope, dtype, { pinned, newName }))
+  const kept = found.flatMap(({ name, reason }) => (reason === undefined ? [] : [{ name, operator: 'initializer', reason }]))
+  const changed = found.flatMap(({ name, reason }) => (reason === undefined ? [name] : []))
+  return { unit: 'weights', total: found.length, lowered: changed.length, changed, kept, notes: [] }
 }
 
-async function storeWeights(model: EditableModel, scope: Scope, dtype: HalfDType, newName: (base: string) => string): Promise<(Kept | undefined)[]> {
-  const found: (Kept | undefined)[] = []
+interface Found {
+  readonly name: string
+  /** Why it stays in fp32. */
+  readonly reason: string | undefined
+}
+
+interface StoreTools {
+  readonly pinned: ReadonlySet<string>
+  readonly newName: (base: string) => string
+}
+
+async function storeWeights(model: EditableModel, scope: Scope, dtype: HalfDType, { pinned, newName }: StoreTools): Promise<Found[]> {
+  const found: Found[] = []
   for (const { tensor, name, rename } of weightsOf(scope)) {
     const type = tensorType(tensor)
     const content = tensorContent(model, tensor)
     if (type?.dtype !== 'float32' || !content || content.length < smallest) continue
-    const reason = misfit(await contentRange(content), dtype)
-    found.push(reason === undefined ? undefined : { name, operator: 'initializer', reason })
+    const reason = pinned.has(name) ? 'pinned to fp32' : misfit(await contentRange(content), dtype)
+    found.push({ name, reason })
     if (reason !== undefined) continue
     const stored = newName(`${name}_${dtype}`)
     setContent(model, tensor, { dtype, dims: type.dims }, halfContent(content, dtype))
     rename(stored)
     scope.graph.node.push(newNode('Cast', [stored], [name], { name: stored, attribute: [newAttribute('to', { int: dtypes.float32.code })] }))
   }
-  if (found.includes(undefined)) sortNodes(scope, model.file)
+  if (found.some(({ reason }) => reason === undefined)) sortNodes(scope, model.file)
   return found
 }
 

@@ -1,0 +1,56 @@
+import { OnnxEngineError } from '../../runtime/errors.ts'
+import type { Model } from '../onnx/model.ts'
+import type { HalfDType } from './half.ts'
+import type { PrecisionPass } from './index.ts'
+
+// The graph toolkit is loaded when something has to be lowered: a build of hits only asks for keys.
+
+// Cast takes a number for its dtype since opset 6, and bfloat16 since 13.
+const minOpset = { float16: 6, bfloat16: 13 } as const satisfies Record<HalfDType, number>
+
+/**
+ * Stores weights in 16 bits. A Cast gives each its name and dtype back, so the graph computes in float32 with rounded weights, and
+ * nothing else changes: bodies, functions and custom operators read what they always read.
+ */
+export function storagePass(dtype: HalfDType): PrecisionPass {
+  return {
+    describe({ model, options: { precision } }) {
+      requireOpset(model, dtype)
+      return { name: `store-${dtype}`, version: 1, options: { fp32: [...precision.fp32].sort() } }
+    },
+    async lower(graph, { options: { precision } }) {
+      const { storeGraph } = await import('./storage.ts')
+      return storeGraph(graph, dtype, new Set(precision.fp32))
+    },
+  }
+}
+
+/**
+ * Lets the main graph compute in 16 bits wherever its operators and values allow. Bodies of If, Loop and Scan, local functions and the
+ * inputs and outputs of the model stay in fp32. Casts stand only where the two dtypes meet, one for each value; constants are cast now.
+ */
+export function computePass(dtype: HalfDType): PrecisionPass {
+  return {
+    async describe(request) {
+      const { model, options: { precision, calibration } } = request
+      requireOpset(model, dtype)
+      // Samples tell ranges, and bfloat16 has that of float32.
+      const samples = dtype === 'float16' && calibration ? await (await import('./calibrate.ts')).modelSamples(request) : undefined
+      return { name: `compute-${dtype}`, version: 1, options: { samples: samples?.digest ?? null, fp32: [...precision.fp32].sort(), maxDepth: precision.maxDepth ?? null } }
+    },
+    async lower(graph, request) {
+      const { lowerByRequest } = await import('./mixed.ts')
+      return lowerByRequest(graph, dtype, request)
+    },
+  }
+}
+
+function requireOpset({ file, opsets }: Model, dtype: HalfDType): void {
+  const opset = opsets[''] ?? Infinity
+  if (opset >= minOpset[dtype]) return
+  throw new OnnxEngineError('PRECISION_UNSUPPORTED', `${file}: ${dtype}`, {
+    expected: `opset ${minOpset[dtype]} or newer`,
+    received: `opset ${opset}`,
+    hint: 'Export the model with a newer opset, or use another precision',
+  })
+}
