@@ -1,14 +1,17 @@
 import { basename, dirname, relative } from 'node:path'
-import { OnnxEngineError } from '../runtime/errors.ts'
+import { pathToFileURL } from 'node:url'
+import { type ErrorCode, OnnxEngineError } from '../runtime/errors.ts'
 import type { BackendName, Bindings, Precision, Requirements } from '../runtime/manifest.ts'
 import { chooseEngines, type PlannedEngine } from './backend/index.ts'
 import { runChild } from './backend/child.ts'
 import { cacheKey, engineFacts, graphFacts, sourceFacts, type CacheKey, type Facts } from './cache/key.ts'
 import { readSource } from './cache/source.ts'
 import type { Store } from './cache/store.ts'
+import { modelManifest } from './emit/module.ts'
 import { fixBindings } from './onnx/fix.ts'
 import type { Model } from './onnx/model.ts'
 import { checkShapes, type CompileOptions } from './options.ts'
+import type { EngineReport } from './precision/report.ts'
 import { formatBytes } from './report.ts'
 
 /** An engine file in the cache, ready to be emitted. */
@@ -32,6 +35,8 @@ export interface Variant<B extends BackendName = BackendName> {
   readonly extension: string
   readonly artifact: Artifact
   readonly requires: Requirements[B]
+  /** What was lowered, and how far the outputs are from those of the fp32 model; null for fp32. */
+  readonly report: EngineReport | null
   /** What the cache did: `reason` is 'hit', 'miss: new', 'miss: weights changed', ... */
   readonly cache: { readonly hit: boolean; readonly reason: string; readonly seconds: number }
 }
@@ -96,27 +101,38 @@ async function build(engine: PlannedEngine, { name, model, source, request, cont
   const { store, signal, log, warn } = context
   const { label, extension, requires, settings } = plan
   const { options, root } = request
-  const passRequest = { name, model, options, backend, label, lowering: plan.lowering, root, ...context }
   const family = [relative(request.root, model.file).replaceAll('\\', '/'), request.query, backend, label].join(' ')
+  const compile = (file: string, output: string): Promise<void> =>
+    runChild(plan.worker, { name, model: file, output, settings }, { signal, log: (severity, text) => severity === 'info' || log(`${name}: ${text}`) })
   for (const note of plan.notes ?? []) log(`${name}: ${note}`)
   try {
-    const passes = pass ? [await pass.describe(passRequest)] : []
-    const key = cacheKey(engineFacts(graphFacts(source, { passes, shapes: options.shapes }), backend, plan.facts))
-    const compile = (file: string, output: string): Promise<void> =>
-      runChild(plan.worker, { name, model: file, output, settings }, { signal, log: (severity, text) => severity === 'info' || log(`${name}: ${text}`) })
-    const { artifact, metadata: _, ...cache } = await store.getOrBuild({ key, family, label: name, signal }, async (output) =>
-      // Loaded when something has to be built: a build of hits does not wait for the protobuf library.
-      pass ? (await import('./precision/lower.ts')).lowerModel(pass, passRequest, dirname(output), (file) => compile(file, output)) : compile(model.file, output),
-    )
-    const variant = { backend, engine: request.options.engine, label, extension, artifact, requires, cache }
-    log(describe(name, variant))
-    return variant
+    return await make(options)
   } catch (error) {
-    if (requested || signal?.aborted || !(error instanceof OnnxEngineError)) throw error
+    if (requested || signal?.aborted || !(error instanceof OnnxEngineError) || wrongForAll.has(error.code)) throw error
     warn(`${name}: built without ${backend}: ${error.message}`)
     return undefined
   }
+
+  async function make(options: CompileOptions): Promise<Variant> {
+    const passRequest = { name, model, options, backend, label, lowering: plan.lowering, root, ...context }
+    const passes = pass ? [await pass.describe(passRequest)] : []
+    const key = cacheKey(engineFacts(graphFacts(source, { passes, shapes: options.shapes }), backend, plan.facts))
+    const { artifact, metadata, ...cache } = await store.getOrBuild({ key, family, label: name, signal }, async (output) =>
+      // Loaded when something has to be built: a build of hits does not wait for the protobuf library.
+      pass ? (await import('./precision/lower.ts')).lowerModel(pass, passRequest, dirname(output), (file) => compile(file, output)) : compile(model.file, output),
+    )
+    const variant = { backend, engine: options.engine, label, extension, artifact, requires, cache, report: null }
+    log(describe(name, variant))
+    if (options.engine === 'fp32') return variant
+    const { reportEngine } = await import('./precision/report.ts')
+    const bindings = fixBindings(model.bindings, options.shapes)
+    const { pins, ...report } = await reportEngine({ ...passRequest, pass, key, family, manifest: modelManifest({ name, bindings, variants: [variant], files: [] }, [pathToFileURL(artifact.file).href]) }, metadata)
+    return pins.length === 0 ? { ...variant, report } : make({ ...options, precision: { ...options.precision, fp32: [...options.precision.fp32, ...pins], autoPin: false } })
+  }
 }
+
+// Another backend would not make these well.
+const wrongForAll: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['VERIFICATION_FAILED', 'SAMPLES_INVALID'])
 
 const told = new WeakMap<Store, Set<string>>()
 

@@ -4,6 +4,8 @@ import ort from 'onnxruntime-node'
 import { describe, expect, test } from 'vitest'
 import { loadGraph } from '../plugin/onnx/graph.ts'
 import { writeGraph } from '../plugin/onnx/write.ts'
+import { openStore } from '../plugin/cache/store.ts'
+import { findBlame } from '../plugin/precision/blame.ts'
 import type { ChoiceLimits } from '../plugin/precision/choose.ts'
 import { roundToHalf, type HalfDType } from '../plugin/precision/half.ts'
 import { lowerGraph } from '../plugin/precision/mixed.ts'
@@ -77,6 +79,16 @@ describe.each([['fp16', 'float16'], ['bf16', 'bfloat16']] as const)('%s on the C
     expect(full.variants[0]!.artifact.key.digest).not.toBe(half.variants[0]!.artifact.key.digest)
   })
 })
+
+/** Ones on the diagonal, which float16 holds exactly, and another value beside it. */
+function diagonal(value: number): number[] {
+  return Array.from({ length: 64 * 64 }, (_, i) => (i % 65 === 0 ? 1 : i % 65 === 1 ? value : 0))
+}
+
+async function families(): Promise<readonly string[]> {
+  const store = openStore({ dir: join(folder, 'cache'), maxSize: Infinity, maxAge: Infinity, warn: () => {} })
+  return (await store.families()).map(({ family, reason }) => `${family}: ${reason}`)
+}
 
 /** A model with these nodes, lowered to compute in 16 bits: its graph as text, one line for each node, and the report. */
 async function lowered(spec: ModelSpec, limits: Partial<ChoiceLimits> = {}): Promise<{ nodes: string[]; kept: Record<string, string>; file: string }> {
@@ -239,5 +251,109 @@ describe('a graph that computes in fp16', () => {
     expect((await lowered(spec, { magnitudes: new Map([['x', 3], ['a', 20], ['y', 3]]) })).kept).toEqual({})
     const large = 'a reaches 2.00e+4 on the samples'
     expect((await lowered(spec, { magnitudes: new Map([['x', 10], ['a', 20_000], ['y', 10]]) })).kept).toEqual({ a: large, y: large })
+  })
+})
+
+describe('verification', () => {
+  const spec = product(values(64 * 64))
+
+  test('is on by default, says what it compared on, and is not done again on a hit', async () => {
+    const { lines, variants } = await build(spec, { engine: 'fp16' })
+    expect(lines.at(-1)).toMatch(/fp16 {2}onnxruntime: 100% of 1 weights lowered, 0 kept, size 0\.\d\dx, max abs \d\.\de-\d, cosine 1\.00000, argmax 100% \(random inputs\)$/)
+    expect(variants[0]!.report?.verification).toMatchObject({ emulated: false, failures: [], outputs: [{ name: 'y', nonFinite: 0 }] })
+    const known = await families()
+    const again = await compile(join(folder, `model${count}.onnx`), { backends: ['onnxruntime'], engine: 'fp16', cache: { dir: join(folder, 'cache') } })
+    expect(again.variants[0]).toMatchObject({ cache: { hit: true }, report: variants[0]!.report })
+    expect(await families()).toEqual(known)
+  })
+
+  test('can be switched off', async () => {
+    const { lines, variants } = await build(spec, { engine: 'fp16', verify: false })
+    expect(lines.at(-1)).toMatch(/size 0\.\d\dx$/)
+    expect(variants[0]!.report?.verification).toBeNull()
+  })
+
+  const chain: ModelSpec = {
+    inputs: { x: 'float32[1,64]' },
+    outputs: { y: 'float32[1,64]' },
+    nodes: [
+      { op: 'MatMul', inputs: ['x', 'exact'], outputs: ['a'] },
+      { op: 'MatMul', inputs: ['a', 'coarse'], outputs: ['b'] },
+      { op: 'Sub', inputs: ['b', 'a'], outputs: ['c'] },
+      { op: 'Mul', inputs: ['c', 'large'], outputs: ['y'] },
+    ],
+    initializers: {
+      exact: { dtype: 'float32', dims: [64, 64], data: diagonal(0) },
+      coarse: { dtype: 'float32', dims: [64, 64], data: diagonal(1 / 3) },
+      large: { dtype: 'float32', dims: [], data: [1e6] },
+    },
+  }
+
+  test('fails with a table and names what is to blame', async () => {
+    const failure = build(chain, { engine: 'fp16', verify: { atol: 1 } })
+    await expect(failure).rejects.toMatchObject({ code: 'VERIFICATION_FAILED' })
+    await expect(failure).rejects.toThrow(/output "y" has \d+ elements beyond atol and rtol\n {2}y {2}max abs .*\nIn fp32 this would be well: coarse\n/)
+  })
+
+  test('pins what is to blame when it is told to', async () => {
+    const { lines, variants } = await build(chain, { engine: 'fp16', verify: { atol: 1 }, precision: { autoPin: true } })
+    expect(lines).toContainEqual(expect.stringMatching(/: pinned to fp32: coarse$/))
+    expect(variants[0]!.report?.lowering).toMatchObject({ total: 2, lowered: 1, kept: [{ name: 'coarse', operator: 'initializer', reason: 'pinned to fp32' }] })
+    expect(variants[0]!.report?.verification?.failures).toEqual([])
+  })
+
+  test('sees a wrong scale, which a cosine does not', async () => {
+    const tiny: ModelSpec = {
+      ...product(Float32Array.from({ length: 64 * 64 }, (_, i) => (i === 0 ? 1 : 1e-7))),
+      nodes: [{ op: 'MatMul', inputs: ['x', 'w'], outputs: ['a'] }, { op: 'Mul', inputs: ['a', 'scale'], outputs: ['y'] }],
+    }
+    const scale = { dtype: 'float32', dims: [64], data: Array.from({ length: 64 }, (_, i) => (i === 0 ? 0 : 1e7)) } as const
+    await expect(build({ ...tiny, initializers: { ...tiny.initializers, scale } }, { engine: 'fp16' })).rejects.toThrow(/output "y" is 1\.19\d times as large as in fp32, more than 0\.045 off/)
+  })
+
+  test('gives up when time runs out', async () => {
+    await expect(build(spec, { engine: 'fp16', verify: { timeout: 1 } })).rejects.toThrow(/expected a comparison within 0\.001 s/)
+  })
+
+  test('says when random inputs cannot be made, and does not fail', async () => {
+    const { lines } = await build({ ...product(values(64 * 64)), inputs: { x: 'float32' } }, { engine: 'fp16' })
+    expect(lines.at(-1)).toMatch(/not verified: the fp32 model does not run on random inputs: an input has an unknown rank/)
+  })
+
+  test('does not blame an engine for what is not finite in fp32 already', async () => {
+    const { variants } = await build({ ...product(values(64 * 64)), nodes: [{ op: 'MatMul', inputs: ['x', 'w'], outputs: ['a'] }, { op: 'Sqrt', inputs: ['a'], outputs: ['y'] }] }, { engine: 'fp16' })
+    expect(variants[0]!.report?.verification).toMatchObject({ failures: [] })
+    expect(variants[0]!.report?.verification?.outputs[0]!.nonFinite).toBeGreaterThan(0)
+  })
+
+  test('writes the lowered graph and the report where the user wants them', async () => {
+    await build(spec, { engine: 'fp16', keepOnnx: join(folder, 'kept') })
+    const name = join(folder, 'kept', `model${count}.fp16.onnxruntime`)
+    expect(JSON.parse(readFileSync(`${name}.json`, 'utf8'))).toMatchObject({ engine: 'fp16', lowering: { lowered: 1 }, verification: { failures: [] } })
+    const session = await ort.InferenceSession.create(`${name}.onnx`)
+    expect(session.outputNames).toEqual(['y'])
+  })
+})
+
+describe('looking for what is to blame', () => {
+  const names = Array.from({ length: 100 }, (_, i) => `n${i}`)
+
+  test.each([
+    ['one of a hundred', ['n42']],
+    ['two that are both needed', ['n3', 'n97']],
+    ['three neighbours', ['n10', 'n11', 'n12']],
+  ])('finds %s', async (_, culprits) => {
+    let calls = 0
+    const blamed = await findBlame(names, async (pinned) => {
+      calls++
+      return culprits.every((culprit) => pinned.includes(culprit))
+    })
+    expect(blamed.toSorted()).toEqual(culprits.toSorted())
+    expect(calls).toBeLessThan(40)
+  })
+
+  test('blames nothing when nothing helps, or nothing is wrong', async () => {
+    expect(await findBlame(names, async () => false)).toEqual([])
+    expect(await findBlame(names, async () => true)).toEqual([])
   })
 })

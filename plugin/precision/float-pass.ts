@@ -1,12 +1,13 @@
 import { OnnxEngineError } from '../../runtime/errors.ts'
+import type { EditableModel } from '../onnx/graph.ts'
 import type { Model } from '../onnx/model.ts'
 import type { HalfDType } from './half.ts'
 import type { PrecisionPass } from './index.ts'
 
 // The graph toolkit is loaded when something has to be lowered: a build of hits only asks for keys.
 
-// Cast takes a number for its dtype since opset 6, and bfloat16 since 13.
-const minOpset = { float16: 6, bfloat16: 13 } as const satisfies Record<HalfDType, number>
+// The opset that a graph is brought to before it is lowered. Cast knows bfloat16 since 13, most operators since 22; float16 was there before 7.
+const neededOpset = { storage: { float16: 7, bfloat16: 13 }, compute: { float16: 7, bfloat16: 22 } } as const
 
 /**
  * Stores weights in 16 bits. A Cast gives each its name and dtype back, so the graph computes in float32 with rounded weights, and
@@ -15,11 +16,12 @@ const minOpset = { float16: 6, bfloat16: 13 } as const satisfies Record<HalfDTyp
 export function storagePass(dtype: HalfDType): PrecisionPass {
   return {
     describe({ model, options: { precision } }) {
-      requireOpset(model, dtype)
+      requireOpset(model)
       return { name: `store-${dtype}`, version: 1, options: { fp32: [...precision.fp32].sort() } }
     },
     async lower(graph, { options: { precision } }) {
       const { storeGraph } = await import('./storage.ts')
+      await raiseOpset(graph, neededOpset.storage[dtype])
       return storeGraph(graph, dtype, new Set(precision.fp32))
     },
   }
@@ -33,24 +35,31 @@ export function computePass(dtype: HalfDType): PrecisionPass {
   return {
     async describe(request) {
       const { model, options: { precision, calibration } } = request
-      requireOpset(model, dtype)
+      requireOpset(model)
       // Samples tell ranges, and bfloat16 has that of float32.
       const samples = dtype === 'float16' && calibration ? await (await import('./calibrate.ts')).modelSamples(request) : undefined
       return { name: `compute-${dtype}`, version: 1, options: { samples: samples?.digest ?? null, fp32: [...precision.fp32].sort(), maxDepth: precision.maxDepth ?? null } }
     },
     async lower(graph, request) {
       const { lowerByRequest } = await import('./mixed.ts')
+      await raiseOpset(graph, neededOpset.compute[dtype])
       return lowerByRequest(graph, dtype, request)
     },
   }
 }
 
-function requireOpset({ file, opsets }: Model, dtype: HalfDType): void {
+async function raiseOpset(graph: EditableModel, opset: number): Promise<void> {
+  const { upgradeOpset } = await import('../onnx/upgrade.ts')
+  if (opset > 7 && !(await import('./untouched.ts')).untouched(graph)) upgradeOpset(graph, opset)
+}
+
+// Broadcasting had other rules before.
+function requireOpset({ file, opsets }: Model): void {
   const opset = opsets[''] ?? Infinity
-  if (opset >= minOpset[dtype]) return
-  throw new OnnxEngineError('PRECISION_UNSUPPORTED', `${file}: ${dtype}`, {
-    expected: `opset ${minOpset[dtype]} or newer`,
+  if (opset >= 7) return
+  throw new OnnxEngineError('PRECISION_UNSUPPORTED', file, {
+    expected: 'opset 7 or newer',
     received: `opset ${opset}`,
-    hint: 'Export the model with a newer opset, or use another precision',
+    hint: 'Export the model with a newer opset, or use ?engine=fp32',
   })
 }

@@ -1,0 +1,122 @@
+import type { CheckedTensor } from '../../runtime/session.ts'
+
+/** How far an output of an engine is from that of the fp32 model, over all inputs. A type, not an interface: it is kept as JSON. */
+export type Comparison = {
+  readonly name: string
+  /** Largest difference of two elements; null when one of them is not a finite number where the other is. */
+  readonly maxAbs: number | null
+  /** Largest finite magnitude that is expected. */
+  readonly largest: number
+  readonly cosine: number
+  /** Length of the output as a vector, as a multiple of the expected one: a wrong scale does not show in the cosine. */
+  readonly norm: number
+  /** Share of rows (along the last axis) whose largest element is the same; of integers and bools, share of equal elements. */
+  readonly argmax: number
+  /** Elements beyond `atol + rtol * |expected|`; null when neither was given. */
+  readonly outside: number | null
+  /** Elements that are NaN or infinite in the fp32 model already. They count for nothing else. */
+  readonly nonFinite: number
+  /** Why it cannot be compared: another dtype or length than expected. */
+  readonly trouble?: string
+}
+
+/** What is counted while inputs come in. */
+export interface Counting {
+  readonly name: string
+  readonly tolerance: { readonly atol: number; readonly rtol: number } | undefined
+  maxAbs: number
+  largest: number
+  dot: number
+  squares: [number, number]
+  rows: number
+  sameRows: number
+  outside: number
+  nonFinite: number
+  trouble?: string
+}
+
+/** Nothing counted yet. */
+export function newComparison(name: string, { atol, rtol }: { atol: number | null; rtol: number | null }): Counting {
+  const tolerance = atol === null && rtol === null ? undefined : { atol: atol ?? 0, rtol: rtol ?? 0 }
+  return { name, tolerance, maxAbs: 0, largest: 0, dot: 0, squares: [0, 0], rows: 0, sameRows: 0, outside: 0, nonFinite: 0 }
+}
+
+/** Counts what one input gave. */
+export function addSample(counting: Counting, expected: CheckedTensor | undefined, received: CheckedTensor | undefined): void {
+  const [wanted, given] = [expected && numbersOf(expected), received && numbersOf(received)]
+  if (!wanted || !given || wanted.length !== given.length) {
+    counting.trouble ??= `expected ${tensorText(expected)}, received ${tensorText(received)}`
+    return
+  }
+  for (let i = 0; i < wanted.length; i++) addElement(counting, wanted[i] ?? 0, given[i] ?? 0)
+  const width = Math.max(1, expected!.dims.at(-1) ?? 1)
+  // A row of one has no largest element, and integers are compared one by one.
+  const step = /^(?:float|bfloat)/.test(expected!.dtype) && width > 1 ? width : 1
+  for (let start = 0; start < wanted.length; start += step) {
+    counting.rows++
+    if (step > 1 ? indexOfLargest(wanted, start, step) === indexOfLargest(given, start, step) : expected!.dtype.includes('float') || wanted[start] === given[start]) counting.sameRows++
+  }
+}
+
+/** What was counted, for judging and for people. */
+export function finish({ name, tolerance, maxAbs, largest, dot, squares: [a, b], rows, sameRows, outside, nonFinite, trouble }: Counting): Comparison {
+  // Two outputs of zeros are the same; one of zeros is like nothing.
+  const cosine = a === 0 && b === 0 ? 1 : a === 0 || b === 0 ? 0 : Math.min(1, dot / Math.sqrt(a) / Math.sqrt(b))
+  return {
+    name,
+    maxAbs: Number.isFinite(maxAbs) ? maxAbs : null,
+    largest,
+    cosine: Number.isFinite(cosine) ? cosine : 0,
+    norm: a === b ? 1 : a === 0 || !Number.isFinite(b) ? 0 : Math.sqrt(b / a),
+    argmax: rows === 0 ? 1 : sameRows / rows,
+    outside: tolerance ? outside : null,
+    nonFinite,
+    ...(trouble !== undefined && { trouble }),
+  }
+}
+
+function tensorText(tensor: CheckedTensor | undefined): string {
+  return tensor ? `${tensor.dtype}[${tensor.dims.join(', ')}]` : 'nothing'
+}
+
+function addElement(counting: Counting, wanted: number, given: number): void {
+  if (!Number.isFinite(wanted)) {
+    counting.nonFinite++
+    return
+  }
+  const distance = Number.isFinite(given) ? Math.abs(wanted - given) : Infinity
+  counting.maxAbs = Math.max(counting.maxAbs, distance)
+  counting.largest = Math.max(counting.largest, Math.abs(wanted))
+  counting.dot += wanted * given
+  counting.squares[0] += wanted * wanted
+  counting.squares[1] += given * given
+  const { tolerance } = counting
+  if (tolerance && !(distance <= tolerance.atol + tolerance.rtol * Math.abs(wanted))) counting.outside++
+}
+
+function indexOfLargest(values: ArrayLike<number>, start: number, length: number): number {
+  let best = start
+  for (let i = start + 1; i < start + length; i++) if ((values[i] ?? 0) > (values[best] ?? 0)) best = i
+  return best
+}
+
+function numbersOf({ dtype, data }: CheckedTensor): ArrayLike<number> | undefined {
+  if (!ArrayBuffer.isView(data)) return undefined
+  if (data instanceof BigInt64Array || data instanceof BigUint64Array) return Float64Array.from(data, Number)
+  if (dtype === 'float16' || dtype === 'bfloat16') return Float32Array.from(data as Uint16Array, dtype === 'float16' ? fromFloat16 : fromBfloat16)
+  return data as unknown as ArrayLike<number>
+}
+
+const word = new Uint32Array(1)
+const single = new Float32Array(word.buffer)
+
+function fromBfloat16(bits: number): number {
+  word[0] = bits << 16
+  return single[0] ?? 0
+}
+
+function fromFloat16(bits: number): number {
+  const [sign, exponent, fraction] = [bits & 0x8000 ? -1 : 1, (bits >> 10) & 31, bits & 1023]
+  if (exponent === 31) return fraction === 0 ? sign * Infinity : NaN
+  return sign * (exponent === 0 ? fraction * 2 ** -24 : (1024 + fraction) * 2 ** (exponent - 25))
+}

@@ -1,0 +1,58 @@
+import { dtypes } from '../../runtime/dtype.ts'
+import type { Binding } from '../../runtime/manifest.ts'
+import type { Sample } from './read-samples.ts'
+import { roundToHalf } from './half.ts'
+
+/** How many random inputs a comparison takes. */
+const sampleCount = 3
+
+/**
+ * Inputs from a fixed seed: floats from -1 to 1, ones and zeros for all else. `dims` has what is known of dynamic inputs; the first dim of
+ * another one is 1, and further ones are `guess`, where a name means the same everywhere. Undefined when nothing tells the rank of an
+ * input, or when it holds strings.
+ */
+export function randomInputs(inputs: readonly Binding[], dims: Readonly<Record<string, readonly number[]>>, guess: number): readonly Sample[] | undefined {
+  const random = generator()
+  const names = new Map<string, number>()
+  const shapes = new Map<string, number[]>()
+  for (const input of inputs) {
+    const known = Object.hasOwn(dims, input.name) ? dims[input.name] : undefined
+    if (input.dtype === 'string' || (!known && !input.dims)) return undefined
+    shapes.set(input.name, known ? [...known] : input.dims!.map((dim, axis) => sizeOf(dim, axis === 0 ? 1 : guess, names)))
+  }
+  return Array.from({ length: sampleCount }, () => new Map(inputs.map(({ name, dtype }) => {
+    const shape = shapes.get(name)!
+    return [name, { dtype, dims: shape, data: randomData(dtype, shape.reduce((product, dim) => product * dim, 1), random) }]
+  })))
+}
+
+function sizeOf(dim: number | string | null, guess: number, names: Map<string, number>): number {
+  if (typeof dim === 'number') return dim
+  if (dim === null) return guess
+  const size = names.get(dim) ?? guess
+  names.set(dim, size)
+  return size
+}
+
+function randomData(dtype: Binding['dtype'], length: number, random: () => number): ArrayBufferView {
+  const floats = (): Float32Array => Float32Array.from({ length }, () => random() * 2 - 1)
+  if (dtype === 'float32') return floats()
+  if (dtype === 'float64') return Float64Array.from(floats())
+  if (dtype === 'float16' || dtype === 'bfloat16') return roundToHalf[dtype](floats())
+  const bits = Array.from({ length }, () => (random() < 0.5 ? 0 : 1))
+  const name = dtypes[dtype].array
+  if (name === 'BigInt64Array' || name === 'BigUint64Array') return (name === 'BigInt64Array' ? BigInt64Array : BigUint64Array).from(bits.map(BigInt))
+  const arrays = { Int8Array, Uint8Array, Int16Array, Uint16Array, Int32Array, Uint32Array } as const
+  return arrays[name as keyof typeof arrays].from(bits)
+}
+
+// mulberry32, public domain.
+function generator(): () => number {
+  let state = 0x9e3779b9
+  return () => {
+    state = (state + 0x6d2b79f5) | 0
+    let word = Math.imul(state ^ (state >>> 15), state | 1)
+    word ^= word + Math.imul(word ^ (word >>> 7), word | 61)
+    return ((word ^ (word >>> 14)) >>> 0) / 2 ** 32
+  }
+}
