@@ -1,6 +1,6 @@
 import { dirname, relative, resolve } from 'node:path'
 import { createUnplugin, type UnpluginInstance } from 'unplugin'
-import { bundlerLogger, bundlerResolver, checkTarget, importFilter, isQuestion, lostQuery, nativeContext, rendererError, rendererPlugin, runtime, setUpWebpack, type WebpackCompiler } from './bundler.ts'
+import { bundlerLogger, bundlerResolver, checkPublicPath, checkTarget, importFilter, isQuestion, lostQuery, nativeContext, rendererError, rendererPlugin, runtime, setUpWebpack, type WebpackCompiler } from './bundler.ts'
 import { cachedEngine, copiedEngine, engineAsset, fileLoaderAssets, rollupAssets, webpackEngine, type EngineAsset, type EngineCode, type WebpackLoader } from './emit/asset.ts'
 import { moduleText } from './emit/module.ts'
 import { openProject, type Logger } from './project.ts'
@@ -106,7 +106,9 @@ export const unpluginOnnx: UnpluginInstance<Options | undefined, false> = create
       setup(build) {
         const { absWorkingDir = process.cwd(), platform = 'browser', format = { browser: 'iife', node: 'cjs', neutral: 'esm' }[platform], publicPath, outdir, outfile = '', write = true } = build.initialOptions
         project.moveTo(absWorkingDir)
-        if (write) project.writesTo(resolve(absWorkingDir, outdir ?? dirname(outfile)))
+        const output = resolve(absWorkingDir, outdir ?? dirname(outfile))
+        if (write) project.writesTo(output)
+        checkPublicPath(build, output)
         files.setup(build, { format, publicPath })
       },
     },

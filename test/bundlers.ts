@@ -17,6 +17,8 @@ import onnxForRspack from 'unplugin-onnx/rspack'
 import onnxForVite from 'unplugin-onnx/vite'
 import onnxForWebpack from 'unplugin-onnx/webpack'
 import { build as buildVite, createLogger, type BuildOptions as ViteOptions } from 'vite'
+import { build as buildVite6 } from 'vite6'
+import { build as buildVite7 } from 'vite7'
 import webpack, { type Configuration as WebpackOptions } from 'webpack'
 
 /** One build of an app, whose alias '@' is its folder src. */
@@ -52,11 +54,15 @@ const packCjs = { output: { filename: 'nested/[name].cjs', chunkFilename: 'chunk
 
 /** Every bundler with every output that it can make for Node.js. The first of each bundler stands for it in other tests. */
 export const cases: readonly Case[] = [
-  { bundler: 'Vite', format: 'ESM', how: '`build --ssr`', entry: 'main.js', run: (build) => withVite(build, { ssr: true, rolldownOptions: { input: input(build) } }) },
-  { bundler: 'Vite', format: 'CommonJS', how: '`build --ssr`', entry: 'main.cjs', run: (build) => withVite(build, { ssr: true, rolldownOptions: { input: input(build), output: cjs } }) },
-  { bundler: 'Vite', format: 'ESM', how: '`build.lib`', entry: 'main.js', run: (build) => withVite(build, { lib: { entry: input(build), formats: ['es'] } }) },
-  { bundler: 'Vite', format: 'CommonJS', how: '`build.lib`', entry: 'main.cjs', run: (build) => withVite(build, { lib: { entry: input(build), formats: ['cjs'] } }) },
-  { bundler: 'Vite', format: 'ESM', how: 'client build, with a warning', entry: 'main.mjs', run: (build) => withVite(build, { rolldownOptions: { input: input(build), output: es } }) },
+  { bundler: 'Vite 8', format: 'ESM', how: '`build --ssr`', entry: 'main.js', run: (build) => withVite(build, { ssr: true, rolldownOptions: { input: input(build) } }) },
+  { bundler: 'Vite 8', format: 'CommonJS', how: '`build --ssr`', entry: 'main.cjs', run: (build) => withVite(build, { ssr: true, rolldownOptions: { input: input(build), output: cjs } }) },
+  { bundler: 'Vite 8', format: 'ESM', how: '`build.lib`', entry: 'main.js', run: (build) => withVite(build, { lib: { entry: input(build), formats: ['es'] } }) },
+  { bundler: 'Vite 8', format: 'CommonJS', how: '`build.lib`', entry: 'main.cjs', run: (build) => withVite(build, { lib: { entry: input(build), formats: ['cjs'] } }) },
+  { bundler: 'Vite 8', format: 'ESM', how: 'client build, with a warning', entry: 'main.mjs', run: (build) => withVite(build, { rolldownOptions: { input: input(build), output: es } }) },
+  ...Object.entries({ 'Vite 7': buildVite7, 'Vite 6': buildVite6 } as unknown as Record<string, typeof buildVite>).flatMap(([bundler, vite]): readonly Case[] => [
+    { bundler, format: 'ESM', how: '`build --ssr`', entry: 'main.js', run: (build) => withVite(build, { ssr: true, rollupOptions: { input: input(build) } }, vite) },
+    { bundler, format: 'CommonJS', how: '`build.lib`', entry: 'main.cjs', run: (build) => withVite(build, { lib: { entry: input(build), formats: ['cjs'] } }, vite) },
+  ]),
   { bundler: 'Rollup', format: 'ESM', how: 'source maps', entry: 'main.mjs', run: (build) => withRollup(build, { ...es, sourcemap: true }) },
   { bundler: 'Rollup', format: 'CommonJS', how: '', entry: 'main.cjs', run: (build) => withRollup(build, cjs) },
   { bundler: 'Rolldown', format: 'ESM', how: 'minified, source maps', entry: 'main.mjs', run: (build) => withRolldown(build, { ...es, minify: true, sourcemap: true }) },
@@ -153,9 +159,9 @@ async function runScript(root: string, binary: string, text: string): Promise<vo
   }
 }
 
-export async function withVite({ root, dir, options, lines = [] }: Build, build: ViteOptions): Promise<void> {
+export async function withVite({ root, dir, options, lines = [] }: Build, build: ViteOptions, vite: typeof buildVite = buildVite): Promise<void> {
   const plugins = [onnxForVite(options)]
-  await buildVite({ root, configFile: false, logLevel: 'warn', customLogger: viteLogger(lines), resolve: { alias: { '@': join(root, 'src') } }, plugins, build: { outDir: dir, emptyOutDir: false, ...build } })
+  await vite({ root, configFile: false, logLevel: 'warn', customLogger: viteLogger(lines), resolve: { alias: { '@': join(root, 'src') } }, plugins, build: { outDir: dir, emptyOutDir: false, ...build } })
 }
 
 export function viteLogger(lines: string[]): ReturnType<typeof createLogger> {
