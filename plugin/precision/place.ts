@@ -36,6 +36,7 @@ export function placeQuantization(scope: Scope, placement: Placement, usable: (v
   const index = indexScope(scope)
   const outputs = new Set(scope.graph.output.map(({ name }) => name))
   const depths = depthsOf(scope)
+  const pooled = pooledValues(scope, index)
   const values = new Map<string, string>()
   const readers = new Map<Node, Set<string>>()
   const weighted: Weighted[] = []
@@ -59,7 +60,7 @@ export function placeQuantization(scope: Scope, placement: Placement, usable: (v
       const weights = weightsOf(node, index)
       const tail = tailOf(result, index, outputs)
       const end = tail?.output[0] ?? result
-      const reason = misfit(node, weights, placement)
+      const reason = misfit(node, weights, placement, pooled.has(first))
         ?? (usable(first) && (!compute.result || usable(end)) ? undefined : 'the range of its values is unknown or not finite')
       if (reason !== undefined || !weights) {
         kept.push({ node, reason: reason ?? 'its weights are not constant' })
@@ -84,14 +85,14 @@ export function placeQuantization(scope: Scope, placement: Placement, usable: (v
   return { values, readers, weighted, tails, kept }
 }
 
-function misfit(node: Node, weights: Pick<Weighted, 'dims'> | undefined, { exclude }: Placement): string | undefined {
+function misfit(node: Node, weights: Pick<Weighted, 'dims'> | undefined, { exclude }: Placement, pooled: boolean): string | undefined {
   if (!weights) return 'its weights are not constant float32 of the usual rank'
   const { opType: operator } = node
   if (operator === 'Gemm') {
     const plain = (floatAttribute(node, 'alpha') ?? 1) === 1 && (floatAttribute(node, 'beta') ?? 1) === 1 && (intAttribute(node, 'transA') ?? 0) === 0
     if (!plain) return 'a Gemm with alpha, beta or transA has no int8 kernel'
   }
-  return exclude.find(({ matches }) => matches({ operator, dims: weights.dims, group: intAttribute(node, 'group') ?? 1 }))?.reason
+  return exclude.find(({ matches }) => matches({ operator, dims: weights.dims, group: intAttribute(node, 'group') ?? 1, pooled }))?.reason
 }
 
 /** The constant weights of a node, as its second input; undefined when they are not constant, not float32, or of another rank. */
@@ -130,6 +131,17 @@ function residualInputs({ input }: Node, { residual }: Placement, index: ScopeIn
   const deepFirst = (depths.get(first) ?? 0) >= (depths.get(second) ?? 0)
   const [branch, shortcut] = deepFirst ? [first, second] : [second, first]
   return computed.has(branch) ? [shortcut] : []
+}
+
+// What a global pool gives, and all that follows from that and constants alone.
+function pooledValues({ graph }: Scope, { constants }: ScopeIndex): ReadonlySet<string> {
+  const pooled = new Set<string>()
+  for (const { opType, input, output } of graph.node) {
+    const values = input.filter((name) => name !== '' && !constants.has(name))
+    const after = values.length > 0 && values.every((name) => pooled.has(name))
+    if (after || opType === 'GlobalAveragePool') for (const name of output) pooled.add(name)
+  }
+  return pooled
 }
 
 function depthsOf({ graph }: Scope): ReadonlyMap<string, number> {

@@ -7,6 +7,8 @@ export interface WeightedNode {
   /** Dims of the weights as the operator has them. */
   readonly dims: readonly number[]
   readonly group: number
+  /** Whether it works on what a global pool left: one pixel for each channel. */
+  readonly pooled: boolean
 }
 
 /** Where one backend wants Q/DQ. */
@@ -61,6 +63,8 @@ export const placements = {
     residual: 'none',
     exclude: [
       { reason: 'ONNX Runtime has no int8 kernel for it', matches: ({ operator }) => operator === 'ConvTranspose' },
+      // The gates of squeeze-and-excitation blocks: an error there scales whole channels.
+      { reason: 'works on one pixel: less time to win than accuracy to lose', matches: ({ operator, pooled }) => operator === 'Conv' && pooled },
     ],
   },
   openvino: {
