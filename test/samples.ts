@@ -10,7 +10,26 @@ export function npy(dims: readonly number[], data: ArrayBufferView | readonly nu
 
 /** Numbers that look like a normal distribution, the same for the same seed. */
 export function normal(length: number, seed = 1): Float32Array {
-  let state = seed >>> 0
-  const random = () => (state = (Math.imul(state, 1664525) + 1013904223) >>> 0) / 2 ** 32
+  const random = randomFrom(seed)
   return Float32Array.from({ length }, () => (random() + random() + random() + random() - 2) * Math.sqrt(3))
+}
+
+/** Numbers between -bound and bound, the same for the same seed. */
+export function uniform(length: number, seed: number, bound: number): Float32Array {
+  const random = randomFrom(seed)
+  return Float32Array.from({ length }, () => (random() * 2 - 1) * bound)
+}
+
+/** The cosine of the angle between two lists of numbers. */
+export function cosine(a: Float32Array, b: Float32Array): number {
+  return dot(a, b) / Math.sqrt(dot(a, a) * dot(b, b))
+}
+
+function dot(a: Float32Array, b: Float32Array): number {
+  return a.reduce((sum, value, index) => sum + value * b[index]!, 0)
+}
+
+function randomFrom(seed: number): () => number {
+  let state = seed >>> 0
+  return () => (state = (Math.imul(state, 1664525) + 1013904223) >>> 0) / 2 ** 32
 }

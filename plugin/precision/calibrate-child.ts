@@ -24,13 +24,13 @@ export interface CalibrateSettings {
 }
 
 /** The part of onnxruntime-node that calibration uses. */
-interface Onnxruntime {
+export interface Onnxruntime {
   readonly InferenceSession: { create(path: string, options: Record<string, unknown>): Promise<Session> }
   readonly Tensor: new (type: string, data: unknown, dims: readonly number[]) => unknown
 }
 
-interface Session {
-  run(feeds: Readonly<Record<string, unknown>>, fetches: readonly string[]): Promise<Record<string, { readonly type: string; readonly data: unknown }>>
+export interface Session {
+  run(feeds: Readonly<Record<string, unknown>>, fetches?: readonly string[]): Promise<Record<string, { readonly type: string; readonly data: unknown }>>
   release(): Promise<void>
 }
 

@@ -60,6 +60,8 @@ export interface PrecisionPass {
   describe(request: PassRequest): Promise<Pass> | Pass
   /** Changes the graph in place, or throws PRECISION_UNSUPPORTED. `graph` was read from `request.model.file`. */
   lower(graph: EditableModel, request: PassRequest): Promise<Lowered>
+  /** Looks at the model that was written: lines that the user should see, and such as warn of it. */
+  inspect?(file: string, request: PassRequest): Promise<{ readonly notes: readonly string[]; readonly warnings: readonly string[] }>
 }
 
 const passes: Readonly<Record<Precision, Partial<Record<Lowering, PrecisionPass>>>> = {

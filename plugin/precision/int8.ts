@@ -37,6 +37,15 @@ export const int8Pass: PrecisionPass = {
     const lowered = await int8WeightsPass.lower(model, request)
     return { ...lowered, notes: [...lowered.notes, `${request.backend} takes int8 weights only: values stay in floating point`] }
   },
+  async inspect(file, request) {
+    // The portable engine of the same model would only say it twice, and other backends run elsewhere.
+    if (request.backend !== 'onnxruntime' || request.label === 'portable') return { notes: [], warnings: [] }
+    const speed = await (await import('./speed.ts')).compareSpeed(file, request)
+    if (!speed) return { notes: [], warnings: [] }
+    const times = `${speed.lowered.toPrecision(3)} ms, fp32 ${speed.fp32.toPrecision(3)} ms on this CPU`
+    if (speed.lowered > speed.fp32) return { notes: [], warnings: [`int8 is slower than fp32 (${times}): import the model with ?engine=fp32, or with ?engine=int8-weights for its size`] }
+    return { notes: [`int8 is ${(speed.fp32 / speed.lowered).toFixed(2)} times as fast as fp32 (${times})`], warnings: [] }
+  },
 }
 
 /** Stores the weights of products and convolutions in int8, symmetric, with a scale for each channel. Values stay in floating point. */

@@ -20,9 +20,12 @@ export async function lowerModel(pass: PrecisionPass, request: PassRequest, fold
     // A backend's own file can take weights in, but not point to ones that are about to be removed.
     await writeGraph({ ...graph, external: false }, file)
     const after = (await sizeOf(file)) + (await sizeOf(`${file}.data`))
-    for (const note of lowered.notes) request.log(`${request.name}: ${note}`)
+    const seen = await pass.inspect?.(file, request)
+    const notes = [...lowered.notes, ...(seen?.notes ?? [])]
+    for (const note of notes) request.log(`${request.name}: ${note}`)
+    for (const warning of seen?.warnings ?? []) request.warn(`${request.name}: ${warning}`)
     await use(file)
-    return { ...lowered, bytes: { before: bytesOf(request), after } }
+    return { ...lowered, notes: [...notes, ...(seen?.warnings ?? [])], bytes: { before: bytesOf(request), after } }
   } finally {
     await rm(inside, { recursive: true, force: true })
   }

@@ -4,11 +4,12 @@ import { buildBench } from './build.ts'
 import { inferenceBench } from './inference.ts'
 import { keyBench } from './key.ts'
 import { openvinoBench } from './openvino.ts'
+import { precisionBench } from './precision.ts'
 import { measured, reached, type Bench, type Row } from './row.ts'
 import { startBench } from './start.ts'
 
 /** Every benchmark by name; `npm run bench start key` runs two of them. */
-const benches: Readonly<Record<string, Bench>> = { start: startBench, inference: inferenceBench, build: buildBench, key: keyBench, openvino: openvinoBench }
+const benches: Readonly<Record<string, Bench>> = { start: startBench, inference: inferenceBench, build: buildBench, key: keyBench, openvino: openvinoBench, precision: precisionBench }
 
 const names = process.argv.slice(2)
 const unknown = names.find((name) => !Object.hasOwn(benches, name))

@@ -5,7 +5,8 @@ export interface Row {
   readonly beside: string
   readonly ours: number
   readonly peer: number
-  readonly unit: 'ms' | 's' | 'MB' | '/s'
+  /** '' for a plain number. */
+  readonly unit: 'ms' | 's' | 'MB' | '/s' | ''
   /** What we want: a bound on the ratio ours/peer, on the difference ours - peer, or on ours alone. */
   readonly aim: Aim
 }
