@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { promisify } from 'node:util'
+import { promisify, stripVTControlCharacters } from 'node:util'
 import type { Options } from 'unplugin-onnx'
 import onnxForRolldown from 'unplugin-onnx/rolldown'
 import onnxForVite from 'unplugin-onnx/vite'
@@ -146,7 +146,7 @@ describe.each(bundlers)('$bundler', ({ bundler, run }) => {
     writeFiles(app, { 'src/broken.onnx': 'not a model', 'src/bad.js': `import model from '${text}'\nconsole.log(model)` })
     const error = await run(build('bad', 'src/bad.js')).then(() => expect.unreachable(), (error: Failure) => error)
     rmSync(join(app, 'src/broken.onnx'))
-    expect(error.message).toMatch(message)
+    expect(stripVTControlCharacters(error.message)).toMatch(message)
     const codes = [error.pluginCode, ...(error.errors ?? []).map(({ pluginCode }) => pluginCode)].filter(Boolean)
     expect(codes).toEqual(/^(?:Vite|Rollup|Rolldown)/.test(bundler) ? [code] : [])
   })
