@@ -1,0 +1,69 @@
+#pragma once
+
+#include "../library.h"
+#include "logger.h"
+
+#include <initializer_list>
+
+#include <NvInfer.h>
+#include <NvOnnxParser.h>
+
+#include <memory>
+#include <mutex>
+#include <string>
+
+namespace onnx_engine::tensorrt {
+
+struct Version {
+  int major = 0;
+  int minor = 0;
+  int patch = 0;
+  int build = 0;
+
+  std::string text() const;
+};
+
+// The version of the library at this path, asked from the library itself: safe for every family, since these are C functions that
+// never changed. Throws std::runtime_error when it is no TensorRT library.
+Version versionOf(const std::string& path);
+
+// An opened TensorRT or TensorRT-RTX library of this addon's ABI family. Any thread. Its C++ interfaces are tables of functions by
+// number, and the numbers move between releases: a library of another family would call other functions than we mean.
+class Library {
+ public:
+  // One per path and process, never closed. Throws std::runtime_error, naming both versions, for a library of another family.
+  static const Library& open(const std::string& path);
+
+  const Version& version() const { return version_; }
+
+  std::unique_ptr<nvinfer1::IBuilder> createBuilder(Logger& logger) const;
+  std::unique_ptr<nvinfer1::IRuntime> createRuntime(Logger& logger) const;
+
+ private:
+  explicit Library(const std::string& path);
+
+  SharedLibrary library_;
+  Version version_;
+  void* (*createBuilder_)(void*, int32_t) noexcept;
+  void* (*createRuntime_)(void*, int32_t) noexcept;
+};
+
+// The ONNX parser that comes with a library, in a file of its own.
+class ParserLibrary {
+ public:
+  static const ParserLibrary& open(const std::string& path);
+
+  // Version of the parser's interface: major * 10000 + minor * 100 + patch.
+  int version() const { return version_; }
+
+  std::unique_ptr<nvonnxparser::IParser> create(nvinfer1::INetworkDefinition& network, Logger& logger) const;
+
+ private:
+  explicit ParserLibrary(const std::string& path);
+
+  SharedLibrary library_;
+  int version_;
+  void* (*create_)(void*, void*, int) noexcept;
+};
+
+}  // namespace onnx_engine::tensorrt

@@ -1,0 +1,37 @@
+#pragma once
+
+#include <NvInferRuntimeBase.h>
+
+#include <deque>
+#include <functional>
+#include <mutex>
+#include <string>
+
+namespace onnx_engine::tensorrt {
+
+enum class Severity { error, warning, info };
+
+// Called on any thread of TensorRT, one line at a time.
+using LogSink = std::function<void(Severity, const std::string&)>;
+
+// Takes what TensorRT says: passes it on, and keeps the last errors, since a failed call itself only returns false or null.
+// TensorRT holds a pointer to it for as long as any of its objects live.
+class Logger : public nvinfer1::ILogger {
+ public:
+  explicit Logger(LogSink sink = {}) : sink_(std::move(sink)) {}
+
+  void log(nvinfer1::ILogger::Severity severity, const char* text) noexcept override;
+
+  // The last errors, oldest first, one a line; or what stands in for them when there was none.
+  std::string errors(const std::string& otherwise = "TensorRT gave no reason") const;
+
+  // Forgets the errors: what comes next belongs to another call.
+  void clear();
+
+ private:
+  LogSink sink_;
+  mutable std::mutex mutex_;
+  std::deque<std::string> errors_;
+};
+
+}  // namespace onnx_engine::tensorrt

@@ -1,0 +1,29 @@
+set(TENSORRT_HEADERS "" CACHE PATH "Folder with one folder of headers per ABI family; `npm run build:native` fills it in")
+set(CUDA_HEADERS "" CACHE PATH "Folder that holds cuda.h and nvml.h; `npm run build:native` fills it in")
+
+# What knows nothing of a family: the driver, and the engine's queue, which sees the GPU through gpu.h only.
+add_library(tensorrt_gpu STATIC
+  ${CMAKE_CURRENT_LIST_DIR}/driver.cc
+  ${CMAKE_CURRENT_LIST_DIR}/probe.cc)
+target_include_directories(tensorrt_gpu SYSTEM PUBLIC ${CUDA_HEADERS})
+target_link_libraries(tensorrt_gpu PUBLIC shared_library)
+
+# add_tensorrt(<name> <folder of headers> <definitions>...): the addon of one ABI family, from the same sources as the others.
+function(add_tensorrt name headers)
+  add_addon(${name}
+    ${CMAKE_CURRENT_FUNCTION_LIST_DIR}/addon.cc
+    ${CMAKE_CURRENT_FUNCTION_LIST_DIR}/builder.cc
+    ${CMAKE_CURRENT_FUNCTION_LIST_DIR}/library.cc
+    ${CMAKE_CURRENT_FUNCTION_LIST_DIR}/logger.cc)
+  target_compile_definitions(${name} PRIVATE TENSORRT_FAMILY="${name}" ${ARGN})
+  # The folder above holds the declarations of CUDA's types that TensorRT's headers include.
+  target_include_directories(${name} SYSTEM PRIVATE ${TENSORRT_HEADERS}/${headers} ${TENSORRT_HEADERS})
+  target_link_libraries(${name} PRIVATE tensorrt_gpu)
+endfunction()
+
+if(BUILD_ADDONS)
+  add_tensorrt(tensorrt_rtx_1_7 TRT-RTX-1.7 TENSORRT_RTX)
+  add_tensorrt(tensorrt_rtx_1_6 TRT-RTX-1.6 TENSORRT_RTX)
+  add_tensorrt(tensorrt_rtx_1_5 TRT-RTX-1.5 TENSORRT_RTX)
+  add_tensorrt(tensorrt_11 TRT-Enterprise-11.4)
+endif()
