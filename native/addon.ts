@@ -1,10 +1,10 @@
+import type { TensorRtAddonName } from './tensorrt-wheels.ts'
+
 /**
  * The whole native boundary. Addons mirror their engine library thinly: they check nothing that TypeScript can check before, throw
  * plain Errors with the library's own text, and never run inference on the event loop. Paths are absolute and UTF-8.
  */
-export interface Addons {
-  readonly openvino: OpenVinoAddon
-}
+export type Addons = { readonly openvino: OpenVinoAddon } & { readonly [A in TensorRtAddonName]: TensorRtAddon }
 
 /** Bounds of each dim, inclusive: equal ones fix it, a max of -1 leaves it open. */
 export interface DimBounds {
@@ -76,4 +76,66 @@ export interface OpenVinoAddon {
       readonly outputs: readonly string[]
     },
   ): Promise<OpenVinoEngine>
+}
+
+/** One ABI family of TensorRT or TensorRT-RTX. `library` is the path of nvinfer or tensorrt_rtx. */
+export interface TensorRtAddon {
+  /** Asks a library of any family for its version, such as '1.7.1.116', and the parser for its own, such as 10701. */
+  versions(library: string, parser: string): Promise<{ readonly version: string; readonly parser: number }>
+  /** Asks the NVIDIA driver, which needs no TensorRT. */
+  gpus(): Promise<GpuProbe>
+  /** Builds an engine on a thread of its own. All lines of the log come before the promise settles. */
+  build(library: string, settings: TensorRtBuild, log: (severity: 'error' | 'warning' | 'info', text: string) => void): Promise<void>
+}
+
+/** What the NVIDIA driver tells. All of it is data, so that keys can be tested with what other machines answered. */
+export interface GpuProbe {
+  /** Why there are no GPUs, in words; '' when there are. */
+  readonly reason: string
+  /** Version of the driver, such as '580.95.05'; '' where NVML does not tell. */
+  readonly driver: string
+  /** The newest CUDA that the driver supports, such as '13.0'; '' without a driver. */
+  readonly cuda: string
+  readonly gpus: readonly Gpu[]
+}
+
+export interface Gpu {
+  readonly name: string
+  /** As 'sm89'. */
+  readonly computeCapability: string
+  readonly multiprocessors: number
+  readonly l2Bytes: number
+  readonly memoryBusBits: number
+  readonly memoryBytes: number
+}
+
+/** Bounds of one dynamic input in one optimization profile. */
+export interface ProfiledInput {
+  readonly input: string
+  readonly min: readonly number[]
+  readonly opt: readonly number[]
+  readonly max: readonly number[]
+}
+
+/** Names and values are TensorRT's own; null keeps its default. */
+export interface TensorRtBuild {
+  /** Path of the ONNX parser's library. */
+  readonly parser: string
+  readonly model: string
+  readonly output: string
+  /** As numbers, such as 86; TensorRT-RTX only. */
+  readonly computeCapabilities: readonly number[]
+  /** Inputs of which dims are fixed; -1 leaves one open. */
+  readonly fixed: readonly { readonly input: string; readonly dims: readonly number[] }[]
+  readonly profiles: readonly (readonly ProfiledInput[])[]
+  /** Of BuilderFlag, such as 'STRIP_PLAN'. */
+  readonly flags: readonly string[]
+  readonly hardwareCompatibility: 'none' | 'ampere+' | 'same-compute-capability'
+  readonly profilingVerbosity: 'layer-names-only' | 'none' | 'detailed'
+  readonly builderOptimizationLevel: number | null
+  readonly maxAuxStreams: number | null
+  /** Limit of the workspace memory pool in bytes. */
+  readonly workspace: number | null
+  /** Path of a timing cache, which the caller has locked; '' for none. TensorRT only. */
+  readonly timingCache: string
 }

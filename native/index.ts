@@ -4,7 +4,9 @@ import path from 'node:path'
 import type { Addons } from './addon.ts'
 import { nativePlatforms, platformName, type NativePlatform } from './platform.ts'
 
-export type { Addons, DimBounds, OpenVinoAddon, OpenVinoDevice, OpenVinoEngine, OpenVinoPort } from './addon.ts'
+export type {
+  Addons, DimBounds, Gpu, GpuProbe, OpenVinoAddon, OpenVinoDevice, OpenVinoEngine, OpenVinoPort, ProfiledInput, TensorRtAddon, TensorRtBuild,
+} from './addon.ts'
 
 /** An addon, or why there is none: one sentence that lists every place that was tried. */
 export type LoadedAddon<N extends keyof Addons> = { readonly addon: Addons[N] } | { readonly reason: string }

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import path from 'node:path'
 import { openvinoLibrary, openvinoVersion, openvinoWheels } from './openvino-wheels.ts'
+import { fetchTensorRt } from './tensorrt-vendor.ts'
 import { fetchWheel, unpackWheel } from './wheel.ts'
 
 /** Folder of this package. Only for scripts of the repository: a published package has no native sources. */
@@ -13,7 +14,7 @@ export const root: string = path.dirname(createRequire(import.meta.url).resolve(
  */
 export async function fetchVendored(): Promise<Readonly<Record<string, string>>> {
   const openvino = process.env['OPENVINO_ROOT'] || (await fetchOpenVino())
-  return { OPENVINO_HEADERS: headersIn(openvino) }
+  return { OPENVINO_HEADERS: headersIn(openvino), ...(await fetchTensorRt(path.join(root, '.vendor'))) }
 }
 
 async function fetchOpenVino(): Promise<string> {

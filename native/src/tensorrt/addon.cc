@@ -62,7 +62,7 @@ BuildSettings toBuildSettings(const Napi::Object& object) {
 }
 
 struct LogLine {
-  Severity severity;
+  LogLevel level;
   std::string text;
 };
 
@@ -83,7 +83,7 @@ class BuildTask {
   static void onLine(Napi::Env env, Napi::Function log, BuildTask*, LogLine* raw) {
     const std::unique_ptr<LogLine> line(raw);
     constexpr const char* names[] = {"error", "warning", "info"};
-    if (env != nullptr) log.Call({Napi::String::New(env, names[static_cast<size_t>(line->severity)]), Napi::String::New(env, line->text)});
+    if (env != nullptr) log.Call({Napi::String::New(env, names[static_cast<size_t>(line->level)]), Napi::String::New(env, line->text)});
   }
 
   using Lines = Napi::TypedThreadSafeFunction<BuildTask, LogLine, onLine>;
@@ -92,8 +92,8 @@ class BuildTask {
 
   void work(const std::string& library, const BuildSettings& settings) {
     try {
-      build(Library::open(library), settings, [this](Severity severity, const std::string& line) {
-        auto* item = new LogLine{severity, line};
+      build(library, settings, [this](LogLevel level, const std::string& line) {
+        auto* item = new LogLine{level, line};
         if (lines_.NonBlockingCall(item) != napi_ok) delete item;
       });
     } catch (const std::exception& error) {
@@ -119,20 +119,14 @@ class BuildTask {
 
 // versions(library, parser): Promise<{ version, parser }>
 Napi::Value versions(const Napi::CallbackInfo& info) {
-  struct Result {
-    std::string version;
-    int parser = 0;
-  };
   const std::string library = info[0].As<Napi::String>().Utf8Value();
   const std::string parser = info[1].As<Napi::String>().Utf8Value();
-  return PromiseWorker<Result>::run(
-      info.Env(), [library, parser] { return Result{versionOf(library).text(), parser.empty() ? 0 : ParserLibrary::open(parser).version()}; },
-      [](Napi::Env env, const Result& found) {
-        auto result = Napi::Object::New(env);
-        result.Set("version", found.version);
-        result.Set("parser", found.parser);
-        return result;
-      });
+  return PromiseWorker<Versions>::run(info.Env(), [library, parser] { return versionsOf(library, parser); }, [](Napi::Env env, const Versions& found) {
+    auto result = Napi::Object::New(env);
+    result.Set("version", found.library);
+    result.Set("parser", found.parser);
+    return result;
+  });
 }
 
 // gpus(): Promise<GpuProbe>

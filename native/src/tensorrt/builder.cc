@@ -1,6 +1,7 @@
 #include "builder.h"
 
-#include <cstdio>
+#include "library.h"
+
 #include <filesystem>
 #include <fstream>
 #include <stdexcept>
@@ -196,9 +197,9 @@ class FileWriter : public IStreamWriter {
 
 }  // namespace
 
-void build(const Library& library, const BuildSettings& settings, LogSink log) {
+void build(const std::string& library, const BuildSettings& settings, LogSink log) {
   Logger logger(std::move(log));
-  const auto builder = library.createBuilder(logger);
+  const auto builder = Library::open(library).createBuilder(logger);
   const std::unique_ptr<INetworkDefinition> network(builder->createNetworkV2(0));
   if (!network) throw std::runtime_error(logger.errors());
   const auto parser = ParserLibrary::open(settings.parser).create(*network, logger);
@@ -221,6 +222,10 @@ void build(const Library& library, const BuildSettings& settings, LogSink log) {
 #ifndef TENSORRT_RTX
   timings.save();
 #endif
+}
+
+Versions versionsOf(const std::string& library, const std::string& parser) {
+  return {versionOf(library).text(), parser.empty() ? 0 : ParserLibrary::open(parser).version()};
 }
 
 }  // namespace onnx_engine::tensorrt

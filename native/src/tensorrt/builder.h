@@ -1,10 +1,10 @@
 #pragma once
 
-#include "library.h"
+#include "log.h"
 
-#include <array>
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <vector>
 
 namespace onnx_engine::tensorrt {
@@ -42,8 +42,17 @@ struct BuildSettings {
   std::string timingCache;            // path, TensorRT only; "" for none
 };
 
-// Parses, builds and writes the engine as TensorRT makes it, without a copy of it in memory. Blocks for as long as that takes. Throws
+// Opens the library, parses, builds and writes the engine as TensorRT makes it, without a copy of it in memory. Blocks for as long as that takes. Throws
 // std::runtime_error: with every error of the parser, or with the last errors that the builder logged.
-void build(const Library& library, const BuildSettings& settings, LogSink log);
+void build(const std::string& library, const BuildSettings& settings, LogSink log);
+
+// Versions of a library of any family and of its parser (0 without one): asking is safe before the family is known. Throws
+// std::runtime_error for files that are not such libraries.
+struct Versions {
+  std::string library;  // "1.7.1.116"
+  int parser = 0;       // major * 10000 + minor * 100 + patch
+};
+
+Versions versionsOf(const std::string& library, const std::string& parser);
 
 }  // namespace onnx_engine::tensorrt

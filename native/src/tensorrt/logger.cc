@@ -19,7 +19,7 @@ void Logger::log(nvinfer1::ILogger::Severity severity, const char* text) noexcep
       if (errors_.empty() || errors_.back() != line) errors_.push_back(line);
       if (errors_.size() > keptErrors) errors_.pop_front();
     }
-    if (sink_) sink_(error ? Severity::error : severity == Level::kWARNING ? Severity::warning : Severity::info, line);
+    if (sink_) sink_(error ? LogLevel::error : severity == Level::kWARNING ? LogLevel::warning : LogLevel::info, line);
   } catch (...) {
     // Out of memory: a lost line must not end the process from inside TensorRT.
   }

@@ -1,18 +1,14 @@
 #pragma once
 
-#include <NvInferRuntimeBase.h>
+#include "log.h"
+
+#include <NvInferRuntime.h>
 
 #include <deque>
-#include <functional>
 #include <mutex>
 #include <string>
 
 namespace onnx_engine::tensorrt {
-
-enum class Severity { error, warning, info };
-
-// Called on any thread of TensorRT, one line at a time.
-using LogSink = std::function<void(Severity, const std::string&)>;
 
 // Takes what TensorRT says: passes it on, and keeps the last errors, since a failed call itself only returns false or null.
 // TensorRT holds a pointer to it for as long as any of its objects live.

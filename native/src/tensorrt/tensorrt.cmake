@@ -11,7 +11,7 @@ target_link_libraries(tensorrt_gpu PUBLIC shared_library)
 # add_tensorrt(<name> <folder of headers> <definitions>...): the addon of one ABI family, from the same sources as the others.
 function(add_tensorrt name headers)
   add_addon(${name}
-    ${CMAKE_CURRENT_FUNCTION_LIST_DIR}/addon.cc
+    $<TARGET_OBJECTS:tensorrt_addon>
     ${CMAKE_CURRENT_FUNCTION_LIST_DIR}/builder.cc
     ${CMAKE_CURRENT_FUNCTION_LIST_DIR}/library.cc
     ${CMAKE_CURRENT_FUNCTION_LIST_DIR}/logger.cc)
@@ -22,6 +22,11 @@ function(add_tensorrt name headers)
 endfunction()
 
 if(BUILD_ADDONS)
+  # The JavaScript boundary includes no header of TensorRT, so that it is compiled once for all families.
+  add_library(tensorrt_addon OBJECT ${CMAKE_CURRENT_LIST_DIR}/addon.cc)
+  target_compile_definitions(tensorrt_addon PRIVATE NAPI_VERSION=8 BUILDING_NODE_EXTENSION)
+  target_include_directories(tensorrt_addon SYSTEM PRIVATE ${CMAKE_JS_INC})
+  target_link_libraries(tensorrt_addon PRIVATE tensorrt_gpu)
   add_tensorrt(tensorrt_rtx_1_7 TRT-RTX-1.7 TENSORRT_RTX)
   add_tensorrt(tensorrt_rtx_1_6 TRT-RTX-1.6 TENSORRT_RTX)
   add_tensorrt(tensorrt_rtx_1_5 TRT-RTX-1.5 TENSORRT_RTX)
