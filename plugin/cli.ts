@@ -114,10 +114,11 @@ function commands(): CAC {
 
   cli.command('setup <library>', `Download an engine library into the user's cache folder: ${installableNames.join(', ')}`)
     .option('--index-url <url>', `Python package index to download from (default: pip's own)`)
+    .option('--accept-license', 'You have read the license of the library and agree to it (tensorrt-rtx)')
     .option('--json', 'Print JSON')
-    .action(async (name: string, { json }: { json?: boolean }) => {
+    .action(async (name: string, { json, acceptLicense }: { json?: boolean, acceptLicense?: boolean }) => {
       const library = read(oneOf(installableNames), name, 'OPTION_INVALID', () => 'unplugin-onnx setup')
-      const folder = await setup(library, { indexUrl: typed(cli, 'index-url'), log: console.error })
+      const folder = await setup(library, { indexUrl: typed(cli, 'index-url'), acceptLicense, log: console.error })
       print(json, { library, folder }, folder)
     })
 

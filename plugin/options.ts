@@ -44,6 +44,10 @@ export interface ModelOptions {
   readonly onnxruntime?: OnnxRuntimeOptions
   /** Settings of the OpenVINO backend. */
   readonly openvino?: OpenVinoOptions
+  /** Settings of the TensorRT-RTX backend. */
+  readonly tensorrtRtx?: TensorRtRtxOptions
+  /** Settings of the TensorRT backend. */
+  readonly tensorrt?: TensorRtOptions
 }
 
 export const optimizationLevels = ['disabled', 'basic', 'extended', 'all'] as const
@@ -136,6 +140,43 @@ export interface OpenVinoOptions {
   readonly library?: string
 }
 
+export const profilingVerbosities = ['layer-names-only', 'none', 'detailed'] as const
+export type ProfilingVerbosity = (typeof profilingVerbosities)[number]
+
+export interface TensorRtRtxOptions {
+  /** Folder that holds the library, or its path. Default: it is looked for. */
+  readonly library?: string
+  /** From 0 (fastest build) to 5 (fastest engine). Default: the library's own. */
+  readonly builderOptimizationLevel?: number
+  /** Streams that one inference may use beside its own; 0 takes the least memory. Default: the library's own. */
+  readonly maxAuxStreams?: number
+  /** Most memory that kernels may use for intermediate results: bytes, or text such as `'2GiB'`. */
+  readonly memoryPoolLimits?: MemoryPoolLimits
+  /** What of the layers the engine keeps for profilers. */
+  readonly profilingVerbosity?: ProfilingVerbosity
+  /** Leaves weights out of the engine that refitting can put back. */
+  readonly stripPlan?: boolean
+  /** Makes weights replaceable in the engine. */
+  readonly refit?: boolean
+}
+
+export interface MemoryPoolLimits {
+  /** GPU memory for one layer's intermediate results. */
+  readonly workspace?: number | string
+}
+
+export const hardwareCompatibilities = ['none', 'ampere+', 'same-compute-capability'] as const
+export type HardwareCompatibility = (typeof hardwareCompatibilities)[number]
+
+export interface TensorRtOptions extends TensorRtRtxOptions {
+  /** Other GPUs that the plan may run on, at some cost in speed. */
+  readonly hardwareCompatibility?: HardwareCompatibility
+  /** Makes the plan load in newer releases of the major version; such a plan needs TensorRT's lean runtime beside. */
+  readonly versionCompatible?: boolean
+  /** Keeps timings of kernels for the next build on this GPU. */
+  readonly timingCache?: boolean
+}
+
 /** Options of the plugin. Every key is optional; an unknown one is an error. */
 export interface Options extends ModelOptions {
   /** Options for the models that a glob matches: by path from `root`, by absolute path, or by the path inside `node_modules` (`'@scope/models/**'`). */
@@ -200,6 +241,22 @@ const openvino = {
   threads: v.optional(v.pipe(v.number(), v.check((count) => Number.isSafeInteger(count) && count >= 1, 'a whole number from 1'))),
   library: v.optional(folder),
 }
+const whole = (least: number, most: number, phrase: string) => v.pipe(v.number(), v.check((count) => Number.isSafeInteger(count) && count >= least && count <= most, phrase))
+const tensorrtRtx = {
+  library: v.optional(folder),
+  builderOptimizationLevel: v.optional(whole(0, 5, 'a whole number from 0 to 5')),
+  maxAuxStreams: v.optional(whole(0, 128, 'a whole number from 0 to 128')),
+  memoryPoolLimits: v.optional(section({ workspace: v.optional(quantity(byteUnits, `a positive number of bytes, or text such as '2GiB'`)) }), {}),
+  profilingVerbosity: v.optional(oneOf(profilingVerbosities), 'layer-names-only'),
+  stripPlan: v.optional(v.boolean(), false),
+  refit: v.optional(v.boolean(), false),
+}
+const tensorrt = {
+  ...tensorrtRtx,
+  hardwareCompatibility: v.optional(oneOf(hardwareCompatibilities), 'none'),
+  versionCompatible: v.optional(v.boolean(), false),
+  timingCache: v.optional(v.boolean(), true),
+}
 const count = v.pipe(v.number(), v.check((value) => Number.isSafeInteger(value) && value >= 1, 'a whole number from 1'))
 const channelNumbers = v.pipe(v.array(v.pipe(v.number(), v.finite())), v.check((list) => list.length === 1 || list.length === 3, 'one number, or one for each channel'))
 const preprocess = section({
@@ -259,6 +316,8 @@ const modelSchema = section({
   keepOnnx: v.optional(folder),
   onnxruntime: v.optional(section(v.partial(v.strictObject(onnxruntime)).entries)),
   openvino: v.optional(section(v.partial(v.strictObject(openvino)).entries)),
+  tensorrtRtx: v.optional(section(v.partial(v.strictObject(tensorrtRtx)).entries)),
+  tensorrt: v.optional(section(v.partial(v.strictObject(tensorrt)).entries)),
 } satisfies SchemasOf<ModelOptions>)
 
 const schema = section({
@@ -273,6 +332,8 @@ const schema = section({
   keepOnnx: v.optional(folder),
   onnxruntime: v.optional(section(onnxruntime), {}),
   openvino: v.optional(section(openvino), {}),
+  tensorrtRtx: v.optional(section(tensorrtRtx), {}),
+  tensorrt: v.optional(section(tensorrt), {}),
   models: v.optional(recordOf(modelSchema), {}),
   root: v.optional(folder),
   cache: v.optional(section({
@@ -355,6 +416,8 @@ function merge(base: CompileOptions, layer: ModelLayer): CompileOptions {
     profiles: layer.profiles ?? base.profiles,
     onnxruntime: { ...base.onnxruntime, ...layer.onnxruntime },
     openvino: { ...base.openvino, ...layer.openvino },
+    tensorrtRtx: { ...base.tensorrtRtx, ...layer.tensorrtRtx },
+    tensorrt: { ...base.tensorrt, ...layer.tensorrt },
     ...(samples && { calibration: samples }),
     precision: { ...base.precision, ...layer.precision },
     verify: layer.verify ?? base.verify,

@@ -121,8 +121,8 @@ function shapesText(shapes: Shapes): string {
   return Object.keys(shapes).sort().map((name) => `${encodeName(name)}:${shapes[name]?.join('x')}`).join(',')
 }
 
-// Not encodeURIComponent: it throws on lone surrogates and makes readable names such as 'images/0' unreadable.
-function encodeName(name: string): string {
+/** A name as a query writes it. Not encodeURIComponent: it throws on lone surrogates and makes readable names such as 'images/0' unreadable. */
+export function encodeName(name: string): string {
   return name.replace(/[\0- "#%&'+,:;<>?\\`!\x7f]/g, (char) => `%${char.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`)
 }
 

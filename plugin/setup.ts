@@ -1,10 +1,12 @@
 import { existsSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { openvinoLibrary, openvinoWheels } from '../native/openvino-wheels.ts'
+import { tensorrtRtxLibrary, tensorrtRtxWheels } from '../native/tensorrt-wheels.ts'
 import { fetchWheel, unpackWheel, type Wheel } from '../native/wheel.ts'
 import { OnnxEngineError } from '../runtime/errors.ts'
 import { setupFolder } from '../runtime/library.ts'
 import { openvinoSetup } from '../runtime/openvino-library.ts'
+import { tensorrtRtxSetup } from '../runtime/tensorrt-library.ts'
 
 /** An engine library that can be set up: a pinned wheel and what of it is needed. */
 interface Installable {
@@ -17,6 +19,8 @@ interface Installable {
   /** What holds when no wheel is for this machine. */
   readonly otherwise: string
   readonly license: string
+  /** Whether the user must have agreed to the license before we download. */
+  readonly agreement: boolean
 }
 
 export const installables = {
@@ -26,6 +30,15 @@ export const installables = {
     place: openvinoLibrary,
     otherwise: 'Install OpenVINO by other means and set OPENVINO_ROOT to its folder',
     license: 'Apache-2.0',
+    agreement: false,
+  },
+  'tensorrt-rtx': {
+    folder: tensorrtRtxSetup,
+    wheels: tensorrtRtxWheels,
+    place: tensorrtRtxLibrary,
+    otherwise: 'Install the SDK of TensorRT-RTX and set TENSORRT_RTX_ROOT to its folder',
+    license: `NVIDIA's own license`,
+    agreement: true,
   },
 } as const satisfies Record<string, Installable>
 
@@ -34,6 +47,8 @@ export type InstallableName = keyof typeof installables
 export interface SetupOptions {
   /** Python package index to download from instead of pip's own. HTTPS. */
   readonly indexUrl?: string | undefined
+  /** The user has read the license of the library and agrees to it. Needed for those that are not open source. */
+  readonly acceptLicense?: boolean | undefined
   readonly log?: (line: string) => void
   readonly signal?: AbortSignal
 }
@@ -45,7 +60,7 @@ export interface SetupOptions {
  *
  * @throws OnnxEngineError BACKEND_UNAVAILABLE, OPTION_INVALID.
  */
-export async function setup(name: InstallableName, { indexUrl, log = () => {}, signal }: SetupOptions = {}): Promise<string> {
+export async function setup(name: InstallableName, { indexUrl, acceptLicense = false, log = () => {}, signal }: SetupOptions = {}): Promise<string> {
   const installable: Installable = installables[name]
   const where = `unplugin-onnx setup ${name}`
   if (indexUrl !== undefined && !indexUrl.startsWith('https://')) {
@@ -61,6 +76,13 @@ export async function setup(name: InstallableName, { indexUrl, log = () => {}, s
   if (!wheel) {
     const known = Object.keys(installable.wheels).join(', ')
     throw new OnnxEngineError('BACKEND_UNAVAILABLE', where, { expected: `one of the machines ${known}`, received: machine, hint: installable.otherwise })
+  }
+  if (installable.agreement && !acceptLicense) {
+    throw new OnnxEngineError('OPTION_INVALID', where, {
+      expected: '--accept-license',
+      received: `no word on ${installable.license}, under which ${wheel.name} ${wheel.version} is`,
+      hint: `Read the license that the Python package ${wheel.name} carries, then run this with --accept-license`,
+    })
   }
   try {
     log(`downloading ${wheel.name} ${wheel.version} (${installable.license}) with pip`)

@@ -23,6 +23,8 @@ describe('the options', () => {
       verify: {},
       onnxruntime: { optimization: 'all', portable: true },
       openvino: { device: 'CPU', performanceHint: 'latency' },
+      tensorrtRtx: { memoryPoolLimits: {}, profilingVerbosity: 'layer-names-only', stripPlan: false, refit: false },
+      tensorrt: { memoryPoolLimits: {}, profilingVerbosity: 'layer-names-only', stripPlan: false, refit: false, hardwareCompatibility: 'none', versionCompatible: false, timingCache: true },
       models: {},
       root,
       cache: { dir: resolve('/app/node_modules/.cache/unplugin-onnx'), maxSize: 10e9, maxAge: 30 * 86_400_000 },
@@ -55,7 +57,7 @@ describe('the options', () => {
     [[], `the options: expected an object, received []`],
     ['fp16', `the options: expected an object, received 'fp16'`],
     [new Map(), `the options: expected an object, received Map(0) {}`],
-    [{ engin: 'fp16' }, `option 'engin': expected one of engine, backends, targets, shapes, profiles, calibration, precision, verify, keepOnnx, onnxruntime, openvino, models, root, cache, types, assetsDir, standalone, verbose, received 'engin'. Did you mean 'engine'?`],
+    [{ engin: 'fp16' }, `option 'engin': expected one of engine, backends, targets, shapes, profiles, calibration, precision, verify, keepOnnx, onnxruntime, openvino, tensorrtRtx, tensorrt, models, root, cache, types, assetsDir, standalone, verbose, received 'engin'. Did you mean 'engine'?`],
     [{ engine: 'FP16' }, `option 'engine': expected one of fp32, fp16, bf16, int8, int8-weights, received 'FP16'. Did you mean 'fp16'?`],
     [{ engine: 16 }, `option 'engine': expected one of fp32, fp16, bf16, int8, int8-weights, received 16. Did you mean 'fp16'?`],
     [{ backends: 'onnxruntime' }, `option 'backends': expected 'auto' or a list of onnxruntime, openvino, tensorrt-rtx, tensorrt, received 'onnxruntime'`],
@@ -71,12 +73,14 @@ describe('the options', () => {
     [{ profiles: [{ min: {}, opt: {} }] }, `option 'profiles[0].max': expected the keys min, opt, max, received undefined`],
     [{ profiles: [{ min: {}, opt: {}, max: {}, mx: {} }] }, `option 'profiles[0].mx': expected one of min, opt, max, received 'mx'. Did you mean 'max'?`],
     [{ models: { '**/pose.onnx': { engine: 'fp61' } } }, `option 'models["**/pose.onnx"].engine': expected one of fp32, fp16, bf16, int8, int8-weights, received 'fp61'. Did you mean 'fp32'?`],
-    [{ models: { 'a.onnx': { cache: {} } } }, `option 'models["a.onnx"].cache': expected one of engine, backends, targets, shapes, profiles, calibration, precision, verify, keepOnnx, onnxruntime, openvino, received 'cache'`],
+    [{ models: { 'a.onnx': { cache: {} } } }, `option 'models["a.onnx"].cache': expected one of engine, backends, targets, shapes, profiles, calibration, precision, verify, keepOnnx, onnxruntime, openvino, tensorrtRtx, tensorrt, received 'cache'`],
     [{ models: { '': {} } }, `option 'models[""]': expected a glob that is not empty and does not start with '!', received ''`],
     [{ models: { '!a.onnx': {} } }, `option 'models["!a.onnx"]': expected a glob that is not empty and does not start with '!', received '!a.onnx'`],
     [{ onnxruntime: { optimization: 'extend' } }, `option 'onnxruntime.optimization': expected one of disabled, basic, extended, all, received 'extend'. Did you mean 'extended'?`],
     [{ openvino: { device: 'cpu' } }, `option 'openvino.device': expected a device such as 'CPU', 'GPU.1' or 'NPU', received 'cpu'`],
     [{ openvino: { threads: 1.5 } }, `option 'openvino.threads': expected a whole number from 1, received 1.5`],
+    [{ tensorrtRtx: { builderOptimizationLevel: 6 } }, `option 'tensorrtRtx.builderOptimizationLevel': expected a whole number from 0 to 5, received 6`],
+    [{ tensorrtRtx: { memoryPoolLimits: { workspace: '2 parsecs' } } }, `option 'tensorrtRtx.memoryPoolLimits.workspace': expected a positive number of bytes, or text such as '2GiB', received '2 parsecs'`],
     [{ openvino: { library: '' } }, `option 'openvino.library': expected a path, received ''`],
     [{ cache: 'off' }, `option 'cache': expected an object, received 'off'`],
     [{ cache: { maxsize: 1 } }, `option 'cache.maxsize': expected one of dir, maxSize, maxAge, received 'maxsize'. Did you mean 'maxSize'?`],
@@ -90,7 +94,7 @@ describe('the options', () => {
     [{ assetsDir: '/out' }, `option 'assetsDir': expected a relative path inside the output folder, received '/out'`],
     [{ root: '' }, `option 'root': expected a path, received ''`],
     [{ verbose: 'yes' }, `option 'verbose': expected boolean, received 'yes'`],
-    [{ ['a'.repeat(1000)]: 1 }, `option '["${'a'.repeat(80)}..."]': expected one of engine, backends, targets, shapes, profiles, calibration, precision, verify, keepOnnx, onnxruntime, openvino, models, root, cache, types, assetsDir, standalone, verbose, received '${'a'.repeat(80)}'... 920 more characters`],
+    [{ ['a'.repeat(1000)]: 1 }, `option '["${'a'.repeat(80)}..."]': expected one of engine, backends, targets, shapes, profiles, calibration, precision, verify, keepOnnx, onnxruntime, openvino, tensorrtRtx, tensorrt, models, root, cache, types, assetsDir, standalone, verbose, received '${'a'.repeat(80)}'... 920 more characters`],
   ])('refuse %j', (user, message) => {
     expect(() => resolveOptions(user, root)).toThrow(expect.objectContaining({ code: 'OPTION_INVALID', message }))
   })
@@ -126,7 +130,7 @@ describe('the options of one import', () => {
   })
 
   it('are no more than what decides the compilation', () => {
-    expect(Object.keys(compileFor({}, 'a.onnx')).sort()).toEqual(['backends', 'engine', 'onnxruntime', 'openvino', 'precision', 'profiles', 'shapes', 'targets', 'verify'])
+    expect(Object.keys(compileFor({}, 'a.onnx')).sort()).toEqual(['backends', 'engine', 'onnxruntime', 'openvino', 'precision', 'profiles', 'shapes', 'targets', 'tensorrt', 'tensorrtRtx', 'verify'])
     expect(compileFor({ calibration: 's/*.npy', models: { 'a.onnx': { calibration: { samples: 's.mjs', limit: 3 } } } }, 'a.onnx').calibration).toEqual({ samples: 's.mjs', limit: 3, percentile: 99.999, timeout: 60_000 })
   })
 

@@ -6,9 +6,10 @@ import { precisionPass, type PrecisionPass } from '../precision/index.ts'
 import type { Backend, BuildPlan, Probe } from './contract.ts'
 import { onnxruntime } from './onnxruntime.ts'
 import { openvino } from './openvino.ts'
+import { tensorrt, tensorrtRtx } from './tensorrt.ts'
 
 /** Every backend, in the order that `'auto'` prefers them: the CPU that needs nothing else comes last. */
-export const backends: readonly Backend[] = [openvino, onnxruntime]
+export const backends: readonly Backend[] = [tensorrt, tensorrtRtx, openvino, onnxruntime]
 
 /** An engine to make, and the backend that makes it. */
 export interface PlannedEngine {

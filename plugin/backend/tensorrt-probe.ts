@@ -7,4 +7,4 @@ const [, , library = '', parser = ''] = process.argv
 const loaded = loadAddon(tensorrtFamilies[0].addon)
 if ('reason' in loaded) throw new Error(loaded.reason)
 const versions = await loaded.addon.versions(library, parser)
-console.log(JSON.stringify({ ...versions, driver: await loaded.addon.gpus() }))
+process.stdout.write(JSON.stringify({ ...versions, driver: await loaded.addon.gpus() }))

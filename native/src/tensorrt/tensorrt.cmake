@@ -1,6 +1,11 @@
 set(TENSORRT_HEADERS "" CACHE PATH "Folder with one folder of headers per ABI family; `npm run build:native` fills it in")
 set(CUDA_HEADERS "" CACHE PATH "Folder that holds cuda.h and nvml.h; `npm run build:native` fills it in")
 
+# Without headers the other addons are built all the same.
+if(NOT TENSORRT_HEADERS)
+  return()
+endif()
+
 # What knows nothing of a family: the driver, and the engine's queue, which sees the GPU through gpu.h only.
 add_library(tensorrt_gpu STATIC
   ${CMAKE_CURRENT_LIST_DIR}/driver.cc

@@ -1,0 +1,216 @@
+import { execFileSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { copyFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { describe, expect, test } from 'vitest'
+import type { GpuProbe } from '../native/index.ts'
+import { tensorrtFamily } from '../native/tensorrt-wheels.ts'
+import { gpuFacts } from '../plugin/backend/tensorrt.ts'
+import { cacheKey } from '../plugin/cache/key.ts'
+import { explain } from '../plugin/cache/explain.ts'
+import { tempFolder } from './helpers.ts'
+import { affineModel, identityModel, onnxModel } from './models.ts'
+import { build, ocrModel } from './openvino-models.ts'
+import { orSkip, pythonWith } from './python.ts'
+import { missingTensorRtRtx, rtxFolder } from './tensorrt-library.ts'
+
+const missing = missingTensorRtRtx()
+const folder = tempFolder()
+const rtx = { backends: ['tensorrt-rtx'] } as const
+const rtxFamilies = [
+  { version: '1.7.1.116', addon: 'tensorrt_rtx_1_7' },
+  { version: '1.6.1.120', addon: 'tensorrt_rtx_1_6' },
+  { version: '1.5.0.114', addon: 'tensorrt_rtx_1_5' },
+] as const
+const widths = { min: { x: [1, 3, 48, 32] }, opt: { x: [1, 3, 48, 320] }, max: { x: [1, 3, 48, 1280] } }
+
+describe.skipIf(missing)('a TensorRT-RTX engine', () => {
+  test.each([
+    ['the detector', 'det_infer.onnx', { shapes: { x: [1, 3, 160, 224] } }],
+    ['the classifier', 'cls_infer.onnx', { shapes: { x: [1, 3, 48, 192] } }],
+    ['the recogniser, with a profile of its width', 'rec_infer.onnx', { profiles: [widths] }],
+  ] as const)('of %s is built without a GPU, and a hit gives the bytes of the miss', async (_, ending, options) => {
+    const file = ocrModel(ending)
+    const first = await build(folder, file, { ...rtx, ...options })
+    const [variant] = first.compiled.variants
+    expect(variant).toMatchObject({
+      backend: 'tensorrt-rtx', engine: 'fp32', label: '', extension: '.engine',
+      requires: { version: '1.7.1.116', targets: ['sm86', 'sm89', 'sm120'], platform: process.platform, arch: process.arch },
+      cache: { hit: false },
+    })
+    const again = (await build(folder, file, { ...rtx, ...options })).compiled.variants[0]
+    expect(again?.cache).toMatchObject({ hit: true })
+    const bytes = readFileSync(String(again?.artifact.file))
+    expect(bytes.length).toBeGreaterThan(100_000)
+    expect(createHash('sha256').update(bytes).digest('hex')).toBe(variant?.artifact.sha256)
+  })
+
+  test('of each net of the ONNX library is built', async () => {
+    const requirements = fileURLToPath(new URL('./corpus/requirements.txt', import.meta.url))
+    const python = await orSkip('the light_* nets of the ONNX library', () => pythonWith(requirements))
+    if (python === undefined) return
+    const script = `import onnx, os; print(os.path.join(os.path.dirname(onnx.__file__), 'backend', 'test', 'data', 'light'))`
+    const nets = execFileSync(python, ['-c', script], { encoding: 'utf8' }).trim()
+    const names = readdirSync(nets).filter((name) => /^light_(squeezenet|shufflenet|inception_v2|densenet121)\.onnx$/.test(name))
+    expect(names).toHaveLength(4)
+    for (const name of names) {
+      const { compiled } = await build(folder, join(nets, name), { ...rtx, tensorrtRtx: { builderOptimizationLevel: 0 } })
+      expect(compiled.variants[0]?.artifact.size).toBeGreaterThan(100_000)
+    }
+  }, 120_000)
+
+  test('reads external data, and paths with spaces, Unicode and 300 characters', async () => {
+    const deep = join(folder, 'ein Ordner mit Ümläuten 模型', 'x'.repeat(120), 'y'.repeat(120))
+    mkdirSync(deep, { recursive: true })
+    const file = join(deep, 'außen.onnx')
+    writeFileSync(join(deep, 'weights.bin'), new Uint8Array(Float32Array.of(1, 2, 3, 4).buffer))
+    writeFileSync(file, onnxModel({
+      inputs: { x: 'float32[1,4]' }, outputs: { y: 'float32[1,4]' },
+      nodes: [{ op: 'Mul', inputs: ['x', 'w'], outputs: ['y'] }],
+      initializers: { w: { dtype: 'float32', dims: [1, 4], data: [], external: { location: 'weights.bin', length: 16 } } },
+    }))
+    const { compiled } = await build(folder, file, rtx)
+    expect(compiled.variants).toHaveLength(1)
+  })
+
+  test('is made apart for Turing, which TensorRT-RTX cannot build beside newer GPUs', async () => {
+    const file = write('relu.onnx', onnxModel({ inputs: { x: 'float32[1,4]' }, outputs: { y: 'float32[1,4]' }, nodes: [{ op: 'Relu', inputs: ['x'], outputs: ['y'] }] }))
+    const { compiled } = await build(folder, file, { ...rtx, targets: ['sm75', 'sm89'] })
+    expect(compiled.variants.map(({ label, requires }) => [label, 'targets' in requires && requires.targets])).toEqual([['', ['sm89']], ['turing', ['sm75']]])
+  })
+
+  test.each(rtxFamilies)('is built by the addon $addon of its release', async ({ version, addon }) => {
+    const { compiled } = await build(folder, write('affine.onnx', affineModel()), { ...rtx, tensorrtRtx: { library: rtxFolder(version) } })
+    expect(compiled.variants[0]?.requires.version).toBe(version)
+    expect(compiled.variants[0]?.artifact.key.facts).toMatchObject({ addon, 'tensorrt-rtx': version })
+  })
+})
+
+describe.skipIf(missing)('a build that cannot work', () => {
+  const gemm = onnxModel({
+    inputs: { x: 'float32[4,64]' }, outputs: { y: 'float32[4,64]' }, nodes: [{ op: 'MatMul', inputs: ['x', 'w'], outputs: ['y'] }],
+    initializers: { w: { dtype: 'float32', dims: [64, 64], data: Array.from({ length: 4096 }, (_, index) => index % 7) } },
+  })
+  const unknown = onnxModel({
+    inputs: { x: 'float32[1,4]' }, outputs: { z: 'float32[1,4]' },
+    nodes: [{ op: 'Frobnicate', name: 'first', inputs: ['x'], outputs: ['y'], domain: 'example' }, { op: 'Transmogrify', name: 'second', inputs: ['y'], outputs: ['z'], domain: 'example' }],
+    opsets: { example: 1 },
+  })
+  const dynamic = affineModel({ dims: 'batch,4' })
+
+  test.each([
+    ['with an operator that nobody knows', unknown, {}, 'COMPILE_FAILED', /TensorRT-RTX 1\.7\.1\.116 cannot build the model for sm86, sm89, sm120: the ONNX parser says: node 0 'first' \(Frobnicate\)/],
+    ['with sm90', affineModel(), { targets: ['sm90'] }, 'OPTION_INVALID', /targets of tensorrt-rtx: expected some of sm75, sm80, sm86, sm89, sm120, sm121, received sm90/],
+    ['with fp32 GEMM on Turing', gemm, { targets: ['sm75'] }, 'COMPILE_FAILED', /for sm75: .*FP32 GEMM is not supported/s],
+    ['without bounds', dynamic, {}, 'SHAPE_INVALID', /input 'x' \[batch, 4\] with tensorrt-rtx: .*\(\?shapes=x:1x4\) or with a profile \(\?min=x:1x4&opt=x:1x4&max=x:8x4\)/],
+    ['with a profile that lies', dynamic, { profiles: [{ min: { x: [4, 4] }, opt: { x: [2, 4] }, max: { x: [8, 4] } }] }, 'SHAPE_INVALID', /min <= opt <= max/],
+    ['with a dtype that it would change', identityModel(['float64']), {}, 'MODEL_UNSUPPORTED', /binding 'float64_in' with tensorrt-rtx: expected one of .*, received float64/],
+  ] as const)('%s says why', async (name, bytes, options, code, message) => {
+    const failed = build(folder, write(`${name.replaceAll(' ', '-')}.onnx`, bytes), { ...rtx, ...options })
+    await expect(failed).rejects.toMatchObject({ code, message: expect.stringMatching(message) })
+  })
+
+  test('leaves the CPU engine to auto, with a line that says so', async () => {
+    const { compiled, lines } = await build(folder, write('auto.onnx', dynamic), { backends: 'auto' })
+    expect(compiled.variants.some(({ backend }) => backend === 'onnxruntime')).toBe(true)
+    expect(lines.filter((line) => line.includes('tensorrt-rtx')).join('\n')).toMatch(/passed over .*input 'x' \[batch, 4\] with tensorrt-rtx/)
+  })
+
+  test.each<[string, () => string, RegExp]>([
+    ['that is not there', () => join(folder, 'nowhere'), /the library of TensorRT-RTX was not found; tried the option tensorrtRtx\.library \(.*nowhere\)/],
+    ['that is no library', () => fake('text', 'not a library'), /text.*cannot be used: .*(invalid ELF header|file too short)/],
+    ['of something else', () => fakeLibrary('else'), /cannot be used: .*is not a TensorRT.*it lacks getInferLib/],
+    ['without its parser', () => lonely(), /has no ONNX parser beside it/],
+  ])('with a library %s names it', async (_, library, message) => {
+    const failed = build(folder, write('affine.onnx', affineModel()), { ...rtx, tensorrtRtx: { library: library() } })
+    await expect(failed).rejects.toMatchObject({ code: 'BACKEND_UNAVAILABLE', message: expect.stringMatching(message) })
+  })
+
+  test.each([0, 150])('because it is cancelled after %i ms leaves nothing', async (wait) => {
+    const controller = new AbortController()
+    const own = join(folder, `cancelled-${wait}`)
+    const failed = build(own, ocrModel('det_infer.onnx'), { ...rtx, shapes: { x: [1, 3, 64, 64] } }, controller.signal)
+    setTimeout(() => controller.abort(), wait)
+    await expect(failed).rejects.toMatchObject({ code: 'COMPILE_ABORTED' })
+    expect(readdirSync(own, { recursive: true, encoding: 'utf8' }).filter((name) => /tmp.*engine|content-v2.*[0-9a-f]{20}/.test(name))).toEqual([])
+  })
+
+  test('gives two builds of one key one engine', async () => {
+    const own = join(folder, 'twice')
+    const file = write('twice.onnx', affineModel({ weight: 7 }))
+    const both = await Promise.all([1, 2].map(() => build(own, file, rtx)))
+    expect(new Set(both.map(({ compiled }) => compiled.variants[0]?.artifact.sha256)).size).toBe(1)
+  })
+})
+
+test('a release is built by the addon of its family, or by none', () => {
+  expect(tensorrtFamily('tensorrt-rtx', '1.7.1.116')?.addon).toBe('tensorrt_rtx_1_7')
+  expect(tensorrtFamily('tensorrt-rtx', '1.5.0.114')?.addon).toBe('tensorrt_rtx_1_5')
+  expect(tensorrtFamily('tensorrt-rtx', '1.8.0.1')).toBeUndefined()
+  expect(tensorrtFamily('tensorrt-rtx', '1.4.0.76')).toBeUndefined()
+  expect(tensorrtFamily('tensorrt', '11.4.0.106')?.addon).toBe('tensorrt_11')
+  expect(tensorrtFamily('tensorrt', '11.9.0.1')?.addon).toBe('tensorrt_11')
+  expect(tensorrtFamily('tensorrt', '11.1.0.106')).toBeUndefined()
+  expect(tensorrtFamily('tensorrt', '10.16.0.1')).toBeUndefined()
+})
+
+describe('the key of a TensorRT plan', () => {
+  // Figures of NVIDIA's architecture whitepapers (Ada, Ampere GA102) and data sheets.
+  const rtx4090 = machine('NVIDIA GeForce RTX 4090', 'sm89', 128, 72, 384, 24, '580.95.05', '13.0')
+  const rtx3060 = machine('NVIDIA GeForce RTX 3060', 'sm86', 28, 3, 192, 12, '580.95.05', '13.0')
+  const rtx3080 = machine('NVIDIA GeForce RTX 3080', 'sm86', 68, 5, 320, 10, '580.95.05', '13.0')
+
+  test('is the same on two machines with one kind of GPU', () => {
+    const gpu = rtx4090.gpus[0]!
+    expect(digest({ ...rtx4090, gpus: [{ ...gpu, memoryBytes: gpu.memoryBytes - 2 ** 20 }] })).toBe(digest(rtx4090))
+  })
+
+  test('differs by GPU, driver and CUDA, and says so', () => {
+    expect(digest(rtx3060)).not.toBe(digest(rtx4090))
+    const newer = { ...rtx4090, driver: '590.10', cuda: '13.1' }
+    expect(explain(gpuFacts(rtx4090, 'none'), gpuFacts(newer, 'none'))).toBe('CUDA 13.0 -> 13.1, driver 580.95.05 -> 590.10')
+    expect(explain(gpuFacts(rtx3060, 'none'), gpuFacts(rtx3080, 'none'))).toContain('GPU NVIDIA GeForce RTX 3060 -> NVIDIA GeForce RTX 3080')
+  })
+
+  test('holds less of the GPU the more of them a plan runs on', () => {
+    expect(digest(rtx3060, 'same-compute-capability')).toBe(digest(rtx3080, 'same-compute-capability'))
+    expect(digest(rtx3060, 'same-compute-capability')).not.toBe(digest(rtx4090, 'same-compute-capability'))
+    expect(digest(rtx3060, 'ampere+')).toBe(digest(rtx4090, 'ampere+'))
+  })
+})
+
+function digest(probe: GpuProbe, level: Parameters<typeof gpuFacts>[1] = 'none'): string {
+  return cacheKey(gpuFacts(probe, level)).digest
+}
+
+function machine(name: string, computeCapability: string, multiprocessors: number, l2MiB: number, memoryBusBits: number, memoryGiB: number, driver: string, cuda: string): GpuProbe {
+  return { reason: '', driver, cuda, gpus: [{ name, computeCapability, multiprocessors, l2Bytes: l2MiB * 2 ** 20, memoryBusBits, memoryBytes: memoryGiB * 2 ** 30 }] }
+}
+
+function write(name: string, bytes: Uint8Array): string {
+  const file = join(folder, name)
+  writeFileSync(file, bytes)
+  return file
+}
+
+/** A folder with two files under the names of the library and its parser. */
+function fake(name: string, text: string): string {
+  const made = join(folder, name)
+  mkdirSync(made)
+  for (const library of ['libtensorrt_rtx.so.1', 'libtensorrt_onnxparser_rtx.so.1']) writeFileSync(join(made, library), text)
+  return made
+}
+
+function fakeLibrary(name: string): string {
+  const made = fake(name, '')
+  for (const library of readdirSync(made)) copyFileSync(join(rtxFolder(), 'lib', 'libtensorrt_onnxparser_rtx.so.1'), join(made, library))
+  return made
+}
+
+function lonely(): string {
+  const made = join(folder, 'lonely')
+  mkdirSync(made)
+  writeFileSync(join(made, 'libtensorrt_rtx.so.1'), '')
+  return made
+}
