@@ -1,5 +1,7 @@
+import { fsync } from 'node:fs'
 import { mkdir, open, rename, rm } from 'node:fs/promises'
 import path from 'node:path'
+import { promisify } from 'node:util'
 import * as v from 'valibot'
 import type { Folder } from './folder.ts'
 import { hashFile } from './hash.ts'
@@ -97,7 +99,8 @@ function integrity(sha256: string): string {
 async function flush(file: string): Promise<void> {
   const handle = await open(file, 'r+')
   try {
-    await handle.sync()
+    // Not its own method: the file system that Yarn's Plug'n'Play puts before Node's has none.
+    await promisify(fsync)(handle.fd)
   } finally {
     await handle.close()
   }
