@@ -38,9 +38,9 @@ export function setupFolder(name: string): string {
 
 function userCache(): string {
   const { XDG_CACHE_HOME, LOCALAPPDATA } = process.env
-  if (process.platform === 'win32') return LOCALAPPDATA || path.join(homedir(), 'AppData', 'Local')
-  if (process.platform === 'darwin') return path.join(homedir(), 'Library', 'Caches')
-  return XDG_CACHE_HOME || path.join(homedir(), '.cache')
+  if (process.platform === 'win32') return LOCALAPPDATA || below(homedir(), 'AppData', 'Local')
+  if (process.platform === 'darwin') return below(homedir(), 'Library', 'Caches')
+  return XDG_CACHE_HOME || below(homedir(), '.cache')
 }
 
 function searchPlace({ file, folders }: LibraryPattern, place: string): string | undefined {
@@ -61,4 +61,9 @@ function listFolder(folder: string): string[] {
     // Most places do not exist on most machines, and one that cannot be read cannot be used either.
     return []
   }
+}
+
+// Not path.join(), which tracers of deployments (nft and its kin) work out for the machine that builds: they would ship its whole cache.
+function below(...parts: readonly string[]): string {
+  return parts.join(path.sep)
 }

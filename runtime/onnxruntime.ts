@@ -14,6 +14,9 @@ export const onnxruntimeRunner: Runner<'onnxruntime'> = { refusal, open }
 
 const require = createRequire(import.meta.url)
 
+/** Never called: tracers of deployments (nft and its kin) follow a literal require, and no worker, to the worker and onnxruntime-node. */
+export const traced = (): unknown => require('./onnxruntime-worker.cjs')
+
 // Views start at multiples of this, which is enough for every dtype and for vector loads.
 const alignment = 64
 
