@@ -1,10 +1,11 @@
 import { execFile } from 'node:child_process'
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { cpSync, existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { createPackageWithOptions } from '@electron/asar'
 import { rolldown } from 'rolldown'
+import { build as buildVite } from 'vite'
 import { beforeAll, describe, expect, test } from 'vitest'
 import onnx from '../dist/plugin/rolldown.js'
 import { install, runOutput, writeFiles } from './app.ts'
@@ -54,6 +55,24 @@ describe('electron-vite', () => {
       `import '../main/model.onnx' in window.js: expected code of the main process, a utility process or a worker, received code of a window of Electron, where models cannot run. Import it in the main process, and call it from windows by exposeModel() and connectModel() of unplugin-onnx/electron: docs/electron.md shows how`,
     ) })
   })
+})
+
+// Its Vite plugin builds the main process as a CommonJS library, and packs `.vite` and package.json only.
+test('the configuration of docs/electron.md for Electron Forge carries all that runs in .vite', async () => {
+  const [app, packed] = [tempFolder(), tempFolder()]
+  install(app, ['unplugin-onnx', 'vite', 'onnxruntime-node', 'onnxruntime-common'])
+  writeFiles(app, {
+    'package.json': JSON.stringify({ main: '.vite/build/main.cjs', type: 'module' }),
+    'vite.main.config.js': codeOf('vite.main.config.js'),
+    'src/main.js': main,
+    'src/model.onnx': affineModel({ weight: 2 }),
+  })
+  await buildVite({
+    root: app, configFile: join(app, 'vite.main.config.js'), logLevel: 'silent', resolve: { conditions: ['node'] },
+    build: { outDir: '.vite/build', copyPublicDir: false, emptyOutDir: false, minify: true, lib: { entry: 'src/main.js', fileName: () => '[name].cjs', formats: ['cjs'] } },
+  })
+  cpSync(join(app, '.vite'), join(packed, '.vite'), { recursive: true })
+  expect(await runOutput(join(packed, '.vite/build/main.cjs'))).toEqual([3, 5, 7, 9])
 })
 
 describe('an asar archive', () => {
