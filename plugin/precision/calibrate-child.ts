@@ -3,12 +3,16 @@ import { dirname, join } from 'node:path'
 import { dtypes } from '../../runtime/dtype.ts'
 import { OnnxEngineError } from '../../runtime/errors.ts'
 import type { CompileInChild } from '../backend/contract.ts'
+import { newAttribute } from '../onnx/attribute.ts'
+import { nameMaker, newNode } from '../onnx/edit.ts'
 import { loadGraph } from '../onnx/graph.ts'
-import { newMessage, quote } from '../onnx/proto.ts'
+import { type Message, newMessage, quote } from '../onnx/proto.ts'
+import { upgradeOpset } from '../onnx/upgrade.ts'
 import { writeGraph } from '../onnx/write.ts'
+import { addConstant } from './constants.ts'
 import { sampleHash } from './digest-child.ts'
 import { addValues, type Histogram, newHistogram, rangeOf } from './histogram.ts'
-import { readSamples, type Sample } from './read-samples.ts'
+import { readSamples } from './read-samples.ts'
 import { type SampleSource, where } from './samples.ts'
 
 /** What the calibrating child is told. */
@@ -41,11 +45,12 @@ export interface Session {
 export const compile: CompileInChild = async ({ name, model, output, settings }, log) => {
   const { source, module, values, percentile, digest } = settings as unknown as CalibrateSettings
   const inputs = new Set(source.inputs.map((input) => input.name))
-  const fetched = values.filter((value) => !inputs.has(value))
   const { default: ort } = (await import(module)) as { default: Onnxruntime }
-  const { session, outputs } = await openSession(ort, model, join(dirname(output), 'observed.onnx'), fetched, name)
+  const file = join(dirname(output), 'observed.onnx')
+  const { outputs, watched } = await observe(model, file, values.filter((value) => !inputs.has(value)))
+  const session = await open(ort, file, name)
+  const fetches = [...outputs, ...watched.flatMap(({ some, step, min, max, sum }) => [some, step, min, max, sum])]
   const histograms = new Map<string, Histogram>(values.map((value) => [value, newHistogram()]))
-  const sizes = new Map<string, number>()
   const hash = sampleHash()
   let count = 0
   for await (const sample of readSamples(source, (state) => log('info', state))) {
@@ -56,15 +61,15 @@ export const compile: CompileInChild = async ({ name, model, output, settings },
       if (histogram) addValues(histogram, data as Float32Array)
     }
     const feeds = Object.fromEntries([...sample].map(([input, { dtype, data, dims }]) => [input, new ort.Tensor(dtype, data, dims)]))
-    for (const group of groupBySize([...new Set([...outputs, ...fetched])], sizes, elements(sample))) {
-      for (const [value, { type, data }] of Object.entries(await run(session, feeds, group, `${where(source)}, sample ${count}`))) {
-        if (type !== 'float32') continue
-        const numbers = data as Float32Array
-        sizes.set(value, Math.max(sizes.get(value) ?? 0, numbers.byteLength / elements(sample)))
-        if (outputs.includes(value) && numbers.some(Number.isNaN)) throw alreadyNaN(name, value, count)
-        const histogram = histograms.get(value)
-        if (histogram) addValues(histogram, numbers)
-      }
+    const results = await run(session, feeds, fetches, `${where(source)}, sample ${count}`)
+    for (const value of outputs) {
+      const { type, data } = results[value]!
+      if (type === 'float32' && (data as Float32Array).some(Number.isNaN)) throw alreadyNaN(name, value, count)
+    }
+    for (const { value, some, step, min, max, sum } of watched) {
+      const [least, most, total] = [min, max, sum].map((result) => (results[result]!.data as Float32Array)[0] ?? 0) as [number, number, number]
+      const weight = Number((results[step]!.data as BigInt64Array)[0])
+      addValues(histograms.get(value)!, results[some]!.data as Float32Array, { weight, min: least, max: most, finite: Number.isFinite(total) })
     }
   }
   await session.release()
@@ -75,17 +80,62 @@ export const compile: CompileInChild = async ({ name, model, output, settings },
   await writeFile(output, JSON.stringify([...histograms].map(([value, histogram]) => [value, rangeOf(histogram, percentile)])))
 }
 
-async function openSession(ort: Onnxruntime, model: string, observed: string, values: readonly string[], name: string): Promise<{ session: Session; outputs: string[] }> {
-  const graph = await loadGraph(model)
-  const outputs = graph.proto.graph.output.map((value) => value.name)
-  for (const value of values) {
-    if (outputs.includes(value)) continue
-    const tensorType = newMessage('TensorTypeProto', { elemType: dtypes.float32.code })
-    graph.proto.graph.output.push(newMessage('ValueInfoProto', { name: value, type: newMessage('TypeProto', { tensorType }) }))
+/** Names of what is computed of one value in the model that calibration runs. */
+interface Watched {
+  readonly value: string
+  /** Every n-th element, and n. */
+  readonly some: string
+  readonly step: string
+  readonly min: string
+  readonly max: string
+  readonly sum: string
+}
+
+// More elements than this tell no more about a distribution; copying all of them out of the library costs more time than the model.
+// The steps are primes, so that they do not fall into step with rows or channels.
+const thinning = [[2 ** 16, 7], [2 ** 21, 61]] as const
+
+/**
+ * Writes the model with more outputs: of each value its least and largest element, their sum, which is not finite when one of them is not, and
+ * every n-th element.
+ */
+async function observe(model: string, file: string, values: readonly string[]): Promise<{ outputs: readonly string[]; watched: readonly Watched[] }> {
+  const editable = await loadGraph(model)
+  upgradeOpset(editable, 13)
+  const { graph } = editable.proto
+  const outputs = graph.output.map(({ name }) => name)
+  const newName = nameMaker(editable)
+  const constant = (...numbers: number[]) => addConstant({ graph }, newName('observed'), { dtype: 'int64', dims: [numbers.length] }, BigInt64Array.from(numbers, BigInt))
+  const [flat, first, end, one] = [constant(-1), constant(0), constant(Number.MAX_SAFE_INTEGER), constant(1)]
+  const steps = thinning.map(([size, step]) => ({ size: constant(size), step: constant(step) }))
+  const add = (operator: string, input: string[], attribute = [] as ReturnType<typeof newAttribute>[]) => {
+    const output = newName('observed')
+    graph.node.push(newNode(operator, input, [output], { name: output, attribute }))
+    return output
   }
-  await writeGraph(graph, observed)
+  const watched = values.map((value): Watched => {
+    const size = add('Size', [value])
+    const step = steps.reduce((smaller, larger) => add('Where', [add('Greater', [size, larger.size]), larger.step, smaller]), one)
+    const some = add('Slice', [add('Reshape', [value, flat]), first, end, first, step])
+    const all = [newAttribute('keepdims', { int: 0 })]
+    return { value, some, step, min: add('ReduceMin', [value], all), max: add('ReduceMax', [value], all), sum: add('ReduceSum', [value], all) }
+  })
+  for (const { some, step, min, max, sum } of watched) {
+    for (const name of [some, min, max, sum]) graph.output.push(declared(name, 'float32'))
+    graph.output.push(declared(step, 'int64'))
+  }
+  await writeGraph(editable, file)
+  return { outputs, watched }
+}
+
+function declared(name: string, dtype: 'float32' | 'int64'): Message<'ValueInfoProto'> {
+  const tensorType = newMessage('TensorTypeProto', { elemType: dtypes[dtype].code })
+  return newMessage('ValueInfoProto', { name, type: newMessage('TypeProto', { tensorType }) })
+}
+
+async function open(ort: Onnxruntime, file: string, name: string): Promise<Session> {
   try {
-    return { session: await ort.InferenceSession.create(observed, { executionProviders: ['cpu'], logSeverityLevel: 3 }), outputs }
+    return await ort.InferenceSession.create(file, { executionProviders: ['cpu'], logSeverityLevel: 3 })
   } catch (cause) {
     throw new OnnxEngineError('COMPILE_FAILED', `${name}: ONNX Runtime cannot run the model for calibration: ${(cause as Error).message}`, { cause })
   }
@@ -97,33 +147,6 @@ async function run(session: Session, feeds: Readonly<Record<string, unknown>>, f
   } catch (cause) {
     throw new OnnxEngineError('SAMPLES_INVALID', `${place}: the model cannot run it: ${(cause as Error).message}`, { cause })
   }
-}
-
-// Bytes of values that one run may give: a large model has gigabytes of them.
-const budget = 2 ** 28
-// How many values are fetched at once while their sizes are not known yet.
-const unknownGroup = 16
-
-/** Splits the fetches so that each run gives about the budget at most. `sizes` are bytes for each element of the inputs. */
-function groupBySize(fetches: readonly string[], sizes: ReadonlyMap<string, number>, inputElements: number): string[][] {
-  const groups: string[][] = []
-  let bytes = Infinity
-  for (const fetch of fetches) {
-    const size = sizes.size === 0 ? budget / unknownGroup : (sizes.get(fetch) ?? 0) * inputElements
-    if (bytes + size > budget) {
-      groups.push([])
-      bytes = 0
-    }
-    groups.at(-1)?.push(fetch)
-    bytes += size
-  }
-  return groups
-}
-
-function elements(sample: Sample): number {
-  let count = 0
-  for (const { dims } of sample.values()) count += dims.reduce((product, dim) => product * dim, 1)
-  return count
 }
 
 function alreadyNaN(name: string, output: string, count: number): OnnxEngineError {

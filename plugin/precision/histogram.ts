@@ -23,21 +23,33 @@ export function newHistogram(): Histogram {
   return { min: Infinity, max: -Infinity, counts: new Float64Array(2 ** 16) }
 }
 
-/** Counts the values of a tensor. */
-export function addValues(histogram: Histogram, values: Float32Array): void {
+/** What is known of a tensor of which only some values are at hand. */
+export interface Whole {
+  /** How many values each one stands for. */
+  readonly weight: number
+  readonly min: number
+  readonly max: number
+  /** Whether all values are finite. */
+  readonly finite: boolean
+}
+
+/** Counts the values of a tensor, or some of them when `whole` tells of the others. */
+export function addValues(histogram: Histogram, values: Float32Array, whole?: Whole): void {
   const bits = new Uint32Array(values.buffer, values.byteOffset, values.length)
   const { counts } = histogram
-  let { min, max } = histogram
-  for (let index = 0; index < bits.length; index++) {
-    const value = values[index]!
-    const bin = bits[index]! >>> 16
-    counts[bin]!++
-    // Comparisons with NaN are false; infinities are taken out below.
-    if (value < min) min = value
-    if (value > max) max = value
+  const weight = whole?.weight ?? 1
+  for (let index = 0; index < bits.length; index++) counts[bits[index]! >>> 16]! += weight
+  if (whole && !whole.finite) counts[0x7f80]!++
+  let [min, max] = [whole?.min ?? Infinity, whole?.max ?? -Infinity]
+  // Comparisons with NaN are false.
+  if (!whole) {
+    for (const value of values) {
+      if (value < min) min = value
+      if (value > max) max = value
+    }
   }
-  histogram.min = Math.max(min, -largest)
-  histogram.max = Math.min(max, largest)
+  histogram.min = Math.max(Math.min(min, histogram.min), -largest)
+  histogram.max = Math.min(Math.max(max, histogram.max), largest)
 }
 
 const largest = 3.4028234663852886e38
@@ -100,7 +112,7 @@ function quantile(bins: readonly Bin[], rank: number, side: 'low' | 'high'): num
 
 const linearBins = 2048
 const levels = 128
-const step = 16
+const step = 32
 
 /**
  * The threshold of |x| whose 128 levels have the least Kullback-Leibler divergence from the values, by TensorRT's calibration
@@ -140,11 +152,12 @@ function linearHistogram(bins: readonly Bin[], largestMagnitude: number): Float6
 }
 
 function divergenceOf(linear: Float64Array, length: number, outside: number): number {
-  let sumP = outside
+  // Each level spreads what it holds evenly over its bins that are not empty.
+  let [sumP, sumQ] = [outside, 0]
   for (let bin = 0; bin < length; bin++) sumP += linear[bin]!
+  sumQ = sumP - outside
+  if (sumQ === 0) return Infinity
   let divergence = 0
-  let sumQ = 0
-  const cross: [p: number, q: number][] = []
   for (let level = 0; level < levels; level++) {
     const [start, end] = [Math.floor((level * length) / levels), Math.floor(((level + 1) * length) / levels)]
     let count = 0
@@ -154,14 +167,11 @@ function divergenceOf(linear: Float64Array, length: number, outside: number): nu
       if (linear[bin]! > 0) filled++
     }
     for (let bin = start; bin < end; bin++) {
-      const p = linear[bin]! + (bin === length - 1 ? outside : 0)
-      const q = linear[bin]! > 0 ? count / filled : 0
-      sumQ += q
-      if (p > 0) cross.push([p, q])
+      const p = (linear[bin]! + (bin === length - 1 ? outside : 0)) / sumP
+      // A bin that only outliers fill has q = 0; a small share keeps the divergence finite.
+      const q = linear[bin]! > 0 ? count / filled / sumQ : 1e-9
+      if (p > 0) divergence += p * Math.log(p / q)
     }
   }
-  if (sumQ === 0) return Infinity
-  // A bin that only outliers fill has q = 0; a small share keeps the divergence finite.
-  for (const [p, q] of cross) divergence += (p / sumP) * Math.log(p / sumP / Math.max(q / sumQ, 1e-9))
   return divergence
 }
