@@ -76,7 +76,7 @@ const lines: string[] = []
 function build(file: string, options: Options): Promise<Compiled> {
   lines.length = 0
   const log = (line: string) => lines.push(line)
-  return compile(file, { root: folder, backends: ['onnxruntime'], calibration: 'sample*.npy', cache: { dir: join(folder, 'cache') }, ...options }, { log, warn: log })
+  return compile(file, { root: folder, backends: ['onnxruntime'], calibration: 'sample*.npy', verify: false, cache: { dir: join(folder, 'cache') }, ...options }, { log, warn: log })
 }
 
 /** Runs a model or engine file on one input that was no sample. */
@@ -91,8 +91,8 @@ async function run(file: string, dims: readonly number[] = image, format = 'ONNX
 function ignore(): void {}
 
 /** The graph that the pass makes for a backend, read back from its file. */
-async function lower(file: string, backend: BackendName): Promise<{ graph: EditableModel; out: string; lowered: Awaited<ReturnType<typeof int8Pass.lower>> }> {
-  const resolved = resolveOptions({ calibration: 'sample*.npy', cache: { dir: join(folder, 'cache') } }, folder)
+async function lower(file: string, backend: BackendName, options: Options = {}): Promise<{ graph: EditableModel; out: string; lowered: Awaited<ReturnType<typeof int8Pass.lower>> }> {
+  const resolved = resolveOptions({ calibration: 'sample*.npy', cache: { dir: join(folder, 'cache') }, ...options }, folder)
   const request = {
     name: 'm', model: await readModel(file), options: compileOptions(resolved, { file, query: {} }), backend, label: '', lowering: 'compute' as const,
     root: folder, store: openStore({ ...resolved.cache, warn: ignore }), log: ignore, warn: ignore,
@@ -232,6 +232,13 @@ describe('the int8 graph', () => {
     expect(operators(graph)).toEqual({ DequantizeLinear: 1, MatMul: 1 })
     expect(lowered.notes).toEqual(['tensorrt-rtx takes int8 weights only: values stay in floating point'])
     expect(cosine(await run(file, [2, 64]), await run(out, [2, 64]))).toBeGreaterThan(0.999)
+  })
+
+  test('leaves nodes in fp32 that the options name', async () => {
+    writeSamples()
+    const { graph, lowered } = await lower(writeModel(net), 'openvino', { precision: { fp32: ['stem'] } })
+    expect(dequantized(graph, 'stem')).toEqual([false, false, false])
+    expect(lowered).toMatchObject({ changed: ['branch', 'depthwise', 'head'], kept: [{ name: 'stem', reason: 'pinned to fp32' }] })
   })
 
   test('leaves what is quantized already as it is', async () => {

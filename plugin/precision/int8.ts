@@ -28,7 +28,7 @@ export const int8Pass: PrecisionPass = {
     return {
       name: 'int8',
       version: 1,
-      options: { placement: request.backend, samples: samples.digest, method, ...(method === 'percentile' && { percentile }), levels },
+      options: { placement: request.backend, samples: samples.digest, method, ...(method === 'percentile' && { percentile }), levels, fp32: request.options.precision.fp32 },
     }
   },
   async lower(model, request) {

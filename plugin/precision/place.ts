@@ -2,6 +2,7 @@ import { floatAttribute, intAttribute } from '../onnx/attribute.ts'
 import { indexScope, type Scope, type ScopeIndex } from '../onnx/graph.ts'
 import type { Message } from '../onnx/proto.ts'
 import { tensorType } from '../onnx/tensor.ts'
+import { nodeName } from './choose.ts'
 import type { Placement } from './placement.ts'
 
 type Node = Message<'NodeProto'>
@@ -30,9 +31,9 @@ export interface Places {
 
 /**
  * Chooses by a placement what is quantized in one graph. Nodes must stand in their order. `usable` tells whether a value can be quantized: its
- * range is known and finite.
+ * range is known and finite. Nodes whose names are `pinned` stay as they are.
  */
-export function placeQuantization(scope: Scope, placement: Placement, usable: (value: string) => boolean): Places {
+export function placeQuantization(scope: Scope, placement: Placement, usable: (value: string) => boolean, pinned: ReadonlySet<string> = new Set()): Places {
   const index = indexScope(scope)
   const outputs = new Set(scope.graph.output.map(({ name }) => name))
   const depths = depthsOf(scope)
@@ -60,7 +61,8 @@ export function placeQuantization(scope: Scope, placement: Placement, usable: (v
       const weights = weightsOf(node, index)
       const tail = tailOf(result, index, outputs)
       const end = tail?.output[0] ?? result
-      const reason = misfit(node, weights, placement, pooled.has(first))
+      const reason = (pinned.has(nodeName(node)) ? 'pinned to fp32' : undefined)
+        ?? misfit(node, weights, placement, pooled.has(first))
         ?? (usable(first) && (!compute.result || usable(end)) ? undefined : 'the range of its values is unknown or not finite')
       if (reason !== undefined || !weights) {
         kept.push({ node, reason: reason ?? 'its weights are not constant' })
@@ -69,7 +71,7 @@ export function placeQuantization(scope: Scope, placement: Placement, usable: (v
       weighted.push({ node, ...weights })
       read(node, first)
       if (compute.result) give(node, tail, end, end)
-    } else if (placement.follow[opType]) {
+    } else if (placement.follow[opType] && !pinned.has(nodeName(node))) {
       const same = placement.follow[opType] === 'same'
       const inputs = opType === 'Concat' ? input : input.filter((name) => !index.constants.has(name))
       const whole = inputs.length === input.length || (opType !== 'Add' && opType !== 'Mul')

@@ -4,6 +4,7 @@ import { inferTypes } from '../onnx/types.ts'
 import { upgradeOpset } from '../onnx/upgrade.ts'
 import type { CalibrationMethod } from '../options.ts'
 import { calibrate } from './calibrate.ts'
+import { nodeName } from './choose.ts'
 import { removeUnread } from './constants.ts'
 import { foldConvolutions } from './fold.ts'
 import type { Range } from './histogram.ts'
@@ -30,10 +31,12 @@ export async function quantizeGraph(model: EditableModel, request: PassRequest, 
   const known = (value: string) => original.has(value) && types.of(scope, value) === 'float32'
   const ranges = await calibrate(request, samples, observed(scope, known))
   const usable = (value: string) => known(value) && ranges.get(value)?.nonFinite === 0
-  const places = placeQuantization(scope, placement, usable)
+  const places = placeQuantization(scope, placement, usable, new Set(request.options.precision.fp32))
+  // Before the graph changes: a node without a name goes by its output.
+  const names = places.weighted.map(({ node }) => nodeName(node))
   await insertQuantization(model, scope, places, placement, { levels, range: (value) => chosenRange(ranges.get(value), method) })
   sortNodes(scope, model.file)
-  return describePlaces(places)
+  return describePlaces(places, names)
 }
 
 // Below this the scales and the node take as many bytes as are saved.
@@ -86,8 +89,8 @@ function namesOf({ graph }: Scope): ReadonlySet<string> {
   return new Set([...graph.input.map(({ name }) => name), ...graph.node.flatMap(({ output }) => output)])
 }
 
-function describePlaces({ weighted, kept }: Places): Lowered {
+function describePlaces({ weighted, kept }: Places, names: readonly string[]): Lowered {
   const notes = kept.length + weighted.length === 0 ? ['has no product or convolution with constant weights: nothing is quantized'] : []
-  const list = kept.map(({ node, reason }): Kept => ({ name: node.name || (node.output[0] ?? ''), operator: node.opType, reason }))
-  return { unit: 'nodes', total: kept.length + weighted.length, lowered: weighted.length, kept: list, notes }
+  const list = kept.map(({ node, reason }): Kept => ({ name: nodeName(node), operator: node.opType, reason }))
+  return { unit: 'nodes', total: kept.length + weighted.length, lowered: weighted.length, changed: names, kept: list, notes }
 }

@@ -124,7 +124,7 @@ async function blameNodes(request: VerifyRequest, isFine: (pinned: readonly stri
   if (!pass) return []
   log(`${name}: too far from the fp32 model; looking for the nodes to blame`)
   const { lowerModel } = await import('./lower.ts')
-  const { changed = [] } = await inTemporary((folder) => lowerModel(pass, { ...request, log: () => {} }, folder, async () => {}))
+  const { changed = [] } = await inTemporary((folder) => lowerModel(unmeasured(pass), { ...request, log: () => {} }, folder, async () => {}))
   return findBlame(changed, isFine)
 }
 
@@ -135,11 +135,16 @@ async function measurePinned<T>(request: VerifyRequest, pinned: readonly string[
   const { lowerModel } = await import('./lower.ts')
   let result: T | undefined
   await inTemporary((folder) =>
-    lowerModel(pass, { ...request, options: { ...options, precision }, log: () => {} }, folder, async (file) => {
+    lowerModel(unmeasured(pass), { ...request, options: { ...options, precision }, log: () => {} }, folder, async (file) => {
       result = await use(file)
     }),
   )
   return result!
+}
+
+// Graphs that are only tried are not measured for the user.
+function unmeasured({ describe, lower }: PrecisionPass): PrecisionPass {
+  return { describe, lower }
 }
 
 async function measureCandidate(
