@@ -6,7 +6,7 @@ import { calibrationMethods, imageChannels, imageLayouts, optimizationLevels, pe
 import { errorCodes } from '../runtime/errors.ts'
 import { backendNames, precisions } from '../runtime/manifest.ts'
 
-/** What docs/options.md should say: its own prose, with the tables made from plugin/options.ts. */
+/** What docs/options.md should say: its own prose, with the tables made from plugin/option-types.ts. */
 export function optionsPage(): string {
   return withTables('docs/options.md', {
     'for each model': optionsTable('ModelOptions'),
@@ -31,7 +31,7 @@ interface Member {
   readonly description: string
 }
 
-const sourceFile = new URL('../plugin/options.ts', import.meta.url)
+const sourceFile = new URL('../plugin/option-types.ts', import.meta.url)
 const named: Readonly<Record<string, string>> = {
   Precision: union(precisions),
   'BackendName[]': `(${union(backendNames)})[]`,
