@@ -6,7 +6,7 @@ import { isMainDomain, type Message } from '../onnx/proto.ts'
 import { floatSignature } from '../onnx/signatures.ts'
 import { tensorType } from '../onnx/tensor.ts'
 import { inferTypes, mainOpset } from '../onnx/types.ts'
-import { boundedOperators, keptInputs, keptOperators, neutralOperators, sensitiveOperators, wideOperators } from './float-rules.ts'
+import { boundedOperators, keptInBfloat16, keptInputs, keptOperators, neutralOperators, sensitiveOperators, wideOperators } from './float-rules.ts'
 import { type HalfDType, halfLimits, type ValueRange } from './half.ts'
 import type { Kept } from './index.ts'
 import { contentRange, misfit } from './storage.ts'
@@ -84,7 +84,8 @@ export async function chooseNodes(model: EditableModel, scope: Scope, limits: Ch
     }
     if (pinned.has(nodeName(node))) return 'pinned to fp32'
     if (!isMainDomain(node.domain)) return `nothing is known of operators of the domain ${node.domain}`
-    const fixed = Object.hasOwn(keptOperators, opType) ? keptOperators[opType] : undefined
+    const listed = dtype === 'bfloat16' ? { ...keptOperators, ...keptInBfloat16 } : keptOperators
+    const fixed = Object.hasOwn(listed, opType) ? listed[opType] : undefined
     if (fixed) return fixed
     const slots = slotsOf(node, opset, dtype, typeOf)
     if (typeof slots === 'string') return slots

@@ -15,6 +15,9 @@ export const keptOperators: Readonly<Record<string, string>> = {
   ...because('its dtype is part of the model', 'BitCast', 'CastLike', 'EyeLike', 'ConstantOfShape'),
 }
 
+/** Operators that stay in fp32 where the others compute in bfloat16. */
+export const keptInBfloat16: Readonly<Record<string, string>> = because('TensorRT-RTX 1.7 cannot build it in bfloat16', 'ConvTranspose')
+
 /** Operators whose results or sums inside outgrow fp16 easily: they stay in fp32 unless samples show that their values are small. bf16 has the range of fp32. */
 export const wideOperators: ReadonlySet<string> = new Set([
   'CumProd', 'CumSum', 'Exp', 'GlobalLpPool', 'LRN', 'LpNormalization', 'LpPool', 'Pow', 'ReduceL1', 'ReduceL2',

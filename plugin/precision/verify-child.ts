@@ -64,7 +64,7 @@ async function compare(ort: Onnxruntime, model: string, settings: VerifySettings
   try {
     engine = 'onnx' in candidate ? await openOnnx(ort, candidate.onnx, 'disabled') : await openEngine(candidate.manifest)
   } catch (error) {
-    return { inputs: 'none', skipped: `the engine cannot be opened here: ${(error as Error).message}`, outputs: [] }
+    return { inputs: 'none', skipped: `${'onnx' in candidate ? 'the lowered graph does not run on the CPU' : 'the engine cannot be opened here'}: ${(error as Error).message}`, outputs: [] }
   }
   const comparisons = new Map(bindings.outputs.map(({ name }) => [name, newComparison(name, { atol, rtol })]))
   let count = 0
