@@ -86,6 +86,48 @@ export interface TensorRtAddon {
   gpus(): Promise<GpuProbe>
   /** Builds an engine on a thread of its own. All lines of the log come before the promise settles. */
   build(library: string, settings: TensorRtBuild, log: (severity: 'error' | 'warning' | 'info', text: string) => void): Promise<void>
+  /** Deserializes an engine on a GPU. Rejects with a verdict on the engine in words, or with the library's text. */
+  load(
+    library: string,
+    bytes: Uint8Array,
+    settings: {
+      /** Index of the GPU. */
+      readonly device: number
+      /** How many inferences run at once. */
+      readonly contexts: number
+      readonly cudaGraph: boolean
+      /** What `runtimeCache` gave at an earlier load, or nothing. */
+      readonly runtimeCache: Uint8Array
+    },
+  ): Promise<TensorRtEngine>
+}
+
+/** An input or output of a TensorRT engine; -1 is an open dim. */
+export interface TensorRtPort {
+  readonly name: string
+  readonly dtype: string
+  readonly input: boolean
+  readonly dims: readonly number[]
+}
+
+export interface TensorRtEngine {
+  readonly ports: readonly TensorRtPort[]
+  /** Bounds of the inputs in each optimization profile, in the order of the input ports. */
+  readonly profiles: readonly { readonly min: readonly (readonly number[])[]; readonly max: readonly (readonly number[])[] }[]
+  /**
+   * Queues an inference, inputs in the order of the input ports; they are copied before this returns, or, with `borrow`, read in place
+   * until the promise settles. Outputs are in the order of the output ports. Rejects with the text of TensorRT or CUDA.
+   */
+  infer(
+    inputs: readonly { readonly bytes: Uint8Array; readonly dims: readonly number[] }[],
+    borrow: boolean,
+  ): { readonly id: number; readonly outputs: Promise<{ readonly buffer: ArrayBuffer; readonly dims: number[] }[]> }
+  /** Ends an inference that has not begun: its promise rejects. */
+  cancel(id: number): void
+  /** Kernels that TensorRT-RTX compiled for this GPU; empty where there are none. */
+  runtimeCache(): Promise<ArrayBuffer>
+  /** Frees the engine off the event loop. Throws while an inference is in flight. */
+  close(): Promise<void>
 }
 
 /** What the NVIDIA driver tells. All of it is data, so that keys can be tested with what other machines answered. */

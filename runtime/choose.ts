@@ -15,6 +15,8 @@ export interface Opened {
 
 // Loaded when a variant asks for it: importing a model must cost nothing before it is used.
 const runners: { readonly [B in BackendName]?: () => Promise<Runner<B>> } = {
+  tensorrt: async () => (await import('./tensorrt.ts')).tensorrtRunner,
+  'tensorrt-rtx': async () => (await import('./tensorrt.ts')).tensorrtRtxRunner,
   openvino: async () => (await import('./openvino.ts')).openvinoRunner,
   onnxruntime: async () => (await import('./onnxruntime.ts')).onnxruntimeRunner,
 }

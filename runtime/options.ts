@@ -19,6 +19,7 @@ const modelRules: Readonly<Record<keyof LoadOptions, Rule>> = {
   workers: count,
   threads: count,
   device: { expected: 'a whole number from 0', accepts: (value) => Number.isSafeInteger(value) && Number(value) >= 0 },
+  cudaGraph: { expected: `'auto' or 'off'`, accepts: (value) => value === 'auto' || value === 'off' },
   require: { expected: 'onnxruntime, openvino, tensorrt-rtx or tensorrt', accepts: (value) => backendNames.some((name) => name === value) },
 }
 

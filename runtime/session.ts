@@ -49,6 +49,8 @@ export interface SessionOptions {
   readonly threads?: number
   /** GPU index, for backends with GPUs. Default 0. */
   readonly device?: number
+  /** Whether TensorRT replays inferences of unchanged shapes as CUDA graphs: `'auto'` (the default) where the engine allows it, or `'off'`. */
+  readonly cudaGraph?: 'auto' | 'off'
 }
 
 /** What a runner is told besides the engine itself. */

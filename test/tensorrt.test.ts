@@ -3,7 +3,9 @@ import { createHash } from 'node:crypto'
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { createModel } from 'unplugin-onnx/runtime'
 import { describe, expect, test } from 'vitest'
+import { loadAddon } from '../dist/native/index.js'
 import type { GpuProbe } from '../native/index.ts'
 import { tensorrtFamily } from '../native/tensorrt-wheels.ts'
 import { gpuFacts } from '../plugin/backend/tensorrt.ts'
@@ -17,6 +19,9 @@ import { missingTensorRtRtx, rtxFolder } from './tensorrt-library.ts'
 
 const missing = missingTensorRtRtx()
 const folder = tempFolder()
+const driver = missing ? undefined : await probeDriver()
+const hasGpu = driver?.reason === ''
+const noDriver = process.platform === 'win32' ? 'no NVIDIA driver found (nvcuda.dll)' : 'no NVIDIA driver found (libcuda.so.1)'
 const rtx = { backends: ['tensorrt-rtx'] } as const
 const rtxFamilies = [
   { version: '1.7.1.116', addon: 'tensorrt_rtx_1_7' },
@@ -144,6 +149,34 @@ describe.skipIf(missing)('a build that cannot work', () => {
   })
 })
 
+describe.skipIf(missing)('at run time', () => {
+  const both = { backends: ['tensorrt-rtx', 'onnxruntime'] } as const
+
+  test.skipIf(hasGpu)('a machine without a GPU runs on the CPU, and says why', async () => {
+    const { manifest } = await build(folder, write('affine.onnx', affineModel()), both)
+    expect(manifest.variants[0]?.backend).toBe('tensorrt-rtx')
+    await using model = createModel(manifest)
+    const { y } = await model.infer({ x: { data: Float32Array.of(1, 2, 3, 4), dims: [1, 4] } })
+    expect(y?.data).toEqual(Float32Array.of(3, 5, 7, 9))
+    expect(model.variant).toMatchObject({ backend: 'onnxruntime', skipped: [{ backend: 'tensorrt-rtx', engine: 'fp32', reason: noDriver }] })
+  })
+
+  test.skipIf(hasGpu)('a model that requires the GPU fails there, with the reason', async () => {
+    const { manifest } = await build(folder, write('affine.onnx', affineModel()), both)
+    await expect(createModel(manifest, { require: 'tensorrt-rtx' }).load()).rejects.toMatchObject({
+      code: 'NO_VARIANT', message: expect.stringContaining(`tensorrt-rtx fp32 (${noDriver})`),
+    })
+  })
+
+  test('an engine of another system is passed over', async () => {
+    const { manifest } = await build(folder, write('affine.onnx', affineModel()), both)
+    const variants = manifest.variants.map((variant) => (variant.backend === 'tensorrt-rtx' ? { ...variant, requires: { ...variant.requires, arch: 'riscv64' } } : variant))
+    await using model = createModel({ ...manifest, variants })
+    await model.load()
+    expect(model.variant?.skipped[0]?.reason).toBe(`compiled for ${process.platform} riscv64, this machine is ${process.platform} ${process.arch}`)
+  })
+})
+
 test('a release is built by the addon of its family, or by none', () => {
   expect(tensorrtFamily('tensorrt-rtx', '1.7.1.116')?.addon).toBe('tensorrt_rtx_1_7')
   expect(tensorrtFamily('tensorrt-rtx', '1.5.0.114')?.addon).toBe('tensorrt_rtx_1_5')
@@ -179,6 +212,12 @@ describe('the key of a TensorRT plan', () => {
     expect(digest(rtx3060, 'ampere+')).toBe(digest(rtx4090, 'ampere+'))
   })
 })
+
+async function probeDriver(): Promise<GpuProbe> {
+  const loaded = loadAddon('tensorrt_rtx_1_7')
+  if ('reason' in loaded) throw new Error(loaded.reason)
+  return loaded.addon.gpus()
+}
 
 function digest(probe: GpuProbe, level: Parameters<typeof gpuFacts>[1] = 'none'): string {
   return cacheKey(gpuFacts(probe, level)).digest

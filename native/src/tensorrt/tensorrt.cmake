@@ -8,7 +8,9 @@ endif()
 
 # What knows nothing of a family: the driver, and the engine's queue, which sees the GPU through gpu.h only.
 add_library(tensorrt_gpu STATIC
+  ${CMAKE_CURRENT_LIST_DIR}/cuda.cc
   ${CMAKE_CURRENT_LIST_DIR}/driver.cc
+  ${CMAKE_CURRENT_LIST_DIR}/engine.cc
   ${CMAKE_CURRENT_LIST_DIR}/probe.cc)
 target_include_directories(tensorrt_gpu SYSTEM PUBLIC ${CUDA_HEADERS})
 target_link_libraries(tensorrt_gpu PUBLIC shared_library)
@@ -19,7 +21,8 @@ function(add_tensorrt name headers)
     $<TARGET_OBJECTS:tensorrt_addon>
     ${CMAKE_CURRENT_FUNCTION_LIST_DIR}/builder.cc
     ${CMAKE_CURRENT_FUNCTION_LIST_DIR}/library.cc
-    ${CMAKE_CURRENT_FUNCTION_LIST_DIR}/logger.cc)
+    ${CMAKE_CURRENT_FUNCTION_LIST_DIR}/logger.cc
+    ${CMAKE_CURRENT_FUNCTION_LIST_DIR}/plan.cc)
   target_compile_definitions(${name} PRIVATE TENSORRT_FAMILY="${name}" ${ARGN})
   # The folder above holds the declarations of CUDA's types that TensorRT's headers include.
   target_include_directories(${name} SYSTEM PRIVATE ${TENSORRT_HEADERS}/${headers} ${TENSORRT_HEADERS})
@@ -36,4 +39,10 @@ if(BUILD_ADDONS)
   add_tensorrt(tensorrt_rtx_1_6 TRT-RTX-1.6 TENSORRT_RTX)
   add_tensorrt(tensorrt_rtx_1_5 TRT-RTX-1.5 TENSORRT_RTX)
   add_tensorrt(tensorrt_11 TRT-Enterprise-11.4)
+endif()
+
+if(BUILD_NATIVE_TESTS)
+  add_executable(tensorrt_test ${CMAKE_CURRENT_LIST_DIR}/engine_test.cc)
+  target_link_libraries(tensorrt_test PRIVATE tensorrt_gpu GTest::gtest_main)
+  add_test(NAME tensorrt COMMAND tensorrt_test)
 endif()

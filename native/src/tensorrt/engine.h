@@ -1,0 +1,81 @@
+#pragma once
+
+#include "gpu.h"
+
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <mutex>
+#include <thread>
+
+namespace onnx_engine::tensorrt {
+
+struct Tensor {
+  std::unique_ptr<uint8_t[]> own;  // empty for borrowed bytes
+  const void* data = nullptr;
+  size_t bytes = 0;
+  std::vector<int64_t> dims;
+};
+
+// What became of an inference: outputs in the order of the plan's output ports, or an error.
+struct Outcome {
+  std::vector<Tensor> outputs;
+  std::string error;
+  bool cancelled = false;
+};
+
+struct EngineSettings {
+  // How many inferences run at once, each with an execution context, a stream, buffers and a thread of its own.
+  size_t contexts = 2;
+  // Replays an inference as one CUDA graph once its shapes have come twice in a row.
+  bool graphs = true;
+};
+
+// A loaded engine and its queue. Any thread may call; nothing here waits for the GPU except the destructor.
+class Engine {
+ public:
+  // On a thread of the engine, or of whoever cancels. Must not throw, block, or call into this engine.
+  using Done = std::function<void(Outcome)>;
+
+  Engine(std::shared_ptr<Device> device, std::unique_ptr<Plan> plan, const EngineSettings& settings);
+
+  // Ends what waits with an error, waits for what runs, then frees all. After this no `Done` is called.
+  ~Engine();
+
+  Engine(const Engine&) = delete;
+  Engine& operator=(const Engine&) = delete;
+
+  const std::vector<Port>& ports() const { return plan_->ports(); }
+  const std::vector<Bounds>& profiles() const { return plan_->profiles(); }
+
+  // Queues an inference, inputs in the order of the plan's input ports. Borrowed bytes stay alive and unchanged until `done`.
+  uint64_t submit(std::vector<Tensor> inputs, Done done);
+
+  // Ends an inference that has not begun; one that runs cannot be stopped, and ends as it would have.
+  void cancel(uint64_t id);
+
+  // See Plan. Blocks; call it from a thread that may.
+  std::vector<char> runtimeCache();
+
+ private:
+  struct Job {
+    uint64_t id;
+    std::vector<Tensor> inputs;
+    Done done;
+  };
+  class Slot;
+
+  void work(Slot& slot);
+
+  std::shared_ptr<Device> device_;
+  std::unique_ptr<Plan> plan_;
+  std::vector<std::unique_ptr<Slot>> slots_;
+  std::vector<std::thread> threads_;
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  std::deque<Job> queue_;
+  uint64_t last_ = 0;
+  bool closing_ = false;
+};
+
+}  // namespace onnx_engine::tensorrt
