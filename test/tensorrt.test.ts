@@ -4,11 +4,12 @@ import { copyFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } fro
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { createModel } from 'unplugin-onnx/runtime'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { loadAddon } from '../dist/native/index.js'
 import type { GpuProbe } from '../native/index.ts'
 import { tensorrtFamily } from '../native/tensorrt-wheels.ts'
 import { gpuFacts } from '../plugin/backend/tensorrt.ts'
+import { setup } from '../plugin/setup.ts'
 import { cacheKey } from '../plugin/cache/key.ts'
 import { explain } from '../plugin/cache/explain.ts'
 import { tempFolder } from './helpers.ts'
@@ -175,6 +176,13 @@ describe.skipIf(missing)('at run time', () => {
     await model.load()
     expect(model.variant?.skipped[0]?.reason).toBe(`compiled for ${process.platform} riscv64, this machine is ${process.platform} ${process.arch}`)
   })
+})
+
+test('setup asks for an agreement to the license before it downloads', async () => {
+  vi.stubEnv('XDG_CACHE_HOME', join(folder, 'empty cache'))
+  vi.stubEnv('LOCALAPPDATA', join(folder, 'empty cache'))
+  await expect(setup('tensorrt-rtx')).rejects.toMatchObject({ code: 'OPTION_INVALID', message: expect.stringContaining('expected --accept-license') })
+  vi.unstubAllEnvs()
 })
 
 test('a release is built by the addon of its family, or by none', () => {

@@ -17,6 +17,7 @@ const minConfidence = 0.5
 for (const [name, model] of Object.entries({ detector, classifier, recogniser })) {
   const { variant } = await model.load()
   console.log(`${name} runs on ${variant?.backend}, ${variant?.engine}`)
+  for (const { backend, reason } of variant?.skipped ?? []) console.log(`  not on ${backend}: ${reason}`)
 }
 
 await mkdir(report, { recursive: true })
