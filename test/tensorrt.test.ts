@@ -133,6 +133,28 @@ describe.skipIf(missing)('a build that cannot work', () => {
     await expect(failed).rejects.toMatchObject({ code: 'BACKEND_UNAVAILABLE', message: expect.stringMatching(message) })
   })
 
+  test('is refused by the addon of another family, which would call wrong functions', async () => {
+    const loaded = loadAddon('tensorrt_rtx_1_7')
+    if ('reason' in loaded) throw new Error(loaded.reason)
+    const [library, parser] = ['libtensorrt_rtx.so.1', 'libtensorrt_onnxparser_rtx.so.1'].map((name) => join(rtxFolder('1.6.1.120'), 'lib', name))
+    const settings = {
+      parser: String(parser), model: write('affine.onnx', affineModel()), output: join(folder, 'never.engine'), computeCapabilities: [86], fixed: [], profiles: [], flags: [],
+      hardwareCompatibility: 'none', profilingVerbosity: 'none', builderOptimizationLevel: null, maxAuxStreams: null, workspace: null, timingCache: '',
+    } as const
+    await expect(loaded.addon.build(String(library), settings, () => {})).rejects.toThrow(
+      `${library} is TensorRT-RTX 1.6.1.120, but this addon (tensorrt_rtx_1_7) is for 1.7`,
+    )
+  })
+
+  // Other systems list processes in other ways; what is tested is the same on all.
+  test.skipIf(process.platform !== 'linux')('because its process is killed says so and leaves nothing', async () => {
+    const own = join(folder, 'killed')
+    const failed = build(own, ocrModel('det_infer.onnx'), { ...rtx, shapes: { x: [1, 3, 64, 64] }, tensorrtRtx: { maxAuxStreams: 1 } })
+    await killCompiler()
+    await expect(failed).rejects.toMatchObject({ code: 'COMPILE_FAILED', message: expect.stringContaining('was killed by SIGKILL before it was done') })
+    expect(readdirSync(own, { recursive: true, encoding: 'utf8' }).filter((name) => /content-v2.*[0-9a-f]{20}/.test(name))).toEqual([])
+  })
+
   test.each([0, 150])('because it is cancelled after %i ms leaves nothing', async (wait) => {
     const controller = new AbortController()
     const own = join(folder, `cancelled-${wait}`)
@@ -220,6 +242,15 @@ describe('the key of a TensorRT plan', () => {
     expect(digest(rtx3060, 'ampere+')).toBe(digest(rtx4090, 'ampere+'))
   })
 })
+
+/** Kills the compiler that this process has started, as soon as there is one. */
+async function killCompiler(): Promise<void> {
+  await expect.poll(() => {
+    const children = execFileSync('ps', ['-o', 'pid=,args=', '--ppid', String(process.pid)], { encoding: 'utf8' })
+    const pid = /^\s*(\d+) .*child-main\.js/m.exec(children)?.[1]
+    return pid !== undefined && process.kill(Number(pid), 'SIGKILL')
+  }, { timeout: 10_000, interval: 20 }).toBe(true)
+}
 
 async function probeDriver(): Promise<GpuProbe> {
   const loaded = loadAddon('tensorrt_rtx_1_7')
