@@ -1,6 +1,6 @@
 import { dtypes, type DType } from './dtype.ts'
 import { nearest, OnnxEngineError, type ErrorDetails } from './errors.ts'
-import type { Binding, VariantManifest } from './manifest.ts'
+import type { Binding } from './manifest.ts'
 import type { CheckedTensor } from './session.ts'
 
 /** What a caller gave for one input, once it is known to be an object. */
@@ -32,18 +32,6 @@ export function checkInputs(model: string, bindings: readonly Binding[], inputs:
     const value = Object.hasOwn(record, binding.name) ? record[binding.name] : undefined
     return [binding.name, checkInput(`model ${quote(model)}, input ${quote(binding.name)}`, binding, value, named)]
   }))
-}
-
-/** Checks dims against what was compiled into the chosen engine: fixed dims and optimization profiles. Throws INPUT_INVALID. */
-export function checkBounds(model: string, bounds: VariantManifest['bounds'], inputs: ReadonlyMap<string, CheckedTensor>): void {
-  for (const [name, { min, max }] of Object.entries(bounds ?? {})) {
-    const dims = inputs.get(name)?.dims
-    if (!dims || (dims.length === min.length && dims.every((dim, axis) => dim >= (min[axis] ?? 0) && dim <= (max[axis] ?? 0)))) continue
-    const same = min.every((dim, axis) => dim === max[axis])
-    const expected = same ? `dims ${list(min)}` : `dims from ${list(min)} to ${list(max)}`
-    const hint = 'The engine was compiled for these dims: pass them, or compile it for others with shapes= or min=, opt= and max=.'
-    throw new OnnxEngineError('INPUT_INVALID', `model ${quote(model)}, input ${quote(name)}`, { expected, received: `dims ${list(dims)}`, hint })
-  }
 }
 
 /** A binding's type as declarations print it: `float32[batch,3,?]`; `float32` alone when the rank itself is unknown. */

@@ -10,7 +10,6 @@ type SkippedVariant = LoadedVariant['skipped'][number]
 export interface Opened {
   readonly session: Session
   readonly variant: LoadedVariant
-  readonly bounds: VariantManifest['bounds']
 }
 
 // Loaded when a variant asks for it: importing a model must cost nothing before it is used.
@@ -25,11 +24,11 @@ const runners: { readonly [B in BackendName]?: () => Promise<Runner<B>> } = {
 export async function openVariant(manifest: ModelManifest, folder: string, options: LoadOptions): Promise<Opened> {
   const skipped: SkippedVariant[] = []
   for (const variant of manifest.variants) {
-    const { backend, engine, bounds } = variant
+    const { backend, engine } = variant
     const file = pathOf(variant.file, folder)
     if (file === undefined) throw noFile(manifest.name, variant)
     const result = await tryOpen(variant, file, manifest, options)
-    if (typeof result !== 'string') return { session: result, variant: { backend, engine, skipped }, bounds }
+    if (typeof result !== 'string') return { session: result, variant: { backend, engine, skipped } }
     skipped.push({ backend, engine, reason: result })
   }
   throw noVariant(manifest, skipped, options.require)

@@ -78,8 +78,6 @@ export type VariantManifest<B extends BackendName = BackendName> = {
     /** Lower-case hex SHA-256 of the engine's bytes, verified before they reach an engine library. */
     readonly sha256: string
     readonly requires: Requirements[K]
-    /** Fixed dims or optimization profiles that were compiled in, by input name. */
-    readonly bounds?: Readonly<Record<string, { readonly min: readonly number[]; readonly max: readonly number[] }>>
   }
 }[B]
 

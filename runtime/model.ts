@@ -1,5 +1,5 @@
 import { abortable, abortedError } from './abort.ts'
-import { checkBounds, checkInputs } from './check.ts'
+import { checkInputs } from './check.ts'
 import { openVariant, type Opened } from './choose.ts'
 import { OnnxEngineError } from './errors.ts'
 import { copyTensors, takeTensors } from './own.ts'
@@ -57,15 +57,10 @@ export function createModel(manifest: ModelManifest, options: LoadOptions = {}, 
   }
 
   async function run(inputs: ReadonlyMap<string, CheckedTensor>, options: InferOptions): Promise<ReadonlyMap<string, CheckedTensor>> {
-    if (opened) return runOpened(opened, inputs, options)
+    if (opened) return opened.session.infer(inputs, options)
     // The caller may change its arrays as soon as infer() has returned, which is before the engine is open.
     const own = options.transfer ? inputs : copyTensors(inputs)
-    return runOpened(await open(), own, { ...options, transfer: true })
-  }
-
-  function runOpened({ session, bounds }: Opened, inputs: ReadonlyMap<string, CheckedTensor>, options: InferOptions) {
-    checkBounds(name, bounds, inputs)
-    return session.infer(inputs, options)
+    return (await open()).session.infer(own, { ...options, transfer: true })
   }
 
   function dispose(): Promise<void> {

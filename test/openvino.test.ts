@@ -61,7 +61,8 @@ describe.skipIf(missing)('an OpenVINO engine', () => {
 
   test('keeps weights that are stored as int8, at less than half the size', async () => {
     const dims = [1, 3, 160, 160]
-    const small = (await build(folder, ocrModel('det_infer.onnx'), { engine: 'int8-weights', shapes: { x: dims } })).manifest
+    // In the random inputs of the build's own check is no text: the detector gives probabilities near zero, whose ratios say nothing.
+    const small = (await build(folder, ocrModel('det_infer.onnx'), { engine: 'int8-weights', shapes: { x: dims }, verify: false })).manifest
     const large = (await build(folder, ocrModel('det_infer.onnx'), { shapes: { x: dims } })).manifest
     expect((small.variants[0]?.size ?? NaN) / (large.variants[0]?.size ?? NaN)).toBeLessThan(0.5)
     await using model = createModel(small)
