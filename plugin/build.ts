@@ -1,12 +1,11 @@
 import { mkdir } from 'node:fs/promises'
 import { resolve } from 'node:path'
-import { openStore } from './cache/store.ts'
-import { compileModel, type CompileContext, type Compiled } from './compile.ts'
 import { copyEngine, engineAsset } from './emit/asset.ts'
 import { modelManifest } from './emit/module.ts'
 import { compileOptions, resolveOptions, type Options } from './options.ts'
 import { requestKey } from './query.ts'
 import { replaceFile } from './cache/replace-file.ts'
+import type { CompileContext, Compiled } from './compile.ts'
 
 /**
  * Compiles one model as the plugin does, through the same cache, without a bundler. `file` is relative to the current folder. Options under
@@ -19,6 +18,8 @@ export async function compile(file: string, user: Options = {}, context: Partial
   const resolved = resolveOptions(user)
   const path = resolve(file)
   const options = compileOptions(resolved, { file: path, query: {} })
+  // This module is part of the package's main entry, which bundlers load for their plugin.
+  const [{ openStore }, { compileModel }] = await Promise.all([import('./cache/store.ts'), import('./compile.ts')])
   const store = openStore({ ...resolved.cache, warn })
   const query = requestKey({ file: '', query: { engine: options.engine } })
   const compiled = await compileModel({ file: path, query, options, root: resolved.root }, { store, log, warn, ...(signal && { signal }) })

@@ -1,14 +1,14 @@
 import { existsSync } from 'node:fs'
 import { isAbsolute, relative } from 'node:path'
 import { OnnxEngineError } from '../runtime/errors.ts'
-import { openStore, type Store } from './cache/store.ts'
-import { compileModel, type Compiled } from './compile.ts'
 import { compileOptions, resolveOptions, type Options, type ResolvedOptions } from './options.ts'
 import { parseRequest, requestKey, type ModelRequest } from './query.ts'
 import { resolveModel, type ImportSite } from './resolve.ts'
 import { copyRuntime } from './standalone.ts'
-import { recordImport, type ModelImport, type TypesReport } from './types.ts'
 import type { Bindings } from '../runtime/manifest.ts'
+import type { Store } from './cache/store.ts'
+import type { Compiled } from './compile.ts'
+import type { ModelImport, TypesReport } from './types.ts'
 
 /** Where a project's lines go. */
 export interface Logger {
@@ -34,7 +34,10 @@ export interface Project {
   written(): Promise<void>
 }
 
-/** Throws OPTION_INVALID. Nothing is read or written before a model is imported. */
+/**
+ * Throws OPTION_INVALID. Nothing is read or written before a model is imported, and the compiler's own modules are loaded then: a build
+ * without models does not wait for them.
+ */
 export function openProject(user: Options | undefined): Project {
   let options = resolveOptions(user)
   let store: Store | undefined
@@ -63,7 +66,8 @@ export function openProject(user: Options | undefined): Project {
 
   function declare(item: ModelImport): void {
     if (options.types === false) return
-    const report = recordImport({ root: options.root, dir: options.types.dir }, item)
+    const folder = { root: options.root, dir: options.types.dir }
+    const report = import('./types.ts').then(({ recordImport }) => recordImport(folder, item))
     // Awaited at the end of the build, which may be long after it has failed.
     report.catch(() => {})
     reports.add(report)
@@ -103,6 +107,7 @@ export function openProject(user: Options | undefined): Project {
       // A hit tells the bindings at once, so that the model is read once; types do not wait for a long compilation.
       const early = setTimeout(declareAll, 1000, id)
       try {
+        const [{ openStore }, { compileModel }] = await Promise.all([import('./cache/store.ts'), import('./compile.ts')])
         store ??= openStore({ ...options.cache, warn: logger.warn })
         const compiled = await compileModel(
           { file, query: requestKey({ ...request, file: '' }), options: compileOptions(options, request), root: options.root },
