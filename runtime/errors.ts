@@ -68,9 +68,14 @@ export interface ErrorRecord {
 }
 
 export function recordError(error: unknown, fallback: ErrorCode): ErrorRecord {
-  if (!isOnnxEngineError(error)) return { code: fallback, message: error instanceof Error ? error.message : String(error) }
+  if (!isOnnxEngineError(error)) return { code: fallback, message: textOf(error) }
   const { code, message, expected, received, hint } = error
   return { code, message, expected, received, hint }
+}
+
+/** The text of anything that was thrown. */
+export function textOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
 }
 
 export function reviveError(record: ErrorRecord): OnnxEngineError {

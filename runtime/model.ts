@@ -2,6 +2,7 @@ import { abortable, abortedError } from './abort.ts'
 import { checkInputs } from './check.ts'
 import { openVariant, type Opened } from './choose.ts'
 import { OnnxEngineError } from './errors.ts'
+import { createInFlight } from './in-flight.ts'
 import { copyTensors, takeTensors } from './own.ts'
 import type { ModelManifest } from './manifest.ts'
 import { checkInferOptions, checkLoadOptions, type LoadOptions } from './options.ts'
@@ -16,7 +17,8 @@ export function createModel(manifest: ModelManifest, options: LoadOptions = {}, 
   const { name, bindings } = manifest
   const where = `model ${JSON.stringify(name)}`
   checkLoadOptions(name, options)
-  const running = new Set<Promise<unknown>>()
+  // An aborted call still occupies the engine: what dispose() waits for is the work, not the caller's promise.
+  const work = createInFlight()
   let opened: Opened | undefined
   let opening: Promise<Opened> | undefined
   let disposing: Promise<void> | undefined
@@ -29,7 +31,7 @@ export function createModel(manifest: ModelManifest, options: LoadOptions = {}, 
     },
     async load() {
       refuseDisposed()
-      await track(open())
+      await work.track(open())
       return model
     },
     async infer(inputs, given = {}) {
@@ -37,7 +39,7 @@ export function createModel(manifest: ModelManifest, options: LoadOptions = {}, 
       const options = checkInferOptions(name, given)
       if (options.signal?.aborted) throw abortedError(where, options.signal)
       const checked = checkInputs(name, bindings.inputs, inputs)
-      const result = track(run(options.transfer ? takeTensors(checked) : checked, options))
+      const result = work.track(run(options.transfer ? takeTensors(checked) : checked, options))
       return Object.fromEntries(await (options.signal ? abortable(result, options.signal, where) : result)) as Outputs<CompactBindings>
     },
     dispose,
@@ -65,7 +67,7 @@ export function createModel(manifest: ModelManifest, options: LoadOptions = {}, 
 
   function dispose(): Promise<void> {
     disposing ??= (async () => {
-      await Promise.allSettled(running)
+      await work.settled()
       await opened?.session.dispose()
       opened = undefined
     })()
@@ -74,13 +76,5 @@ export function createModel(manifest: ModelManifest, options: LoadOptions = {}, 
 
   function refuseDisposed(): void {
     if (disposing) throw new OnnxEngineError('DISPOSED', where, { expected: 'a model in use', received: 'a disposed one' })
-  }
-
-  // An aborted call still occupies the engine: what dispose() waits for is the work, not the caller's promise.
-  function track<T>(work: Promise<T>): Promise<T> {
-    running.add(work)
-    const done = () => running.delete(work)
-    work.then(done, done)
-    return work
   }
 }

@@ -1,7 +1,8 @@
 import { loadAddon, type DimBounds, type OpenVinoAddon, type OpenVinoEngine } from '../native/index.ts'
 import { readArtifact } from './artifact.ts'
 import type { DType } from './dtype.ts'
-import { OnnxEngineError } from './errors.ts'
+import { OnnxEngineError, textOf } from './errors.ts'
+import { createInFlight } from './in-flight.ts'
 import type { Binding, Bindings, Requirements, VariantManifest } from './manifest.ts'
 import { findOpenVino } from './openvino-library.ts'
 import { bytesOf, copyTensors, viewOf } from './own.ts'
@@ -92,18 +93,12 @@ function namesOf(bindings: readonly Binding[]): string[] {
 function createSession(engine: OpenVinoEngine, bindings: Bindings, where: string): Session {
   const idle = Array.from({ length: engine.requests }, (_, index) => index)
   const waiting: ((request: number) => void)[] = []
-  const running = new Set<Promise<unknown>>()
+  const calls = createInFlight()
 
   return {
-    infer(inputs, options) {
-      const result = infer(inputs, options)
-      running.add(result)
-      const done = () => running.delete(result)
-      result.then(done, done)
-      return result
-    },
+    infer: (inputs, options) => calls.track(infer(inputs, options)),
     async dispose() {
-      await Promise.allSettled(running)
+      await calls.settled()
       await engine.close()
     },
   }
@@ -170,8 +165,4 @@ function fits(dims: readonly number[], { min, max }: DimBounds): boolean {
 
 function rangeText({ min, max }: DimBounds): string {
   return `[${min.map((low, axis) => (low === max[axis] ? low : max[axis] === -1 ? '?' : `${low}..${max[axis]}`)).join(',')}]`
-}
-
-function textOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
 }

@@ -3,7 +3,8 @@ import path from 'node:path'
 import { loadAddon, type Gpu, type GpuProbe, type TensorRtAddon, type TensorRtEngine } from '../native/index.ts'
 import { tensorrtFamilies, tensorrtFamily, tensorrtVersions, type TensorRtFlavour } from '../native/tensorrt-wheels.ts'
 import { readArtifact } from './artifact.ts'
-import { OnnxEngineError } from './errors.ts'
+import { OnnxEngineError, textOf } from './errors.ts'
+import { createInFlight } from './in-flight.ts'
 import { setupFolder } from './library.ts'
 import type { Bindings, Requirements, VariantManifest } from './manifest.ts'
 import { bytesOf, viewOf } from './own.ts'
@@ -124,21 +125,15 @@ function checkTypes({ ports }: TensorRtEngine, { inputs, outputs }: Bindings): v
 }
 
 function createSession(engine: TensorRtEngine, bindings: Bindings, where: string, cache: string): Session {
-  const running = new Set<Promise<unknown>>()
+  const calls = createInFlight()
   // An input that no node uses is not in the engine.
   const inputPorts = engine.ports.filter(({ input }) => input)
   const outputPorts = engine.ports.filter(({ input }) => !input)
 
   return {
-    infer(inputs, options) {
-      const result = infer(inputs, options)
-      running.add(result)
-      const done = () => running.delete(result)
-      result.then(done, done)
-      return result
-    },
+    infer: (inputs, options) => calls.track(infer(inputs, options)),
     async dispose() {
-      await Promise.allSettled(running)
+      await calls.settled()
       await keepRuntimeCache()
       await engine.close()
     },
@@ -197,8 +192,4 @@ function createSession(engine: TensorRtEngine, bindings: Bindings, where: string
       await rm(temporary, { force: true })
     }
   }
-}
-
-function textOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
 }

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import ort from 'onnxruntime-node'
 import { loadModel } from 'unplugin-onnx/runtime'
 import { affineModel } from '../models.ts'
-import { inTurn, timed } from './measure.ts'
+import { inTurn, loopDelayDuring, timed } from './measure.ts'
 import { classifier, compiled, detector, inputOf, recogniser, workFolder, type BenchModel } from './models.ts'
 import type { Row } from './row.ts'
 
@@ -46,26 +46,11 @@ async function callers(model: BenchModel, count: number): Promise<Row> {
   return { name: `${count} callers at once, classifier, total`, beside: `${beside}, one after another`, ...times, unit: 'ms', aim: { of: 'ratio', atMost: 1.05 } }
 }
 
-/** The 99th percentile of how late a timer of 1 ms fires while the model runs 20 times. */
 async function loopDelay(model: BenchModel): Promise<Row> {
   const { ours, peer, close } = await open(model)
-  const times = await inTurn(3, () => delayDuring(ours), () => delayDuring(peer))
+  const times = await inTurn(3, () => loopDelayDuring(20, ours), () => loopDelayDuring(20, peer))
   await close()
   return { name: 'event-loop delay (p99) while the detector runs', beside, ...times, unit: 'ms', aim: { of: 'ours', atMost: 5 } }
-}
-
-async function delayDuring(run: () => Promise<unknown>): Promise<number> {
-  const delays: number[] = []
-  let last = performance.now()
-  const timer = setInterval(() => {
-    const now = performance.now()
-    delays.push(Math.max(0, now - last - 1))
-    last = now
-  }, 1)
-  for (let call = 0; call < 20; call++) await run()
-  clearInterval(timer)
-  delays.sort((a, b) => a - b)
-  return delays[Math.min(delays.length - 1, Math.floor(delays.length * 0.99))] ?? 0
 }
 
 async function open(model: BenchModel): Promise<{ ours: () => Promise<unknown>; peer: () => Promise<unknown>; close: () => Promise<void> }> {

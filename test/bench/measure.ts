@@ -25,6 +25,20 @@ export async function timed(call: () => Promise<unknown>): Promise<number> {
   return performance.now() - start
 }
 
+/** The 99th percentile of how late a timer of 1 ms fires while a call is made so many times, in milliseconds. */
+export async function loopDelayDuring(count: number, run: () => Promise<unknown>): Promise<number> {
+  const delays: number[] = []
+  let last = performance.now()
+  const timer = setInterval(() => {
+    const now = performance.now()
+    delays.push(Math.max(0, now - last - 1))
+    last = now
+  }, 1)
+  for (let call = 0; call < count; call++) await run()
+  clearInterval(timer)
+  return delays.sort((a, b) => a - b)[Math.floor(delays.length * 0.99)] ?? 0
+}
+
 /** Runs a Node.js script to its end. Gives its standard output and its milliseconds from spawn to exit. */
 export function runNode(file: string, args: readonly string[], cwd?: string): Promise<{ output: string; milliseconds: number }> {
   const start = performance.now()

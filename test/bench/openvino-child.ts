@@ -1,7 +1,7 @@
 // One measurement in a process of its own, since the idle threads of ONNX Runtime and OpenVINO spin and slow each other down:
 // `openvino-child.js <what> <manifest.json or model.onnx> <calls> <dims>`. Prints milliseconds.
 import { loadModel } from 'unplugin-onnx/runtime'
-import { median, timed } from './measure.ts'
+import { loopDelayDuring, median, timed } from './measure.ts'
 
 const [, , what = '', file = '', calls = '1', dimsText = ''] = process.argv
 const dims = dimsText.split('x').map(Number)
@@ -21,19 +21,9 @@ const measurements: Readonly<Record<string, (run: () => Promise<unknown>) => Pro
     await Promise.all(Array.from({ length: count }, run))
     return timed(() => Promise.all(Array.from({ length: count }, run)))
   },
-  // The 99th percentile of how late a timer of 1 ms fires meanwhile.
   async delay(run) {
     await run()
-    const delays: number[] = []
-    let last = performance.now()
-    const timer = setInterval(() => {
-      const now = performance.now()
-      delays.push(Math.max(0, now - last - 1))
-      last = now
-    }, 1)
-    for (let call = 0; call < count; call++) await run()
-    clearInterval(timer)
-    return delays.sort((a, b) => a - b)[Math.floor(delays.length * 0.99)] ?? 0
+    return loopDelayDuring(count, run)
   },
 }
 
