@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { rolldown } from 'rolldown'
 import { connectModel, exposeModel, OnnxEngineError, type ConnectedModel } from 'unplugin-onnx/electron'
 import { createModel, type InferOptions, type Model } from 'unplugin-onnx/runtime'
@@ -160,7 +161,7 @@ test('a sandboxed preload script, which has no modules of Node.js, can hold the 
   const bundle = await rolldown({
     input, platform: 'browser', external: ['electron'],
     plugins: [{ name: 'preload', resolveId: (id) => (id === input ? id : undefined), load: (id) => (id === input ? preload : undefined) }],
-    resolve: { alias: { 'unplugin-onnx/electron': new URL('../dist/runtime/electron.js', import.meta.url).pathname } },
+    resolve: { alias: { 'unplugin-onnx/electron': fileURLToPath(new URL('../dist/runtime/electron.js', import.meta.url)) } },
   })
   const { output: [{ code, imports }] } = await bundle.generate({ format: 'cjs' })
   await bundle.close()
