@@ -1,10 +1,12 @@
-import { mkdir } from 'node:fs/promises'
 import { resolve } from 'node:path'
+import { OnnxEngineError, textOf } from '../runtime/errors.ts'
 import { copyEngine, engineAsset } from './emit/asset.ts'
 import { modelManifest } from './emit/module.ts'
 import { compileOptions, resolveOptions, type Options } from './options.ts'
 import { requestKey } from './query.ts'
+import { makeFolder } from './make-folder.ts'
 import { replaceFile } from './cache/replace-file.ts'
+import type { CompileOptions } from './options.ts'
 import type { CompileContext, Compiled } from './compile.ts'
 
 /**
@@ -21,7 +23,7 @@ export async function compile(file: string, user: Options = {}, context: Partial
   // This module is part of the package's main entry, which bundlers load for their plugin.
   const [{ openStore }, { compileModel }] = await Promise.all([import('./cache/store.ts'), import('./compile.ts')])
   const store = openStore({ ...resolved.cache, warn })
-  const query = requestKey({ file: '', query: { engine: options.engine } })
+  const query = queryOf(options)
   const compiled = await compileModel({ file: path, query, options, root: resolved.root }, { store, log, warn, ...(signal && { signal }) })
   await store.collect()
   return compiled
@@ -29,13 +31,27 @@ export async function compile(file: string, user: Options = {}, context: Partial
 
 /**
  * Writes the engines of a compiled model and the manifest that `loadModel` of the runtime takes; returns the manifest's path,
- * `<name>.json`. The manifest comes last, so that it never names an engine that is not there yet.
+ * `<name>.json`. The manifest comes last, so that it never names an engine that is not there yet. Throws OPTION_INVALID for a folder that cannot
+ * be made.
  */
 export async function writeModel(compiled: Compiled, folder: string): Promise<string> {
-  await mkdir(folder, { recursive: true })
+  await makeFolder(folder).catch((cause: unknown) => {
+    throw new OnnxEngineError('OPTION_INVALID', `the folder ${resolve(folder)} for the engines of ${compiled.name}`, { expected: 'a folder that can be written', received: textOf(cause), cause })
+  })
   const assets = compiled.variants.map((variant) => engineAsset(compiled.name, variant))
   for (const asset of assets) await copyEngine(asset, folder)
   const manifest = resolve(folder, `${compiled.name}.json`)
   await replaceFile(manifest, `${JSON.stringify(modelManifest(compiled, assets.map(({ name }) => name)), null, 2)}\n`)
   return manifest
+}
+
+// What an import would say in its query names an engine's history: calls that differ in it do not explain each other's misses.
+function queryOf({ engine, backends, targets, shapes, profiles }: CompileOptions): string {
+  const query = {
+    engine,
+    ...(backends !== 'auto' && { backend: backends }),
+    ...(targets.length > 0 && { target: targets }),
+    ...(Object.keys(shapes).length > 0 && { shapes }),
+  }
+  return [query, ...profiles].map((part) => requestKey({ file: '', query: part })).join('')
 }

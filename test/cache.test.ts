@@ -10,6 +10,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { cacheKey, graphFacts, sourceFacts, type Facts, type Json } from '../plugin/cache/key.ts'
 import { acquireLock, lockHolder, tryLock } from '../plugin/cache/lock.ts'
 import { openStore, type Build, type Store, type StoreRequest } from '../plugin/cache/store.ts'
+import { makeFolder } from '../plugin/make-folder.ts'
 import { tempFolder } from './helpers.ts'
 
 const builder = fileURLToPath(new URL('cache-builder.mjs', import.meta.url))
@@ -440,6 +441,12 @@ describe('a folder that cannot be used costs a warning, not the build', () => {
 })
 
 describe('between processes', () => {
+  test('many that make one folder at once all get it', async () => {
+    const deep = join(tempFolder(), 'a', 'b', 'c', 'd')
+    await expect(Promise.all(Array.from({ length: 30 }, (_, index) => makeFolder(join(deep, `${index % 3}`))))).resolves.toHaveLength(30)
+    expect(readdirSync(deep)).toEqual(['0', '1', '2'])
+  })
+
   test('sixteen that want one engine at once build it once', { timeout: 120_000 }, async () => {
     const dir = tempFolder()
     const children = await Promise.all(Array.from({ length: 16 }, () => startBuilder('once', dir)))

@@ -15,7 +15,7 @@ const root = fileURLToPath(new URL('..', import.meta.url)).replace(/[\\/]$/, '')
 const folder = tempFolder()
 const model = join(folder, 'affine.onnx')
 const hostile = join(folder, 'hostile.onnx')
-const build = (...more: string[]) => run(['build', model, '--root', root, '--cache-dir', join(folder, 'cache'), '--out', join(folder, 'out'), ...more])
+const build = (...more: string[]) => run(['build', model, '--root', root, '--cache-dir', join(folder, 'cache'), ...(more.includes('--out') ? [] : ['--out', join(folder, 'out')]), ...more])
 
 beforeAll(() => {
   writeFileSync(model, affineModel({ dims: 'batch,4' }))
@@ -80,11 +80,25 @@ describe('build', () => {
     expect(await run(['build', 'notes.txt'])).toMatchObject({ code: 1, stderr: `'notes.txt' is not an .onnx file. Give the path of a model\n` })
   })
 
-  it('says in one line that a folder cannot be written', async () => {
-    const { code, stderr } = await run(['build', model, '--root', root, '--cache-dir', join(folder, 'cache'), '--out', join(model, 'out')])
+  it('does not explain the engine of one variant by that of another', async () => {
+    for (const shapes of ['x:5x4', 'x:6x4']) expect((await build('--backend', 'onnxruntime', '--shapes', shapes)).stderr).toContain('miss: new')
+    writeFileSync(model, affineModel({ dims: 'batch,4', weight: 3 }))
+    expect((await build('--backend', 'onnxruntime', '--shapes', 'x:5x4')).stderr).toMatch(/miss: weights changed {2}/)
+    writeFileSync(model, affineModel({ dims: 'batch,4' }))
+  })
+
+  // Node's own recursive mkdir never ends below /proc.
+  it.each([join(model, 'out'), ...(process.platform === 'linux' ? ['/proc/unplugin-onnx/engines'] : [])])('says in one line that %s cannot be written', async (out) => {
+    const { code, stderr } = await build('--out', out)
     expect(code).toBe(1)
-    expect(stderr).toMatch(/E(NOTDIR|EXIST|NOENT)[^\n]*\n$/)
+    expect(stderr).toMatch(/^the folder .* for the engines of affine: expected a folder that can be written, received .*E(NOTDIR|EXIST|NOENT)[^\n]*\n$/m)
     expect(stderr).not.toContain('    at ')
+  })
+
+  it.runIf(process.platform === 'linux')('builds with a warning where the cache folder cannot be made', async () => {
+    const { code, stderr } = await run(['build', model, '--root', root, '--cache-dir', '/proc/unplugin-onnx', '--backend', 'onnxruntime', '--out', join(folder, 'uncached')])
+    expect(code).toBe(0)
+    expect(stderr).toContain('the cache folder /proc/unplugin-onnx/v1 cannot be used (/proc takes no folders')
   })
 })
 

@@ -1,8 +1,9 @@
 import { fsync } from 'node:fs'
-import { mkdir, open, rename, rm } from 'node:fs/promises'
+import { open, rename, rm } from 'node:fs/promises'
 import path from 'node:path'
 import { promisify } from 'node:util'
 import * as v from 'valibot'
+import { makeFolder } from '../make-folder.ts'
 import type { Folder } from './folder.ts'
 import { hashFile } from './hash.ts'
 import type { Facts, Json } from './key.ts'
@@ -39,7 +40,7 @@ export async function insertEntry(folder: Folder, file: string, entry: Entry): P
   const cacache = await loadCacache()
   const content = folder.content(entry.sha256)
   await flush(file)
-  await mkdir(path.dirname(content), { recursive: true })
+  await makeFolder(path.dirname(content))
   await rename(file, content).catch(async () => {
     // Windows refuses to replace a file that somebody reads: when it holds the same bytes, all is well. Anything else is in the way.
     if ((await hashFile(content).catch(() => undefined)) === entry.sha256) return

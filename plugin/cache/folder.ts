@@ -1,5 +1,6 @@
-import { mkdir, readdir, stat, utimes, writeFile } from 'node:fs/promises'
+import { readdir, stat, utimes, writeFile } from 'node:fs/promises'
 import path from 'node:path'
+import { makeFolder } from '../make-folder.ts'
 
 /**
  * The cache on disk. Everything below `root` may be deleted at any time.
@@ -53,7 +54,7 @@ export async function touch(file: string): Promise<void> {
   const now = new Date()
   try {
     await utimes(file, now, now).catch(async () => {
-      await mkdir(path.dirname(file), { recursive: true })
+      await makeFolder(path.dirname(file))
       await writeFile(file, '')
       await utimes(file, now, now)
     })

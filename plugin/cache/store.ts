@@ -1,5 +1,6 @@
-import { mkdir, rm, stat } from 'node:fs/promises'
+import { rm, stat } from 'node:fs/promises'
 import path from 'node:path'
+import { makeFolder } from '../make-folder.ts'
 import { buildEntry, type Build, type StoreRequest } from './build.ts'
 import { collectGarbage, type Collected } from './collect.ts'
 import { findEntry, insertEntry, type Entry } from './entries.ts'
@@ -124,7 +125,7 @@ export function openStore({ dir, maxSize, maxAge, warn }: StoreOptions): Store {
     const found = await lookUp(request.key.digest, before)
     if (found.placed) return use(request, before, found.placed)
     const reason = `miss: ${found.trouble ?? describeChange(before, request.key)}`
-    await mkdir(folder.locks, { recursive: true })
+    await makeFolder(folder.locks)
     const lock = await acquireLock(folder.lock(request.key.digest), request.signal)
     try {
       const built = lock.waited ? await lookUp(request.key.digest, undefined) : {}
@@ -159,7 +160,7 @@ export function openStore({ dir, maxSize, maxAge, warn }: StoreOptions): Store {
   async function buildInside(request: StoreRequest, build: Build, temporary: string, reason: string): Promise<Placed> {
     const output = path.join(temporary, 'engine')
     try {
-      await mkdir(temporary, { recursive: true })
+      await makeFolder(temporary)
       const entry = await buildEntry(request, build, output)
       try {
         const file = await insertEntry(folder, output, entry)

@@ -1,8 +1,9 @@
-import { constants, copyFile, mkdir, readFile, rename, rm, stat } from 'node:fs/promises'
+import { constants, copyFile, readFile, rename, rm, stat } from 'node:fs/promises'
 import { dirname, join, posix, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { MagicString } from 'magic-string'
 import { OnnxEngineError } from '../../runtime/errors.ts'
+import { makeFolder } from '../make-folder.ts'
 import type { Variant } from '../compile.ts'
 
 /** An engine on its way into a bundle. */
@@ -37,7 +38,7 @@ export async function copyEngine({ name, source }: EngineAsset, folder: string):
   const target = join(folder, name)
   if (await sizeOf(target) === await sizeOf(source)) return
   const temporary = `${target}.${process.pid}.tmp`
-  await mkdir(folder, { recursive: true })
+  await makeFolder(folder)
   try {
     await copyFile(source, temporary, constants.COPYFILE_FICLONE)
     await rename(temporary, target)

@@ -1,6 +1,7 @@
-import { mkdir, writeFile } from 'node:fs/promises'
+import { writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import type { Json } from '../cache/key.ts'
+import { makeFolder } from '../make-folder.ts'
 import type { LoweringReport } from './lower.ts'
 import { verificationError, verificationText, verifyEngine, percent, type Verification, type VerifyRequest } from './verify.ts'
 
@@ -44,7 +45,7 @@ async function keep(request: VerifyRequest, facts: Json): Promise<void> {
   if (keepOnnx === undefined) return
   const folder = resolve(root, keepOnnx)
   const base = join(folder, [name, engine, backend, label].filter(Boolean).join('.'))
-  await mkdir(folder, { recursive: true })
+  await makeFolder(folder)
   if (pass) {
     const [{ loadGraph }, { writeGraph }] = [await import('../onnx/graph.ts'), await import('../onnx/write.ts')]
     const graph = await loadGraph(request.model.file)

@@ -30,10 +30,14 @@ writeFileSync('bench.json', `${JSON.stringify(results, null, 2)}\n`)
 
 function line(row: Row): string {
   const { name, beside, ours, peer, unit, aim } = row
-  const bound = aim.atMost === undefined ? `≥ ${aim.atLeast}` : `≤ ${aim.atMost}`
+  const bound = aim.atMost === undefined ? `≥ ${round(aim.atLeast ?? 0)}` : `≤ ${round(aim.atMost)}`
   const wanted = aim.of === 'ratio' ? `${bound}×` : `${aim.of === 'difference' ? 'added ' : ''}${bound} ${unit}`
   const verdict = reached(row) ? 'reached' : `missed: ${measured(row).toFixed(2)}`
   return `| ${name} | ${beside} | ${number(ours)} ${unit} | ${number(peer)} ${unit} | ${(ours / peer).toFixed(2)}× | ${wanted} | ${verdict} |`
+}
+
+function round(value: number): number {
+  return Number(value.toPrecision(3))
 }
 
 function number(value: number): string {
