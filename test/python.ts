@@ -1,13 +1,16 @@
 import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
-import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { createRequire } from 'node:module'
+import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { acquireLock } from '../plugin/cache/lock.ts'
 
+/** The folder of this package, found by its name: the benchmark is compiled into a folder of its own. */
+export const repository: string = dirname(createRequire(import.meta.url).resolve('unplugin-onnx/package.json'))
+
 /** Where tests keep what they install or make and use again. */
-export const vendorFolder = fileURLToPath(new URL('../.vendor', import.meta.url))
+export const vendorFolder: string = join(repository, '.vendor')
 
 const run = promisify(execFile)
 

@@ -40,16 +40,27 @@ export async function loopDelayDuring(count: number, run: () => Promise<unknown>
 }
 
 /** Runs a Node.js script to its end. Gives its standard output and its milliseconds from spawn to exit. */
-export function runNode(file: string, args: readonly string[], cwd?: string): Promise<{ output: string; milliseconds: number }> {
+export function runNode(file: string, args: readonly string[], cwd?: string): Promise<Outcome> {
+  return runProgram(process.execPath, [file, ...args], cwd)
+}
+
+/** Runs any program to its end, as `runNode` does. */
+export function runProgram(program: string, args: readonly string[], cwd?: string): Promise<Outcome> {
   const start = performance.now()
-  const child = spawn(process.execPath, [file, ...args], { stdio: ['ignore', 'pipe', 'inherit'], ...(cwd && { cwd }) })
+  const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'], ...(cwd && { cwd }) })
   let output = ''
   child.stdout.setEncoding('utf8').on('data', (chunk: string) => (output += chunk))
   return new Promise((resolve, reject) => {
     child.once('error', reject)
     child.once('close', (code) => {
       if (code === 0) resolve({ output, milliseconds: performance.now() - start })
-      else reject(new Error(`${file} ${args.join(' ')} exited with code ${code}`))
+      else reject(new Error(`${program} ${args.join(' ')} exited with code ${code}`))
     })
   })
+}
+
+/** What a program wrote, and how long it took. */
+export interface Outcome {
+  readonly output: string
+  readonly milliseconds: number
 }
