@@ -1,4 +1,4 @@
-import { dirname, isAbsolute, relative, resolve } from 'node:path'
+import { dirname, isAbsolute, resolve } from 'node:path'
 import type { PluginBuild } from 'esbuild'
 import type { NativeBuildContext } from 'unplugin'
 import { OnnxEngineError } from '../runtime/errors.ts'
@@ -29,37 +29,6 @@ export function bundlerLogger(context: object): Logger {
     log: (line) => (rollup.info ? rollup.info(line) : isQuiet || console.warn(line)),
     warn: (line) => (rollup.warn ? rollup.warn(line) : console.warn(line)),
   }
-}
-
-/** Throws UNSUPPORTED_TARGET for outputs in which no model can run. */
-export function checkTarget(context: object): void {
-  const native = nativeContext(context)
-  if ((native?.framework === 'webpack' || native?.framework === 'rspack') && !native.compiler.options.externalsPresets.node) {
-    throw new OnnxEngineError('UNSUPPORTED_TARGET', `the option 'target' of ${native.framework}`, {
-      expected: `a target with Node.js, such as 'node' or 'electron-main'`,
-      received: JSON.stringify(native.compiler.options.target ?? 'web'),
-      hint: 'Import models on the server or in the main process only, which have a configuration of their own',
-    })
-  }
-  if (native?.framework === 'bun' && (native.build.config.format ?? 'esm') !== 'esm') {
-    throw new OnnxEngineError('UNSUPPORTED_TARGET', `the option 'format' of Bun`, {
-      expected: `'esm'`,
-      received: `'${native.build.config.format}'`,
-      hint: 'A CommonJS bundle of Bun keeps the path of its source instead of its own: build an ES module, or use another bundler',
-    })
-  }
-}
-
-/** Names of the plugins that electron-vite, Electron Forge and vite-plugin-electron-renderer add to the build of windows, and to no other. */
-export const rendererPlugin = /electron.*renderer/
-
-/** For a model that is imported in such a build: windows have no native modules. */
-export function rendererError(specifier: string, importer: string | undefined, root: string): OnnxEngineError {
-  return new OnnxEngineError('UNSUPPORTED_TARGET', `import '${specifier}'${importer === undefined ? '' : ` in ${relative(root, importer)}`}`, {
-    expected: 'code of the main process, a utility process or a worker',
-    received: 'code of a window of Electron, where models cannot run',
-    hint: 'Import it in the main process, and call it from windows by exposeModel() and connectModel() of unplugin-onnx/electron: docs/electron.md shows how',
-  })
 }
 
 /**

@@ -1,10 +1,11 @@
 import { dirname, relative, resolve } from 'node:path'
 import { createUnplugin, type UnpluginInstance } from 'unplugin'
-import { bundlerLogger, bundlerResolver, checkPublicPath, checkTarget, importFilter, isQuestion, lostQuery, nativeContext, rendererError, rendererPlugin, runtime, setUpWebpack, type WebpackCompiler } from './bundler.ts'
+import { bundlerLogger, bundlerResolver, checkPublicPath, importFilter, isQuestion, lostQuery, nativeContext, runtime, setUpWebpack, type WebpackCompiler } from './bundler.ts'
 import { cachedEngine, copiedEngine, engineAsset, fileLoaderAssets, rollupAssets, webpackEngine, type EngineAsset, type EngineCode, type WebpackLoader } from './emit/asset.ts'
 import { moduleText } from './emit/module.ts'
 import { openProject, type Logger } from './project.ts'
 import { modelFilter } from './query.ts'
+import { checkTarget, type BuildFacts } from './target.ts'
 import type { Options } from './options.ts'
 
 export { compile, writeModel } from './build.ts'
@@ -18,10 +19,9 @@ export const unpluginOnnx: UnpluginInstance<Options | undefined, false> = create
   const rollup = rollupAssets(folder, project.writesTo)
   const files = fileLoaderAssets()
   let serves = false
-  let isRenderer = false
+  let facts: BuildFacts = {}
   let farmOutput = ''
   let viteLogger: Logger | undefined
-  let warned = false
   const loggerOf = (context: object) => viteLogger ?? bundlerLogger(context)
 
   function engineCode(context: object, asset: EngineAsset, index: number): EngineCode | Promise<EngineCode> {
@@ -59,21 +59,18 @@ export const unpluginOnnx: UnpluginInstance<Options | undefined, false> = create
         if (id === runtime) return framework === 'webpack' || framework === 'rspack' ? undefined : { id: serves ? import.meta.resolve(runtime) : runtime, external: true }
         // unplugin takes Farm's relative paths for relative to the current folder.
         const from = framework === 'farm' && importer !== undefined ? resolve(project.options.root, relative(process.cwd(), importer)) : importer
-        const resolved = await project.resolve(id, from, bundlerResolver(this, from))
-        if (resolved !== undefined && isRenderer) throw rendererError(id, importer, project.options.root)
-        return resolved
+        return project.resolve(id, from, bundlerResolver(this, from))
       },
     },
     load: {
       filter: { id: modelFilter },
       async handler(id) {
-        checkTarget(this)
-        const compiled = await project.compile(id, loggerOf(this), (file) => this.addWatchFile(file))
+        const compiled = await project.compile(id, {
+          ...loggerOf(this),
+          watch: (file) => this.addWatchFile(file),
+          check: (file) => checkTarget(this, file, facts),
+        })
         if (compiled === undefined) return undefined
-        if (!warned && isForBrowsers(this)) {
-          warned = true
-          this.warn(`${compiled.name}.onnx ${browserWarning}`)
-        }
         const assets = compiled.variants.map((variant) => engineAsset(compiled.name, variant))
         const engines = await Promise.all(assets.map((asset, index) => engineCode(this, asset, index)))
         return { code: moduleText(compiled, engines), moduleType: 'js' }
@@ -86,7 +83,7 @@ export const unpluginOnnx: UnpluginInstance<Options | undefined, false> = create
       configResolved({ command, root, logger, plugins }) {
         project.moveTo(root)
         serves = command === 'serve'
-        isRenderer = plugins.some(({ name }) => rendererPlugin.test(name))
+        facts = { plugins: plugins.map(({ name }) => name) }
         viteLogger = { log: (line) => logger.info(line), warn: (line) => logger.warn(line) }
       },
     },
@@ -107,7 +104,7 @@ export const unpluginOnnx: UnpluginInstance<Options | undefined, false> = create
         const { absWorkingDir = process.cwd(), platform = 'browser', format = { browser: 'iife', node: 'cjs', neutral: 'esm' }[platform], publicPath, outdir, outfile = '', write = true } = build.initialOptions
         project.moveTo(absWorkingDir)
         const output = resolve(absWorkingDir, outdir ?? dirname(outfile))
-        if (write) project.writesTo(output)
+        project.writesTo(write ? output : undefined)
         checkPublicPath(build, output)
         files.setup(build, { format, publicPath })
       },
@@ -115,21 +112,20 @@ export const unpluginOnnx: UnpluginInstance<Options | undefined, false> = create
     bun: {
       setup(build) {
         const { publicPath, outdir } = build.config
-        if (outdir !== undefined) project.writesTo(resolve(outdir))
+        project.writesTo(outdir && resolve(outdir))
         files.setup(build, { format: 'esm', publicPath })
       },
     },
     farm: {
       configResolved({ root = process.cwd(), compilation }) {
         project.moveTo(root)
+        facts = { targetEnv: compilation?.output?.targetEnv }
         farmOutput = resolve(root, compilation?.output?.path ?? 'dist')
         project.writesTo(farmOutput)
       },
     },
   }
 })
-
-const browserWarning = 'is imported in a build for browsers, but models run in Node.js. Build with `vite build --ssr` or `build.lib`, or import models on the server only.'
 
 const templateImport = /\bimport\(\s*`[^`]*\$\{[^`]*\.onnx\?[^`]*`/
 
@@ -144,11 +140,3 @@ const warnOfTemplates = {
     return null
   },
 } as const
-
-// A library build has the consumer 'client' too, and Electron's main process is built as one.
-function isForBrowsers(context: object): boolean {
-  const { environment } = context as { environment?: { config: { consumer: string; command: string; build: { lib: unknown } } } }
-  if (environment === undefined) return false
-  const { consumer, command, build } = environment.config
-  return consumer === 'client' && command === 'build' && !build.lib
-}

@@ -16,6 +16,14 @@ export interface Logger {
   warn(line: string): void
 }
 
+/** What a project needs of the bundler that loads a model. */
+export interface LoadHook extends Logger {
+  /** Told every file that the engines are made of. */
+  watch(file: string): void
+  /** Throws when no model can run in this build: told the model's file before it is read. */
+  check(file: string): void
+}
+
 /** What one plugin instance knows of the app that it builds, between its hooks. */
 export interface Project {
   readonly options: ResolvedOptions
@@ -23,13 +31,13 @@ export interface Project {
   moveTo(root: string): void
   /** The id of the module that stands for an imported model, the same for every spelling; undefined for what is not ours. */
   resolve(specifier: string, importer: string | undefined, ask: ImportSite['ask']): Promise<string | undefined>
-  /** The engines of the model with that id; undefined for what is not ours. `watch` is told every file that they are made of. */
-  compile(id: string, logger: Logger, watch: (file: string) => void): Promise<Compiled | undefined>
+  /** The engines of the model with that id; undefined for what is not ours. */
+  compile(id: string, hook: LoadHook): Promise<Compiled | undefined>
   buildStart(): void
   /** Cancels what is still compiling, because the build has failed or its server is closing, and waits for the types. */
   buildEnd(logger: Logger): Promise<void>
-  /** Tells a folder that the bundler writes to. */
-  writesTo(folder: string): void
+  /** Tells a folder that the bundler writes to; undefined when it keeps its output in memory, which `standalone` cannot. Throws OPTION_INVALID. */
+  writesTo(folder: string | undefined): void
   /** Makes the written folders run alone, if they are to, and keeps the cache within its limits. */
   written(): Promise<void>
 }
@@ -98,7 +106,7 @@ export function openProject(user: Options | undefined): Project {
         throw atImporter(error, importer, options.root)
       }
     },
-    async compile(id, logger, watch) {
+    async compile(id, { watch, check, ...logger }) {
       const request = parseRequest(id)
       if (request === undefined) return undefined
       const { file } = request
@@ -107,6 +115,7 @@ export function openProject(user: Options | undefined): Project {
       // A hit tells the bindings at once, so that the model is read once; types do not wait for a long compilation.
       const early = setTimeout(declareAll, 1000, id)
       try {
+        check(file)
         const [{ openStore }, { compileModel }] = await Promise.all([import('./cache/store.ts'), import('./compile.ts')])
         store ??= openStore({ ...options.cache, warn: logger.warn })
         const compiled = await compileModel(
@@ -140,7 +149,8 @@ export function openProject(user: Options | undefined): Project {
       for (const line of new Set(told)) logger.warn(line)
     },
     writesTo(folder) {
-      outputs.add(folder)
+      if (folder !== undefined) outputs.add(folder)
+      else if (options.standalone) throw new OnnxEngineError('OPTION_INVALID', `option 'standalone'`, { expected: 'a build that writes its output into a folder', received: 'one that keeps it in memory' })
     },
     async written() {
       const alone = options.standalone && known.size > 0 ? [...outputs].filter((output) => !standing.has(output)) : []

@@ -2,13 +2,16 @@ import { execFile } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify, stripVTControlCharacters } from 'node:util'
+import type { Configuration as RspackOptions, rspack as rspack2 } from '@rspack/core'
+import { rspack as rspack1 } from 'rspack1'
 import type { Options } from 'unplugin-onnx'
 import onnxForRolldown from 'unplugin-onnx/rolldown'
 import onnxForVite from 'unplugin-onnx/vite'
-import { createServer, isRunnableDevEnvironment, type ViteDevServer } from 'vite'
+import { createServer, isRunnableDevEnvironment, type build as buildVite, type BuildOptions as ViteOptions, type InlineConfig, type ViteDevServer } from 'vite'
+import { build as buildVite6 } from 'vite6'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { engines, expectedResults, install, runOutput, writeApp, writeFiles, writeSmallApp, writeWeight } from './app.ts'
-import { bunBinary, cases, inMemory, viteLogger, watchers, withBun, withEsbuild, withRolldown, withRollup, withRspack, withVite, withWebpack, type Build } from './bundlers.ts'
+import { bunBinary, cases, inMemory, viteLogger, watchers, withBun, withEsbuild, withFarm, withRolldown, withRollup, withRspack, withVite, withWebpack, type Build } from './bundlers.ts'
 import { bundlersPage } from './docs.ts'
 import { tempFolder } from './helpers.ts'
 import { affineModel } from './models.ts'
@@ -110,12 +113,6 @@ test('Vite itself answers ?url and ?raw', async () => {
   expect(await runOutput(join(output, 'assets/assets.js'))).toEqual([expect.stringMatching(/^\/assets\/double-.*\.onnx$/), true])
 })
 
-test('a build for browsers warns once that models run in Node.js', async () => {
-  const lines: string[] = []
-  await withVite({ ...build('browser'), lines }, { rolldownOptions: { input: join(app, 'src/main.js') } })
-  expect(lines.filter((line) => line.includes('models run in Node.js'))).toHaveLength(1)
-})
-
 describe.each([
   ['Rollup', withRollup],
   ['Rolldown', withRolldown],
@@ -155,18 +152,50 @@ describe.each(bundlers)('$bundler', ({ bundler, run }) => {
   })
 })
 
-const unsupported: Readonly<Record<string, readonly [RegExp, () => Promise<unknown>]>> = {
-  'iife of Rollup': [/received 'iife'/, () => withRollup(build('bad', 'src/unused.js'), { format: 'iife', name: 'app' })],
-  'umd of Rollup': [/received 'umd'/, () => withRollup(build('bad', 'src/unused.js'), { format: 'umd', name: 'app' })],
-  'the default of esbuild': [/received 'iife'/, () => withEsbuild(build('bad', 'src/unused.js'), { platform: 'browser' })],
-  'publicPath of esbuild with a nested entry': [/the option 'publicPath' of esbuild, with a model in .*expected entries and chunks at the top/, () => withEsbuild(build('bad'), { format: 'esm', publicPath: '/x', entryPoints: { 'deep/main': join(app, 'src/unused.js') } })],
-  'the default of webpack': [/the option 'target' of webpack: expected a target with Node\.js.*received "web"/, () => withWebpack(build('bad', 'src/unused.js'), { target: 'web' })],
-  ...(bunBinary() && { 'cjs of Bun': [/the option 'format' of Bun: expected 'esm', received 'cjs'/, () => withBun(build('bad', 'src/unused.js'), { format: 'cjs' })] as const }),
+const source = 'src/unused.js'
+const viteInput = { rolldownOptions: { input: join(app, source) } }
+const withViteAs = (config: InlineConfig, settings: ViteOptions = viteInput) => withVite(build('bad'), settings, undefined, config)
+const rspacks = { rspack: withRspack, 'rspack 1': (of: Build, settings: RspackOptions) => withRspack(of, settings, rspack1 as unknown as typeof rspack2) }
+const packs = { webpack: withWebpack, ...rspacks } as Readonly<Record<string, (of: Build, settings: { target: string | string[] }) => Promise<void>>>
+
+/** Builds in which no model can run: what the one message says, and the build. */
+const unsupported: Readonly<Record<string, readonly [message: RegExp, run: () => Promise<unknown>]>> = {
+  'iife of Rollup': [/received 'iife'/, () => withRollup(build('bad', source), { format: 'iife', name: 'app' })],
+  'umd of Rollup': [/received 'umd'/, () => withRollup(build('bad', source), { format: 'umd', name: 'app' })],
+  'the default of Vite': [/the environment 'client' of Vite: expected code for Node\.js, received code for browsers\. Build for Node\.js by 'build\.ssr'.*in Electron, in the main process only/, () => withViteAs({})],
+  'the default of Vite 6': [/the environment 'client' of Vite: .*received code for browsers/, () => withVite(build('bad'), { rollupOptions: { input: join(app, source) } }, buildVite6 as unknown as typeof buildVite)],
+  'ssr.target webworker of Vite': [/the environment 'ssr' of Vite: expected the condition 'node' .*'browser', of a runtime that loads no native code/, () => withViteAs({ ssr: { target: 'webworker' } }, { ssr: source })],
+  'ssr.target webworker of Vite 6': [/the environment 'ssr' of Vite: .*'browser', of a runtime/, () => withVite(build('bad'), { ssr: source }, buildVite6 as unknown as typeof buildVite, { ssr: { target: 'webworker' } })],
+  'workerd by an environment of Vite': [/the environment 'ssr' of Vite: .*'workerd', of a runtime/, () => withViteAs({ environments: { ssr: { resolve: { conditions: ['workerd', 'module'] } } } }, { ssr: source })],
+  'a window of Electron by Vite': [/received code of a window of Electron.*exposeModel\(\)/, () => withViteAs({ plugins: [{ name: '@electron-forge/plugin-vite:expose-renderer' }] })],
+  'a preload script of electron-vite': [/received code of a preload script of Electron.*exposeModel\(\)/, () => withViteAs({ plugins: [{ name: 'vite:electron-preload-config-preset' }] }, { ssr: source })],
+  ...Object.fromEntries(Object.entries(packs).flatMap(([name, run]) => [
+    [`web of ${name}`, [/the option 'target' of \w+: expected a target with Node\.js.*received "web"/, () => run(build('bad', source), { target: 'web' })]],
+    [`webworker of ${name}`, [/received "webworker"/, () => run(build('bad', source), { target: 'webworker' })]],
+    [`an edge function of ${name}`, [/received \["web","es6"\]/, () => run(build('bad', source), { target: ['web', 'es6'] })]],
+    [`electron-renderer of ${name}`, [/received code of a window of Electron.*exposeModel\(\)/, () => run(build('bad', source), { target: 'electron-renderer' })]],
+    [`electron-preload of ${name}`, [/received code of a preload script of Electron.*exposeModel\(\)/, () => run(build('bad', source), { target: 'electron-preload' })]],
+  ])),
+  'the default of esbuild': [/the option 'platform' of esbuild: expected 'node', received 'browser'/, () => withEsbuild(build('bad', source), { platform: undefined })],
+  'neutral of esbuild': [/the option 'platform' of esbuild: expected 'node', received 'neutral'/, () => withEsbuild(build('bad', source), { platform: 'neutral' })],
+  'iife of esbuild': [/received 'iife'/, () => withEsbuild(build('bad', source), { format: 'iife' })],
+  'no output of esbuild': [/the options of esbuild: expected 'outdir' or 'outfile', received neither/, () => withEsbuild(build('bad', source), { outdir: undefined, write: false })],
+  'standalone in memory of esbuild': [/option 'standalone': expected a build that writes its output/, () => withEsbuild({ ...build('bad', source), options: { standalone: true } }, { write: false })],
+  'publicPath of esbuild with a nested entry': [/the option 'publicPath' of esbuild, with a model in .*expected entries and chunks at the top/, () => withEsbuild(build('bad'), { format: 'esm', publicPath: '/x', entryPoints: { 'deep/main': join(app, source) } })],
+  'the default of Farm': [/the option 'output\.targetEnv' of Farm: expected 'node', received 'browser'/, () => withFarm(build('bad', source), { targetEnv: undefined })],
+  ...(bunBinary() && {
+    'cjs of Bun': [/the option 'format' of Bun: expected 'esm', received 'cjs'/, () => withBun(build('bad', source), { format: 'cjs' })] as const,
+    'the default of Bun': [/the option 'target' of Bun: expected 'node' or 'bun', received 'browser'/, () => withBun(build('bad', source), { target: undefined })] as const,
+  }),
 }
 
-test.each(Object.entries(unsupported))('%s, which could not run, stops the build', async (_, [message, run]) => {
-  writeFiles(app, { 'src/unused.js': `import model from './nested/triple.onnx'\nmodel.infer` })
-  await expect(run()).rejects.toThrow(message)
+test.each(Object.entries(unsupported))('%s, which could not run a model, stops the build with one message', async (_, [message, run]) => {
+  writeFiles(app, { [source]: `import model from './nested/triple.onnx'\nmodel.infer` })
+  const error = await run().then(() => expect.unreachable(), (failure: Error) => failure)
+  const text = stripVTControlCharacters(error.message)
+  expect(text).toMatch(message)
+  // Farm prints its message twice.
+  expect(new Set(text.match(/expected [^.]*/g)).size).toBe(1)
 })
 
 interface Failure extends Error {
@@ -190,6 +219,11 @@ describe('Vite, dev server', () => {
     server = await createServer({ root, configFile: false, customLogger: viteLogger([]), appType: 'custom', server: { middlewareMode: true, ws: false }, plugins: [onnxForVite(options)] })
   })
   afterAll(() => server.close())
+
+  test('code for browsers is refused', async () => {
+    writeSmallApp(root, 2)
+    await expect(server.environments.client.transformRequest('/src/model.onnx')).rejects.toThrow(/the environment 'client' of Vite: expected code for Node\.js, received code for browsers/)
+  })
 
   test.each(Object.entries(runners))('%s runs a model, and again after its external data or the model itself has changed', async (_, load) => {
     const run = async () => ((await load(server)) as { main(): Promise<number[]> }).main()
@@ -225,19 +259,23 @@ describe.each(Object.entries(watchers))('%s, watching', (name, watch) => {
   })
 })
 
-test('a test of Vitest imports a model', async () => {
-  writeFiles(app, {
-    'vitest.config.js': `import onnx from 'unplugin-onnx/vite'\nexport default { plugins: [onnx()] }`,
-    'src/double.test.js': `
+test('tests of Vitest import a model, in a simulated browser too', async () => {
+  const imported = `
 import { expect, test } from 'vitest'
 import model from './double.onnx?engine=fp32'
 test('it runs', async () => {
   const { y } = await model.infer({ x: { data: new Float32Array([1, 2, 3, 4]), dims: [1, 4] } })
   expect([...y.data]).toEqual([3, 5, 7, 9])
-})`,
+})`
+  writeFiles(app, {
+    'vitest.config.js': `import onnx from 'unplugin-onnx/vite'\nexport default { plugins: [onnx()] }`,
+    // What environments such as jsdom say of themselves.
+    'src/browser.js': `export default { name: 'browser', viteEnvironment: 'client', setup: () => ({ teardown() {} }) }`,
+    'src/double.test.js': imported,
+    'src/double-browser.test.js': `// @vitest-environment ./src/browser.js\n${imported}`,
   })
   const { stdout } = await promisify(execFile)(process.execPath, [join(app, 'node_modules/vitest/vitest.mjs'), 'run', '--root', app])
-  expect(stdout).toMatch(/Tests .*1 passed/)
+  expect(stdout).toMatch(/Tests .*2 passed/)
 })
 
 test('docs/bundlers.md lists what was built and run here', async (context) => {

@@ -16,7 +16,7 @@ import onnxForRollup from 'unplugin-onnx/rollup'
 import onnxForRspack from 'unplugin-onnx/rspack'
 import onnxForVite from 'unplugin-onnx/vite'
 import onnxForWebpack from 'unplugin-onnx/webpack'
-import { build as buildVite, createLogger, type BuildOptions as ViteOptions } from 'vite'
+import { build as buildVite, createLogger, type BuildOptions as ViteOptions, type InlineConfig } from 'vite'
 import { build as buildVite6 } from 'vite6'
 import { build as buildVite7 } from 'vite7'
 import webpack, { type Configuration as WebpackOptions } from 'webpack'
@@ -58,7 +58,7 @@ export const cases: readonly Case[] = [
   { bundler: 'Vite 8', format: 'CommonJS', how: '`build --ssr`', entry: 'main.cjs', run: (build) => withVite(build, { ssr: true, rolldownOptions: { input: input(build), output: cjs } }) },
   { bundler: 'Vite 8', format: 'ESM', how: '`build.lib`', entry: 'main.js', run: (build) => withVite(build, { lib: { entry: input(build), formats: ['es'] } }) },
   { bundler: 'Vite 8', format: 'CommonJS', how: '`build.lib`', entry: 'main.cjs', run: (build) => withVite(build, { lib: { entry: input(build), formats: ['cjs'] } }) },
-  { bundler: 'Vite 8', format: 'ESM', how: 'client build, with a warning', entry: 'main.mjs', run: (build) => withVite(build, { rolldownOptions: { input: input(build), output: es } }) },
+  { bundler: 'Vite 8', format: 'ESM', how: 'client build with the condition `node`', entry: 'main.mjs', run: (build) => withVite(build, { rolldownOptions: { input: input(build), output: es } }, buildVite, { resolve: { conditions: ['node'] } }) },
   ...Object.entries({ 'Vite 7': buildVite7, 'Vite 6': buildVite6 } as unknown as Record<string, typeof buildVite>).flatMap(([bundler, vite]): readonly Case[] => [
     { bundler, format: 'ESM', how: '`build --ssr`', entry: 'main.js', run: (build) => withVite(build, { ssr: true, rollupOptions: { input: input(build) } }, vite) },
     { bundler, format: 'CommonJS', how: '`build.lib`', entry: 'main.cjs', run: (build) => withVite(build, { lib: { entry: input(build), formats: ['cjs'] } }, vite) },
@@ -130,7 +130,7 @@ try {
 }
 
 /** Runs Farm in a process of its own, because a failed build exits. */
-async function withFarm({ root, dir, source = 'src/main.js', options }: Build, output: object): Promise<void> {
+export async function withFarm({ root, dir, source = 'src/main.js', options }: Build, output: object): Promise<void> {
   const compilation = {
     input: { main: `./${source}` },
     output: { path: dir, targetEnv: 'node', ...output },
@@ -159,9 +159,13 @@ async function runScript(root: string, binary: string, text: string): Promise<vo
   }
 }
 
-export async function withVite({ root, dir, options, lines = [] }: Build, build: ViteOptions, vite: typeof buildVite = buildVite): Promise<void> {
-  const plugins = [onnxForVite(options)]
-  await vite({ root, configFile: false, logLevel: 'warn', customLogger: viteLogger(lines), resolve: { alias: { '@': join(root, 'src') } }, plugins, build: { outDir: dir, emptyOutDir: false, ...build } })
+export async function withVite(
+  { root, dir, options, lines = [] }: Build, build: ViteOptions, vite: typeof buildVite = buildVite, { resolve, plugins = [], ...config }: InlineConfig = {},
+): Promise<void> {
+  await vite({
+    root, configFile: false, logLevel: 'warn', customLogger: viteLogger(lines), ...config,
+    resolve: { alias: { '@': join(root, 'src') }, ...resolve }, plugins: [onnxForVite(options), ...plugins], build: { outDir: dir, emptyOutDir: false, ...build },
+  })
 }
 
 export function viteLogger(lines: string[]): ReturnType<typeof createLogger> {
@@ -211,20 +215,15 @@ function input({ root, source = 'src/main.js' }: Build): { main: string } {
 }
 
 function webpackOptions(build: Build, { output, ...settings }: WebpackOptions): WebpackOptions {
-  return {
-    mode: 'production',
-    context: build.root,
-    target: 'node',
-    entry: input(build),
-    resolve: { alias: { '@': join(build.root, 'src') } },
-    infrastructureLogging: { level: 'none' },
-    output: { ...output, path: build.dir },
-    plugins: [onnxForWebpack(build.options)],
-    ...settings,
-  }
+  return { ...packOptions(build, { ...output }), plugins: [onnxForWebpack(build.options)], ...settings }
 }
 
 function rspackOptions(build: Build, { output, ...settings }: RspackOptions): RspackOptions {
+  return { ...packOptions(build, { ...output }), plugins: [onnxForRspack(build.options)], ...settings }
+}
+
+// What webpack and Rspack share.
+function packOptions(build: Build, output: object): Pick<WebpackOptions & RspackOptions, 'mode' | 'context' | 'target' | 'entry' | 'resolve' | 'infrastructureLogging' | 'output'> {
   return {
     mode: 'production',
     context: build.root,
@@ -233,8 +232,6 @@ function rspackOptions(build: Build, { output, ...settings }: RspackOptions): Rs
     resolve: { alias: { '@': join(build.root, 'src') } },
     infrastructureLogging: { level: 'none' },
     output: { ...output, path: build.dir },
-    plugins: [onnxForRspack(build.options)],
-    ...settings,
   }
 }
 

@@ -49,11 +49,16 @@ describe('electron-vite', () => {
     expect([...preload.matchAll(/require\(["'](.*?)["']\)/g)].map(([, name]) => name)).toEqual(['electron'])
   })
 
-  test('stops at a model in the code of a window, and says what to do instead', async () => {
-    writeFiles(app, { 'src/renderer/window.js': `import model from '../main/model.onnx'\nconsole.log(model)` })
+  test.each([
+    ['a window', 'src/renderer/window.js', 'window.js'],
+    ['a preload script', 'src/preload/index.ts', join('src', 'preload', 'index.ts')],
+  ])('stops at a model in the code of %s, and says what to do instead', async (side, file, importer) => {
+    const source = readFileSync(join(app, file), 'utf8')
+    writeFiles(app, { [file]: `import model from '../main/model.onnx'\nconsole.log(model)` })
     await expect(build()).rejects.toMatchObject({ stderr: expect.stringContaining(
-      `import '../main/model.onnx' in window.js: expected code of the main process, a utility process or a worker, received code of a window of Electron, where models cannot run. Import it in the main process, and call it from windows by exposeModel() and connectModel() of unplugin-onnx/electron: docs/electron.md shows how`,
+      `import of model.onnx: expected code of the main process, a utility process or a worker, received code of ${side} of Electron, where models cannot run. Import it in the main process, and call it from windows by exposeModel() and connectModel() of unplugin-onnx/electron: docs/electron.md shows how\n  imported by ${importer}`,
     ) })
+    writeFiles(app, { [file]: source })
   })
 })
 

@@ -58,7 +58,7 @@ export function cachedEngine({ source }: EngineAsset): EngineCode {
  * and the engines that chunks really use follow after every other plugin, into `folder` of the output, whose path
  * `writesTo` is told.
  */
-export function rollupAssets(folder: string, writesTo: (output: string) => void): RollupAssets {
+export function rollupAssets(folder: string, writesTo: (output: string | undefined) => void): RollupAssets {
   // Kept from build to build: a watcher loads only the modules that changed.
   const sources = new Map<string, string>()
   return {
@@ -85,7 +85,7 @@ export function rollupAssets(folder: string, writesTo: (output: string) => void)
           if (sources.size === 0) return
           const chunks = Object.values(bundle).map((output) => output.code ?? '')
           const output = resolve(dir ?? dirname(file ?? ''))
-          if (isWrite) writesTo(output)
+          writesTo(isWrite ? output : undefined)
           for (const [name, source] of sources) {
             if (!chunks.some((code) => code.includes(name))) continue
             // Copied, an engine of any size takes no memory; Rolldown would hold two copies of what it is to emit.
