@@ -1,8 +1,7 @@
 import { execFile } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
-import { existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { promisify, stripVTControlCharacters } from 'node:util'
 import { rspack as rspack2, type Configuration as RspackOptions } from '@rspack/core'
 import { build as buildEsbuild, context as contextOfEsbuild, type BuildOptions as EsbuildOptions } from 'esbuild'
@@ -20,6 +19,7 @@ import { build as buildVite, createLogger, type BuildOptions as ViteOptions, typ
 import { build as buildVite6 } from 'vite6'
 import { build as buildVite7 } from 'vite7'
 import webpack, { type Configuration as WebpackOptions } from 'webpack'
+import { bunBinary } from './bun.ts'
 
 /** One build of an app, whose alias '@' is its folder src. */
 export interface Build {
@@ -107,13 +107,6 @@ export const watchers: Readonly<Record<string, (build: Build) => Promise<() => u
     await context.watch()
     return () => context.dispose()
   },
-}
-
-/** Bun's own binary: its package would put it in place by an install script. */
-export function bunBinary(): string | undefined {
-  const folder = fileURLToPath(new URL('../node_modules/@oven', import.meta.url))
-  const names = existsSync(folder) ? readdirSync(folder) : []
-  return names.map((name) => join(folder, name, 'bin', process.platform === 'win32' ? 'bun.exe' : 'bun')).find((file) => existsSync(file))
 }
 
 /** Runs Bun's bundler, which exists only inside Bun, and rejects with what it said. */
