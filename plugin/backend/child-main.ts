@@ -2,6 +2,9 @@ import { recordError } from '../../runtime/errors.ts'
 import type { ChildReply, ChildRequest } from './child.ts'
 import type { CompileInChild } from './contract.ts'
 
+// As in the worker of the runtime: models that are compiled here are nobody else's business.
+process.env['ORT_DISABLE_TELEMETRY'] ??= '1'
+
 /** Entry of the compiler's child process: one job, one answer. */
 process.once('message', ({ worker, job }: ChildRequest) => void run(worker, job))
 
