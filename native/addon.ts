@@ -84,8 +84,8 @@ export interface TensorRtAddon {
   versions(library: string, parser: string): Promise<{ readonly version: string; readonly parser: number }>
   /** Asks the NVIDIA driver, which needs no TensorRT. */
   gpus(): Promise<GpuProbe>
-  /** Builds an engine on a thread of its own. All lines of the log come before the promise settles. */
-  build(library: string, settings: TensorRtBuild, log: (severity: 'error' | 'warning' | 'info', text: string) => void): Promise<void>
+  /** Builds an engine on a thread of its own. All lines of the log come before the promise settles; a 'phase' is what the builder does now. */
+  build(library: string, settings: TensorRtBuild, log: (severity: 'error' | 'warning' | 'info' | 'phase', text: string) => void): Promise<void>
   /** Deserializes an engine on a GPU. Rejects with a verdict on the engine in words, or with the library's text. */
   load(
     library: string,
@@ -180,4 +180,6 @@ export interface TensorRtBuild {
   readonly workspace: number | null
   /** Path of a timing cache, which the caller has locked; '' for none. TensorRT only. */
   readonly timingCache: string
+  /** Logs infos too, which are tens of thousands for a large network. */
+  readonly verbose: boolean
 }

@@ -16,15 +16,15 @@ import type { CompileContext, Compiled } from './compile.ts'
  * @throws OnnxEngineError OPTION_INVALID and any code of a build; docs/errors.md lists them.
  */
 export async function compile(file: string, user: Options = {}, context: Partial<Omit<CompileContext, 'store'>> = {}): Promise<Compiled> {
-  const { log = () => {}, warn = console.warn, signal } = context
   const resolved = resolveOptions(user)
+  const { log = () => {}, warn = console.warn, verbose = resolved.verbose, signal } = context
   const path = resolve(file)
   const options = compileOptions(resolved, { file: path, query: {} })
   // This module is part of the package's main entry, which bundlers load for their plugin.
   const [{ openStore }, { compileModel }] = await Promise.all([import('./cache/store.ts'), import('./compile.ts')])
   const store = openStore({ ...resolved.cache, warn })
   const query = queryOf(options)
-  const compiled = await compileModel({ file: path, query, options, root: resolved.root }, { store, log, warn, ...(signal && { signal }) })
+  const compiled = await compileModel({ file: path, query, options, root: resolved.root }, { store, log, warn, verbose, ...(signal && { signal }) })
   await store.collect()
   return compiled
 }

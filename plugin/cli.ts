@@ -58,14 +58,15 @@ function commands(): CAC {
     .option('--keep-onnx <dir>', 'Folder that the lowered graph and its report are written to')
     .option('--root <dir>', rootText)
     .option('--cache-dir <dir>', cacheText)
+    .option('--verbose', 'Print all that the backends log')
     .option('--json', 'Print JSON')
-    .action(async (file: string, { json }: { json?: boolean }) => {
+    .action(async (file: string, { json, verbose }: { json?: boolean, verbose?: boolean }) => {
       const query = queryKeys.flatMap((key) => wish(key, typed(cli, key))).join('&')
       // The name stands for the file in messages; a file may have '?' in its path where an import cannot.
       const request = parseRequest(`${basename(file).replaceAll('?', '%3F')}?${query}`)
       if (request === undefined) throw usageError(`'${file}' is not an .onnx file`, 'Give the path of a model')
       const options = { ...modelOptionsOf(request.query), keepOnnx: typed(cli, 'keep-onnx'), ...placeOf(cli) } as Options
-      const compiled = await compile(file, options, { log: console.error, warn: console.error })
+      const compiled = await compile(file, options, { log: console.error, warn: console.error, verbose })
       const manifest = await writeModel(compiled, typed(cli, 'out') ?? '.')
       print(json, { manifest, ...compiled }, manifest)
     })

@@ -10,8 +10,10 @@ import type { Store } from './cache/store.ts'
 import { modelManifest } from './emit/module.ts'
 import { fixBindings } from './onnx/fix.ts'
 import type { Model } from './onnx/model.ts'
+import { modelBytes } from './onnx/size.ts'
 import { checkShapes, type CompileOptions } from './options.ts'
 import type { EngineReport } from './precision/report.ts'
+import { startProgress, type Progress } from './progress.ts'
 import { formatBytes } from './report.ts'
 
 /** An engine file in the cache, ready to be emitted. */
@@ -67,6 +69,8 @@ export interface CompileContext {
   readonly store: Store
   readonly log: (line: string) => void
   readonly warn: (line: string) => void
+  /** Prints all that the backends log. */
+  readonly verbose?: boolean
   readonly signal?: AbortSignal
 }
 
@@ -98,12 +102,19 @@ interface BuildContext {
 
 async function build(engine: PlannedEngine, { name, model, source, request, context }: BuildContext): Promise<Variant | undefined> {
   const { backend, plan, pass, requested } = engine
-  const { store, signal, log, warn } = context
+  const { store, signal, log, warn, verbose = false } = context
   const { label, extension, requires, settings } = plan
   const { options, root } = request
   const family = [relative(request.root, model.file).replaceAll('\\', '/'), request.query, backend, label].join(' ')
-  const compile = (file: string, output: string): Promise<void> =>
-    runChild(plan.worker, { name, model: file, output, settings }, { signal, log: (severity, text) => severity === 'info' || log(`${name}: ${text}`) })
+  const title = `${name}  ${options.engine}  ${label ? `${backend} (${label})` : backend}`
+  const compile = (file: string, output: string, { phase }: Progress): Promise<void> => {
+    const named = (print: (line: string) => void) => (text: string) => print(`${name}: ${text}`)
+    const tell = { phase, info: named(log), warning: named(warn), error: named(log) }
+    phase('waiting for other compilers')
+    return runChild(plan.worker, { name, model: file, output, settings, verbose }, {
+      signal, modelBytes: modelBytes(model), started: () => phase('compiling'), log: (severity, text) => tell[severity](text),
+    })
+  }
   for (const note of plan.notes ?? []) log(`${name}: ${note}`)
   try {
     return await make(options)
@@ -117,12 +128,20 @@ async function build(engine: PlannedEngine, { name, model, source, request, cont
     const passRequest = { name, model, options, backend, label, lowering: plan.lowering, root, ...context }
     const passes = pass ? [await pass.describe(passRequest)] : []
     const key = cacheKey(engineFacts(graphFacts(source, { passes, shapes: options.shapes }), backend, plan.facts))
-    const { artifact, metadata, ...cache } = await store.getOrBuild({ key, family, label: name, signal }, async (output) =>
-      // Loaded when something has to be built: a build of hits does not wait for the protobuf library.
-      pass ? (await import('./precision/lower.ts')).lowerModel(pass, passRequest, dirname(output), (file) => compile(file, output)) : compile(model.file, output),
-    )
+    const { artifact, metadata, ...cache } = await store.getOrBuild({ key, family, label: name, signal }, async (output) => {
+      const progress = startProgress(title, await store.lastSeconds(family), log)
+      try {
+        if (!pass) return await compile(model.file, output, progress)
+        progress.phase(`lowering to ${options.engine}`)
+        // Loaded when something has to be built: a build of hits does not wait for the protobuf library.
+        const { lowerModel } = await import('./precision/lower.ts')
+        return await lowerModel(pass, passRequest, dirname(output), (file) => compile(file, output, progress))
+      } finally {
+        progress.stop()
+      }
+    })
     const variant = { backend, engine: options.engine, label, extension, artifact, requires, cache, report: null }
-    log(describe(name, variant))
+    log(`${title}  ${describe(variant)}`)
     if (options.engine === 'fp32') return variant
     const { reportEngine } = await import('./precision/report.ts')
     const bindings = fixBindings(model.bindings, options.shapes)
@@ -144,10 +163,9 @@ function logOnce({ store, log }: CompileContext, line: string): void {
   lines.add(line)
 }
 
-/** One line per variant: model, engine, backend, what the cache did, size, seconds. */
-function describe(name: string, { engine, backend, label, cache, artifact }: Variant): string {
-  const where = label ? `${backend} (${label})` : backend
-  return `${name}  ${engine}  ${where}  ${cache.reason}  ${formatBytes(artifact.size)}  ${cache.seconds.toFixed(2)} s`
+/** What the cache did, size, seconds. */
+function describe({ cache, artifact }: Variant): string {
+  return `${cache.reason}  ${formatBytes(artifact.size)}  ${cache.seconds.toFixed(2)} s`
 }
 
 function filesOf({ file, external }: Model): readonly string[] {

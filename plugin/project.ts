@@ -120,7 +120,7 @@ export function openProject(user: Options | undefined): Project {
         store ??= openStore({ ...options.cache, warn: logger.warn })
         const compiled = await compileModel(
           { file, query: requestKey({ ...request, file: '' }), options: compileOptions(options, request), root: options.root },
-          { ...logger, store, signal: running.signal },
+          { ...logger, store, verbose: options.verbose, signal: running.signal },
         )
         for (const part of compiled.files) watch(part)
         known.set(id, compiled.bindings)

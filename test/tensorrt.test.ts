@@ -139,7 +139,7 @@ describe.skipIf(missing)('a build that cannot work', () => {
     const [library, parser] = ['libtensorrt_rtx.so.1', 'libtensorrt_onnxparser_rtx.so.1'].map((name) => join(rtxFolder('1.6.1.120'), 'lib', name))
     const settings = {
       parser: String(parser), model: write('affine.onnx', affineModel()), output: join(folder, 'never.engine'), computeCapabilities: [86], fixed: [], profiles: [], flags: [],
-      hardwareCompatibility: 'none', profilingVerbosity: 'none', builderOptimizationLevel: null, maxAuxStreams: null, workspace: null, timingCache: '',
+      hardwareCompatibility: 'none', profilingVerbosity: 'none', builderOptimizationLevel: null, maxAuxStreams: null, workspace: null, timingCache: '', verbose: false,
     } as const
     await expect(loaded.addon.build(String(library), settings, () => {})).rejects.toThrow(
       `${library} is TensorRT-RTX 1.6.1.120, but this addon (tensorrt_rtx_1_7) is for 1.7`,

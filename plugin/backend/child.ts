@@ -1,8 +1,8 @@
 import { fork, type ChildProcess } from 'node:child_process'
-import { availableParallelism } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { OnnxEngineError, reviveError, type ErrorRecord } from '../../runtime/errors.ts'
 import type { ChildJob, ChildLog } from './contract.ts'
+import { enterSlot, estimateBytes } from './slots.ts'
 
 /** What the parent sends, once. */
 export interface ChildRequest {
@@ -16,20 +16,30 @@ export type ChildReply =
   | { readonly type: 'done' }
   | { readonly type: 'failed'; readonly error: ErrorRecord }
 
+export interface ChildOptions {
+  readonly signal?: AbortSignal | undefined
+  readonly log?: ChildLog | undefined
+  /** Told when its turn has come. */
+  readonly started?: () => void
+  /** Bytes of the model, external data included: what the process will need of the memory is estimated from it. */
+  readonly modelBytes?: number
+}
+
 /**
- * Runs `compile` of a worker module in a child process of its own, at most one per core at a time. An abort kills the child; a
+ * Runs `compile` of a worker module in a child process of its own, when the cores and the memory allow one more. An abort kills the child; a
  * native crash is an error with the last lines it printed, never the end of this process. Resolves or rejects only when the child
  * is gone, so that the caller can remove what it left.
  *
  * @throws OnnxEngineError COMPILE_FAILED, COMPILE_ABORTED, or what the worker threw.
  */
-export async function runChild(worker: URL, job: ChildJob, { signal, log }: { signal?: AbortSignal; log?: ChildLog } = {}): Promise<void> {
-  const release = await enter()
+export async function runChild(worker: URL, job: ChildJob, { signal, log, started, modelBytes = 0 }: ChildOptions = {}): Promise<void> {
+  const leave = await enterSlot(estimateBytes(modelBytes), signal)
   try {
+    if (leave) started?.()
     if (signal?.aborted) throw aborted(job, signal)
     await supervise(worker, job, signal, log)
   } finally {
-    release()
+    leave?.()
   }
 }
 
@@ -38,19 +48,6 @@ const children = new Set<ChildProcess>()
 process.on('exit', () => {
   for (const child of children) child.kill('SIGKILL')
 })
-
-const waiting: (() => void)[] = []
-let running = 0
-
-async function enter(): Promise<() => void> {
-  if (running >= availableParallelism()) await new Promise<void>((resolve) => waiting.push(resolve))
-  else running++
-  return () => {
-    const next = waiting.shift()
-    if (next) next()
-    else running--
-  }
-}
 
 function supervise(worker: URL, job: ChildJob, signal?: AbortSignal, log?: ChildLog): Promise<void> {
   const main = fileURLToPath(new URL('./child-main.js', import.meta.url))

@@ -59,10 +59,12 @@ export interface ChildJob {
   /** Path to write the engine to. */
   readonly output: string
   readonly settings: Readonly<Record<string, unknown>>
+  /** Whether lines of the severity 'info' are wanted, which are many. */
+  readonly verbose?: boolean
 }
 
-/** The text that an engine library logs, by severity. */
-export type ChildLog = (severity: 'error' | 'warning' | 'info', text: string) => void
+/** The text that an engine library logs, by severity; a 'phase' is what it does now. */
+export type ChildLog = (severity: 'error' | 'warning' | 'info' | 'phase', text: string) => void
 
 /** What a worker module exports: writes the engine to `job.output` or throws OnnxEngineError (COMPILE_FAILED). */
 export type CompileInChild = (job: ChildJob, log: ChildLog) => Promise<void>

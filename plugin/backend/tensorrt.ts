@@ -18,7 +18,7 @@ import { fixedInputs, profilesOf } from './tensorrt-profiles.ts'
 const worker = new URL('./tensorrt-compile.js', import.meta.url)
 
 /** What the child process needs to know: the build, and what opens the library. */
-export interface TensorRtSettings extends Omit<TensorRtBuild, 'model' | 'output'> {
+export interface TensorRtSettings extends Omit<TensorRtBuild, 'model' | 'output' | 'verbose'> {
   readonly addon: TensorRtAddonName
   readonly library: string
   /** For messages. */

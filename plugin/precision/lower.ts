@@ -1,6 +1,7 @@
 import { mkdtemp, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { loadGraph } from '../onnx/graph.ts'
+import { modelBytes } from '../onnx/size.ts'
 import { writeGraph } from '../onnx/write.ts'
 import type { Lowered, PassRequest, PrecisionPass } from './index.ts'
 
@@ -25,15 +26,10 @@ export async function lowerModel(pass: PrecisionPass, request: PassRequest, fold
     for (const note of notes) request.log(`${request.name}: ${note}`)
     for (const warning of seen?.warnings ?? []) request.warn(`${request.name}: ${warning}`)
     await use(file)
-    return { ...lowered, notes: [...notes, ...(seen?.warnings ?? [])], bytes: { before: bytesOf(request), after } }
+    return { ...lowered, notes: [...notes, ...(seen?.warnings ?? [])], bytes: { before: modelBytes(request.model), after } }
   } finally {
     await rm(inside, { recursive: true, force: true })
   }
-}
-
-function bytesOf({ model: { size, external } }: PassRequest): number {
-  const ranges = new Map(external.map((range) => [`${range.file} ${range.offset} ${range.length}`, range.length]))
-  return [...ranges.values()].reduce((sum, length) => sum + length, size)
 }
 
 async function sizeOf(file: string): Promise<number> {

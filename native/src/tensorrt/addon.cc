@@ -62,6 +62,7 @@ BuildSettings toBuildSettings(const Napi::Object& object) {
   settings.maxAuxStreams = toNumber<int>(object, "maxAuxStreams");
   settings.workspace = toNumber<uint64_t>(object, "workspace");
   settings.timingCache = text(object, "timingCache");
+  settings.verbose = object.Get("verbose").As<Napi::Boolean>().Value();
   return settings;
 }
 
@@ -86,7 +87,7 @@ class BuildTask {
  private:
   static void onLine(Napi::Env env, Napi::Function log, BuildTask*, LogLine* raw) {
     const std::unique_ptr<LogLine> line(raw);
-    constexpr const char* names[] = {"error", "warning", "info"};
+    constexpr const char* names[] = {"error", "warning", "info", "phase"};
     if (env != nullptr) log.Call({Napi::String::New(env, names[static_cast<size_t>(line->level)]), Napi::String::New(env, line->text)});
   }
 

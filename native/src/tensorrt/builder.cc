@@ -195,10 +195,38 @@ class FileWriter : public IStreamWriter {
   std::ofstream file_;
 };
 
+// Tells the phase that the builder is in. Its steps are left out: their numbers say nothing about time.
+class Phases : public IProgressMonitor {
+ public:
+  explicit Phases(const LogSink& log) : log_(log) {}
+
+  void phaseStart(const char* name, const char*, int32_t) noexcept override {
+    try {
+      log_(LogLevel::phase, name);
+    } catch (...) {
+      // Out of memory: a lost line must not end the process from inside TensorRT.
+    }
+  }
+
+  bool stepComplete(const char*, int32_t) noexcept override { return true; }
+
+  void phaseFinish(const char*) noexcept override {}
+
+ private:
+  const LogSink& log_;
+};
+
+LogSink quietly(const LogSink& log) {
+  return [log](LogLevel level, const std::string& line) {
+    if (level != LogLevel::info) log(level, line);
+  };
+}
+
 }  // namespace
 
 void build(const std::string& library, const BuildSettings& settings, LogSink log) {
-  Logger logger(std::move(log));
+  Logger logger(settings.verbose ? log : quietly(log));
+  Phases phases(log);
   const auto builder = Library::open(library).createBuilder(logger);
   const std::unique_ptr<INetworkDefinition> network(builder->createNetworkV2(0));
   if (!network) throw std::runtime_error(logger.errors());
@@ -210,6 +238,7 @@ void build(const std::string& library, const BuildSettings& settings, LogSink lo
   const std::unique_ptr<IBuilderConfig> config(builder->createBuilderConfig());
   if (!config) throw std::runtime_error(logger.errors());
   configure(*config, settings);
+  config->setProgressMonitor(&phases);
   addProfiles(*builder, *network, *config, settings.profiles, logger);
 #ifndef TENSORRT_RTX
   const TimingCache timings(*config, settings.timingCache);

@@ -40,6 +40,7 @@ struct BuildSettings {
   std::optional<int> maxAuxStreams;
   std::optional<uint64_t> workspace;  // bytes
   std::string timingCache;            // path, TensorRT only; "" for none
+  bool verbose = false;               // logs infos too, which are tens of thousands for a large network
 };
 
 // Opens the library, parses, builds and writes the engine as TensorRT makes it, without a copy of it in memory. Blocks for as long as that takes. Throws

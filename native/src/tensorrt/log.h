@@ -5,7 +5,8 @@
 
 namespace onnx_engine::tensorrt {
 
-enum class LogLevel { error, warning, info };
+// A phase is the name of what the builder is doing now.
+enum class LogLevel { error, warning, info, phase };
 
 // Called on any thread of TensorRT, one line at a time.
 using LogSink = std::function<void(LogLevel, const std::string&)>;
