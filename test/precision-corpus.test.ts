@@ -5,8 +5,10 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import ort from 'onnxruntime-node'
 import { describe, expect, test } from 'vitest'
-import { loadGraph } from '../plugin/onnx/graph.ts'
+import { type EditableModel, loadGraph } from '../plugin/onnx/graph.ts'
 import { writeGraph } from '../plugin/onnx/write.ts'
+import { upgradeOpset } from '../plugin/onnx/upgrade.ts'
+import { emulateHalf } from '../plugin/precision/emulate.ts'
 import type { HalfDType } from '../plugin/precision/half.ts'
 import { lowerGraph } from '../plugin/precision/mixed.ts'
 import { dtypeOfCode, dtypes } from '../runtime/dtype.ts'
@@ -19,6 +21,14 @@ const corpus = await orSkip("precision of the ONNX library's own test models", l
 
 // Largest difference, as a share of the largest expected magnitude. Eight and eleven bits, and some steps of rounding.
 const tolerance = { float16: 0.01, bfloat16: 0.06 } as const
+
+// Cases whose inputs or results 16 bits cannot hold.
+const beyond: Readonly<Record<string, string>> = {
+  softmax_large_number: 'the softmax of 10000, 10001, 10002 and 10003, in a step of 8 and of 64',
+  test_tan: 'the tangent near its pole, in bfloat16',
+}
+
+const outcomes = new Map<CorpusRecord, string | undefined>()
 
 const pythonCheck = `
 import glob, json, sys
@@ -36,34 +46,48 @@ describe.skipIf(!corpus).each(['float16', 'bfloat16'] as const)("the ONNX librar
   const cases = (corpus?.records ?? []).filter(({ sets, inputs, outputs }) => sets && [...inputs, ...outputs].some((binding) => binding.kind === 'tensor_type' && binding.code === 1))
   const out = join(folder, dtype)
 
-  test('are valid, and give what is expected where ONNX Runtime runs them', async () => {
+  test('are valid, and give what is expected, with every value rounded, where ONNX Runtime runs the original', async () => {
     mkdirSync(out)
     const findings: Record<string, string> = {}
     let [lowered, ran] = [0, 0]
     for (const record of cases) {
       const graph = await loadGraph(corpus!.file(record))
+      if (dtype === 'bfloat16' && !canUpgrade(graph)) continue
       const report = await lowerGraph(graph, { dtype, maxValue: 4096, maxDepth: Infinity, pinned: new Set() })
       if (report.lowered === 0) continue
       lowered++
       const file = join(out, `${record.name}.onnx`)
       await writeGraph(graph, file)
-      // ONNX Runtime has no bf16 kernels for the CPU.
-      if (dtype === 'bfloat16') continue
-      const original = await outcome(corpus!.file(record), record, dtype)
-      if (original !== undefined) continue
+      if (!outcomes.has(record)) outcomes.set(record, await outcome(corpus!.file(record), record, dtype))
+      if (outcomes.get(record) !== undefined) continue
       ran++
-      const trouble = await outcome(file, record, dtype)
+      const emulated = join(folder, 'emulated.onnx')
+      emulateHalf(graph)
+      await writeGraph(graph, emulated)
+      // ONNX Runtime has no bf16 kernels for the CPU. With its fp16 kernels it rounds less often than a device does.
+      const trouble = (dtype === 'float16' ? await outcome(file, record, dtype) : undefined) ?? (await outcome(emulated, record, dtype))
       if (trouble !== undefined) findings[record.name] = trouble
     }
-    expect(findings).toEqual({})
+    const unexpected = Object.entries(findings).filter(([name]) => !Object.keys(beyond).some((part) => name.includes(part)))
+    expect(Object.fromEntries(unexpected)).toEqual({})
+    expect(Object.keys(findings).length).toBeLessThan(8)
     expect(lowered).toBeGreaterThan(700)
-    expect(ran).toBeGreaterThan(dtype === 'float16' ? 700 : -1)
+    expect(ran).toBeGreaterThan(700)
     const python = await pythonWith(fileURLToPath(new URL('corpus/requirements.txt', import.meta.url)))
     writeFileSync(join(folder, 'check.py'), pythonCheck)
     const { stdout } = await promisify(execFile)(python, [join(folder, 'check.py'), out], { maxBuffer: 2 ** 26 })
     expect(JSON.parse(stdout)).toEqual({})
   }, 120_000)
 })
+
+function canUpgrade(graph: EditableModel): boolean {
+  try {
+    upgradeOpset(graph, 22)
+    return true
+  } catch {
+    return false
+  }
+}
 
 /** Why a model does not give what its record expects; undefined when it does. */
 async function outcome(file: string, record: CorpusRecord, dtype: HalfDType): Promise<string | undefined> {

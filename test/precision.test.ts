@@ -10,11 +10,12 @@ import { writeGraph } from '../plugin/onnx/write.ts'
 import { openStore } from '../plugin/cache/store.ts'
 import { findBlame } from '../plugin/precision/blame.ts'
 import type { ChoiceLimits } from '../plugin/precision/choose.ts'
-import { roundToHalf, type HalfDType } from '../plugin/precision/half.ts'
+import { roundToHalf } from '../plugin/precision/half.ts'
 import { lowerGraph } from '../plugin/precision/mixed.ts'
 import { compile, type Compiled, type Options } from 'unplugin-onnx'
 import { tempFolder } from './helpers.ts'
 import { onnxModel, type GraphSpec, type ModelSpec, type TensorSpec } from './models.ts'
+import { unround } from './samples.ts'
 
 const folder = tempFolder()
 let count = 0
@@ -51,15 +52,6 @@ function product(weight: Float32Array, opset = 17): ModelSpec {
     nodes: [{ op: 'MatMul', inputs: ['x', 'w'], outputs: ['y'] }],
     initializers: { w: { dtype: 'float32', dims: [64, 64], data: [...weight] } },
   }
-}
-
-function unround(bits: Uint16Array, dtype: HalfDType): Float32Array {
-  return Float32Array.from(bits, (bit) => {
-    if (dtype === 'bfloat16') return new Float32Array(Uint32Array.of(bit << 16).buffer)[0]!
-    const [sign, exponent, fraction] = [bit & 0x8000 ? -1 : 1, (bit >> 10) & 31, bit & 1023]
-    if (exponent === 31) return fraction ? NaN : sign * Infinity
-    return sign * (exponent ? 2 ** (exponent - 15) * (1 + fraction / 1024) : (2 ** -14 * fraction) / 1024)
-  })
 }
 
 describe('rounding to 16 bits', () => {

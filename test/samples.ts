@@ -1,3 +1,5 @@
+import type { HalfDType } from '../plugin/precision/half.ts'
+
 /** The bytes of a .npy file of float32, or of another type that NumPy describes so. */
 export function npy(dims: readonly number[], data: ArrayBufferView | readonly number[], descr = '<f4', fortran = false): Uint8Array {
   const values = ArrayBuffer.isView(data) ? data : Float32Array.from(data)
@@ -18,6 +20,16 @@ export function normal(length: number, seed = 1): Float32Array {
 export function uniform(length: number, seed: number, bound: number): Float32Array {
   const random = randomFrom(seed)
   return Float32Array.from({ length }, () => (random() * 2 - 1) * bound)
+}
+
+/** The numbers that values of 16 bits stand for. */
+export function unround(bits: Uint16Array, dtype: HalfDType): Float32Array {
+  return Float32Array.from(bits, (bit) => {
+    if (dtype === 'bfloat16') return new Float32Array(Uint32Array.of(bit << 16).buffer)[0]!
+    const [sign, exponent, fraction] = [bit & 0x8000 ? -1 : 1, (bit >> 10) & 31, bit & 1023]
+    if (exponent === 31) return fraction ? NaN : sign * Infinity
+    return sign * (exponent ? 2 ** (exponent - 15) * (1 + fraction / 1024) : (2 ** -14 * fraction) / 1024)
+  })
 }
 
 /** The cosine of the angle between two lists of numbers. */

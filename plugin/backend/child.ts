@@ -20,9 +20,11 @@ export interface ChildOptions {
   readonly signal?: AbortSignal | undefined
   readonly log?: ChildLog | undefined
   /** Told when its turn has come. */
-  readonly started?: () => void
+  readonly started?: (() => void) | undefined
   /** Bytes of the model, external data included: what the process will need of the memory is estimated from it. */
-  readonly modelBytes?: number
+  readonly modelBytes?: number | undefined
+  /** What the process is called in messages. */
+  readonly what?: string
 }
 
 /**
@@ -32,12 +34,12 @@ export interface ChildOptions {
  *
  * @throws OnnxEngineError COMPILE_FAILED, COMPILE_ABORTED, or what the worker threw.
  */
-export async function runChild(worker: URL, job: ChildJob, { signal, log, started, modelBytes = 0 }: ChildOptions = {}): Promise<void> {
+export async function runChild(worker: URL, job: ChildJob, { signal, log, started, modelBytes = 0, what = 'compiler' }: ChildOptions = {}): Promise<void> {
   const leave = await enterSlot(estimateBytes(modelBytes), signal)
   try {
     if (leave) started?.()
     if (signal?.aborted) throw aborted(job, signal)
-    await supervise(worker, job, signal, log)
+    await supervise(worker, job, what, signal, log)
   } finally {
     leave?.()
   }
@@ -49,7 +51,7 @@ process.on('exit', () => {
   for (const child of children) child.kill('SIGKILL')
 })
 
-function supervise(worker: URL, job: ChildJob, signal?: AbortSignal, log?: ChildLog): Promise<void> {
+function supervise(worker: URL, job: ChildJob, what: string, signal?: AbortSignal, log?: ChildLog): Promise<void> {
   const main = fileURLToPath(new URL('./child-main.js', import.meta.url))
   const child = fork(main, [], { serialization: 'advanced', stdio: ['ignore', 'pipe', 'pipe', 'ipc'], execArgv: [] })
   children.add(child)
@@ -62,14 +64,14 @@ function supervise(worker: URL, job: ChildJob, signal?: AbortSignal, log?: Child
     else reply = message
   })
   return new Promise<void>((resolve, reject) => {
-    child.once('error', (cause) => reject(new OnnxEngineError('COMPILE_FAILED', `${job.name}: the compiler process could not be started`, { cause })))
+    child.once('error', (cause) => reject(new OnnxEngineError('COMPILE_FAILED', `${job.name}: the ${what} process could not be started`, { cause })))
     child.once('close', (code, killedBy) => {
       children.delete(child)
       signal?.removeEventListener('abort', kill)
       if (reply?.type === 'done') resolve()
       else if (signal?.aborted) reject(aborted(job, signal))
       else if (reply?.type === 'failed') reject(reviveError(reply.error))
-      else reject(crashed(job, code, killedBy, tail()))
+      else reject(crashed(job, what, code, killedBy, tail()))
     })
     const request: ChildRequest = { worker: worker.href, job }
     // A child that died before it read its job reports through 'close'.
@@ -94,9 +96,9 @@ function aborted(job: ChildJob, signal: AbortSignal): OnnxEngineError {
   return new OnnxEngineError('COMPILE_ABORTED', `${job.name}: the compilation was cancelled`, { cause: signal.reason })
 }
 
-function crashed(job: ChildJob, code: number | null, killedBy: NodeJS.Signals | null, tail: string): OnnxEngineError {
+function crashed(job: ChildJob, what: string, code: number | null, killedBy: NodeJS.Signals | null, tail: string): OnnxEngineError {
   const how = killedBy ? `was killed by ${killedBy}` : `exited with code ${code}`
-  return new OnnxEngineError('COMPILE_FAILED', `${job.name}: the compiler process ${how} before it was done${tail && `; its last words: ${tail}`}`, {
+  return new OnnxEngineError('COMPILE_FAILED', `${job.name}: the ${what} process ${how} before it was done${tail && `; its last words: ${tail}`}`, {
     ...(killedBy === 'SIGKILL' && { hint: 'The system kills a process so when memory runs out; compile fewer models at once or free memory' }),
   })
 }

@@ -9,7 +9,7 @@ import type { Calibration } from '../options.ts'
 import type { CalibrateSettings } from './calibrate-child.ts'
 import type { Range } from './histogram.ts'
 import type { PassRequest } from './index.ts'
-import { digestSamples, findSamples, runWithSamples, type SampleSource } from './samples.ts'
+import { digestSamples, findSamples, runWithSamples, type SampleOption, type SampleSource } from './samples.ts'
 
 /** The samples of a model, by their content. */
 export interface FoundSamples {
@@ -22,11 +22,11 @@ const version = 2
 
 /**
  * The samples that `calibration` names and their digest; undefined when there is no such option. A module runs for it, once for all
- * engines of a compilation.
+ * engines of a compilation. `option` is what messages call it.
  *
  * @throws OnnxEngineError SAMPLES_INVALID
  */
-export async function modelSamples({ name, model, options, root, store, signal }: PassRequest): Promise<FoundSamples | undefined> {
+export async function modelSamples({ name, model, options, root, store, signal }: PassRequest, option: SampleOption = 'calibration'): Promise<FoundSamples | undefined> {
   const { calibration } = options
   if (!calibration) return undefined
   const known = found.get(model) ?? new Map<Calibration, Promise<FoundSamples>>()
@@ -36,7 +36,7 @@ export async function modelSamples({ name, model, options, root, store, signal }
   return pending
 
   async function find(): Promise<FoundSamples> {
-    const source = await findSamples(calibration!, { name, inputs: model.bindings.inputs }, root)
+    const source = await findSamples(calibration!, { name, option, inputs: model.bindings.inputs }, root)
     return { source, digest: await digestSamples(source, store.statIndex, signal) }
   }
 }

@@ -14,6 +14,8 @@ export type Comparison = {
   readonly argmax: number
   /** Elements beyond `atol + rtol * |expected|`; null when neither was given. */
   readonly outside: number | null
+  /** Elements that were compared; when there are none, nothing else here says anything. */
+  readonly compared: number
   /** Elements that are NaN or infinite in the fp32 model already. They count for nothing else. */
   readonly nonFinite: number
   /** Why it cannot be compared: another dtype or length than expected. */
@@ -31,6 +33,7 @@ export interface Counting {
   rows: number
   sameRows: number
   outside: number
+  compared: number
   nonFinite: number
   trouble?: string
 }
@@ -38,12 +41,12 @@ export interface Counting {
 /** Nothing counted yet. */
 export function newComparison(name: string, { atol, rtol }: { atol: number | null; rtol: number | null }): Counting {
   const tolerance = atol === null && rtol === null ? undefined : { atol: atol ?? 0, rtol: rtol ?? 0 }
-  return { name, tolerance, maxAbs: 0, largest: 0, dot: 0, squares: [0, 0], rows: 0, sameRows: 0, outside: 0, nonFinite: 0 }
+  return { name, tolerance, maxAbs: 0, largest: 0, dot: 0, squares: [0, 0], rows: 0, sameRows: 0, outside: 0, compared: 0, nonFinite: 0 }
 }
 
 /** Counts what one input gave. */
 export function addSample(counting: Counting, expected: CheckedTensor | undefined, received: CheckedTensor | undefined): void {
-  const [wanted, given] = [expected && numbersOf(expected), received && numbersOf(received)]
+  const [wanted, given] = textsOf(expected, received) ?? [expected && numbersOf(expected), received && numbersOf(received)]
   if (!wanted || !given || wanted.length !== given.length) {
     counting.trouble ??= `expected ${tensorText(expected)}, received ${tensorText(received)}`
     return
@@ -59,9 +62,9 @@ export function addSample(counting: Counting, expected: CheckedTensor | undefine
 }
 
 /** What was counted, for judging and for people. */
-export function finish({ name, tolerance, maxAbs, largest, dot, squares: [a, b], rows, sameRows, outside, nonFinite, trouble }: Counting): Comparison {
-  // Two outputs of zeros are the same; one of zeros is like nothing.
-  const cosine = a === 0 && b === 0 ? 1 : a === 0 || b === 0 ? 0 : Math.min(1, dot / Math.sqrt(a) / Math.sqrt(b))
+export function finish({ name, tolerance, maxAbs, largest, dot, squares: [a, b], rows, sameRows, outside, compared, nonFinite, trouble }: Counting): Comparison {
+  // Equal outputs have a cosine of 1 whatever was rounded on the way, and zeros have one too; an output of zeros beside others is like nothing.
+  const cosine = maxAbs === 0 ? 1 : a === 0 || b === 0 ? 0 : Math.min(1, dot / Math.sqrt(a) / Math.sqrt(b))
   return {
     name,
     maxAbs: Number.isFinite(maxAbs) ? maxAbs : null,
@@ -70,6 +73,7 @@ export function finish({ name, tolerance, maxAbs, largest, dot, squares: [a, b],
     norm: a === b ? 1 : a === 0 || !Number.isFinite(b) ? 0 : Math.sqrt(b / a),
     argmax: rows === 0 ? 1 : sameRows / rows,
     outside: tolerance ? outside : null,
+    compared,
     nonFinite,
     ...(trouble !== undefined && { trouble }),
   }
@@ -84,6 +88,7 @@ function addElement(counting: Counting, wanted: number, given: number): void {
     counting.nonFinite++
     return
   }
+  counting.compared++
   const distance = Number.isFinite(given) ? Math.abs(wanted - given) : Infinity
   counting.maxAbs = Math.max(counting.maxAbs, distance)
   counting.largest = Math.max(counting.largest, Math.abs(wanted))
@@ -92,6 +97,13 @@ function addElement(counting: Counting, wanted: number, given: number): void {
   counting.squares[1] += given * given
   const { tolerance } = counting
   if (tolerance && !(distance <= tolerance.atol + tolerance.rtol * Math.abs(wanted))) counting.outside++
+}
+
+// Texts are the same or not: as numbers, 1 where they are.
+function textsOf(expected: CheckedTensor | undefined, received: CheckedTensor | undefined): [number[], number[]] | undefined {
+  if (expected?.dtype !== 'string' || received?.dtype !== 'string') return undefined
+  const [wanted, given] = [expected.data as readonly string[], received.data as readonly string[]]
+  return [wanted.map(() => 1), given.map((text, index) => (text === wanted[index] ? 1 : 0))]
 }
 
 function indexOfLargest(values: ArrayLike<number>, start: number, length: number): number {

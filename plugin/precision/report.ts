@@ -3,7 +3,8 @@ import { join, resolve } from 'node:path'
 import type { Json } from '../cache/key.ts'
 import { makeFolder } from '../make-folder.ts'
 import type { LoweringReport } from './lower.ts'
-import { verificationError, verificationText, verifyEngine, percent, type Verification, type VerifyRequest } from './verify.ts'
+import { percent, verificationError, verificationText } from './verdict.ts'
+import { verifyEngine, type Verification, type VerifyRequest } from './verify.ts'
 
 /** What is known of an engine of lower precision. A type, not an interface: it is written as JSON. */
 export type EngineReport = {

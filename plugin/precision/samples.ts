@@ -12,6 +12,10 @@ import { hashFile } from '../cache/hash.ts'
 import { canonicalJson, type Json } from '../cache/key.ts'
 import type { StatIndex } from '../cache/stat-index.ts'
 import type { Calibration } from '../options.ts'
+import { longestTimeout } from './countdown.ts'
+
+/** The options that take samples. */
+export type SampleOption = 'calibration' | 'verify.samples'
 
 /** How the pixels of an image become the elements of an input. */
 export type Preprocess = NonNullable<Calibration['preprocess']>
@@ -20,6 +24,8 @@ export type Preprocess = NonNullable<Calibration['preprocess']>
 export type SampleSource = {
   /** Display name of the model, for messages. */
   readonly name: string
+  /** The option that names the samples, for messages. */
+  readonly option: SampleOption
   readonly inputs: Bindings['inputs']
   /** As the user wrote it, for messages. */
   readonly text: string
@@ -41,7 +47,7 @@ export const sampleSignals = { wait: 'wait', go: 'go' } as const
  *
  * @throws OnnxEngineError SAMPLES_INVALID when nothing matches, or a file's name does not say which input it is for.
  */
-export async function findSamples(calibration: Calibration, model: { name: string; inputs: Bindings['inputs'] }, root: string): Promise<SampleSource> {
+export async function findSamples(calibration: Calibration, model: Pick<SampleSource, 'name' | 'option' | 'inputs'>, root: string): Promise<SampleSource> {
   const text = calibration.images ?? calibration.samples ?? ''
   const { limit, timeout, preprocess } = calibration
   const shared = { ...model, text, limit, timeout }
@@ -78,28 +84,38 @@ export async function digestSamples(source: SampleSource, statIndex: StatIndex, 
   return createHash('sha256').update(canonicalJson(facts)).digest('hex')
 }
 
+export interface ReadingOptions {
+  /** Hears every text that the worker sends. */
+  readonly told?: (text: string) => void
+  /** Told when the process starts: there may be a queue before it. */
+  readonly started?: () => void
+  /** Bytes of the model, external data included. */
+  readonly modelBytes?: number
+}
+
 /**
  * Runs a worker that reads samples in a child process and gives the JSON that it writes. It is killed when a sample does not come in time;
  * the time that the worker itself needs between samples does not count.
  *
  * @throws OnnxEngineError SAMPLES_INVALID, COMPILE_ABORTED, and what the worker throws
  */
-export async function runWithSamples(worker: URL, source: SampleSource, settings: ChildJob['settings'], signal?: AbortSignal, model = ''): Promise<Json> {
+export async function runWithSamples(worker: URL, source: SampleSource, settings: ChildJob['settings'], signal?: AbortSignal, model = '', { told, started, modelBytes }: ReadingOptions = {}): Promise<Json> {
   const folder = await mkdtemp(join(tmpdir(), 'unplugin-onnx-'))
   const late = new AbortController()
   let timer: NodeJS.Timeout | undefined
   const log = (_: string, text: string) => {
+    told?.(text)
     clearTimeout(timer)
-    if (text === sampleSignals.wait) timer = setTimeout(() => late.abort(), source.timeout)
+    if (text === sampleSignals.wait) timer = setTimeout(() => late.abort(), Math.min(source.timeout, longestTimeout))
   }
   try {
     const output = join(folder, 'result.json')
     const either = signal ? AbortSignal.any([signal, late.signal]) : late.signal
-    await runChild(worker, { name: source.name, model, output, settings: { ...settings, source } }, { signal: either, log })
+    await runChild(worker, { name: source.name, model, output, settings: { ...settings, source } }, { signal: either, log, started, modelBytes, what: 'measuring' })
     return JSON.parse(await readFile(output, 'utf8')) as Json
   } catch (error) {
     if (!late.signal.aborted || signal?.aborted) throw error
-    const hint = `Let it give samples faster, or raise 'calibration.timeout'`
+    const hint = `Let it give samples faster, or raise '${source.option}.timeout'`
     throw new OnnxEngineError('SAMPLES_INVALID', where(source), { expected: `a sample within ${source.timeout / 1000} s`, received: 'none', hint, cause: error })
   } finally {
     clearTimeout(timer)
@@ -108,9 +124,11 @@ export async function runWithSamples(worker: URL, source: SampleSource, settings
 }
 
 /** How messages name the samples of a model. */
-export function where({ name, text }: Pick<SampleSource, 'name' | 'text'>): string {
-  return `${name}: calibration samples '${text}'`
+export function where({ name, option, text }: Pick<SampleSource, 'name' | 'option' | 'text'>): string {
+  return `${name}: ${sampleNames[option]} '${text}'`
 }
+
+const sampleNames: Readonly<Record<SampleOption, string>> = { calibration: 'calibration samples', 'verify.samples': 'verification samples' }
 
 const moduleTypes = new Set(['.js', '.mjs', '.ts', '.mts'])
 const arrayTypes = ['.npy', '.npz']

@@ -1,12 +1,13 @@
 import { writeFile } from 'node:fs/promises'
+import { OnnxEngineError, textOf } from '../../runtime/errors.ts'
 import { createModel } from '../../runtime/model.ts'
 import type { Bindings, ModelManifest } from '../../runtime/manifest.ts'
 import type { CheckedTensor } from '../../runtime/session.ts'
-import type { CompileInChild } from '../backend/contract.ts'
+import type { ChildJob, CompileInChild } from '../backend/contract.ts'
 import { addSample, type Comparison, finish, newComparison } from './compare.ts'
 import { randomInputs } from './random-inputs.ts'
 import { readSamples, type Sample } from './read-samples.ts'
-import type { SampleSource } from './samples.ts'
+import { type SampleSource, where } from './samples.ts'
 
 /** What the comparing child is told. */
 export interface VerifySettings {
@@ -31,6 +32,9 @@ export type VerifyResult = {
   readonly outputs: readonly Comparison[]
 }
 
+/** What the child is at, which it tells, so that a crash is put down to the right one: `wait` is for a sample. */
+export type Phase = 'wait' | 'reference' | 'engine'
+
 /** The part of onnxruntime-node that a comparison uses. */
 interface Onnxruntime {
   readonly InferenceSession: { create(path: string, options: Record<string, unknown>): Promise<OrtSession> }
@@ -48,33 +52,55 @@ interface Opened {
 }
 
 /** Runs the fp32 original and the engine on the same inputs, and writes how far they are apart. Runs in a child process. */
-export const compile: CompileInChild = async ({ model, output, settings }, log) => {
+export const compile: CompileInChild = async (job, log) => {
+  const { output, settings } = job
   const checked = settings as unknown as VerifySettings
   const { default: ort } = (await import(checked.module)) as { default: Onnxruntime }
-  const result = await compare(ort, model, checked, (state) => log('info', state))
+  const result = await compare(ort, job, checked, (state) => log('info', state))
   await writeFile(output, JSON.stringify(result))
 }
 
-async function compare(ort: Onnxruntime, model: string, settings: VerifySettings, told: (state: 'wait' | 'go') => void): Promise<VerifyResult> {
+async function compare(ort: Onnxruntime, { name, model }: ChildJob, settings: VerifySettings, told: (state: Phase | 'go') => void): Promise<VerifyResult> {
   const { candidate, source, bindings, dims, atol, rtol } = settings
-  const reference = await openOnnx(ort, model, 'all')
+  told('reference')
+  let reference: Opened
+  try {
+    reference = await openOnnx(ort, model, 'all')
+  } catch (error) {
+    return { inputs: 'none', skipped: `ONNX Runtime cannot run the fp32 model: ${textOf(error)}`, outputs: [] }
+  }
   const random = source ? undefined : await acceptedInputs(reference, bindings, dims)
   if (typeof random === 'string') return { inputs: 'random inputs', skipped: random, outputs: [] }
+  told('engine')
   let engine: Opened
   try {
     engine = 'onnx' in candidate ? await openOnnx(ort, candidate.onnx, 'disabled') : await openEngine(candidate.manifest)
   } catch (error) {
-    return { inputs: 'none', skipped: `${'onnx' in candidate ? 'the lowered graph does not run on the CPU' : 'the engine cannot be opened here'}: ${(error as Error).message}`, outputs: [] }
+    return { inputs: 'none', skipped: `${'onnx' in candidate ? 'the lowered graph does not run on the CPU' : 'the engine cannot be opened here'}: ${textOf(error)}`, outputs: [] }
   }
-  const comparisons = new Map(bindings.outputs.map(({ name }) => [name, newComparison(name, { atol, rtol })]))
+  const comparisons = new Map(bindings.outputs.map((output) => [output.name, newComparison(output.name, { atol, rtol })]))
   let count = 0
   for await (const sample of random ?? readSamples(source!, told)) {
     count++
-    const [expected, received] = [await reference.infer(sample), await engine.infer(sample)]
-    for (const [name, comparison] of comparisons) addSample(comparison, expected.get(name), received.get(name))
+    told('reference')
+    const expected = await inferOr(reference, sample, (cause) => {
+      throw new OnnxEngineError('SAMPLES_INVALID', `${source ? where(source) : name}, sample ${count}: the fp32 model cannot run it: ${textOf(cause)}`, { cause })
+    })
+    told('engine')
+    const received = await inferOr(engine, sample, (cause) => {
+      throw new OnnxEngineError('INFERENCE_FAILED', `${name}: the engine fails on sample ${count}, which the fp32 model runs: ${textOf(cause)}`, { cause })
+    })
+    for (const [output, comparison] of comparisons) addSample(comparison, expected.get(output), received.get(output))
   }
   await Promise.all([reference.dispose(), engine.dispose()])
-  return { inputs: random ? 'random inputs' : `${count} ${count === 1 ? 'sample' : 'samples'}`, outputs: [...comparisons.values()].map(finish) }
+  const inputs = random ? 'random inputs' : `${count} ${count === 1 ? 'sample' : 'samples'}`
+  const outputs = [...comparisons.values()].map(finish)
+  const nothing = outputs.every(({ compared, trouble }) => compared === 0 && trouble === undefined)
+  return { inputs, ...(nothing && { skipped: `the fp32 model gives no finite number on ${inputs}` }), outputs }
+}
+
+async function inferOr(opened: Opened, sample: Sample, fail: (cause: unknown) => never): ReturnType<Opened['infer']> {
+  return opened.infer(sample).catch(fail)
 }
 
 async function openOnnx({ InferenceSession, Tensor }: Onnxruntime, file: string, graphOptimizationLevel: 'all' | 'disabled'): Promise<Opened> {
@@ -110,7 +136,7 @@ async function acceptedInputs(reference: Opened, bindings: Bindings, dims: Verif
       for (const sample of samples) await reference.infer(sample)
       return samples
     } catch (error) {
-      last = (error as Error).message
+      last = textOf(error)
     }
   }
   return `the fp32 model does not run on random inputs: ${last}`
