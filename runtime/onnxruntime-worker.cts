@@ -64,13 +64,11 @@ function loadLibrary(): typeof import('onnxruntime-node') | { readonly missing: 
   // Where the platform has Float16Array, onnxruntime-node 1.30 wraps float16 in it, and then fails to read it (Node 24 and 26). This
   // global scope is the worker's own; without the class it takes the raw 16 bits, as a binding promises them.
   Reflect.deleteProperty(globalThis, 'Float16Array')
-  // From 1.29 on ONNX Runtime for Linux sends names and hashes of models to its makers, and a process starts 50 ms later for it. This worker
-  // shares the environment of the process; a user who wants that says ORT_DISABLE_TELEMETRY=0.
-  process.env['ORT_DISABLE_TELEMETRY'] ??= '1'
   try {
     return require('onnxruntime-node') as typeof import('onnxruntime-node')
   } catch (error) {
-    return { missing: textOf(error) }
+    // The first line says it all; the rest is a require stack.
+    return { missing: textOf(error).replace(/\n[^]*/, '') }
   }
 }
 

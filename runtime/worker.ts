@@ -106,6 +106,9 @@ export function createEngineWorker(): EngineWorker {
   }
 
   function launch(): Worker {
+    // From 1.29 on ONNX Runtime for Linux sends names and hashes of models to its makers, and a process starts 50 ms later for it. Set here and
+    // not in the worker: setting a variable while another thread reads one can crash the process.
+    process.env['ORT_DISABLE_TELEMETRY'] ??= '1'
     // Flags of the process, such as loaders and inspectors, are not meant for this worker and slow its start.
     const started = new Worker(new URL('./onnxruntime-worker.cjs', import.meta.url), { name: 'unplugin-onnx', execArgv: [], env: SHARE_ENV })
     let failure: unknown

@@ -6,7 +6,7 @@ import { beforeAll, describe, expect, test } from 'vitest'
 import { install, writeFiles } from './app.ts'
 import { tempFolder } from './helpers.ts'
 import { affineModel } from './models.ts'
-import { runNpm } from './package-managers.ts'
+import { nodeBinary } from './node-binary.ts'
 
 // One of each line that package.json allows; the one that runs the tests is proven by them.
 const versions = ['20.20.2', '22.23.3', '24.21.0', '26.10.0'].filter((version) => parseInt(version) !== parseInt(process.versions.node))
@@ -37,7 +37,7 @@ describe.each(versions)('Node.js %s', (version) => {
   const result = { node: version, y: [3, 5, 7, 9], variant: 'onnxruntime' }
 
   beforeAll(async () => {
-    node = await nodeBinary(version)
+    node = await nodeBinary(version, app)
   })
 
   test('bundles a model and runs the output', async () => {
@@ -56,9 +56,3 @@ describe.each(versions)('Node.js %s', (version) => {
     expect(await run('--input-type=module', '--eval', outcome)).toBe('addon\n')
   })
 })
-
-/** Where npm keeps the Node.js of a version, which it fetches as any package. */
-async function nodeBinary(version: string): Promise<string> {
-  const system = process.platform === 'win32' ? 'win' : process.platform
-  return (await runNpm(app, 'exec', '--yes', `--package=node-${system}-${process.arch}@${version}`, '--', 'node', '--print', 'process.execPath')).trim()
-}
