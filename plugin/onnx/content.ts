@@ -39,19 +39,32 @@ export function fileContent({ file, offset, length }: ByteRange): Content {
     length,
     async *pieces() {
       const handle = await open(file)
+      const size = Math.min(pieceLength, length)
+      const fill = async (buffer: Uint8Array, start: number): Promise<Uint8Array> => {
+        const piece = buffer.subarray(0, Math.min(size, length - start))
+        for (let at = 0; at < piece.length;) {
+          const { bytesRead } = await handle.read(piece, at, piece.length - at, offset + start + at)
+          if (bytesRead === 0) throw shortened(file, offset + length)
+          at += bytesRead
+        }
+        return piece
+      }
+      // The next piece is read while the reader works on this one.
+      let [next, other] = [new Uint8Array(size), new Uint8Array(length > size ? size : 0)]
+      let reading: Promise<Uint8Array> | undefined
       try {
-        const buffer = new Uint8Array(Math.min(pieceLength, length))
-        for (let done = 0; done < length;) {
-          const size = Math.min(buffer.length, length - done)
-          for (let at = 0; at < size;) {
-            const { bytesRead } = await handle.read(buffer, at, size - at, offset + done + at)
-            if (bytesRead === 0) throw shortened(file, offset + length)
-            at += bytesRead
-          }
-          yield buffer.subarray(0, size)
-          done += size
+        reading = length > 0 ? fill(next, 0) : undefined
+        for (let done = 0; reading;) {
+          const piece: Uint8Array = await reading
+          done += piece.length
+          ;[next, other] = [other, next]
+          reading = done < length ? fill(next, done) : undefined
+          // Its error is thrown when the piece is asked for.
+          reading?.catch(() => {})
+          yield piece
         }
       } finally {
+        await reading?.catch(() => {})
         await handle.close()
       }
     },

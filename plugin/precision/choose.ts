@@ -6,7 +6,7 @@ import { isMainDomain, type Message } from '../onnx/proto.ts'
 import { floatSignature } from '../onnx/signatures.ts'
 import { tensorType } from '../onnx/tensor.ts'
 import { inferTypes, mainOpset } from '../onnx/types.ts'
-import { boundedOperators, keptInBfloat16, keptInputs, keptOperators, neutralOperators, sensitiveOperators, wideOperators } from './float-rules.ts'
+import { boundedOperators, keptInBfloat16, keptInputs, keptOperators, neutralOperators, sensitiveOperators, shrinkingOperators, wideOperators } from './float-rules.ts'
 import { type HalfDType, halfLimits, type ValueRange } from './half.ts'
 import type { Kept } from './index.ts'
 import { contentRange, misfit } from './storage.ts'
@@ -106,7 +106,7 @@ export async function chooseNodes(model: EditableModel, scope: Scope, limits: Ch
       if (large !== undefined) return `${large} reaches ${magnitudes.get(large)!.toPrecision(3)} on the samples`
     }
     if (guess && wideOperators.has(opType)) {
-      if (!boundedOperators.has(opType)) for (const name of made) wide.add(name)
+      if (!shrinkingOperators.has(opType)) for (const name of made) wide.add(name)
       return 'may outgrow float16; give samples to find out'
     }
     const outside = guess ? values.find((name) => wide.has(name)) : undefined

@@ -24,6 +24,9 @@ export const wideOperators: ReadonlySet<string> = new Set([
   'ReduceLogSum', 'ReduceLogSumExp', 'ReduceProd', 'ReduceSum', 'ReduceSumSquare', 'Cosh', 'Sinh', 'Tan',
 ])
 
+/** Those of them whose results are no larger than their inputs: only the sum inside outgrows fp16. */
+export const shrinkingOperators: ReadonlySet<string> = new Set(['LRN', 'LpNormalization'])
+
 /** Operators that move or compare values: they go with their inputs, since on their own they would only cost casts. */
 export const neutralOperators: ReadonlySet<string> = new Set([
   'ArgMax', 'ArgMin', 'CenterCropPad', 'Compress', 'Concat', 'DepthToSpace', 'Dropout', 'Equal', 'Expand', 'Flatten', 'Gather', 'GatherElements',

@@ -1,5 +1,5 @@
 import { newAttribute } from '../onnx/attribute.ts'
-import { type Content, mapContent, setContent, tensorContent } from '../onnx/content.ts'
+import { type Content, setContent, tensorContent } from '../onnx/content.ts'
 import { nameMaker, newNode, sortNodes } from '../onnx/edit.ts'
 import { type EditableModel, type Scope, scopesOf } from '../onnx/graph.ts'
 import type { Message } from '../onnx/proto.ts'
@@ -73,7 +73,17 @@ export async function contentRange(content: Content): Promise<ValueRange> {
 
 /** The float32 values of a content, rounded. */
 export function halfContent(content: Content, dtype: HalfDType): Content {
-  return mapContent(content, content.length / 2, (piece) => new Uint8Array(roundToHalf[dtype](floats(piece)).buffer))
+  return {
+    length: content.length / 2,
+    async *pieces() {
+      let halves = new Uint16Array(0)
+      for await (const piece of content.pieces()) {
+        const values = floats(piece)
+        if (halves.length < values.length) halves = new Uint16Array(values.length)
+        yield new Uint8Array(roundToHalf[dtype](values, halves).buffer, 0, values.length * 2)
+      }
+    },
+  }
 }
 
 function floats({ buffer, byteOffset, byteLength }: Uint8Array): Float32Array {

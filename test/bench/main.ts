@@ -1,15 +1,17 @@
 import { writeFileSync } from 'node:fs'
 import { availableParallelism, cpus } from 'node:os'
 import { buildBench } from './build.ts'
+import { fp16Bench } from './fp16.ts'
+import { fp16NetsBench } from './fp16-nets.ts'
 import { inferenceBench } from './inference.ts'
 import { keyBench } from './key.ts'
 import { openvinoBench } from './openvino.ts'
 import { precisionBench } from './precision.ts'
-import { measured, reached, type Bench, type Row } from './row.ts'
+import { measured, ratio, reached, type Bench, type Row } from './row.ts'
 import { startBench } from './start.ts'
 
 /** Every benchmark by name; `npm run bench start key` runs two of them. */
-const benches: Readonly<Record<string, Bench>> = { start: startBench, inference: inferenceBench, build: buildBench, key: keyBench, openvino: openvinoBench, precision: precisionBench }
+const benches: Readonly<Record<string, Bench>> = { start: startBench, inference: inferenceBench, build: buildBench, key: keyBench, openvino: openvinoBench, precision: precisionBench, fp16: fp16Bench, 'fp16-nets': fp16NetsBench }
 
 const names = process.argv.slice(2)
 const unknown = names.find((name) => !Object.hasOwn(benches, name))
@@ -25,7 +27,7 @@ for (const [name, bench] of Object.entries(benches)) {
     console.log(line(row))
   }
 }
-const results = rows.map((row) => ({ ...row, ratio: row.ours / row.peer, reached: reached(row) }))
+const results = rows.map((row) => ({ ...row, ratio: ratio(row), reached: reached(row) }))
 writeFileSync('bench.json', `${JSON.stringify(results, null, 2)}\n`)
 
 function line(row: Row): string {
@@ -33,7 +35,7 @@ function line(row: Row): string {
   const bound = aim.atMost === undefined ? `≥ ${round(aim.atLeast ?? 0)}` : `≤ ${round(aim.atMost)}`
   const wanted = aim.of === 'ratio' ? `${bound}×` : `${aim.of === 'difference' ? 'added ' : ''}${bound} ${unit}`
   const verdict = reached(row) ? 'reached' : `missed: ${measured(row).toFixed(2)}`
-  return `| ${name} | ${beside} | ${number(ours)} ${unit} | ${number(peer)} ${unit} | ${(ours / peer).toFixed(2)}× | ${wanted} | ${verdict} |`
+  return `| ${name} | ${beside} | ${number(ours)} ${unit} | ${number(peer)} ${unit} | ${ratio(row).toFixed(2)}× | ${wanted} | ${verdict} |`
 }
 
 function round(value: number): number {

@@ -21,8 +21,13 @@ export interface Aim {
 export type Bench = () => Promise<readonly Row[]>
 
 /** The number that the aim is about. */
-export function measured({ ours, peer, aim }: Row): number {
-  return { ratio: ours / peer, difference: ours - peer, ours }[aim.of]
+export function measured(row: Row): number {
+  return { ratio: ratio(row), difference: row.ours - row.peer, ours: row.ours }[row.aim.of]
+}
+
+/** How many times the peer's number ours is; 1 when both are zero. */
+export function ratio({ ours, peer }: Pick<Row, 'ours' | 'peer'>): number {
+  return ours === peer ? 1 : ours / peer
 }
 
 export function reached(row: Row): boolean {
