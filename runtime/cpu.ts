@@ -16,8 +16,16 @@ export function blockedLayout(): 0 | 8 | 16 {
  * Whether this CPU, or one that it cannot be told from, adds products of uint8 and int8 in 16 bits, where two large ones overflow: an x64 CPU
  * without VNNI. Source: ONNX Runtime's "Quantize ONNX models", on `reduce_range`.
  */
-export function saturatesInt8(): boolean {
-  return process.arch === 'x64' && !cpuFeatures()?.some((feature) => vnni.has(feature))
+export function saturatesInt8({ arch, features }: Cpu = { arch: process.arch, features: cpuFeatures() }): boolean {
+  return arch === 'x64' && !features?.some((feature) => vnni.has(feature))
+}
+
+/** What is asked of a CPU. */
+export interface Cpu {
+  /** In Node's terms (`process.arch`). */
+  readonly arch: string
+  /** Names of its features as the operating system lists them; undefined where it has no such list. */
+  readonly features: readonly string[] | undefined
 }
 
 // By the names of Linux and of macOS.

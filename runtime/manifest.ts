@@ -29,6 +29,8 @@ export interface Requirements {
     readonly arch: string
     /** Channels per block (NCHWc) that the weights are laid out in: 16 where the CPU has AVX-512, else 8; 0 for a portable engine. */
     readonly layout: 0 | 8 | 16
+    /** Of an int8 engine for x64 CPUs with VNNI: its weights have 8 bits, whose products overflow in the 16 bits that other CPUs add them in. */
+    readonly vnni?: true
   }
   readonly openvino: {
     /** OpenVINO version and build that exported the blob. */

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { readArtifact } from './artifact.ts'
 import { createBufferPool } from './buffers.ts'
-import { blockedLayout } from './cpu.ts'
+import { blockedLayout, saturatesInt8 } from './cpu.ts'
 import { OnnxEngineError } from './errors.ts'
 import type { Bindings, Requirements, VariantManifest } from './manifest.ts'
 import { bytesOf, viewOf } from './own.ts'
@@ -24,9 +24,10 @@ const pool = createBufferPool(64 << 20)
 let sharedWorker: EngineWorker | undefined
 let lastEngine = 0
 
-async function refusal({ version, arch, layout }: Requirements['onnxruntime']): Promise<string | undefined> {
+async function refusal({ version, arch, layout, vnni }: Requirements['onnxruntime']): Promise<string | undefined> {
   if (arch !== 'any' && arch !== process.arch) return `compiled for ${arch}, this machine is ${process.arch}`
   if (layout !== 0 && layout !== blockedLayout()) return `weights laid out for CPUs ${layout === 16 ? 'with' : 'without'} AVX-512, which this one is not`
+  if (vnni && saturatesInt8()) return 'int8 for CPUs with VNNI, which this one is not known to have: its sums would overflow'
   const installed = await installedVersion()
   if (installed === undefined) return 'onnxruntime-node is not installed: add it to the dependencies of the app'
   const [major = 0, minor = 0] = numbers(installed)

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { blockedLayout } from '../../runtime/cpu.ts'
+import { blockedLayout, saturatesInt8 } from '../../runtime/cpu.ts'
 import type { Precision } from '../../runtime/manifest.ts'
 import { namedDims } from '../onnx/fix.ts'
 import type { OptimizationLevel } from '../options.ts'
@@ -38,7 +38,9 @@ export const onnxruntime: Backend<'onnxruntime'> = {
   plan(model, options, probe) {
     const { optimization: level, portable } = options.onnxruntime
     const layout = level === 'all' ? blockedLayout() : 0
-    const tuned = { level, layout, format: 'ORT', label: '' } as const
+    // Without it weights have 7 bits, which any CPU adds up: see the pass of int8.
+    const vnni = options.engine === 'int8' && layout !== 0 && !saturatesInt8()
+    const tuned = { level, layout, format: 'ORT', label: '', vnni } as const
     // An ONNX file would go on pointing to the model's external data; the .ort format takes it in.
     const format = model.external.length > 0 ? 'ORT' : 'ONNX'
     const fallback = { level: 'extended', layout: 0, format, label: 'portable' } as const
@@ -62,16 +64,18 @@ interface EngineKind {
   readonly format: 'ORT' | 'ONNX'
   readonly label: string
   readonly disabled?: readonly string[]
+  /** Whether it is an int8 engine that only CPUs with VNNI compute right. */
+  readonly vnni?: boolean
 }
 
 function planOf(kind: EngineKind, dims: Record<string, number>, probe: Extract<Probe, { available: true }>): Omit<BuildPlan<'onnxruntime'>, 'lowering'> {
   const arch = kind.layout === 0 ? 'any' : process.arch
-  const { level, format, layout, label, disabled = [] } = kind
+  const { level, format, layout, label, disabled = [], vnni } = kind
   return {
     label,
     extension: format === 'ORT' ? '.ort' : '.onnx',
-    facts: { onnxruntime: probe.version, level, format, arch, layout, provider: 'cpu' },
-    requires: { version: probe.version, arch, layout },
+    facts: { onnxruntime: probe.version, level, format, arch, layout, ...(vnni && { vnni }), provider: 'cpu' },
+    requires: { version: probe.version, arch, layout, ...(vnni && { vnni }) },
     worker,
     settings: { module: probe.detail['module'], level, format, disabled, freeDims: dims } satisfies Record<keyof OnnxruntimeSettings, unknown>,
   }

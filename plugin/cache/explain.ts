@@ -31,6 +31,7 @@ const labels: Readonly<Record<string, string | null>> = {
   level: 'optimization level',
   format: 'engine format',
   layout: 'CPU layout',
+  vnni: 'VNNI',
   provider: 'execution provider',
   bounds: 'shape bounds',
   properties: 'properties',
