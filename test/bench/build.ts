@@ -6,7 +6,7 @@ import { classifier, detector, recogniser, workFolder } from './models.ts'
 import type { Row } from './row.ts'
 
 const require = createRequire(import.meta.url)
-const repository = dirname(require.resolve('unplugin-onnx/package.json'))
+export const repository: string = dirname(require.resolve('unplugin-onnx/package.json'))
 const vite = join(dirname(require.resolve('vite/package.json')), 'bin', 'vite.js')
 
 const manyModules = 3000
@@ -23,11 +23,13 @@ export async function buildBench(): Promise<readonly Row[]> {
   ]
 }
 
-async function build(folder: string): Promise<number> {
+/** Milliseconds that `vite build` takes in a folder. */
+export async function build(folder: string): Promise<number> {
   return (await runNode(vite, ['build', '--ssr', 'main.js', '--logLevel', 'warn'], folder)).milliseconds
 }
 
-function emptyProject(name: string): string {
+/** A fresh folder of this run, with packages that an app and its build need. */
+export function emptyProject(name: string): string {
   const folder = join(workFolder, name)
   mkdirSync(join(folder, 'node_modules'), { recursive: true })
   symlinkSync(repository, join(folder, 'node_modules', 'unplugin-onnx'), 'junction')

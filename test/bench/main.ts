@@ -8,10 +8,11 @@ import { keyBench } from './key.ts'
 import { openvinoBench } from './openvino.ts'
 import { precisionBench } from './precision.ts'
 import { measured, ratio, reached, type Bench, type Row } from './row.ts'
+import { sizeBench } from './size.ts'
 import { startBench } from './start.ts'
 
 /** Every benchmark by name; `npm run bench start key` runs two of them. */
-const benches: Readonly<Record<string, Bench>> = { start: startBench, inference: inferenceBench, build: buildBench, key: keyBench, openvino: openvinoBench, precision: precisionBench, fp16: fp16Bench, 'fp16-nets': fp16NetsBench }
+const benches: Readonly<Record<string, Bench>> = { start: startBench, inference: inferenceBench, build: buildBench, key: keyBench, openvino: openvinoBench, precision: precisionBench, fp16: fp16Bench, 'fp16-nets': fp16NetsBench, size: sizeBench }
 
 const names = process.argv.slice(2)
 const unknown = names.find((name) => !Object.hasOwn(benches, name))
