@@ -1,6 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import { availableParallelism, cpus } from 'node:os'
 import { buildBench } from './build.ts'
+import { bundlersBench } from './bundlers.ts'
 import { fp16Bench } from './fp16.ts'
 import { fp16NetsBench } from './fp16-nets.ts'
 import { inferenceBench } from './inference.ts'
@@ -12,7 +13,7 @@ import { sizeBench } from './size.ts'
 import { startBench } from './start.ts'
 
 /** Every benchmark by name; `npm run bench start key` runs two of them. */
-const benches: Readonly<Record<string, Bench>> = { start: startBench, inference: inferenceBench, build: buildBench, key: keyBench, openvino: openvinoBench, precision: precisionBench, fp16: fp16Bench, 'fp16-nets': fp16NetsBench, size: sizeBench }
+const benches: Readonly<Record<string, Bench>> = { start: startBench, inference: inferenceBench, build: buildBench, bundlers: bundlersBench, key: keyBench, openvino: openvinoBench, precision: precisionBench, fp16: fp16Bench, 'fp16-nets': fp16NetsBench, size: sizeBench }
 
 const names = process.argv.slice(2)
 const unknown = names.find((name) => !Object.hasOwn(benches, name))

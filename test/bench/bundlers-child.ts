@@ -1,0 +1,66 @@
+// One build of the app in the current folder: `bundlers-child.js webpack ours`, or `peer` for the same without the plugin. Prints the milliseconds
+// of processor time of the build alone: what it takes to load a bundler and a plugin does not grow with the app, and has a row of its own.
+import { resolve } from 'node:path'
+
+const [, , bundler = '', who] = process.argv
+const [root, dir] = [process.cwd(), resolve(`dist-${bundler}-${who}`)]
+const main = resolve('main.js')
+let started = { cpu: process.cpuUsage(), wall: performance.now() }
+
+/** A build by every bundler, for Node.js and without extras. Only the one that is asked for is loaded. */
+const builds: Readonly<Record<string, () => Promise<unknown>>> = {
+  async vite() {
+    const { build } = await import('vite')
+    await build({ root, configFile: false, logLevel: 'silent', plugins: await plugins(() => import('unplugin-onnx/vite')), build: { ssr: main, outDir: dir } })
+  },
+  async rollup() {
+    const { rollup } = await import('rollup')
+    const bundle = await rollup({ input: main, plugins: await plugins(() => import('unplugin-onnx/rollup')) })
+    await bundle.write({ dir })
+  },
+  async rolldown() {
+    const { rolldown } = await import('rolldown')
+    const bundle = await rolldown({ input: main, plugins: await plugins(() => import('unplugin-onnx/rolldown')) })
+    await bundle.write({ dir })
+  },
+  async webpack() {
+    const { default: webpack } = await import('webpack')
+    const compiler = webpack({ ...pack, plugins: await plugins(() => import('unplugin-onnx/webpack')) })
+    await new Promise<void>((done, reject) => compiler.run((error, stats) => (error || stats?.hasErrors() ? reject(error ?? new Error(String(stats))) : done())))
+  },
+  async rspack() {
+    const { rspack } = await import('@rspack/core')
+    const compiler = rspack({ ...pack, plugins: await plugins(() => import('unplugin-onnx/rspack')) })
+    await new Promise<void>((done, reject) => compiler.run((error, stats) => (error || stats?.hasErrors() ? reject(error ?? new Error(String(stats))) : done())))
+  },
+  async esbuild() {
+    const { build } = await import('esbuild')
+    await build({ entryPoints: [main], bundle: true, platform: 'node', outdir: dir, logLevel: 'silent', plugins: await plugins(() => import('unplugin-onnx/esbuild')) })
+  },
+  async farm() {
+    const { build } = await import('@farmfe/core')
+    const output = { path: dir, targetEnv: 'node' } as const
+    await build({ root, clearScreen: false, compilation: { input: { main: './main.js' }, output, presetEnv: false, persistentCache: false, progress: false }, plugins: await plugins(() => import('unplugin-onnx/farm')) })
+  },
+  // This name exists inside Bun only.
+  async bun() {
+    const { Bun } = globalThis as unknown as { readonly Bun: { build(options: object): Promise<unknown> } }
+    await Bun.build({ entrypoints: [main], target: 'node', outdir: dir, plugins: await plugins(() => import('unplugin-onnx/bun')) })
+  },
+}
+
+const pack = { mode: 'production', context: root, target: 'node', entry: main, output: { path: dir }, optimization: { minimize: false } } as const
+
+// What a bundler asks for last: the build starts here.
+async function plugins<P>(load: () => Promise<{ readonly default: (options: object) => P }>): Promise<P[]> {
+  const found = who === 'ours' ? [(await load()).default({ backends: ['onnxruntime'] })] : []
+  started = { cpu: process.cpuUsage(), wall: performance.now() }
+  return found
+}
+
+await builds[bundler]?.()
+const { user, system } = process.cpuUsage(started.cpu)
+// esbuild works in a process of its own, whose time Node.js does not tell.
+console.log(bundler === 'esbuild' ? performance.now() - started.wall : (user + system) / 1000)
+// Farm and Rspack keep threads waiting.
+process.exit()
