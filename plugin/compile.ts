@@ -109,7 +109,9 @@ async function build(engine: PlannedEngine, { name, model, source, request, cont
   const title = `${name}  ${options.engine}  ${label ? `${backend} (${label})` : backend}`
   const compile = (file: string, output: string, { phase }: Progress): Promise<void> => {
     const named = (print: (line: string) => void) => (text: string) => print(`${name}: ${text}`)
-    const tell = { phase, info: named(log), warning: named(warn), error: named(log) }
+    const inDetail = verbose ? named(log) : () => {}
+    // Errors that matter are in what the compiler throws; a library may log hundreds of them on its way there.
+    const tell = { phase, info: inDetail, warning: named(warn), error: inDetail }
     phase('waiting for other compilers')
     return runChild(plan.worker, { name, model: file, output, settings, verbose }, {
       signal, modelBytes: modelBytes(model), started: () => phase('compiling'), log: (severity, text) => tell[severity](text),
@@ -120,7 +122,7 @@ async function build(engine: PlannedEngine, { name, model, source, request, cont
     return await make(options)
   } catch (error) {
     if (requested || signal?.aborted || !(error instanceof OnnxEngineError) || wrongForAll.has(error.code)) throw error
-    warn(`${name}: built without ${backend}: ${error.message}`)
+    warn(`${name}: built without ${backend}: ${error.message.replaceAll('\n', '; ')}`)
     return undefined
   }
 

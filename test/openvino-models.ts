@@ -33,14 +33,20 @@ export interface Built {
   readonly lines: readonly string[]
 }
 
-/** Compiles a model file as the plugin does, with OpenVINO unless the options say otherwise. The cache lies in `folder`. */
-export async function build(folder: string, file: string, options: Options = {}, signal?: AbortSignal): Promise<Built> {
+/**
+ * Compiles a model file as the plugin does, with OpenVINO unless the options say otherwise. The cache lies in `folder`. `told` gets each
+ * line as it comes.
+ */
+export async function build(folder: string, file: string, options: Options = {}, signal?: AbortSignal, told: (line: string) => void = () => {}): Promise<Built> {
   const lines: string[] = []
-  const log = (line: string) => void lines.push(line)
+  const log = (line: string) => {
+    lines.push(line)
+    told(line)
+  }
   const resolved = resolveOptions({ cache: { dir: join(folder, 'cache') }, backends: ['openvino'], ...options }, root)
   const store = openStore({ ...resolved.cache, warn: log })
   const request = { file, query: '', options: compileOptions(resolved, { file, query: {} }), root }
-  const compiled = await compileModel(request, { store, log, warn: log, ...(signal && { signal }) })
+  const compiled = await compileModel(request, { store, log, warn: (line) => log(`warning: ${line}`), verbose: resolved.verbose, ...(signal && { signal }) })
   return { compiled, manifest: manifestOf(compiled), lines }
 }
 

@@ -58,13 +58,14 @@ describe.skipIf(missing)('a TensorRT-RTX engine', () => {
     if (python === undefined) return
     const script = `import onnx, os; print(os.path.join(os.path.dirname(onnx.__file__), 'backend', 'test', 'data', 'light'))`
     const nets = execFileSync(python, ['-c', script], { encoding: 'utf8' }).trim()
-    const names = readdirSync(nets).filter((name) => /^light_(squeezenet|shufflenet|inception_v2|densenet121)\.onnx$/.test(name))
-    expect(names).toHaveLength(4)
-    for (const name of names) {
-      const { compiled } = await build(folder, join(nets, name), { ...rtx, tensorrtRtx: { builderOptimizationLevel: 0 } })
-      expect(compiled.variants[0]?.artifact.size).toBeGreaterThan(100_000)
+    const names = readdirSync(nets).filter((name) => name.endsWith('.onnx'))
+    expect(names).toHaveLength(9)
+    const built = await Promise.all(names.map((name) => build(folder, join(nets, name), { ...rtx, targets: ['sm86', 'sm89', 'sm120'], tensorrtRtx: { builderOptimizationLevel: 0 } })))
+    for (const { compiled: { variants: [variant] } } of built) {
+      expect(variant?.artifact.size).toBeGreaterThan(100_000)
+      expect(variant?.requires).toMatchObject({ targets: ['sm86', 'sm89', 'sm120'] })
     }
-  }, 120_000)
+  }, 180_000)
 
   test('reads external data, and paths with spaces, Unicode and 300 characters', async () => {
     const deep = join(folder, 'ein Ordner mit Ümläuten 模型', 'x'.repeat(120), 'y'.repeat(120))
@@ -146,24 +147,6 @@ describe.skipIf(missing)('a build that cannot work', () => {
     )
   })
 
-  // Other systems list processes in other ways; what is tested is the same on all.
-  test.skipIf(process.platform !== 'linux')('because its process is killed says so and leaves nothing', async () => {
-    const own = join(folder, 'killed')
-    const failed = build(own, ocrModel('det_infer.onnx'), { ...rtx, shapes: { x: [1, 3, 64, 64] }, tensorrtRtx: { maxAuxStreams: 1 } })
-    await killCompiler()
-    await expect(failed).rejects.toMatchObject({ code: 'COMPILE_FAILED', message: expect.stringContaining('was killed by SIGKILL before it was done') })
-    expect(readdirSync(own, { recursive: true, encoding: 'utf8' }).filter((name) => /content-v2.*[0-9a-f]{20}/.test(name))).toEqual([])
-  })
-
-  test.each([0, 150])('because it is cancelled after %i ms leaves nothing', async (wait) => {
-    const controller = new AbortController()
-    const own = join(folder, `cancelled-${wait}`)
-    const failed = build(own, ocrModel('det_infer.onnx'), { ...rtx, shapes: { x: [1, 3, 64, 64] } }, controller.signal)
-    setTimeout(() => controller.abort(), wait)
-    await expect(failed).rejects.toMatchObject({ code: 'COMPILE_ABORTED' })
-    expect(readdirSync(own, { recursive: true, encoding: 'utf8' }).filter((name) => /tmp.*engine|content-v2.*[0-9a-f]{20}/.test(name))).toEqual([])
-  })
-
   test('gives two builds of one key one engine', async () => {
     const own = join(folder, 'twice')
     const file = write('twice.onnx', affineModel({ weight: 7 }))
@@ -242,15 +225,6 @@ describe('the key of a TensorRT plan', () => {
     expect(digest(rtx3060, 'ampere+')).toBe(digest(rtx4090, 'ampere+'))
   })
 })
-
-/** Kills the compiler that this process has started, as soon as there is one. */
-async function killCompiler(): Promise<void> {
-  await expect.poll(() => {
-    const children = execFileSync('ps', ['-o', 'pid=,args=', '--ppid', String(process.pid)], { encoding: 'utf8' })
-    const pid = /^\s*(\d+) .*child-main\.js/m.exec(children)?.[1]
-    return pid !== undefined && process.kill(Number(pid), 'SIGKILL')
-  }, { timeout: 10_000, interval: 20 }).toBe(true)
-}
 
 async function probeDriver(): Promise<GpuProbe> {
   const loaded = loadAddon('tensorrt_rtx_1_7')

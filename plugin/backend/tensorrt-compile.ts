@@ -9,13 +9,19 @@ export const compile: CompileInChild = async ({ name, model, output, settings, v
   const { addon, library, product, targets, ...build } = settings as unknown as TensorRtSettings
   const loaded = loadAddon(addon)
   if ('reason' in loaded) throw new OnnxEngineError('BACKEND_UNAVAILABLE', `${name}: ${loaded.reason}`)
+  // With each error TensorRT-RTX tells CUDA's last one too, which is that there is no driver. It builds without one.
+  const isNoise = (text: string) => addon !== 'tensorrt_11' && text.includes('(cudaError 35: ')
   // All models share one timing cache, and a build reads it at its start and replaces it at its end.
   const lock = build.timingCache === '' ? undefined : await acquireLock(`${build.timingCache}.lock`)
   try {
-    await loaded.addon.build(library, { ...build, model, output, verbose }, log)
+    await loaded.addon.build(library, { ...build, model, output, verbose }, (severity, text) => isNoise(text) || log(severity, text))
   } catch (cause) {
-    const text = cause instanceof Error ? cause.message : String(cause)
-    throw new OnnxEngineError('COMPILE_FAILED', `${name}: ${product} cannot build the model for ${targets.join(', ')}: ${text}`, { cause })
+    const lines = (cause instanceof Error ? cause.message : String(cause)).split('\n')
+    const text = (lines.every(isNoise) ? lines : lines.filter((line) => !isNoise(line))).join('\n')
+    throw new OnnxEngineError('COMPILE_FAILED', `${name}: ${product} cannot build the model for ${targets.join(', ')}: ${text}`, {
+      cause,
+      hint: `When the model must stay as it is, leave ${product} out of its backends, by '?backend=' or the option 'models'`,
+    })
   } finally {
     await lock?.release()
   }
