@@ -5,7 +5,7 @@ import { stripVTControlCharacters } from 'node:util'
 import { cac, type CAC } from 'cac'
 import { nearest, OnnxEngineError, recordError } from '../runtime/errors.ts'
 import { backendNames, precisions } from '../runtime/manifest.ts'
-import { backends } from './backend/index.ts'
+import { allBackends } from './backend/index.ts'
 import { compile, writeModel } from './build.ts'
 import { openStore } from './cache/store.ts'
 import { readModel } from './onnx/model.ts'
@@ -106,7 +106,7 @@ function commands(): CAC {
       const entries = await openStore({ ...options.cache, warn: console.error }).list()
       const diagnosis = {
         version, node: process.versions.node, platform: process.platform, arch: process.arch,
-        backends: await Promise.all(backends.map(async (backend) => ({ name: backend.name, ...await backend.probe(options, options.root) }))),
+        backends: await Promise.all((await allBackends()).map(async (backend) => ({ name: backend.name, ...await backend.probe(options, options.root) }))),
         cache: { dir: options.cache.dir, engines: entries.length, bytes: entries.reduce((sum, { size }) => sum + size, 0) },
       }
       if (!diagnosis.backends.some(({ available }) => available)) process.exitCode = 1

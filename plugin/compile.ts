@@ -3,7 +3,6 @@ import { pathToFileURL } from 'node:url'
 import { type ErrorCode, OnnxEngineError } from '../runtime/errors.ts'
 import type { BackendName, Bindings, Precision, Requirements } from '../runtime/manifest.ts'
 import { chooseEngines, type PlannedEngine } from './backend/index.ts'
-import { runChild } from './backend/child.ts'
 import { cacheKey, engineFacts, graphFacts, sourceFacts, type CacheKey, type Facts } from './cache/key.ts'
 import { readSource } from './cache/source.ts'
 import type { Store } from './cache/store.ts'
@@ -107,12 +106,14 @@ async function build(engine: PlannedEngine, { name, model, source, request, cont
   const { options, root } = request
   const family = [relative(request.root, model.file).replaceAll('\\', '/'), request.query, backend, label].join(' ')
   const title = `${name}  ${options.engine}  ${label ? `${backend} (${label})` : backend}`
-  const compile = (file: string, output: string, { phase }: Progress): Promise<void> => {
+  const compile = async (file: string, output: string, { phase }: Progress): Promise<void> => {
     const named = (print: (line: string) => void) => (text: string) => print(`${name}: ${text}`)
     const inDetail = verbose ? named(log) : () => {}
     // Errors that matter are in what the compiler throws; a library may log hundreds of them on its way there.
     const tell = { phase, info: inDetail, warning: named(warn), error: inDetail }
     phase('waiting for other compilers')
+    // Loaded, like the passes, when something has to be built: a build of hits does not wait for them.
+    const { runChild } = await import('./backend/child.ts')
     return runChild(plan.worker, { name, model: file, output, settings, verbose }, {
       signal, modelBytes: modelBytes(model), started: () => phase('compiling'), log: (severity, text) => tell[severity](text),
     })
@@ -135,7 +136,6 @@ async function build(engine: PlannedEngine, { name, model, source, request, cont
       try {
         if (!pass) return await compile(model.file, output, progress)
         progress.phase(`lowering to ${options.engine}`)
-        // Loaded when something has to be built: a build of hits does not wait for the protobuf library.
         const { lowerModel } = await import('./precision/lower.ts')
         return await lowerModel(pass, passRequest, dirname(output), (file) => compile(file, output, progress))
       } finally {

@@ -4,7 +4,6 @@ import { OnnxEngineError } from '../runtime/errors.ts'
 import { compileOptions, resolveOptions, type Options, type ResolvedOptions } from './options.ts'
 import { parseRequest, requestKey, type ModelRequest } from './query.ts'
 import { resolveModel, type ImportSite } from './resolve.ts'
-import { copyRuntime } from './standalone.ts'
 import type { Bindings } from '../runtime/manifest.ts'
 import type { Store } from './cache/store.ts'
 import type { Compiled } from './compile.ts'
@@ -155,6 +154,7 @@ export function openProject(user: Options | undefined): Project {
     async written() {
       const alone = options.standalone && known.size > 0 ? [...outputs].filter((output) => !standing.has(output)) : []
       for (const output of alone) {
+        const { copyRuntime } = await import('./standalone.ts')
         await copyRuntime(output, options.root)
         // A watcher writes often, but the packages stay the same.
         standing.add(output)

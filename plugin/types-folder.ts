@@ -2,7 +2,6 @@ import { readdir, readFile, rm, rmdir } from 'node:fs/promises'
 import { dirname, join, sep } from 'node:path'
 import * as v from 'valibot'
 import { dtypes, isBindingDType, type DType, type StoredDType } from '../runtime/dtype.ts'
-import { acquireLock } from './cache/lock.ts'
 import { replaceFile } from './cache/replace-file.ts'
 import { makeFolder } from './make-folder.ts'
 import { declarations, header, type TypedImport } from './emit/declarations.ts'
@@ -23,6 +22,8 @@ export interface FolderReport {
 export async function updateFolder(out: string, next: (known: readonly TypedImport[]) => readonly TypedImport[]): Promise<FolderReport> {
   const first = await planFiles(out, next)
   if (first.writes.size === 0 && first.removals.length === 0) return reportOf(first)
+  // Mostly nothing is written, and a build does not wait for more modules than it needs.
+  const { acquireLock } = await import('./cache/lock.ts')
   await makeFolder(out)
   const lock = await acquireLock(join(out, `${indexFile}.lock`))
   try {

@@ -43,7 +43,7 @@ async function report(spec: ModelSpec, user: Options): Promise<EngineReport & { 
     key: cacheKey({ file, options: JSON.stringify(options) }), family: file,
     manifest: { schema: 1 as const, name: 'net', bindings: { inputs: [], outputs: [] }, variants: [] },
   }
-  const given = await reportEngine({ ...request, pass: precisionPass(request) }, null)
+  const given = await reportEngine({ ...request, pass: await precisionPass(request) }, null)
   return { ...given, lines }
 }
 

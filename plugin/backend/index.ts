@@ -4,12 +4,19 @@ import type { Model } from '../onnx/model.ts'
 import type { CompileOptions } from '../options.ts'
 import { precisionPass, type PrecisionPass } from '../precision/index.ts'
 import type { Backend, BuildPlan, Probe } from './contract.ts'
-import { onnxruntime } from './onnxruntime.ts'
-import { openvino } from './openvino.ts'
-import { tensorrt, tensorrtRtx } from './tensorrt.ts'
+
+// Each with the modules it needs, loaded when it is asked for: most of a warm build's time is loading modules.
+const loaders: Readonly<Record<BackendName, () => Promise<Backend>>> = {
+  tensorrt: async () => (await import('./tensorrt.ts')).tensorrt,
+  'tensorrt-rtx': async () => (await import('./tensorrt.ts')).tensorrtRtx,
+  openvino: async () => (await import('./openvino.ts')).openvino,
+  onnxruntime: async () => (await import('./onnxruntime.ts')).onnxruntime,
+}
 
 /** Every backend, in the order that `'auto'` prefers them: the CPU that needs nothing else comes last. */
-export const backends: readonly Backend[] = [tensorrt, tensorrtRtx, openvino, onnxruntime]
+export function allBackends(): Promise<readonly Backend[]> {
+  return Promise.all(Object.values(loaders).map((load) => load()))
+}
 
 /** An engine to make, and the backend that makes it. */
 export interface PlannedEngine {
@@ -34,7 +41,7 @@ export interface Choice {
  */
 export async function chooseEngines(model: Model, options: CompileOptions, root: string): Promise<Choice> {
   const requested = options.backends !== 'auto'
-  const candidates = options.backends === 'auto' ? backends : options.backends.map(backendOf)
+  const candidates = await (options.backends === 'auto' ? allBackends() : Promise.all(options.backends.map((name) => loaders[name]())))
   const engines: PlannedEngine[] = []
   const skipped: OnnxEngineError[] = []
   for (const backend of candidates) {
@@ -42,7 +49,7 @@ export async function chooseEngines(model: Model, options: CompileOptions, root:
       const probe = await backend.probe(options, root)
       if (!probe.available) throw unavailable(backend, probe, requested)
       for (const plan of backend.plan(model, options, probe)) {
-        const pass = precisionPass({ model, options, backend: backend.name, lowering: plan.lowering })
+        const pass = await precisionPass({ model, options, backend: backend.name, lowering: plan.lowering })
         engines.push({ backend: backend.name, plan, pass, requested })
       }
     } catch (error) {
@@ -53,12 +60,6 @@ export async function chooseEngines(model: Model, options: CompileOptions, root:
   const last = skipped.at(-1)
   if (engines.length === 0 && last) throw last
   return { engines, skipped }
-}
-
-function backendOf(name: BackendName): Backend {
-  const backend = backends.find((candidate) => candidate.name === name)
-  if (!backend) throw new OnnxEngineError('BACKEND_UNAVAILABLE', `backend ${name}`, { expected: backends.map((known) => known.name).join(', '), received: name })
-  return backend
 }
 
 function unavailable({ name }: Backend, { reason, tried, hint }: Extract<Probe, { available: false }>, requested: boolean): OnnxEngineError {

@@ -2,21 +2,19 @@ import { rm, stat } from 'node:fs/promises'
 import path from 'node:path'
 import { makeFolder } from '../make-folder.ts'
 import { buildEntry, type Build, type StoreRequest } from './build.ts'
-import { collectGarbage, type Collected } from './collect.ts'
+import type { Collected } from './collect.ts'
 import { findEntry, insertEntry, type Entry } from './entries.ts'
-import { explain } from './explain.ts'
 import { listFamilies, readFamily, writeFamily, type FamilyRecord } from './families.ts'
 import { folderAt, touch, touched } from './folder.ts'
 import { hashFile } from './hash.ts'
 import type { CacheKey } from './key.ts'
-import { listStore, type StoreEntry } from './list.ts'
-import { acquireLock } from './lock.ts'
-import { openScratch, type Placed } from './scratch.ts'
+import type { StoreEntry } from './list.ts'
+import type { Placed, Scratch } from './scratch.ts'
 import { openStatIndex, type StatIndex } from './stat-index.ts'
 import { describe, type Stored } from './stored.ts'
 import { isFull, isUnusable, named } from './trouble.ts'
 import { aborted, untilAborted } from './until-aborted.ts'
-import { verifyStore, type Verified } from './verify.ts'
+import type { Verified } from './verify.ts'
 
 export type { Build, StoreRequest } from './build.ts'
 export type { Stored } from './stored.ts'
@@ -61,11 +59,14 @@ export interface Store {
   clear(): Promise<Collected>
 }
 
-/** Opens the engine cache in a folder. Nothing is read or written before the first call. */
+/**
+ * Opens the engine cache in a folder. Nothing is read or written before the first call. What a hit does not need is loaded when something does:
+ * in a warm build, loading modules is most of the time.
+ */
 export function openStore({ dir, maxSize, maxAge, warn }: StoreOptions): Store {
   const folder = folderAt(dir)
   const statIndex = openStatIndex(folder.statIndex)
-  const scratch = openScratch()
+  let scratch: Promise<Scratch> | undefined
   const flights = new Map<string, Flight>()
   const inUse = new Set<string>()
   const warned = new Set<string>()
@@ -101,7 +102,7 @@ export function openStore({ dir, maxSize, maxAge, warn }: StoreOptions): Store {
   async function produce(request: StoreRequest, build: Build): Promise<Stored> {
     const started = performance.now()
     const settle = ({ placed, reason }: Outcome) => describe(placed, reason, started)
-    const spare = scratch.find(request.key.digest)
+    const spare = (await scratch)?.find(request.key.digest)
     if (spare) return settle({ placed: spare, reason: 'hit' })
     let building = false
     const watched: Build = async (output) => {
@@ -117,14 +118,15 @@ export function openStore({ dir, maxSize, maxAge, warn }: StoreOptions): Store {
       if (!unusable || request.signal?.aborted) throw error
       complain(error)
     }
-    return settle({ placed: await scratch.build(request, build), reason: 'miss: the cache folder cannot be used' })
+    return settle({ placed: await (await theScratch()).build(request, build), reason: 'miss: the cache folder cannot be used' })
   }
 
   async function findOrBuild(request: StoreRequest, build: Build): Promise<Outcome> {
     const before = await readFamily(folder, request.family)
     const found = await lookUp(request.key.digest, before)
     if (found.placed) return use(request, before, found.placed)
-    const reason = `miss: ${found.trouble ?? describeChange(before, request.key)}`
+    const reason = `miss: ${found.trouble ?? (await describeChange(before, request.key))}`
+    const { acquireLock } = await import('./lock.ts')
     await makeFolder(folder.locks)
     const lock = await acquireLock(folder.lock(request.key.digest), request.signal)
     try {
@@ -153,7 +155,7 @@ export function openStore({ dir, maxSize, maxAge, warn }: StoreOptions): Store {
 
   async function use(request: StoreRequest, before: FamilyRecord | undefined, placed: Placed): Promise<Outcome> {
     await touch(folder.used(placed.entry.digest))
-    if (before?.entry.digest !== placed.entry.digest) await note(request, placed.entry, `hit: ${describeChange(before, request.key)}`)
+    if (before?.entry.digest !== placed.entry.digest) await note(request, placed.entry, `hit: ${await describeChange(before, request.key)}`)
     return { placed, reason: 'hit' }
   }
 
@@ -172,16 +174,25 @@ export function openStore({ dir, maxSize, maxAge, warn }: StoreOptions): Store {
         if (!isUnusable(error)) throw error
         complain(error)
         const moved = await stat(output).then(() => false, () => true)
-        return await scratch.adopt({ entry, file: moved ? folder.content(entry.sha256) : output })
+        return await (await theScratch()).adopt({ entry, file: moved ? folder.content(entry.sha256) : output })
       }
     } finally {
       await rm(temporary, { recursive: true, force: true }).catch(() => {})
     }
   }
 
+  function theScratch(): Promise<Scratch> {
+    scratch ??= import('./scratch.ts').then(({ openScratch }) => openScratch())
+    return scratch
+  }
+
   // A note that cannot be written costs the words of the next miss, not the engine.
   async function note({ family }: StoreRequest, entry: Entry, reason: string): Promise<void> {
     await writeFamily(folder, { family, entry, reason, at: Date.now() }).catch(() => {})
+  }
+
+  async function listStore(): Promise<readonly StoreEntry[]> {
+    return (await import('./list.ts')).listStore(folder)
   }
 
   function complain(error: unknown): void {
@@ -197,15 +208,15 @@ export function openStore({ dir, maxSize, maxAge, warn }: StoreOptions): Store {
     lastSeconds: async (family) => (await readFamily(folder, family))?.entry.seconds,
     why: (family) => readFamily(folder, family),
     families: () => named(folder.root, () => listFamilies(folder)),
-    list: () => named(folder.root, () => listStore(folder)),
-    verify: () => named(folder.root, () => verifyStore(folder)),
-    clear: () => named(folder.root, async () => collectGarbage(folder, await listStore(folder), 'everything')),
+    list: () => named(folder.root, listStore),
+    verify: () => named(folder.root, async () => (await import('./verify.ts')).verifyStore(folder)),
+    clear: () => named(folder.root, async () => (await import('./collect.ts')).collectGarbage(folder, await listStore(), 'everything')),
     async collect() {
       if (!grown && Date.now() - (await touched(folder.collected)) < day) return { removed: [], bytes: 0 }
       try {
-        const entries = await listStore(folder)
+        const entries = await listStore()
         if (entries.length > 0) await touch(folder.collected)
-        return await collectGarbage(folder, entries, { maxSize, maxAge, inUse })
+        return await (await import('./collect.ts')).collectGarbage(folder, entries, { maxSize, maxAge, inUse })
       } catch (error) {
         if (!isUnusable(error)) throw error
         complain(error)
@@ -235,7 +246,7 @@ const day = 86_400_000
 const corrupted = 'the cached engine was corrupted'
 const removed = 'the cached engine was removed'
 
-function describeChange(before: FamilyRecord | undefined, key: CacheKey): string {
+async function describeChange(before: FamilyRecord | undefined, key: CacheKey): Promise<string> {
   if (!before) return 'new'
-  return before.entry.digest === key.digest ? removed : explain(before.entry.facts, key.facts)
+  return before.entry.digest === key.digest ? removed : (await import('./explain.ts')).explain(before.entry.facts, key.facts)
 }

@@ -1,7 +1,7 @@
 import { constants, copyFile, readFile, rename, rm, stat } from 'node:fs/promises'
 import { dirname, join, posix, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { MagicString } from 'magic-string'
+import type { MagicString } from 'magic-string'
 import { OnnxEngineError } from '../../runtime/errors.ts'
 import { makeFolder } from '../make-folder.ts'
 import type { Variant } from '../compile.ts'
@@ -69,14 +69,16 @@ export function rollupAssets(folder: string, writesTo: (output: string | undefin
     hooks: {
       renderChunk: {
         filter: { code: /__ONNX_ENGINE_/ },
-        handler(code, chunk, { format, sourcemap }) {
+        async handler(code, chunk, { format, sourcemap }) {
           if (!code.includes('__ONNX_ENGINE_')) return null
-          const edited = new MagicString(code)
-          for (const { 0: text, index, groups } of code.matchAll(placeholder)) {
-            const path = posix.relative(posix.dirname(chunk.fileName), posix.join(folder, groups?.['name'] ?? ''))
-            edited.overwrite(index, index + text.length, locate(format, JSON.stringify(format === 'es' ? relativeUrl(path) : path)))
+          const locationOf = (_text: string, _quote: string, name: string): string => {
+            const path = posix.relative(posix.dirname(chunk.fileName), posix.join(folder, name))
+            return locate(format, JSON.stringify(format === 'es' ? relativeUrl(path) : path))
           }
-          return { code: edited.toString(), map: sourcemap ? edited.generateMap({ hires: 'boundary' }) : null }
+          if (!sourcemap) return { code: code.replace(placeholder, locationOf), map: null }
+          const { MagicString } = await import('magic-string')
+          const edited = new MagicString(code).replace(placeholder, locationOf)
+          return { code: edited.toString(), map: edited.generateMap({ hires: 'boundary' }) }
         },
       },
       generateBundle: {
@@ -86,12 +88,10 @@ export function rollupAssets(folder: string, writesTo: (output: string | undefin
           const chunks = Object.values(bundle).map((output) => output.code ?? '')
           const output = resolve(dir ?? dirname(file ?? ''))
           writesTo(isWrite ? output : undefined)
-          for (const [name, source] of sources) {
-            if (!chunks.some((code) => code.includes(name))) continue
-            // Copied, an engine of any size takes no memory; Rolldown would hold two copies of what it is to emit.
-            if (isWrite) await copyEngine({ name, source }, join(output, folder))
-            else this.emitFile({ type: 'asset', fileName: posix.join(folder, name), source: await readFile(source) })
-          }
+          const used = Array.from(sources, ([name, source]) => ({ name, source })).filter(({ name }) => chunks.some((code) => code.includes(name)))
+          // Copied, an engine of any size takes no memory; Rolldown would hold two copies of what it is to emit.
+          if (isWrite) await Promise.all(used.map((asset) => copyEngine(asset, join(output, folder))))
+          else for (const { name, source } of used) this.emitFile({ type: 'asset', fileName: posix.join(folder, name), source: await readFile(source) })
         },
       },
     },
@@ -103,7 +103,7 @@ export interface RollupAssets {
   readonly hooks: {
     readonly renderChunk: {
       readonly filter: { readonly code: RegExp }
-      handler(code: string, chunk: { readonly fileName: string }, options: { readonly format: string; readonly sourcemap?: unknown }): RenderedChunk | null
+      handler(code: string, chunk: { readonly fileName: string }, options: { readonly format: string; readonly sourcemap?: unknown }): Promise<RenderedChunk | null>
     }
     readonly generateBundle: {
       readonly order: 'post'

@@ -6,8 +6,6 @@ import type { Store } from '../cache/store.ts'
 import type { EditableModel } from '../onnx/graph.ts'
 import type { Model } from '../onnx/model.ts'
 import type { CompileOptions } from '../options.ts'
-import { computePass, storagePass } from './float-pass.ts'
-import { int8Pass, int8WeightsPass } from './int8.ts'
 
 /** What a pass works for: one engine of one model. */
 export interface PassRequest {
@@ -64,22 +62,25 @@ export interface PrecisionPass {
   inspect?(file: string, request: PassRequest): Promise<{ readonly notes: readonly string[]; readonly warnings: readonly string[] }>
 }
 
-const passes: Readonly<Record<Precision, Partial<Record<Lowering, PrecisionPass>>>> = {
+// Loaded when an import asks for the precision: a build of fp32 engines does not wait for them.
+const floatPasses = () => import('./float-pass.ts')
+const int8Passes = () => import('./int8.ts')
+const passes: Readonly<Record<Precision, Partial<Record<Lowering, () => Promise<PrecisionPass>>>>> = {
   fp32: {},
-  fp16: { storage: storagePass('float16'), compute: computePass('float16') },
-  bf16: { storage: storagePass('bfloat16'), compute: computePass('bfloat16') },
-  int8: { compute: int8Pass },
-  'int8-weights': { storage: int8WeightsPass, compute: int8WeightsPass },
+  fp16: { storage: async () => (await floatPasses()).storagePass('float16'), compute: async () => (await floatPasses()).computePass('float16') },
+  bf16: { storage: async () => (await floatPasses()).storagePass('bfloat16'), compute: async () => (await floatPasses()).computePass('bfloat16') },
+  int8: { compute: async () => (await int8Passes()).int8Pass },
+  'int8-weights': { storage: async () => (await int8Passes()).int8WeightsPass, compute: async () => (await int8Passes()).int8WeightsPass },
 }
 
 /**
  * The pass that makes a graph of a precision; undefined when the graph stays as it is. Throws PRECISION_UNSUPPORTED when there is no
  * such pass.
  */
-export function precisionPass({ model, options: { engine }, backend, lowering }: Pick<PassRequest, 'model' | 'options' | 'backend' | 'lowering'>): PrecisionPass | undefined {
+export async function precisionPass({ model, options: { engine }, backend, lowering }: Pick<PassRequest, 'model' | 'options' | 'backend' | 'lowering'>): Promise<PrecisionPass | undefined> {
   if (lowering === 'none') return undefined
-  const pass = passes[engine][lowering]
-  if (pass) return pass
+  const load = passes[engine][lowering]
+  if (load) return load()
   const possible = Object.entries(passes).flatMap(([name, ways]) => (name === 'fp32' || ways[lowering] ? [name] : []))
   throw new OnnxEngineError('PRECISION_UNSUPPORTED', `${model.file}: engine=${engine}`, {
     expected: `${possible.join(', ')} for the backend ${backend}`,

