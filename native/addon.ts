@@ -110,10 +110,18 @@ export interface TensorRtPort {
   readonly dims: readonly number[]
 }
 
+/** Bounds of the inputs in one optimization profile, in the order of the input ports. */
+export interface TensorRtProfile {
+  readonly min: readonly (readonly number[])[]
+  readonly max: readonly (readonly number[])[]
+  /** Of the values of shape tensors; empty for other inputs. */
+  readonly minValues: readonly (readonly number[])[]
+  readonly maxValues: readonly (readonly number[])[]
+}
+
 export interface TensorRtEngine {
   readonly ports: readonly TensorRtPort[]
-  /** Bounds of the inputs in each optimization profile, in the order of the input ports. */
-  readonly profiles: readonly { readonly min: readonly (readonly number[])[]; readonly max: readonly (readonly number[])[] }[]
+  readonly profiles: readonly TensorRtProfile[]
   /**
    * Queues an inference, inputs in the order of the input ports; they are copied before this returns, or, with `borrow`, read in place
    * until the promise settles. Outputs are in the order of the output ports. Rejects with the text of TensorRT or CUDA.
@@ -151,9 +159,10 @@ export interface Gpu {
   readonly memoryBytes: number
 }
 
-/** Bounds of one dynamic input in one optimization profile. */
+/** Bounds of one input in one optimization profile: of the dims of a dynamic input, or of the values of a shape tensor. */
 export interface ProfiledInput {
   readonly input: string
+  readonly values: boolean
   readonly min: readonly number[]
   readonly opt: readonly number[]
   readonly max: readonly number[]

@@ -5,7 +5,7 @@ import type { Addons } from './addon.ts'
 import { nativePlatforms, platformName, type NativePlatform } from './platform.ts'
 
 export type {
-  Addons, DimBounds, Gpu, GpuProbe, OpenVinoAddon, OpenVinoDevice, OpenVinoEngine, OpenVinoPort, ProfiledInput, TensorRtAddon, TensorRtBuild, TensorRtEngine,
+  Addons, DimBounds, Gpu, GpuProbe, OpenVinoAddon, OpenVinoDevice, OpenVinoEngine, OpenVinoPort, ProfiledInput, TensorRtAddon, TensorRtBuild, TensorRtEngine, TensorRtPort, TensorRtProfile,
 } from './addon.ts'
 
 /** An addon, or why there is none: one sentence that lists every place that was tried. */

@@ -4,7 +4,7 @@ import {
   calibrationMethods, hardwareCompatibilities, imageChannels, imageLayouts, optimizationLevels, performanceHints, profilingVerbosities,
 } from './option-types.ts'
 import { oneOf, quantity, recordOf, section, uniqueList } from './schema.ts'
-import type { CacheOptions, CalibrationOptions, ModelOptions, Options, PreprocessOptions, TypesOptions, VerifyOptions } from './option-types.ts'
+import type { CacheOptions, CalibrationOptions, ModelOptions, Options, PreprocessOptions, Profile, TypesOptions, ValueBounds, VerifyOptions } from './option-types.ts'
 
 /** The options with all defaults, absolute folders, bytes and milliseconds. */
 export type ResolvedOptions = v.InferOutput<typeof schema> & { readonly root: string }
@@ -26,7 +26,8 @@ const backends = v.lazy((input) => (Array.isArray(input) ? backendList : v.liter
 const target = v.pipe(v.string(), v.regex(/^sm\d{2,3}$/, `a compute capability such as 'sm86'`))
 const targets = v.pipe(uniqueList(target), v.transform((names): readonly string[] => [...names].sort()))
 const shapes = recordOf(v.array(v.number()))
-const profiles = v.array(section({ min: shapes, opt: shapes, max: shapes }))
+const valueBounds = section({ min: v.array(v.number()), opt: v.array(v.number()), max: v.array(v.number()) } satisfies SchemasOf<ValueBounds>)
+const profiles = v.array(section({ min: shapes, opt: shapes, max: shapes, values: v.optional(recordOf(valueBounds)) } satisfies SchemasOf<Profile>))
 const onnxruntime = {
   optimization: v.optional(oneOf(optimizationLevels), 'all'),
   portable: v.optional(v.boolean(), true),

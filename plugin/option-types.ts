@@ -8,6 +8,15 @@ export interface Profile {
   readonly min: Shapes
   readonly opt: Shapes
   readonly max: Shapes
+  /** Bounds of the values of shape tensors: integer inputs that decide the dims of other tensors. TensorRT needs them, other backends ignore them. */
+  readonly values?: Readonly<Record<string, ValueBounds>>
+}
+
+/** Bounds of each value of a shape tensor, in row-major order. */
+export interface ValueBounds {
+  readonly min: readonly number[]
+  readonly opt: readonly number[]
+  readonly max: readonly number[]
 }
 
 /** How one model is compiled. Written at the top level it holds for all models, under `models` for those that a glob matches. */
@@ -20,7 +29,7 @@ export interface ModelOptions {
   readonly targets?: readonly string[]
   /** Fixed dims by input name. Other inputs keep their dynamic dims. */
   readonly shapes?: Shapes
-  /** Optimization profiles for dynamic inputs: `min`, `opt` and `max` dims by input name. */
+  /** Optimization profiles for dynamic inputs: `min`, `opt` and `max` dims by input name, and `values` of shape tensors. */
   readonly profiles?: readonly Profile[]
   /** Samples of the inputs, which int8 needs to find the ranges of values: a glob of `.npy` or `.npz` files, a module, or an object. See docs/calibration.md. */
   readonly calibration?: string | CalibrationOptions

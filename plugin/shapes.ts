@@ -1,12 +1,13 @@
 import { nearest, OnnxEngineError } from '../runtime/errors.ts'
 import { keyPath, shorten } from './schema.ts'
-import type { Profile, Shapes } from './options.ts'
+import type { Profile, Shapes, ValueBounds } from './options.ts'
 import type { Binding, Bindings } from '../runtime/manifest.ts'
 
 /**
  * Holds fixed shapes and profiles against the model's own inputs. Throws SHAPE_INVALID, naming the key path, for an input that
  * the model does not have, a rank or static dim that differs, a dim that is not a positive safe integer, one named dim with
- * two values, profiles whose `min`, `opt` and `max` list different inputs, and bounds that are not min <= opt <= max.
+ * two values, profiles whose `min`, `opt` and `max` list different inputs, bounds that are not min <= opt <= max, and bounds of values
+ * for an input that is not of whole numbers, not fixed in its dims, or of another length.
  */
 export function checkShapes(
   { shapes, profiles }: { readonly shapes: Shapes; readonly profiles: readonly Profile[] }, { inputs }: Bindings, name: string,
@@ -16,6 +17,7 @@ export function checkShapes(
   for (const [index, profile] of profiles.entries()) {
     for (const bound of bounds) checkDims(name, ['profiles', index, bound], profile[bound], bindings, fixed)
     checkOrder(name, ['profiles', index], profile)
+    for (const [input, bounds] of Object.entries(profile.values ?? {})) checkValues(name, ['profiles', index, 'values', input], bounds, bindings.get(input), bindings)
   }
 }
 
@@ -30,7 +32,7 @@ function checkDims(name: string, at: Path, shapes: Shapes, bindings: ReadonlyMap
   for (const [input, dims] of Object.entries(shapes)) {
     const path = [...at, input]
     const binding = bindings.get(input)
-    if (binding === undefined) throw refusal(name, path, `one of the model's inputs (${list(bindings.keys())})`, 'no such input', nearest(input, bindings.keys()))
+    if (binding === undefined) throw noInput(name, path, bindings)
     if (binding.dims !== null && binding.dims.length !== dims.length) {
       throw refusal(name, path, `rank ${binding.dims.length}, as the model has [${binding.dims.map((dim) => dim ?? '?').join(', ')}]`, `rank ${dims.length}, [${dims.join(', ')}]`)
     }
@@ -61,6 +63,26 @@ function checkOrder(name: string, at: Path, profile: Profile): void {
       throw refusal(name, [...at, 'opt', input], 'min <= opt <= max for each dim', `min [${min.join(', ')}], opt [${opt.join(', ')}], max [${max.join(', ')}]`)
     }
   }
+}
+
+function checkValues(name: string, path: Path, { min, opt, max }: ValueBounds, binding: Binding | undefined, bindings: ReadonlyMap<string, Binding>): void {
+  if (binding === undefined) throw noInput(name, path, bindings)
+  const { dtype, dims } = binding
+  if (dtype !== 'int64' && dtype !== 'int32') throw refusal(name, path, 'an input of int32 or int64, as shape tensors are', dtype)
+  const count = dims?.every((dim) => typeof dim === 'number') ? dims.reduce((product, dim) => product * dim, 1) : undefined
+  if (count === undefined || (dims?.length ?? 0) > 1) throw refusal(name, path, 'an input of rank 0 or 1 with static dims, as shape tensors are', `[${dims?.map((dim) => dim ?? '?').join(', ') ?? '...'}]`)
+  for (const [bound, values] of Object.entries({ min, opt, max })) {
+    if (values.length !== count) throw refusal(name, [...path, bound], `${count} values`, `${values.length}`)
+    const broken = values.findIndex((value) => !Number.isSafeInteger(value))
+    if (broken >= 0) throw refusal(name, [...path, bound, broken], 'a whole number', String(values[broken]))
+  }
+  if (opt.some((value, index) => !((min[index] ?? NaN) <= value && value <= (max[index] ?? NaN)))) {
+    throw refusal(name, path, 'min <= opt <= max for each value', `min [${min.join(', ')}], opt [${opt.join(', ')}], max [${max.join(', ')}]`)
+  }
+}
+
+function noInput(name: string, path: Path, bindings: ReadonlyMap<string, Binding>): OnnxEngineError {
+  return refusal(name, path, `one of the model's inputs (${list(bindings.keys())})`, 'no such input', nearest(String(path.at(-1)), bindings.keys()))
 }
 
 function refusal(name: string, path: Path, expected: string, received: string, near?: string): OnnxEngineError {

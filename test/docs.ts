@@ -40,7 +40,8 @@ const named: Readonly<Record<string, string>> = {
   CalibrationMethod: union(calibrationMethods),
   ImageLayout: union(imageLayouts),
   ImageChannels: union(imageChannels),
-  'Profile[]': `{ min: Shapes, opt: Shapes, max: Shapes }[]`,
+  'Profile[]': `{ min: Shapes, opt: Shapes, max: Shapes, values?: Record<string, ValueBounds> }[]`,
+  ValueBounds: `{ min: number[], opt: number[], max: number[] }`,
   Shapes: 'Record<string, number[]>',
 }
 const defaultsRoot = resolve('/project')

@@ -2,8 +2,10 @@
 
 // The only include of napi.h, so that these settings always precede it.
 
-// Errors of our C++ become exceptions, and exceptions that reach the boundary become JavaScript errors.
-#define NAPI_CPP_EXCEPTIONS
+// Errors of Node-API become exceptions, and all exceptions that reach the boundary become JavaScript errors: also that of memory running
+// out, which would end the process.
+#define NODE_ADDON_API_CPP_EXCEPTIONS
+#define NODE_ADDON_API_CPP_EXCEPTIONS_ALL
 
 // A worker that is being terminated cannot take an exception any more; it must not abort the process.
 #define NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS

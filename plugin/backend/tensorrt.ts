@@ -207,7 +207,7 @@ function describe(flavour: TensorRtFlavour, model: Model, options: CompileOption
     ...(builderOptimizationLevel !== null && { builderOptimizationLevel }),
     ...(maxAuxStreams !== null && { maxAuxStreams }),
     ...(workspace !== null && { workspace }),
-    profiles: profiles.flatMap((inputs, number) => inputs.map(({ input, min, opt, max }) => `${number} ${input}=${[min, opt, max].map((dims) => dims.join('x')).join('..')}`)),
+    profiles: profiles.flatMap((inputs, number) => inputs.map(({ input, values, min, opt, max }) => `${number} ${input}${values ? ' values' : ''}=${[min, opt, max].map((dims) => dims.join('x')).join('..')}`)),
   }
   const common = {
     addon: family.addon, library: detail.file, parser: detail.parser, product: `${product} ${found.version}`, computeCapabilities: [] as number[], fixed, profiles, flags,

@@ -9,7 +9,7 @@ target_include_directories(openvino_engine SYSTEM PUBLIC ${OPENVINO_HEADERS})
 target_link_libraries(openvino_engine PUBLIC shared_library)
 
 if(BUILD_ADDONS)
-  add_addon(openvino ${CMAKE_CURRENT_LIST_DIR}/addon.cc)
+  add_addon(openvino ${CMAKE_CURRENT_LIST_DIR}/addon.cc ${CMAKE_CURRENT_LIST_DIR}/engine_object.cc)
   target_link_libraries(openvino PRIVATE openvino_engine)
 endif()
 

@@ -1,6 +1,7 @@
 #include "builder.h"
 
 #include "library.h"
+#include "profiles.h"
 
 #include <filesystem>
 #include <fstream>
@@ -52,60 +53,6 @@ void parse(nvonnxparser::IParser& parser, const std::string& model, const Logger
   std::string all;
   for (int i = 0; i < parser.getNbErrors(); i++) all += (i == 0 ? "" : "\n") + message(*parser.getError(i));
   throw std::runtime_error("the ONNX parser says: " + (all.empty() ? logger.errors() : all));
-}
-
-Dims toDims(const std::vector<int64_t>& values) {
-  Dims dims{};
-  if (values.size() > Dims::MAX_DIMS) throw std::runtime_error("TensorRT has at most " + std::to_string(Dims::MAX_DIMS) + " dims");
-  dims.nbDims = static_cast<int32_t>(values.size());
-  for (size_t i = 0; i < values.size(); i++) dims.d[i] = values[i];
-  return dims;
-}
-
-ITensor* inputOf(INetworkDefinition& network, const std::string& name) {
-  for (int i = 0; i < network.getNbInputs(); i++) {
-    if (name == network.getInput(i)->getName()) return network.getInput(i);
-  }
-  return nullptr;
-}
-
-bool isDynamic(const Dims& dims) {
-  for (int i = 0; i < dims.nbDims; i++) {
-    if (dims.d[i] < 0) return true;
-  }
-  return false;
-}
-
-void fixDims(INetworkDefinition& network, const std::vector<FixedInput>& inputs) {
-  for (const auto& [name, dims] : inputs) {
-    // An input that no node uses is dropped by the parser.
-    if (ITensor* input = inputOf(network, name)) input->setDimensions(toDims(dims));
-  }
-}
-
-// A shape tensor's values decide shapes, so its profile would need bounds of values, for which options have no words.
-void refuseShapeTensors(const INetworkDefinition& network) {
-  for (int i = 0; i < network.getNbInputs(); i++) {
-    const ITensor& input = *network.getInput(i);
-    if (!input.isShapeTensor()) continue;
-    throw std::runtime_error("input '" + std::string(input.getName()) + "' is a shape tensor: its values decide the shape of other tensors. Make it a constant of the model");
-  }
-}
-
-void addProfiles(IBuilder& builder, INetworkDefinition& network, IBuilderConfig& config, const std::vector<Profile>& profiles, const Logger& logger) {
-  for (size_t number = 0; number < profiles.size(); number++) {
-    IOptimizationProfile* profile = builder.createOptimizationProfile();
-    if (profile == nullptr) throw std::runtime_error(logger.errors());
-    for (const auto& [name, min, opt, max] : profiles[number]) {
-      const ITensor* input = inputOf(network, name);
-      if (input == nullptr || !isDynamic(input->getDimensions())) continue;
-      const bool taken = profile->setDimensions(name.c_str(), OptProfileSelector::kMIN, toDims(min)) &&
-                         profile->setDimensions(name.c_str(), OptProfileSelector::kOPT, toDims(opt)) &&
-                         profile->setDimensions(name.c_str(), OptProfileSelector::kMAX, toDims(max));
-      if (!taken) throw std::runtime_error("profile " + std::to_string(number) + ", input '" + name + "': " + logger.errors());
-    }
-    if (config.addOptimizationProfile(profile) < 0) throw std::runtime_error("profile " + std::to_string(number) + ": " + logger.errors());
-  }
 }
 
 void setTargets(IBuilderConfig& config, const std::vector<int>& computeCapabilities) {
@@ -233,8 +180,6 @@ void build(const std::string& library, const BuildSettings& settings, LogSink lo
   const auto parser = ParserLibrary::open(settings.parser).create(*network, logger);
   parse(*parser, settings.model, logger);
   fixDims(*network, settings.fixed);
-  refuseShapeTensors(*network);
-
   const std::unique_ptr<IBuilderConfig> config(builder->createBuilderConfig());
   if (!config) throw std::runtime_error(logger.errors());
   configure(*config, settings);

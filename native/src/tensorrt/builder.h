@@ -9,9 +9,10 @@
 
 namespace onnx_engine::tensorrt {
 
-// Bounds of one dynamic input in one optimization profile.
+// Bounds of one input in one optimization profile: of the dims of a dynamic input, or of the values of a shape tensor.
 struct ProfiledInput {
   std::string input;
+  bool values = false;
   std::vector<int64_t> min;
   std::vector<int64_t> opt;
   std::vector<int64_t> max;

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "gpu.h"
+#include "slot.h"
 
 #include <condition_variable>
 #include <deque>
@@ -9,13 +9,6 @@
 #include <thread>
 
 namespace onnx_engine::tensorrt {
-
-struct Tensor {
-  std::unique_ptr<uint8_t[]> own;  // empty for borrowed bytes
-  const void* data = nullptr;
-  size_t bytes = 0;
-  std::vector<int64_t> dims;
-};
 
 // What became of an inference: outputs in the order of the plan's output ports, or an error.
 struct Outcome {
@@ -39,7 +32,8 @@ class Engine {
 
   Engine(std::shared_ptr<Device> device, std::unique_ptr<Plan> plan, const EngineSettings& settings);
 
-  // Ends what waits with an error, waits for what runs, then frees all. After this no `Done` is called.
+  // Ends what waits with an error, waits for what runs, then frees all. After this no `Done` is called. Every tensor of `copyOf` is gone
+  // by then, or has been submitted.
   ~Engine();
 
   Engine(const Engine&) = delete;
@@ -48,8 +42,11 @@ class Engine {
   const std::vector<Port>& ports() const { return plan_->ports(); }
   const std::vector<Bounds>& profiles() const { return plan_->profiles(); }
 
-  // Queues an inference, inputs in the order of the plan's input ports. Borrowed bytes stay alive and unchanged until `done`.
-  uint64_t submit(std::vector<Tensor> inputs, Done done);
+  // An input that outlives the caller's bytes: in a pinned block when one is free.
+  Tensor copyOf(const void* data, size_t bytes, std::vector<int64_t> dims);
+
+  // Queues an inference, inputs in the order of the plan's input ports. Borrowed bytes and targets stay alive and unchanged until `done`.
+  uint64_t submit(std::vector<Tensor> inputs, std::vector<Target> targets, Done done);
 
   // Ends an inference that has not begun; one that runs cannot be stopped, and ends as it would have.
   void cancel(uint64_t id);
@@ -59,16 +56,18 @@ class Engine {
 
  private:
   struct Job {
-    uint64_t id;
+    uint64_t id = 0;
     std::vector<Tensor> inputs;
+    std::vector<Target> targets;
     Done done;
   };
-  class Slot;
 
   void work(Slot& slot);
+  void stop();
 
   std::shared_ptr<Device> device_;
   std::unique_ptr<Plan> plan_;
+  std::unique_ptr<Staging> staging_;
   std::vector<std::unique_ptr<Slot>> slots_;
   std::vector<std::thread> threads_;
   std::mutex mutex_;

@@ -8,9 +8,9 @@
 
 namespace onnx_engine::tensorrt {
 
-// The GPU and the deserialized engine as engine.cc sees them: all that it does to a GPU passes through here. cuda.cc and plan.cc
-// implement it for real; a double in host memory, which only the test binary has, stands in where there is no GPU. Every function
-// throws std::runtime_error with the text of CUDA or TensorRT.
+// The GPU and the deserialized engine as the rest of the runtime sees them: all that it does to a GPU passes through here. cuda.cc,
+// plan.cc and execution.cc implement it for real; a double in host memory, which only the test binary has, stands in where there is no
+// GPU. Every function throws std::runtime_error with the text of CUDA or TensorRT.
 
 using Stream = void*;
 using Graph = void*;
@@ -22,6 +22,7 @@ class Device {
   // Makes the device current on this thread, which every thread does before it calls anything else.
   virtual void enter() = 0;
 
+  // Aligned to 256 bytes at least, as TensorRT demands of every address; so is pinned memory.
   virtual void* allocate(size_t bytes) = 0;
   virtual void free(void* memory) noexcept = 0;
   // Host memory that copies read and write without a detour.
@@ -47,7 +48,7 @@ struct Port {
   std::string dtype;  // by the name that JavaScript knows it by
   size_t bytes = 0;   // of one element
   bool input = false;
-  // Its values decide shapes, so they are read from host memory.
+  // Read and written in host memory, as the values of shape tensors are, which decide the dims of others.
   bool onHost = false;
   std::vector<int64_t> dims;  // -1 where they are open
 };
@@ -56,6 +57,9 @@ struct Port {
 struct Bounds {
   std::vector<std::vector<int64_t>> min;
   std::vector<std::vector<int64_t>> max;
+  // Of the values of shape tensors; empty for other inputs.
+  std::vector<std::vector<int64_t>> minValues;
+  std::vector<std::vector<int64_t>> maxValues;
 };
 
 // Gives memory for an output whose size only the run tells. Called while `enqueue` runs, on its thread.
@@ -73,10 +77,15 @@ class Execution {
   virtual ~Execution() = default;
   virtual void setProfile(size_t profile, Stream stream) = 0;
   virtual void setDims(const std::string& input, const std::vector<int64_t>& dims) = 0;
+  // Values in host memory are read by `inferDims` and `enqueue`, not here.
   virtual void setAddress(const std::string& port, void* memory) = 0;
   virtual void setMemory(const std::string& output, OutputMemory* memory) = 0;
-  // The dims of an output after all inputs have theirs; -1 for those that only the run tells.
+  // After all inputs have their dims, and those on the host their values.
+  virtual void inferDims() = 0;
+  // After `inferDims`; -1 for those that only the run tells.
   virtual std::vector<int64_t> dimsOf(const std::string& output) = 0;
+  // Whether the next `enqueue` may be captured, and its graph replayed for as long as dims, values on the host and addresses stay.
+  virtual bool canCapture(Stream stream) = 0;
   virtual void enqueue(Stream stream) = 0;
 };
 

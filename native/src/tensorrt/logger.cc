@@ -27,14 +27,20 @@ void Logger::log(nvinfer1::ILogger::Severity severity, const char* text) noexcep
 
 std::string Logger::errors(const std::string& otherwise) const {
   const std::lock_guard<std::mutex> lock(mutex_);
+  return join(otherwise);
+}
+
+std::string Logger::take(const std::string& otherwise) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  std::string all = join(otherwise);
+  errors_.clear();
+  return all;
+}
+
+std::string Logger::join(const std::string& otherwise) const {
   std::string all;
   for (const auto& line : errors_) all += all.empty() ? line : "\n" + line;
   return all.empty() ? otherwise : all;
-}
-
-void Logger::clear() {
-  const std::lock_guard<std::mutex> lock(mutex_);
-  errors_.clear();
 }
 
 }  // namespace onnx_engine::tensorrt

@@ -21,10 +21,12 @@ class Logger : public nvinfer1::ILogger {
   // The last errors, oldest first, one a line; or what stands in for them when there was none.
   std::string errors(const std::string& otherwise = "TensorRT gave no reason") const;
 
-  // Forgets the errors: what comes next belongs to another call.
-  void clear();
+  // The same, and forgets them: what comes next belongs to another call.
+  std::string take(const std::string& otherwise = "TensorRT gave no reason");
 
  private:
+  std::string join(const std::string& otherwise) const;
+
   LogSink sink_;
   mutable std::mutex mutex_;
   std::deque<std::string> errors_;

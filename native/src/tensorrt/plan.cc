@@ -1,8 +1,9 @@
 #include "plan.h"
 
+#include "dims.h"
+#include "execution.h"
 #include "library.h"
 
-#include <map>
 #include <stdexcept>
 
 namespace onnx_engine::tensorrt {
@@ -29,22 +30,9 @@ const ElementType& elementType(DataType type, const std::string& port) {
   throw std::runtime_error("'" + port + "' has a type of TensorRT that cannot cross into JavaScript");
 }
 
-std::vector<int64_t> fromDims(const Dims& dims) {
-  if (dims.nbDims < 0) return {};
-  return {dims.d, dims.d + dims.nbDims};
-}
-
-Dims toDims(const std::vector<int64_t>& values) {
-  Dims dims{};
-  if (values.size() > Dims::MAX_DIMS) throw std::runtime_error("more dims than TensorRT has");
-  dims.nbDims = static_cast<int32_t>(values.size());
-  for (size_t i = 0; i < values.size(); i++) dims.d[i] = values[i];
-  return dims;
-}
-
 #ifdef TENSORRT_RTX
 // A look at the header alone, before gigabytes are read: it tells why an engine cannot run where deserializing only fails.
-void checkHeader(IRuntime& runtime, const void* bytes, size_t size, const Logger& logger) {
+void checkHeader(IRuntime& runtime, const void* bytes, size_t size, Logger& logger) {
   uint64_t diagnostics = 0;
   if (runtime.getEngineValidity(bytes, static_cast<int64_t>(size), &diagnostics) != EngineValidity::kINVALID) return;
   constexpr struct {
@@ -63,82 +51,34 @@ void checkHeader(IRuntime& runtime, const void* bytes, size_t size, const Logger
   for (const auto& [bit, words] : reasons) {
     if ((diagnostics & static_cast<uint64_t>(bit)) != 0) all += all.empty() ? words : std::string(", and ") + words;
   }
-  throw std::runtime_error("the engine cannot run here: " + (all.empty() ? logger.errors() : all + " (" + logger.errors("no more is known") + ")"));
+  throw std::runtime_error("the engine cannot run here: " + (all.empty() ? logger.take() : all + " (" + logger.take("no more is known") + ")"));
 }
 #endif
 
-class Allocator : public IOutputAllocator {
- public:
-  explicit Allocator(OutputMemory* memory) : memory_(memory) {}
-
-  void* reallocateOutputAsync(const char*, void*, uint64_t size, uint64_t, cudaStream_t) override { return memory_->reserve(static_cast<size_t>(size)); }
-
-  void notifyShape(const char*, const Dims& dims) noexcept override {
-    try {
-      memory_->setDims(fromDims(dims));
-    } catch (...) {
-      // Out of memory: the dims of the last run stay, and their size is checked against nothing. Ending the run is not possible here.
-    }
-  }
-
- private:
-  OutputMemory* memory_;
-};
-
-class TensorRtExecution : public Execution {
- public:
-  TensorRtExecution(std::unique_ptr<IExecutionContext> context, const Logger& logger) : context_(std::move(context)), logger_(logger) {}
-
-  void setProfile(size_t profile, Stream stream) override {
-    check(context_->setOptimizationProfileAsync(static_cast<int32_t>(profile), static_cast<cudaStream_t>(stream)), "setOptimizationProfileAsync");
-  }
-
-  void setDims(const std::string& input, const std::vector<int64_t>& dims) override {
-    check(context_->setInputShape(input.c_str(), toDims(dims)), "setInputShape");
-  }
-
-  void setAddress(const std::string& port, void* memory) override { check(context_->setTensorAddress(port.c_str(), memory), "setTensorAddress"); }
-
-  void setMemory(const std::string& output, OutputMemory* memory) override {
-    auto& allocator = allocators_[output];
-    if (memory == nullptr && allocator == nullptr) return;
-    auto next = memory == nullptr ? nullptr : std::make_unique<Allocator>(memory);
-    check(context_->setOutputAllocator(output.c_str(), next.get()), "setOutputAllocator");
-    allocator = std::move(next);
-  }
-
-  std::vector<int64_t> dimsOf(const std::string& output) override {
-    check(context_->inferShapes(0, nullptr) == 0, "inferShapes");
-    return fromDims(context_->getTensorShape(output.c_str()));
-  }
-
-  void enqueue(Stream stream) override { check(context_->enqueueV3(static_cast<cudaStream_t>(stream)), "enqueueV3"); }
-
- private:
-  void check(bool taken, const char* call) const {
-    if (!taken) throw std::runtime_error(std::string(call) + ": " + logger_.errors());
-  }
-
-  std::map<std::string, std::unique_ptr<Allocator>> allocators_;
-  // After the allocators: TensorRT lets go of them when the context dies.
-  std::unique_ptr<IExecutionContext> context_;
-  const Logger& logger_;
-};
+// As many values as a shape tensor has; TensorRT gives no count of its own.
+std::vector<int64_t> valuesOf(const ICudaEngine& engine, const Port& port, int32_t profile, OptProfileSelector selector) {
+  const int64_t* values = port.onHost ? engine.getProfileTensorValuesV2(port.name.c_str(), profile, selector) : nullptr;
+  if (values == nullptr) return {};
+  int64_t count = 1;
+  for (const int64_t dim : port.dims) count *= dim;
+  if (count < 0) throw std::runtime_error("the shape tensor '" + port.name + "' has open dims");
+  return {values, values + count};
+}
 
 class TensorRtPlan : public Plan {
  public:
-  TensorRtPlan(const std::string& library, const void* bytes, size_t size, const std::vector<char>& cache)
+  TensorRtPlan(const std::string& library, const void* bytes, size_t size, const PlanSettings& settings)
       : runtime_(Library::open(library).createRuntime(logger_)) {
 #ifdef TENSORRT_RTX
     checkHeader(*runtime_, bytes, size, logger_);
-    logger_.clear();
+    logger_.take();
 #endif
     engine_.reset(runtime_->deserializeCudaEngine(bytes, size));
-    if (!engine_) throw std::runtime_error(logger_.errors());
+    if (!engine_) throw std::runtime_error(logger_.take());
     config_.reset(engine_->createRuntimeConfig());
-    if (!config_) throw std::runtime_error(logger_.errors());
-    useCache(cache);
+    if (!config_) throw std::runtime_error(logger_.take());
     describe();
+    configure(settings);
   }
 
   const std::vector<Port>& ports() const override { return ports_; }
@@ -146,8 +86,8 @@ class TensorRtPlan : public Plan {
 
   std::unique_ptr<Execution> createExecution() override {
     std::unique_ptr<IExecutionContext> context(engine_->createExecutionContext(config_.get()));
-    if (!context) throw std::runtime_error(logger_.errors());
-    return std::make_unique<TensorRtExecution>(std::move(context), logger_);
+    if (!context) throw std::runtime_error(logger_.take());
+    return wrapContext(std::move(context), isFixed(), logger_);
   }
 
   std::vector<char> runtimeCache() override {
@@ -162,16 +102,24 @@ class TensorRtPlan : public Plan {
   }
 
  private:
-  void useCache(const std::vector<char>& bytes) {
+  void configure(const PlanSettings& settings) {
 #ifdef TENSORRT_RTX
     cache_.reset(config_->createRuntimeCache());
-    if (!cache_) return;
-    // One of another GPU, driver or release is refused: then it starts empty.
-    if (!bytes.empty()) cache_->deserialize(bytes.data(), bytes.size());
-    config_->setRuntimeCache(*cache_);
+    if (cache_) {
+      // One of another GPU, driver or release is refused: then it starts empty.
+      if (!settings.runtimeCache.empty()) cache_->deserialize(settings.runtimeCache.data(), settings.runtimeCache.size());
+      config_->setRuntimeCache(*cache_);
+    }
+    if (settings.graphs && !isFixed()) config_->setCudaGraphStrategy(CudaGraphStrategy::kWHOLE_GRAPH_CAPTURE);
+    // A refused cache is no failure to tell of later.
+    logger_.take();
 #else
-    (void)bytes;
+    (void)settings;
 #endif
+  }
+
+  bool isFixed() const {
+    return profiles_.size() == 1 && profiles_[0].min == profiles_[0].max && profiles_[0].minValues == profiles_[0].maxValues;
   }
 
   void describe() {
@@ -188,6 +136,8 @@ class TensorRtPlan : public Plan {
         if (!port.input) continue;
         bounds.min.push_back(fromDims(engine_->getProfileShape(port.name.c_str(), number, OptProfileSelector::kMIN)));
         bounds.max.push_back(fromDims(engine_->getProfileShape(port.name.c_str(), number, OptProfileSelector::kMAX)));
+        bounds.minValues.push_back(valuesOf(*engine_, port, number, OptProfileSelector::kMIN));
+        bounds.maxValues.push_back(valuesOf(*engine_, port, number, OptProfileSelector::kMAX));
       }
       profiles_.push_back(std::move(bounds));
     }
@@ -207,8 +157,8 @@ class TensorRtPlan : public Plan {
 
 }  // namespace
 
-std::unique_ptr<Plan> deserialize(const std::string& library, const void* bytes, size_t size, const std::vector<char>& runtimeCache) {
-  return std::make_unique<TensorRtPlan>(library, bytes, size, runtimeCache);
+std::unique_ptr<Plan> deserialize(const std::string& library, const void* bytes, size_t size, const PlanSettings& settings) {
+  return std::make_unique<TensorRtPlan>(library, bytes, size, settings);
 }
 
 }  // namespace onnx_engine::tensorrt

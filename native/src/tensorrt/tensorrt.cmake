@@ -11,7 +11,10 @@ add_library(tensorrt_gpu STATIC
   ${CMAKE_CURRENT_LIST_DIR}/cuda.cc
   ${CMAKE_CURRENT_LIST_DIR}/driver.cc
   ${CMAKE_CURRENT_LIST_DIR}/engine.cc
-  ${CMAKE_CURRENT_LIST_DIR}/probe.cc)
+  ${CMAKE_CURRENT_LIST_DIR}/probe.cc
+  ${CMAKE_CURRENT_LIST_DIR}/slot.cc
+  ${CMAKE_CURRENT_LIST_DIR}/staging.cc
+  ${CMAKE_CURRENT_LIST_DIR}/tensor.cc)
 target_include_directories(tensorrt_gpu SYSTEM PUBLIC ${CUDA_HEADERS})
 target_link_libraries(tensorrt_gpu PUBLIC shared_library)
 
@@ -20,9 +23,11 @@ function(add_tensorrt name headers)
   add_addon(${name}
     $<TARGET_OBJECTS:tensorrt_addon>
     ${CMAKE_CURRENT_FUNCTION_LIST_DIR}/builder.cc
+    ${CMAKE_CURRENT_FUNCTION_LIST_DIR}/execution.cc
     ${CMAKE_CURRENT_FUNCTION_LIST_DIR}/library.cc
     ${CMAKE_CURRENT_FUNCTION_LIST_DIR}/logger.cc
-    ${CMAKE_CURRENT_FUNCTION_LIST_DIR}/plan.cc)
+    ${CMAKE_CURRENT_FUNCTION_LIST_DIR}/plan.cc
+    ${CMAKE_CURRENT_FUNCTION_LIST_DIR}/profiles.cc)
   target_compile_definitions(${name} PRIVATE TENSORRT_FAMILY="${name}" ${ARGN})
   # The folder above holds the declarations of CUDA's types that TensorRT's headers include.
   target_include_directories(${name} SYSTEM PRIVATE ${TENSORRT_HEADERS}/${headers} ${TENSORRT_HEADERS})
@@ -31,7 +36,7 @@ endfunction()
 
 if(BUILD_ADDONS)
   # The JavaScript boundary includes no header of TensorRT, so that it is compiled once for all families.
-  add_library(tensorrt_addon OBJECT ${CMAKE_CURRENT_LIST_DIR}/addon.cc)
+  add_library(tensorrt_addon OBJECT ${CMAKE_CURRENT_LIST_DIR}/addon.cc ${CMAKE_CURRENT_LIST_DIR}/build_task.cc ${CMAKE_CURRENT_LIST_DIR}/engine_object.cc)
   target_compile_definitions(tensorrt_addon PRIVATE NAPI_VERSION=8 BUILDING_NODE_EXTENSION)
   target_include_directories(tensorrt_addon SYSTEM PRIVATE ${CMAKE_JS_INC})
   target_link_libraries(tensorrt_addon PRIVATE tensorrt_gpu)
@@ -42,7 +47,12 @@ if(BUILD_ADDONS)
 endif()
 
 if(BUILD_NATIVE_TESTS)
-  add_executable(tensorrt_test ${CMAKE_CURRENT_LIST_DIR}/engine_test.cc)
+  add_executable(tensorrt_test
+    ${CMAKE_CURRENT_LIST_DIR}/fault_test.cc
+    ${CMAKE_CURRENT_LIST_DIR}/host_device.cc
+    ${CMAKE_CURRENT_LIST_DIR}/host_double.cc
+    ${CMAKE_CURRENT_LIST_DIR}/queue_test.cc
+    ${CMAKE_CURRENT_LIST_DIR}/slot_test.cc)
   target_link_libraries(tensorrt_test PRIVATE tensorrt_gpu GTest::gtest_main)
   add_test(NAME tensorrt COMMAND tensorrt_test)
 endif()
