@@ -1,24 +1,21 @@
-import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import path from 'node:path'
-import { loadAddon, type Gpu, type GpuProbe, type TensorRtAddon, type TensorRtEngine } from '../native/index.ts'
+import { loadAddon, type Gpu, type GpuProbe, type TensorRtAddon } from '../native/index.ts'
 import { tensorrtFamilies, tensorrtFamily, tensorrtVersions, type TensorRtFlavour } from '../native/tensorrt-wheels.ts'
 import { readArtifact } from './artifact.ts'
 import { OnnxEngineError, textOf } from './errors.ts'
-import { createInFlight } from './in-flight.ts'
 import { setupFolder } from './library.ts'
 import type { Bindings, Requirements, VariantManifest } from './manifest.ts'
-import { bytesOf, viewOf } from './own.ts'
-import type { CheckedTensor, InferOptions, OpenOptions, Runner, Session } from './session.ts'
+import type { OpenOptions, Runner, Session } from './session.ts'
+import { openKernelCache } from './tensorrt-cache.ts'
+import { engineTrouble } from './tensorrt-header.ts'
 import { findTensorRt, tensorrtNames } from './tensorrt-library.ts'
+import { createSession } from './tensorrt-session.ts'
 
 /** Runs engines of TensorRT-RTX on the GPU, in threads of the addon: nothing on the event loop but copies of the tensors. */
 export const tensorrtRtxRunner: Runner<'tensorrt-rtx'> = {
   async refusal(requires) {
     const found = await installedFor('tensorrt-rtx', requires)
-    if ('reason' in found) return found.reason
-    return found.driver.gpus.some(({ computeCapability }) => requires.targets.includes(computeCapability))
-      ? undefined
-      : `compiled for ${requires.targets.join(', ')}, but this machine has ${found.driver.gpus.map(textOfGpu).join(', ')}`
+    return 'reason' in found ? found.reason : noGpu('tensorrt-rtx', requires, found.driver)
   },
   open: (variant, ...rest) => open('tensorrt-rtx', variant, ...rest),
 }
@@ -28,13 +25,30 @@ export const tensorrtRunner: Runner<'tensorrt'> = {
   async refusal(requires) {
     const found = await installedFor('tensorrt', requires)
     if ('reason' in found) return found.reason
-    const { driver, gpus } = found.driver
+    const { driver } = found.driver
     if (driver !== '' && isOlder(driver, requires.driver)) return `needs the NVIDIA driver ${requires.driver} or newer, this machine has ${driver}`
-    return gpus.some(({ computeCapability }) => computeCapability === requires.computeCapability)
-      ? undefined
-      : `compiled on ${requires.gpu} (${requires.computeCapability}), but this machine has ${gpus.map(textOfGpu).join(', ')}`
+    return noGpu('tensorrt', requires, found.driver)
   },
   open: (variant, ...rest) => open('tensorrt', variant, ...rest),
+}
+
+const fits: { readonly [F in TensorRtFlavour]: (requires: Requirements[F], gpu: Gpu) => boolean } = {
+  'tensorrt-rtx': ({ targets }, { computeCapability }) => targets.includes(computeCapability),
+  tensorrt: (requires, gpu) => gpu.computeCapability === requires.computeCapability,
+}
+
+const whatFor: { readonly [F in TensorRtFlavour]: (requires: Requirements[F]) => string } = {
+  'tensorrt-rtx': ({ targets }) => `compiled for ${targets.join(', ')}`,
+  tensorrt: ({ gpu, computeCapability }) => `compiled on ${gpu} (${computeCapability})`,
+}
+
+function noGpu<F extends TensorRtFlavour>(flavour: F, requires: Requirements[F], driver: GpuProbe): string | undefined {
+  return driver.gpus.some((gpu) => fits[flavour](requires, gpu)) ? undefined : `${whatFor[flavour](requires)}, but this machine has ${textOfGpus(driver)}`
+}
+
+// The first one that the engine was built for, unless the caller named one.
+function chooseGpu<F extends TensorRtFlavour>(flavour: F, requires: Requirements[F], driver: GpuProbe, wanted: number | undefined): number {
+  return wanted ?? Math.max(driver.gpus.findIndex((gpu) => fits[flavour](requires, gpu)), 0)
 }
 
 interface Installed {
@@ -86,110 +100,51 @@ function isOlder(version: string, least: string): boolean {
   return false
 }
 
+function textOfGpus({ gpus }: GpuProbe): string {
+  return gpus.map(textOfGpu).join(', ')
+}
+
 function textOfGpu({ name, computeCapability }: Gpu): string {
   return `${name} (${computeCapability})`
 }
 
-async function open(flavour: TensorRtFlavour, variant: VariantManifest<TensorRtFlavour>, file: string, bindings: Bindings, options: OpenOptions): Promise<Session> {
+async function open<F extends TensorRtFlavour>(flavour: F, variant: VariantManifest<F>, file: string, bindings: Bindings, options: OpenOptions): Promise<Session> {
   const where = `model ${JSON.stringify(options.model)}`
+  const bytes = new Uint8Array(await readArtifact(file, variant, options.model))
+  refuseForeign(flavour, variant.requires.version, bytes, `${where}, engine file ${file}`)
   const found = await installedFor(flavour, variant.requires)
   if ('reason' in found) throw new OnnxEngineError('BACKEND_UNAVAILABLE', `${where}: ${found.reason}`)
-  const { device = 0, workers = 2, cudaGraph = 'auto' } = options
+  const device = chooseGpu(flavour, variant.requires, found.driver, options.device)
   const gpu = found.driver.gpus[device]
-  if (!gpu) throw new OnnxEngineError('BACKEND_UNAVAILABLE', `${where}: there is no GPU ${device}: this machine has ${found.driver.gpus.map(textOfGpu).join(', ')}`)
-  const bytes = new Uint8Array(await readArtifact(file, variant, options.model))
-  const cache = runtimeCacheFile(flavour, variant, found, gpu)
-  const runtimeCache = await readFile(cache).catch(() => new Uint8Array(0))
+  if (!gpu) throw new OnnxEngineError('BACKEND_UNAVAILABLE', `${where}: there is no GPU ${device}: this machine has ${textOfGpus(found.driver)}`)
+  if (!fits[flavour](variant.requires, gpu)) {
+    throw new OnnxEngineError('BACKEND_UNAVAILABLE', `${where}: ${whatFor[flavour](variant.requires)}, but GPU ${device} is ${textOfGpu(gpu)}`)
+  }
+  const { workers = 2, cudaGraph = 'auto' } = options
+  const cache = openKernelCache(kernelCacheFile(flavour, variant.sha256, found, gpu))
   try {
-    const engine = await found.addon.load(found.library, bytes, { device, contexts: workers, cudaGraph: cudaGraph === 'auto', runtimeCache })
-    checkTypes(engine, bindings)
-    return createSession(engine, bindings, where, cache)
+    const engine = await found.addon.load(found.library, bytes, { device, contexts: workers, cudaGraph: cudaGraph === 'auto', runtimeCache: await cache.read() })
+    try {
+      return createSession(engine, bindings, where, cache)
+    } catch (error) {
+      await engine.close()
+      throw error
+    }
   } catch (cause) {
     throw new OnnxEngineError('BACKEND_UNAVAILABLE', `${where}: ${tensorrtNames[flavour].product} cannot load ${file}: ${textOf(cause)}`, { cause })
   }
 }
 
+// Before a library or a device is touched. The checksum was right: the file was shipped like this.
+function refuseForeign(flavour: TensorRtFlavour, version: string, bytes: Uint8Array, where: string): void {
+  const received = flavour === 'tensorrt-rtx' ? engineTrouble(bytes, version) : bytes.length === 0 ? '0 bytes' : undefined
+  if (received === undefined) return
+  const expected = `an engine of ${tensorrtNames[flavour].product} ${version}`
+  throw new OnnxEngineError('ARTIFACT_INVALID', where, { expected, received, hint: 'Build the model again.' })
+}
+
 // The K4 key: TensorRT-RTX takes such a cache back on the same GPU, system and release, with a driver of the same major version.
-function runtimeCacheFile(flavour: TensorRtFlavour, { sha256 }: VariantManifest, { version, driver }: Installed, gpu: Gpu): string {
+function kernelCacheFile(flavour: TensorRtFlavour, sha256: string, { version, driver }: Installed, gpu: Gpu): string {
   const parts = [sha256.slice(0, 16), version, gpu.name, process.platform, driver.driver.split('.', 1)[0] ?? '']
   return path.join(setupFolder(`runtime-cache-${flavour}`), parts.join('-').replaceAll(/[^\w.-]/g, '_'))
-}
-
-// Reading bytes as another dtype would give wrong numbers without an error.
-function checkTypes({ ports }: TensorRtEngine, { inputs, outputs }: Bindings): void {
-  for (const { name, dtype } of [...inputs, ...outputs]) {
-    const port = ports.find((candidate) => candidate.name === name)
-    if (port && port.dtype !== dtype) throw new Error(`the engine's '${name}' is ${port.dtype}, the model's is ${dtype}`)
-    if (!port && outputs.some((output) => output.name === name)) throw new Error(`the engine has no output '${name}'`)
-  }
-}
-
-function createSession(engine: TensorRtEngine, bindings: Bindings, where: string, cache: string): Session {
-  const calls = createInFlight()
-  // An input that no node uses is not in the engine.
-  const inputPorts = engine.ports.filter(({ input }) => input)
-  const outputPorts = engine.ports.filter(({ input }) => !input)
-
-  return {
-    infer: (inputs, options) => calls.track(infer(inputs, options)),
-    async dispose() {
-      await calls.settled()
-      await keepRuntimeCache()
-      await engine.close()
-    },
-  }
-
-  async function infer(inputs: ReadonlyMap<string, CheckedTensor>, { signal, transfer = false }: InferOptions) {
-    const tensors = inputPorts.map(({ name }) => {
-      const tensor = inputs.get(name)
-      if (!tensor || !ArrayBuffer.isView(tensor.data)) throw new OnnxEngineError('INPUT_INVALID', `${where}, input ${JSON.stringify(name)}`, { expected: 'a tensor', received: 'none' })
-      return { bytes: bytesOf(tensor.data), dims: tensor.dims }
-    })
-    refuseDims(tensors.map(({ dims }) => dims))
-    const { id, outputs } = engine.infer(tensors, transfer)
-    const cancel = () => engine.cancel(id)
-    signal?.addEventListener('abort', cancel, { once: true })
-    try {
-      const results = await outputs
-      const byName = new Map(outputPorts.map(({ name }, index) => [name, results[index]]))
-      return new Map(bindings.outputs.map(({ name, dtype }): [string, CheckedTensor] => {
-        const { buffer, dims } = byName.get(name) ?? { buffer: new ArrayBuffer(0), dims: [] }
-        return [name, { dtype, dims, data: viewOf(dtype, buffer, 0, buffer.byteLength) }]
-      }))
-    } catch (cause) {
-      if (signal?.aborted) throw new OnnxEngineError('ABORTED', `${where}: infer() was aborted by its signal`, { cause })
-      throw new OnnxEngineError('INFERENCE_FAILED', `${where}: TensorRT failed while running the model: ${textOf(cause)}`, { cause })
-    } finally {
-      signal?.removeEventListener('abort', cancel)
-    }
-  }
-
-  function refuseDims(all: readonly (readonly number[])[]): void {
-    const fits = engine.profiles.some(({ min, max }) => all.every((dims, input) => {
-      const [low, high] = [min[input] ?? [], max[input] ?? []]
-      return dims.length === low.length && dims.every((dim, axis) => dim >= (low[axis] ?? 0) && dim <= (high[axis] ?? 0))
-    }))
-    if (fits) return
-    const texts = engine.profiles.map(({ min, max }) => inputPorts.map(({ name }, input) => (
-      `${name} [${(min[input] ?? []).map((low, axis) => (low === max[input]?.[axis] ? low : `${low}..${max[input]?.[axis]}`)).join(',')}]`
-    )).join(' with '))
-    throw new OnnxEngineError('INPUT_INVALID', `${where}, inputs`, {
-      expected: `dims of an optimization profile: ${texts.join(', or ')}`,
-      received: inputPorts.map(({ name }, input) => `${name} [${all[input]?.join(',')}]`).join(' with '),
-    })
-  }
-
-  // Losing it costs the next start some seconds, so that a full disk must not fail dispose().
-  async function keepRuntimeCache(): Promise<void> {
-    const temporary = `${cache}.${process.pid}.tmp`
-    try {
-      const bytes = await engine.runtimeCache()
-      if (bytes.byteLength === 0) return
-      await mkdir(path.dirname(cache), { recursive: true })
-      await writeFile(temporary, new Uint8Array(bytes))
-      await rename(temporary, cache)
-    } catch {
-      await rm(temporary, { force: true })
-    }
-  }
 }
