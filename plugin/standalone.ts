@@ -2,9 +2,10 @@ import { existsSync, realpathSync } from 'node:fs'
 import { cp } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { dirname, join, relative, sep } from 'node:path'
+import { platformName } from '../native/platform.ts'
 import { OnnxEngineError } from '../runtime/errors.ts'
 
-/** What runs models with ONNX Runtime, by package: the files and folders that this platform needs of it. */
+/** What runs models, by package: the files and folders that this platform needs of it. */
 const parts: Readonly<Record<string, RegExp>> = {
   'unplugin-onnx': /^(?:package\.json|dist(?:\/(?:runtime|native)(?:\/[\w-]+\.c?js)?)?)$/,
   'onnxruntime-node': new RegExp(`^(?:package\\.json|dist(?:/\\w+\\.js)?|bin(?:/napi-v\\d+(?:/${process.platform}(?:/${process.arch}(?:/.+)?)?)?)?)$`),
@@ -12,8 +13,9 @@ const parts: Readonly<Record<string, RegExp>> = {
 }
 
 /**
- * Copies the runtime and ONNX Runtime for this platform into `node_modules` of an output folder. That is where Node.js looks first for
- * what the code in the folder imports, in every format: so the folder runs wherever it is moved to.
+ * Copies the runtime, ONNX Runtime and, where they are installed, the native addons for this platform into `node_modules` of an output
+ * folder. That is where Node.js looks first for what the code in the folder imports, in every format: so the folder runs wherever it is
+ * moved to.
  *
  * @throws OnnxEngineError BACKEND_UNAVAILABLE when a package is not installed.
  */
@@ -30,16 +32,25 @@ export async function copyRuntime(output: string, root: string): Promise<void> {
     const filter = (file: string) => file === folder || files.test(relative(folder, file).replaceAll(sep, '/'))
     await cp(folder, join(output, 'node_modules', name), { recursive: true, dereference: true, filter })
   }
+  // OpenVINO and TensorRT run through them; ONNX Runtime alone does without.
+  const addons = `@unplugin-onnx/native-${platformName()}`
+  const native = findFolder(addons, root, own)
+  if (native !== undefined) await cp(native, join(output, 'node_modules', addons), { recursive: true, dereference: true })
 }
 
-// By folders, not by the module system: `exports` may hide package.json, and a real folder shows what lies beside the package.
 function folderOf(name: string, ...from: readonly string[]): string {
-  const places = from.flatMap((folder) => createRequire(join(folder, 'package.json')).resolve.paths(name) ?? [])
-  const found = places.map((place) => join(place, name)).find((folder) => existsSync(join(folder, 'package.json')))
-  if (found !== undefined) return realpathSync(found)
+  const found = findFolder(name, ...from)
+  if (found !== undefined) return found
   throw new OnnxEngineError('BACKEND_UNAVAILABLE', `option 'standalone': package '${name}'`, {
     expected: 'an installed package to copy',
     received: 'none',
     hint: `Install it: npm install ${name}`,
   })
+}
+
+// By folders, not by the module system: `exports` may hide package.json, and a real folder shows what lies beside the package.
+function findFolder(name: string, ...from: readonly string[]): string | undefined {
+  const places = from.flatMap((folder) => createRequire(join(folder, 'package.json')).resolve.paths(name) ?? [])
+  const found = places.map((place) => join(place, name)).find((folder) => existsSync(join(folder, 'package.json')))
+  return found === undefined ? undefined : realpathSync(found)
 }

@@ -1,16 +1,20 @@
 import { execFile } from 'node:child_process'
-import { cpSync, existsSync, readdirSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { cpSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { join, normalize } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { createPackageWithOptions } from '@electron/asar'
 import { rolldown } from 'rolldown'
+import type { Options } from 'unplugin-onnx'
 import { build as buildVite } from 'vite'
 import { beforeAll, describe, expect, test } from 'vitest'
 import onnx from '../dist/plugin/rolldown.js'
+import { platformName } from '../native/platform.ts'
 import { install, runOutput, writeFiles } from './app.ts'
 import { tempFolder } from './helpers.ts'
 import { affineModel } from './models.ts'
+import { missingOpenVino, root } from './openvino-models.ts'
+import { runNpm } from './package-managers.ts'
 
 const run = promisify(execFile)
 const page = readFileSync(new URL('../docs/electron.md', import.meta.url), 'utf8')
@@ -80,33 +84,77 @@ test('the configuration of docs/electron.md for Electron Forge carries all that 
   expect(await runOutput(join(packed, '.vite/build/main.cjs'))).toEqual([3, 5, 7, 9])
 })
 
-describe('an asar archive', () => {
+// What it packs the app around is the binary of Electron, which no package registry has: an empty one will do.
+test.runIf(process.env['INSTALL'] === 'all')('the configuration of docs/electron.md for electron-builder unpacks what the system has to load', async () => {
+  const app = tempFolder()
+  install(app, ['unplugin-onnx', 'onnxruntime-node', '@electron/asar'])
+  writeFiles(app, {
+    'package.json': JSON.stringify({ name: 'app', version: '1.0.0', description: 'app', author: 'nobody', main: 'out/main/index.cjs' }),
+    'electron-builder.yml': codeOf('electron-builder.yml'),
+    'src/main.js': main,
+    'src/model.onnx': affineModel({ weight: 2 }),
+    ...Object.fromEntries(['electron', 'chrome-sandbox', 'electron.exe', 'LICENSE', 'LICENSES.chromium.html', 'version', 'resources/.keep'].map((file) => [`electron/${file}`, ''])),
+  })
+  await bundle(app, 'out/main', 'index.cjs', { onnxruntime: { portable: false }, standalone: true })
+  rmSync(join(app, 'node_modules'), { recursive: true })
+  await runNpm(app, 'exec', '--yes', '--package=electron-builder@26.17.0', '--', 'electron-builder', '--dir', '-c.electronVersion=38.0.0', '-c.electronDist=electron', '-c.npmRebuild=false')
+
+  install(app, ['@electron/asar'])
+  const resources = readdirSync(join(app, 'dist'), { recursive: true, encoding: 'utf8' }).find((file) => file.endsWith('app.asar'))
+  expect(await runArchive(join(app, 'dist', resources ?? ''), 'out/main/index.cjs')).toEqual({
+    result: [3, 5, 7, 9], inside: [expect.stringMatching(/^out\/main\/assets\/model-onnxruntime-[\da-f]{10}\.ort$/)],
+  })
+}, 180_000)
+
+describe('an asar archive of a standalone app', () => {
   const folder = tempFolder()
+  const addons = `dist/node_modules/@unplugin-onnx/native-${platformName()}`
+  const skip = missingOpenVino() !== undefined
 
   beforeAll(async () => {
     install(folder, ['unplugin-onnx', 'onnxruntime-node', '@electron/asar'])
     writeFiles(folder, { 'src/main.js': main, 'src/model.onnx': affineModel({ weight: 2 }), 'app/package.json': '{}' })
-    const bundle = await rolldown({ input: join(folder, 'src/main.js'), plugins: [onnx({ root: folder, onnxruntime: { portable: false } })], onLog: () => {} })
-    await bundle.write({ dir: join(folder, 'app/dist'), format: 'cjs', entryFileNames: 'main.cjs' })
-    await bundle.close()
+    writeFiles(join(folder, 'node_modules/@unplugin-onnx', `native-${platformName()}`), {
+      'package.json': JSON.stringify({ main: './index.cjs' }), 'index.cjs': `exports.openvino = () => require('./openvino.node')`, 'openvino.node': readFileSync(join(root, 'native/build/Release/openvino.node')),
+    })
+    await bundle(folder, 'app/dist', 'main.cjs', { backends: ['openvino', 'onnxruntime'], onnxruntime: { portable: false }, standalone: true })
   })
 
-  test.each([
-    ['inside', undefined, [expect.stringMatching(/^dist\/assets\/model-onnxruntime-[\da-f]{10}\.ort$/)]],
-    ['unpacked beside it', '**/*.ort', []],
-  ])('carries engines %s', async (title, unpack, opened) => {
-    const archive = join(folder, title, 'app.asar')
-    await createPackageWithOptions(join(folder, 'app'), archive, unpack === undefined ? {} : { unpack })
-    expect(existsSync(`${archive}.unpacked`)).toBe(unpack !== undefined)
-    const { stdout, stderr } = await run(process.execPath, [fileURLToPath(new URL('electron-files.cjs', import.meta.url)), archive, join('dist', 'main.cjs')])
-    expect(JSON.parse(stdout)).toEqual([3, 5, 7, 9])
-    expect(JSON.parse(stderr)).toEqual(opened)
+  const ort = expect.stringMatching(/^dist\/assets\/model-onnxruntime-[\da-f]{10}\.ort$/)
+  const blob = expect.stringMatching(/^dist\/assets\/model-openvino-[\da-f]{10}\.blob$/)
+  const modules = '**/node_modules/**'
+
+  test.skipIf(skip).each([
+    ['with ONNX Runtime: the engine inside', modules, 'onnxruntime', {}, [ort]],
+    ['with ONNX Runtime: the engine beside it', `{${modules},**/*.ort}`, 'onnxruntime', {}, []],
+    ['with OpenVINO: the engine inside, the addon beside it', modules, 'openvino', {}, [blob]],
+    ['with OpenVINO: the engine and the addon beside it', `{${modules},**/*.blob}`, 'openvino', {}, []],
+    ['with OpenVINO: the engine and the addon inside', '**/node_modules/{unplugin-onnx,onnxruntime-*}/**', 'openvino', { UNPLUGIN_ONNX_NATIVE: addons }, [`${addons}/openvino.node`, blob]],
+  ] as const)('runs %s', async (title, unpack, backend, places, inside) => {
+    const archive = join(folder, title.replaceAll(/\W/g, ''), 'app.asar')
+    await createPackageWithOptions(join(folder, 'app'), archive, { unpack })
+    const own = Object.fromEntries(Object.entries(places).map(([name, place]) => [name, join(archive, place)]))
+    const env = { ...own, ...(backend === 'onnxruntime' && { OPENVINO_ROOT: folder }) }
+    expect(await runArchive(archive, 'dist/main.cjs', env)).toEqual({ result: [3, 5, 7, 9], inside })
   })
 })
 
+async function bundle(root: string, output: string, entryFileNames: string, options: Options): Promise<void> {
+  const build = await rolldown({ input: join(root, 'src/main.js'), plugins: [onnx({ ...options, root })], onLog: () => {} })
+  await build.write({ dir: join(root, output), format: 'cjs', entryFileNames })
+  await build.close()
+}
+
+/** Runs a file of an archive by Electron's rules. Gives what it printed, and what was read from inside the archive. */
+async function runArchive(archive: string, entry: string, env: NodeJS.ProcessEnv = {}): Promise<{ readonly result: unknown; readonly inside: unknown }> {
+  const files = fileURLToPath(new URL('electron-files.cjs', import.meta.url))
+  const { stdout, stderr } = await run(process.execPath, [files, archive, normalize(entry)], { env: { ...process.env, ...env } })
+  return { result: JSON.parse(stdout), inside: JSON.parse(stderr) }
+}
+
 /** The code block of the page whose first line is a comment with this name. */
 function codeOf(name: string): string {
-  const block = page.split('```').find((text) => text.split('\n')[1] === `// ${name}`)
+  const block = page.split('```').find((text) => [`// ${name}`, `# ${name}`].includes(text.split('\n')[1] ?? ''))
   if (block === undefined) throw new Error(`docs/electron.md has no code of ${name}`)
   return block.slice(block.indexOf('\n'))
 }

@@ -1,7 +1,7 @@
-import { cpSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { writeFiles } from './app.ts'
 import { tempFolder } from './helpers.ts'
 import { affineModel } from './models.ts'
@@ -41,8 +41,11 @@ test('every bundler has an example, and every example is built', () => {
 const chosen = managers.flatMap((manager) => (process.env['INSTALL'] === 'all' ? examples : manager.examples).map((example) => ({ example, manager })))
 
 describe.each(chosen)('the example of $example, by $manager.name', ({ example, manager }) => {
-  const app = join(folder, `${example} ${manager.name.replaceAll(/\W/g, '')}`)
+  const app = join(folder, `${example} ${managers.indexOf(manager)}`)
   const run = (script: string) => manager.run(app, 'run', script)
+
+  // At once: together they are many folders.
+  afterAll(() => rmSync(app, { recursive: true, force: true }))
 
   test('installs without scripts, builds, runs, and is type-checked', async () => {
     writeExample(app, example, manager)

@@ -1,5 +1,5 @@
 import { execFileSync, spawnSync } from 'node:child_process'
-import { cpSync, readFileSync } from 'node:fs'
+import { cpSync, readdirSync, readFileSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { afterEach, describe, expect, test, vi } from 'vitest'
@@ -79,6 +79,13 @@ describe('the native packages', () => {
 
   test.skipIf(!linter)('are built and published by a workflow that actionlint has nothing against', () => {
     expect(spawnSync('actionlint', ['-color=false'], { cwd: repository, env, encoding: 'utf8' })).toMatchObject({ status: 0, stdout: '' })
+  })
+
+  test('make no ArrayBuffers over memory of their own, which Electron forbids', () => {
+    const built = join(repository, 'native/build/Release')
+    const addons = readdirSync(built).filter((file) => file.endsWith('.node'))
+    expect(addons).toContain('openvino.node')
+    expect(addons.filter((file) => /create_external_(?:array)?buffer/.test(readFileSync(join(built, file), 'latin1')))).toEqual([])
   })
 
   test('are all built by the workflow', () => {

@@ -29,6 +29,9 @@ const yarn = (linker: string) => ({
   files: { 'yarn.lock': '', '.yarnrc.yml': `nodeLinker: ${linker}\nenableScripts: false\nenableTelemetry: false\nenableImmutableInstalls: false\n` },
 })
 
+const unpacked = ['oxc-parser', '@farmfe/runtime', '@farmfe/runtime-plugin-import-meta', '@farmfe/runtime-plugin-hmr']
+const dependenciesMeta = Object.fromEntries(unpacked.map((name) => [name, { unplugged: true }]))
+
 /** Every package manager, with examples so that each example is built once. */
 export const managers: readonly PackageManager[] = [
   { name: 'npm', run: runNpm, install: npm, examples: ['vite', 'rolldown'] },
@@ -37,7 +40,7 @@ export const managers: readonly PackageManager[] = [
   { name: 'pnpm', run: byScript('pnpm'), install: ['install', '--ignore-scripts', '--prefer-offline'], examples: ['webpack', 'farm'] },
   { name: 'yarn with node_modules', ...yarn('node-modules'), examples: ['rspack'] },
   // TypeScript 7 does not know Plug'n'Play.
-  { name: `yarn with Plug'n'Play`, ...yarn('pnp'), typescript: '5.9.3', manifest: { dependenciesMeta: { 'oxc-parser': { unplugged: true } } }, examples: ['esbuild'] },
+  { name: `yarn with Plug'n'Play`, ...yarn('pnp'), typescript: '5.9.3', manifest: { dependenciesMeta }, examples: ['esbuild'] },
   { name: 'Bun', run: (cwd, ...args) => output(cwd, bun, args), install: ['install', '--ignore-scripts'], examples: ['bun'] },
 ]
 
