@@ -46,9 +46,10 @@ export async function writeModel(compiled: Compiled, folder: string): Promise<st
 }
 
 // What an import would say in its query names an engine's history: calls that differ in it do not explain each other's misses.
-function queryOf({ engine, backends, targets, shapes, profiles }: CompileOptions): string {
+function queryOf({ engine, precision: { io }, backends, targets, shapes, profiles }: CompileOptions): string {
   const query = {
     engine,
+    ...(io !== 'fp32' && { io }),
     ...(backends !== 'auto' && { backend: backends }),
     ...(targets.length > 0 && { target: targets }),
     ...(Object.keys(shapes).length > 0 && { shapes }),

@@ -9,7 +9,7 @@ import { allBackends } from './backend/index.ts'
 import { compile, writeModel } from './build.ts'
 import { openStore } from './cache/store.ts'
 import { readModel } from './onnx/model.ts'
-import { modelOptionsOf, resolveOptions } from './options.ts'
+import { ioPrecisions, modelOptionsOf, resolveOptions } from './options.ts'
 import { parseRequest, queryKeys } from './query.ts'
 import { cacheReport, count, doctorReport, formatBytes, modelReport, staleTypesReport, typesReport, whyReport } from './report.ts'
 import { oneOf, read } from './schema.ts'
@@ -49,6 +49,7 @@ function commands(): CAC {
   cli.command('build <model>', 'Compile a model without a bundler, for loadModel() of unplugin-onnx/runtime')
     .option('--out <dir>', 'Folder for the engines and their manifest <name>.json (default: the current folder)')
     .option('--engine <precision>', `One of ${precisions.join(', ')} (default: fp32)`)
+    .option('--io <precision>', `What float32 inputs and outputs become: one of ${ioPrecisions.join(', ')} (default: fp32)`)
     .option('--backend <names>', `In order of preference: auto, or some of ${backendNames.join(',')} (default: auto)`)
     .option('--target <names>', 'Compute capabilities, such as sm86,sm89')
     .option('--shapes <shapes>', 'Fixed dims, such as image:1x3x224x224,mask:1x224')
@@ -73,6 +74,7 @@ function commands(): CAC {
 
   cli.command('verify <model>', 'Compare an engine of lower precision with the fp32 model; fails when it is too far')
     .option('--engine <precision>', `One of ${precisions.slice(1).join(', ')} (default: fp16)`)
+    .option('--io <precision>', 'As for build')
     .option('--backend <names>', 'As for build')
     .option('--shapes <shapes>', 'Dims of random inputs, such as image:1x3x224x224')
     .option('--samples <glob>', 'Samples to compare on: .npy or .npz files, or a module (default: random inputs)')
@@ -85,7 +87,7 @@ function commands(): CAC {
     .option('--cache-dir <dir>', cacheText)
     .option('--json', 'Print JSON')
     .action(async (file: string, { json }: { json?: boolean }) => {
-      const query = ['backend', 'shapes'].flatMap((key) => wish(key, typed(cli, key))).join('&')
+      const query = ['backend', 'io', 'shapes'].flatMap((key) => wish(key, typed(cli, key))).join('&')
       const request = parseRequest(`${basename(file).replaceAll('?', '%3F')}?${query}`)
       if (request === undefined) throw usageError(`'${file}' is not an .onnx file`, 'Give the path of a model')
       const limits = ['atol', 'rtol', 'cosine', 'argmax'].map((key) => [key, typed(cli, key)]).filter(([, text]) => text !== undefined)

@@ -7,10 +7,10 @@ import { cacheKey, engineFacts, graphFacts, sourceFacts, type CacheKey, type Fac
 import { readSource } from './cache/source.ts'
 import type { Store } from './cache/store.ts'
 import { modelManifest } from './emit/module.ts'
-import { fixBindings } from './onnx/fix.ts'
 import type { Model } from './onnx/model.ts'
 import { modelBytes } from './onnx/size.ts'
 import { checkShapes, type CompileOptions } from './options.ts'
+import { checkIo, engineBindings } from './precision/io.ts'
 import type { EngineReport } from './precision/report.ts'
 import { startProgress, type Progress } from './progress.ts'
 import { formatBytes } from './report.ts'
@@ -83,12 +83,13 @@ export async function compileModel(request: CompileRequest, context: CompileCont
   const name = basename(file).replace(/\.onnx$/i, '')
   const { model, source } = await readSource(file, context.store.statIndex)
   checkShapes(options, model.bindings, name)
+  checkIo(options, name)
   const { engines, skipped } = await chooseEngines(model, options, root)
   for (const { message } of skipped) logOnce(context, `passed over ${message}`)
   const built = await Promise.all(engines.map((engine) => build(engine, { name, model, source: sourceFacts(source), request, context })))
   const variants = built.filter((variant) => variant !== undefined)
   if (variants.length === 0) throw new OnnxEngineError('COMPILE_FAILED', `${name}: no backend could compile the model`, { hint: 'The warnings above say why' })
-  return { name, bindings: fixBindings(model.bindings, options.shapes), variants, files: filesOf(model) }
+  return { name, bindings: bindingsOf(model, options), variants, files: filesOf(model) }
 }
 
 interface BuildContext {
@@ -146,7 +147,7 @@ async function build(engine: PlannedEngine, { name, model, source, request, cont
     log(`${title}  ${describe(variant)}`)
     if (options.engine === 'fp32') return variant
     const { reportEngine } = await import('./precision/report.ts')
-    const bindings = fixBindings(model.bindings, options.shapes)
+    const bindings = bindingsOf(model, options)
     const { pins, ...report } = await reportEngine({ ...passRequest, pass, key, family, manifest: modelManifest({ name, bindings, variants: [variant], files: [] }, [pathToFileURL(artifact.file).href]) }, metadata)
     return pins.length === 0 ? { ...variant, report } : make({ ...options, precision: { ...options.precision, fp32: [...options.precision.fp32, ...pins], autoPin: false } })
   }
@@ -163,6 +164,10 @@ function logOnce({ store, log }: CompileContext, line: string): void {
   told.set(store, lines)
   if (!lines.has(line)) log(line)
   lines.add(line)
+}
+
+function bindingsOf({ bindings }: Model, { shapes, precision: { io } }: CompileOptions): Bindings {
+  return engineBindings(bindings, { shapes, io })
 }
 
 /** What the cache did, size, seconds. */

@@ -79,8 +79,8 @@ async function modelImport(
   const ask = async (): Promise<string | undefined> => candidates().find(isModel)
   const file = await resolveModel(name, { importer, root: options.root, ask })
   if (file === undefined) return undefined
-  const { shapes } = compileOptions(options, { ...request, file })
-  return { importer, specifier: text, file, shapes }
+  const { shapes, precision: { io } } = compileOptions(options, { ...request, file })
+  return { importer, specifier: text, file, shapes, io }
 }
 
 function isModel(path: string): boolean {

@@ -1,7 +1,7 @@
 import * as v from 'valibot'
 import { backendNames, precisions } from '../runtime/manifest.ts'
 import {
-  calibrationMethods, hardwareCompatibilities, imageChannels, imageLayouts, optimizationLevels, performanceHints, profilingVerbosities,
+  calibrationMethods, hardwareCompatibilities, imageChannels, imageLayouts, ioPrecisions, optimizationLevels, performanceHints, profilingVerbosities,
 } from './option-types.ts'
 import { oneOf, quantity, recordOf, section, uniqueList } from './schema.ts'
 import type { CacheOptions, CalibrationOptions, ModelOptions, Options, PreprocessOptions, Profile, TypesOptions, ValueBounds, VerifyOptions } from './option-types.ts'
@@ -88,6 +88,7 @@ const calibration = v.pipe(
 const precision = {
   fp32: v.optional(v.pipe(uniqueList(v.string()), v.readonly()), []),
   maxDepth: v.optional(v.pipe(v.number(), v.check((depth) => depth >= 1, 'a number from 1'))),
+  io: v.optional(oneOf(ioPrecisions), 'fp32'),
   autoPin: v.optional(v.boolean(), false),
 }
 const tolerance = v.pipe(v.number(), v.check((value) => value >= 0 && value < Infinity, 'a number from 0'))

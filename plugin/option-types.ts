@@ -33,7 +33,7 @@ export interface ModelOptions {
   readonly profiles?: readonly Profile[]
   /** Samples of the inputs, which int8 needs to find the ranges of values: a glob of `.npy` or `.npz` files, a module, or an object. See docs/calibration.md. */
   readonly calibration?: string | CalibrationOptions
-  /** What stays in fp32 in engines of lower precision. */
+  /** What stays in fp32 in engines of lower precision, and the dtype of their inputs and outputs. */
   readonly precision?: PrecisionOptions
   /** How far the outputs of an engine of lower precision may be from those of the fp32 model; `false` does not compare. See docs/precision.md. */
   readonly verify?: false | VerifyOptions
@@ -59,11 +59,16 @@ export interface OnnxRuntimeOptions {
   readonly portable?: boolean
 }
 
+export const ioPrecisions = ['fp32', 'fp16', 'bf16'] as const
+export type IoPrecision = (typeof ioPrecisions)[number]
+
 export interface PrecisionOptions {
   /** Names of nodes that stay in fp32; a node without a name goes by its first output. */
   readonly fp32?: readonly string[]
   /** Most products that a node of fp16 or bf16 may sum up, such as 4096. No limit unless it is given. */
   readonly maxDepth?: number
+  /** What float32 inputs and outputs of the model become: `'fp32'` leaves them, `'fp16'` and `'bf16'` go with the same `engine`. */
+  readonly io?: IoPrecision
   /** Keeps nodes in fp32 that break the verification, instead of failing the build with their names. */
   readonly autoPin?: boolean
 }

@@ -90,14 +90,15 @@ function merge(base: CompileOptions, layer: ModelLayer): CompileOptions {
 }
 
 // How the keys of ModelOptions are called in a query. Shapes and profiles have passed the query's own grammar.
-const queryNames: Readonly<Record<string, string>> = { engine: 'engine', backends: 'backend', targets: 'target' }
+const queryNames: Readonly<Record<string, string>> = { engine: 'engine', backends: 'backend', targets: 'target', precision: 'io' }
 
 /** What a query says, as options: not checked yet. */
-export function modelOptionsOf({ engine, backend, target, shapes, min, opt, max }: Query): { readonly [K in keyof ModelOptions]: unknown } {
+export function modelOptionsOf({ engine, io, backend, target, shapes, min, opt, max }: Query): { readonly [K in keyof ModelOptions]: unknown } {
   return {
     engine,
     backends: backend?.length === 1 && backend[0] === 'auto' ? 'auto' : backend,
     targets: target,
+    ...(io && { precision: { io } }),
     shapes,
     profiles: min && [{ min, opt, max }],
   }

@@ -60,7 +60,8 @@ export function openProject(user: Options | undefined): Project {
   function remember(id: string, specifier: string, importer: string, request: ModelRequest): void {
     // Bundlers also resolve what they have resolved before; nobody writes absolute paths of this machine.
     if (isAbsolute(specifier) && existsSync(specifier.split('?', 1)[0] ?? '')) return
-    const item = { importer, specifier, file: request.file, shapes: compileOptions(options, request).shapes }
+    const { shapes, precision: { io } } = compileOptions(options, request)
+    const item = { importer, specifier, file: request.file, shapes, io }
     const items = declared.get(id) ?? new Map<string, ModelImport>()
     declared.set(id, items.set(JSON.stringify([importer, specifier]), item))
     const bindings = known.get(id)

@@ -17,7 +17,7 @@ export type Query = { readonly [K in keyof typeof grammar]?: NonNullable<ReturnT
  */
 export const modelFilter: RegExp = /\.onnx(?:\?|$)/
 
-const grammar = { backend: words, engine: word, max: shapes, min: shapes, opt: shapes, shapes, target: words }
+const grammar = { backend: words, engine: word, io: word, max: shapes, min: shapes, opt: shapes, shapes, target: words }
 
 /** Every key that a query may have. */
 export const queryKeys: readonly string[] = Object.keys(grammar)
@@ -69,10 +69,11 @@ export function parseRequest(id: string): ModelRequest | undefined {
  * are equal. The text is itself a request that `parseRequest` reads back.
  */
 export function requestKey({ file, query }: ModelRequest): string {
-  const { engine, backend, target } = query
+  const { engine, io, backend, target } = query
   const pairs = [
     backend && `backend=${backend.join(',')}`,
     engine && `engine=${engine}`,
+    io && `io=${io}`,
     ...(['max', 'min', 'opt', 'shapes'] as const).map((key) => query[key] && `${key}=${shapesText(query[key])}`),
     target && `target=${[...target].sort().join(',')}`,
   ].filter(Boolean)

@@ -2,13 +2,12 @@ import { existsSync } from 'node:fs'
 import { realpath } from 'node:fs/promises'
 import { basename, isAbsolute, relative, resolve, sep } from 'node:path'
 import { OnnxEngineError } from '../runtime/errors.ts'
-import { fixBindings } from './onnx/fix.ts'
 import type { Model } from './onnx/model.ts'
-import { checkShapes } from './options.ts'
+import { checkShapes, type IoPrecision, type Shapes } from './options.ts'
+import { engineBindings } from './precision/io.ts'
 import { compareFolder, updateFolder, type FolderReport } from './types-folder.ts'
 import type { Bindings } from '../runtime/manifest.ts'
 import type { TypedImport } from './emit/declarations.ts'
-import type { Shapes } from './options.ts'
 
 /** One import of a model that was found in the sources or seen by a bundler. Paths are absolute. */
 export interface ModelImport {
@@ -20,7 +19,9 @@ export interface ModelImport {
   readonly file: string
   /** Dims that the options or the query fix, by input name: they are static in the types. */
   readonly shapes?: Shapes
-  /** The bindings with those dims, when they are known; otherwise the model is read. */
+  /** What float32 inputs and outputs become by the options or the query. Default: 'fp32', they stay. */
+  readonly io?: IoPrecision
+  /** The bindings with those dims and dtypes, when they are known; otherwise the model is read. */
   readonly bindings?: Bindings
 }
 
@@ -119,9 +120,9 @@ async function readTypes(
   const models = new Map<string, Promise<Model>>()
   const typed: TypedImport[] = []
   const problems = new Map<string, OnnxEngineError>()
-  for (const { importer, specifier, file, shapes = {}, ...given } of imports) {
+  for (const { importer, specifier, file, shapes = {}, io = 'fp32', ...given } of imports) {
     try {
-      const bindings = given.bindings ?? await fixedBindings(file, shapes, models)
+      const bindings = given.bindings ?? await typedBindings(file, { shapes, io }, models)
       typed.push({ importer: await short(importer), specifier, file: await short(file), bindings })
     } catch (error) {
       if (!(error instanceof OnnxEngineError)) throw error
@@ -131,12 +132,12 @@ async function readTypes(
   return { typed, problems: [...problems.values()] }
 }
 
-async function fixedBindings(file: string, shapes: Shapes, models: Map<string, Promise<Model>>): Promise<Bindings> {
+async function typedBindings(file: string, wishes: { readonly shapes: Shapes; readonly io: IoPrecision }, models: Map<string, Promise<Model>>): Promise<Bindings> {
   const reading = models.get(file) ?? readHeader(file)
   models.set(file, reading)
   const { bindings } = await reading
-  checkShapes({ shapes, profiles: [] }, bindings, basename(file))
-  return fixBindings(bindings, shapes)
+  checkShapes({ shapes: wishes.shapes, profiles: [] }, bindings, basename(file))
+  return engineBindings(bindings, wishes)
 }
 
 // Bundlers give real paths even where the root is written through a link, such as a temporary folder on macOS.

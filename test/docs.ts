@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { posix, relative, resolve, sep } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseSync } from 'oxc-parser'
-import { calibrationMethods, imageChannels, imageLayouts, optimizationLevels, performanceHints, resolveOptions } from '../plugin/options.ts'
+import { calibrationMethods, imageChannels, imageLayouts, ioPrecisions, optimizationLevels, performanceHints, resolveOptions } from '../plugin/options.ts'
 import { errorCodes } from '../runtime/errors.ts'
 import { backendNames, precisions } from '../runtime/manifest.ts'
 
@@ -33,6 +33,8 @@ interface Member {
 
 const sourceFile = new URL('../plugin/option-types.ts', import.meta.url)
 const named: Readonly<Record<string, string>> = {
+  // Before the alias that it ends in.
+  IoPrecision: union(ioPrecisions),
   Precision: union(precisions),
   'BackendName[]': `(${union(backendNames)})[]`,
   OptimizationLevel: union(optimizationLevels),

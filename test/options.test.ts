@@ -19,7 +19,7 @@ describe('the options', () => {
       targets: [],
       shapes: {},
       profiles: [],
-      precision: { fp32: [], autoPin: false },
+      precision: { fp32: [], io: 'fp32', autoPin: false },
       verify: {},
       onnxruntime: { optimization: 'all', portable: true },
       openvino: { device: 'CPU', performanceHint: 'latency' },

@@ -42,8 +42,8 @@ describe('an import text', () => {
   })
 
   it.each([
-    ['pose.onnx?engin=fp16', `import 'pose.onnx?engin=fp16': engin: expected one of backend, engine, max, min, opt, shapes, target, received an unknown key. Did you mean 'engine'?`],
-    ['pose.onnx?toString', `import 'pose.onnx?toString': toString: expected one of backend, engine, max, min, opt, shapes, target, received an unknown key`],
+    ['pose.onnx?engin=fp16', `import 'pose.onnx?engin=fp16': engin: expected one of backend, engine, io, max, min, opt, shapes, target, received an unknown key. Did you mean 'engine'?`],
+    ['pose.onnx?toString', `import 'pose.onnx?toString': toString: expected one of backend, engine, io, max, min, opt, shapes, target, received an unknown key`],
     ['pose.onnx?engine=fp16&engine=fp32', `import 'pose.onnx?engine=fp16&engine=fp32': engine: expected one value, received 'fp16' and 'fp32'`],
     ['pose.onnx?backend=', `import 'pose.onnx?backend=': backend: expected names separated by commas, received ''`],
     ['pose.onnx?target=sm86,,sm89', `import 'pose.onnx?target=sm86,,sm89': target: expected names separated by commas, received 'sm86,,sm89'`],

@@ -3,8 +3,10 @@ import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { blockedLayout, saturatesInt8 } from '../../runtime/cpu.ts'
+import { OnnxEngineError } from '../../runtime/errors.ts'
 import type { Precision } from '../../runtime/manifest.ts'
 import { namedDims } from '../onnx/fix.ts'
+import type { Model } from '../onnx/model.ts'
 import type { OptimizationLevel } from '../options.ts'
 import type { Backend, BuildPlan, Lowering, Probe } from './contract.ts'
 
@@ -37,6 +39,7 @@ export const onnxruntime: Backend<'onnxruntime'> = {
   },
   plan(model, options, probe) {
     const { optimization: level, portable } = options.onnxruntime
+    if (options.precision.io === 'bf16') throw noBfloat16(model)
     const layout = level === 'all' ? blockedLayout() : 0
     // Without it weights have 7 bits, which any CPU adds up: see the pass of int8.
     const vnni = options.engine === 'int8' && layout !== 0 && !saturatesInt8()
@@ -49,6 +52,13 @@ export const onnxruntime: Backend<'onnxruntime'> = {
     const dims = Object.fromEntries(namedDims(model.bindings.inputs, options.shapes))
     return kinds.map((kind) => ({ ...planOf(kind, dims, probe), lowering }))
   },
+}
+
+// Its tensors in JavaScript have no such dtype.
+function noBfloat16({ file }: Model): OnnxEngineError {
+  return new OnnxEngineError('PRECISION_UNSUPPORTED', `${file}: io=bf16 with onnxruntime`, {
+    expected: 'fp32', received: 'bf16', hint: 'Leave io out, or use ?engine=fp16&io=fp16',
+  })
 }
 
 // ONNX Runtime has few fp16 and no bf16 kernels for the CPU, and casts around every node that has none.

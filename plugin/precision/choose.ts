@@ -9,7 +9,7 @@ import { inferTypes, mainOpset } from '../onnx/types.ts'
 import { boundedOperators, keptInBfloat16, keptInputs, keptOperators, neutralOperators, sensitiveOperators, shrinkingOperators, wideOperators } from './float-rules.ts'
 import { type HalfDType, halfLimits, type ValueRange } from './half.ts'
 import type { Kept } from './index.ts'
-import { contentRange, misfit } from './storage.ts'
+import { contentRange, misfit, smallest } from './storage.ts'
 
 type Node = Message<'NodeProto'>
 
@@ -114,12 +114,19 @@ export async function chooseNodes(model: EditableModel, scope: Scope, limits: Ch
     if (dtype === 'float16' && sensitiveOperators.has(opType) && values.some((name) => fragile.has(name))) return 'its input may be too small for float16'
     if (neutralOperators.has(opType)) {
       const moved = values.filter((name) => !constants.has(name))
-      if (moved.length === 0 || !moved.every((name) => lowValues.has(name))) return 'stands among nodes that stay in fp32'
+      const worth = moved.length > 0 ? moved.every((name) => lowValues.has(name)) : values.some((name) => isWeight(constants.get(name)))
+      if (!worth) return 'stands among nodes that stay in fp32'
     }
     low.set(node, slots)
     for (const index of slots.outputs) lowValues.add(node.output[index]!)
     return undefined
   }
+}
+
+// A table of embeddings that is only looked up: half its size is worth a cast of what was found.
+function isWeight(tensor: Message<'TensorProto'> | undefined): boolean {
+  const dims = (tensor && tensorType(tensor)?.dims) ?? []
+  return dims.reduce((product, size) => product * size, 4) >= smallest
 }
 
 // Integers beyond a byte reach values that float16 cannot count to.

@@ -27,7 +27,7 @@ export const wideOperators: ReadonlySet<string> = new Set([
 /** Those of them whose results are no larger than their inputs: only the sum inside outgrows fp16. */
 export const shrinkingOperators: ReadonlySet<string> = new Set(['LRN', 'LpNormalization'])
 
-/** Operators that move or compare values: they go with their inputs, since on their own they would only cost casts. */
+/** Operators that move or compare values: they go with their inputs, since on their own they would only cost casts; one that looks up a weight is lowered. */
 export const neutralOperators: ReadonlySet<string> = new Set([
   'ArgMax', 'ArgMin', 'CenterCropPad', 'Compress', 'Concat', 'DepthToSpace', 'Dropout', 'Equal', 'Expand', 'Flatten', 'Gather', 'GatherElements',
   'GatherND', 'Greater', 'GreaterOrEqual', 'Identity', 'IsInf', 'IsNaN', 'Less', 'LessOrEqual', 'NonZero', 'Pad', 'Reshape', 'ReverseSequence', 'Scatter',

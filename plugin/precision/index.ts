@@ -6,6 +6,7 @@ import type { Store } from '../cache/store.ts'
 import type { EditableModel } from '../onnx/graph.ts'
 import type { Model } from '../onnx/model.ts'
 import type { CompileOptions } from '../options.ts'
+import { withIo } from './io.ts'
 
 /** What a pass works for: one engine of one model. */
 export interface PassRequest {
@@ -77,10 +78,10 @@ const passes: Readonly<Record<Precision, Partial<Record<Lowering, () => Promise<
  * The pass that makes a graph of a precision; undefined when the graph stays as it is. Throws PRECISION_UNSUPPORTED when there is no
  * such pass.
  */
-export async function precisionPass({ model, options: { engine }, backend, lowering }: Pick<PassRequest, 'model' | 'options' | 'backend' | 'lowering'>): Promise<PrecisionPass | undefined> {
-  if (lowering === 'none') return undefined
+export async function precisionPass({ model, options: { engine, precision: { io } }, backend, lowering }: Pick<PassRequest, 'model' | 'options' | 'backend' | 'lowering'>): Promise<PrecisionPass | undefined> {
+  if (lowering === 'none') return withIo(undefined, io)
   const load = passes[engine][lowering]
-  if (load) return load()
+  if (load) return withIo(await load(), io)
   const possible = Object.entries(passes).flatMap(([name, ways]) => (name === 'fp32' || ways[lowering] ? [name] : []))
   throw new OnnxEngineError('PRECISION_UNSUPPORTED', `${model.file}: engine=${engine}`, {
     expected: `${possible.join(', ')} for the backend ${backend}`,

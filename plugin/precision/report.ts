@@ -35,9 +35,10 @@ export async function reportEngine(request: VerifyRequest, metadata: Json): Prom
 }
 
 /** '93% of 407 nodes lowered, 7 kept, size 0.51x'. */
-function loweringText({ unit, total, lowered, kept, bytes }: LoweringReport): string {
+function loweringText({ unit, total, lowered, changed, kept, bytes }: LoweringReport): string {
   const size = `size ${(bytes.after / bytes.before).toFixed(2)}x`
-  if (total === 0) return `nothing to lower, ${size}`
+  // Without any choice of nodes the backend lowers by itself.
+  if (total === 0) return changed ? `nothing to lower, ${size}` : size
   return `${percent(lowered / total)} of ${total} ${unit} lowered, ${kept.length} kept, ${size}`
 }
 

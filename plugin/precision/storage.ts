@@ -10,8 +10,8 @@ import { type HalfDType, halfLimits, rangeOf, roundToHalf, type ValueRange } fro
 import type { Lowered } from './index.ts'
 import { untouched } from './untouched.ts'
 
-// Below this a Cast node takes as many bytes as it saves.
-const smallest = 1024
+/** Bytes of float32 below which a Cast node takes as many as it saves. */
+export const smallest = 1024
 
 /** Stores the weights of a graph in 16 bits, in place. `pinned` are the names of those that stay as they are. */
 export async function storeGraph(model: EditableModel, dtype: HalfDType, pinned: ReadonlySet<string>): Promise<Lowered> {

@@ -1,10 +1,12 @@
 import { writeFile } from 'node:fs/promises'
+import type { DType } from '../../runtime/dtype.ts'
 import { OnnxEngineError, textOf } from '../../runtime/errors.ts'
 import { createModel } from '../../runtime/model.ts'
 import type { Bindings, ModelManifest } from '../../runtime/manifest.ts'
 import type { CheckedTensor } from '../../runtime/session.ts'
 import type { ChildJob, CompileInChild } from '../backend/contract.ts'
 import { addSample, type Comparison, finish, newComparison } from './compare.ts'
+import { roundToHalf } from './half.ts'
 import { randomInputs } from './random-inputs.ts'
 import { readSamples, type Sample } from './read-samples.ts'
 import { type SampleSource, where } from './samples.ts'
@@ -120,10 +122,17 @@ async function openEngine(manifest: ModelManifest): Promise<Opened> {
   const model = await createModel(manifest).load()
   return {
     async infer(inputs) {
-      return new Map(Object.entries((await model.infer(Object.fromEntries(inputs) as never)) as Record<string, CheckedTensor>))
+      const feeds = Object.fromEntries(manifest.bindings.inputs.map(({ name, dtype }) => [name, sampleAs(inputs.get(name)!, dtype)]))
+      return new Map(Object.entries((await model.infer(feeds as never)) as Record<string, CheckedTensor>))
     },
     dispose: () => model.dispose(),
   }
+}
+
+// The engine's inputs may have 16 bits where the original's have 32.
+function sampleAs(sample: CheckedTensor, dtype: DType): object {
+  const half = dtype === 'float16' || dtype === 'bfloat16' ? roundToHalf[dtype] : undefined
+  return half && sample.data instanceof Float32Array ? { ...sample, dtype, data: half(sample.data) } : sample
 }
 
 /** Random inputs that the original model takes, of sizes that are guessed where nothing tells them; else why there are none. */

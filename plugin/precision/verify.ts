@@ -11,6 +11,7 @@ import type { FoundSamples } from './calibrate.ts'
 import { findBlame } from './blame.ts'
 import { countdown, type Countdown } from './countdown.ts'
 import type { PassRequest, PrecisionPass } from './index.ts'
+import { widenIo } from './io.ts'
 import { runWithSamples } from './samples.ts'
 import { judge, unusableReference } from './verdict.ts'
 import type { Phase, VerifyResult, VerifySettings } from './verify-child.ts'
@@ -117,6 +118,7 @@ function emulating({ describe, lower }: PrecisionPass): PrecisionPass {
       const lowered = await lower(graph, request)
       // What is left as it is may hold 16 bits of its own, which the reference computes in the same way.
       if (lowered.lowered > 0) (await import('./emulate.ts')).emulateHalf(graph)
+      await widenIo(graph, request.model.bindings, request.options.precision.io)
       return lowered
     },
   }
