@@ -9,7 +9,7 @@ import { readModel } from '../dist/plugin/onnx/model.js'
 import { compileOptions, resolveOptions, type Options } from '../dist/plugin/options.js'
 import { calibrate, modelSamples, type FoundSamples } from '../dist/plugin/precision/calibrate.js'
 import { readSamples, type Sample } from '../dist/plugin/precision/read-samples.js'
-import { addValues, newHistogram, rangeOf } from '../plugin/precision/histogram.ts'
+import { addStored, type Histogram, newHistogram, rangeOf } from '../plugin/precision/histogram.ts'
 import { parseNpy } from '../plugin/precision/npy.ts'
 import { tempFolder } from './helpers.ts'
 import { affineModel, onnxModel, type ModelSpec } from './models.ts'
@@ -162,9 +162,13 @@ describe('calibration', () => {
     const request = await requestFor(affineModel(), 's/*.npy')
     const found = (await modelSamples(request))!
     const ranges = await calibrate(request, found, ['x', 'scaled', 'y'])
-    expect(ranges.get('x')).toMatchObject({ min: -1, max: 8, nonFinite: 0 })
-    expect(ranges.get('scaled')).toMatchObject({ min: -2, max: 16 })
-    expect(ranges.get('y')).toMatchObject({ min: -1, max: 17 })
+    for (const [value, min, max] of [['x', -1, 8], ['scaled', -2, 16], ['y', -1, 17]] as const) {
+      const halfAStep = (max - min) / 255 / 2 + 1e-6
+      const range = ranges.get(value)!
+      expect(Math.abs(range.min - min)).toBeLessThanOrEqual(halfAStep)
+      expect(Math.abs(range.max - max)).toBeLessThanOrEqual(halfAStep)
+      expect(range.nonFinite).toBe(0)
+    }
     expect(await calibrate(request, found, ['x', 'scaled', 'y'])).toEqual(ranges)
     expect((await request.store.list()).length).toBe(1)
   })
@@ -188,31 +192,73 @@ describe('a histogram', () => {
   test('gives the same ranges in any order', () => {
     const [first, second] = [normal(5000, 1), normal(5000, 2).map((value) => value * 10)]
     const [forth, back] = [newHistogram(), newHistogram()]
-    for (const part of [first, second]) addValues(forth, part)
-    for (const part of [second, first]) addValues(back, part)
-    expect(rangeOf(forth, 99)).toEqual(rangeOf(back, 99))
+    for (const part of [first, second]) addFloats(forth, part)
+    for (const part of [second, first]) addFloats(back, part)
+    const [a, b] = [rangeOf(forth, 99), rangeOf(back, 99)]
+    expect([a.min, a.max]).toEqual([b.min, b.max])
+    for (const side of [0, 1] as const) {
+      expect(a.percentile[side]).toBeCloseTo(b.percentile[side], 1)
+      expect(a.entropy.int8[side]).toBeCloseTo(b.entropy.int8[side], 1)
+    }
   })
 
   test('cuts what few values need: a percentile by rank, the entropy by what 8 bits lose', () => {
     const values = normal(100_000)
-    values[7] = 1000
+    values[7] = 100
     const histogram = newHistogram()
-    addValues(histogram, values)
+    addFloats(histogram, values)
     const range = rangeOf(histogram, 99.9)
-    expect(range.max).toBe(1000)
+    expect(range.max).toBeCloseTo(100, 0)
     expect(range.percentile[1]).toBeGreaterThan(2.5)
-    expect(range.percentile[1]).toBeLessThan(3.5)
-    expect(range.entropy[1]).toBeLessThan(200)
-    expect(range.entropy[0]).toBe(range.min)
+    expect(range.percentile[1]).toBeLessThan(3.7)
+    expect(range.entropy.int8[1]).toBeLessThan(20)
+    expect(range.entropy.int8[0]).toBe(range.min)
   })
 
-  test('counts what is not finite apart', () => {
+  test('of a tensor that is never negative keeps more of it for unsigned numbers, which have twice the levels', () => {
     const histogram = newHistogram()
-    addValues(histogram, Float32Array.of(NaN, Infinity, -Infinity, 1, -2))
-    expect(rangeOf(histogram, 100)).toMatchObject({ nonFinite: 3 })
+    for (let seed = 0; seed < 4; seed++) addFloats(histogram, normal(50_000, seed + 1).map((value) => Math.abs(value) ** 3))
+    const { entropy, min, max } = rangeOf(histogram, 100)
+    expect(entropy.uint8[1]).toBeGreaterThan(entropy.int8[1])
+    expect([min, entropy.uint8[0]]).toEqual([0, 0])
+    expect(entropy.uint8[1]).toBeLessThanOrEqual(max)
+  })
+
+  test('counts large tensors in part, with their true ends', () => {
+    const values = normal(2 ** 20)
+    values[1] = -9
+    const histogram = newHistogram()
+    addFloats(histogram, values)
+    const { min, percentile } = rangeOf(histogram, 99)
+    expect(min).toBeCloseTo(-9, 1)
+    expect(percentile[0]).toBeCloseTo(-2.49, 0)
+  })
+
+  test('tells samples that are not finite, and leaves them out', () => {
+    const histogram = newHistogram()
+    const stored = { data: Uint8Array.of(0, 255), scale: 1, zero: 0 }
+    addStored(histogram, stored, false)
+    addStored(histogram, { ...stored, scale: Infinity }, true)
+    expect(rangeOf(histogram, 100)).toMatchObject({ min: 0, max: 0, nonFinite: 2 })
+    addFloats(histogram, Float32Array.of(-1, 1))
+    expect(rangeOf(histogram, 100)).toMatchObject({ min: expect.closeTo(-1, 1), max: expect.closeTo(1, 1), nonFinite: 2 })
     expect(rangeOf(newHistogram(), 100)).toMatchObject({ min: 0, max: 0, nonFinite: 0 })
   })
+
+  test('of a tensor of zeros has no range', () => {
+    const histogram = newHistogram()
+    addFloats(histogram, new Float32Array(8))
+    expect(rangeOf(histogram, 99.9)).toMatchObject({ min: 0, max: 0, percentile: [0, 0], entropy: { int8: [0, 0], uint8: [0, 0] } })
+  })
 })
+
+/** Counts floats as the operator DynamicQuantizeLinear stores them. */
+function addFloats(histogram: Histogram, values: Float32Array): void {
+  const [min, max] = values.reduce(([low, high], value) => [Math.min(low, value), Math.max(high, value)], [0, 0])
+  const scale = max === min ? 1 : (max - min) / 255
+  const zero = Math.round(-min / scale)
+  addStored(histogram, { data: Uint8Array.from(values, (value) => Math.max(0, Math.min(255, Math.round(value / scale) + zero))), scale, zero }, true)
+}
 
 test.each([
   ['<f2', Uint16Array.of(1, 2), 'float16'],

@@ -1,161 +1,187 @@
 /** What was seen of one tensor. A type, so that it is JSON. */
 export type Range = {
-  /** Of the finite values. */
+  /** Of the samples whose values are all finite; within half a step of 8 bits of the true ones. */
   readonly min: number
   readonly max: number
-  /** [low, high] that loses the least information in 8 bits. */
-  readonly entropy: readonly [number, number]
+  /** [low, high] that loses the least information in 8 bits: signed, and unsigned with a zero point. */
+  readonly entropy: { readonly int8: Interval; readonly uint8: Interval }
   /** [low, high] that the asked percentage of the values lies in. */
-  readonly percentile: readonly [number, number]
-  /** How many values were NaN or infinite. */
+  readonly percentile: Interval
+  /** In how many samples values were NaN or infinite. */
   readonly nonFinite: number
 }
 
-/** The values of one tensor, counted as they stream by. The order in which they come does not matter. */
+type Interval = readonly [low: number, high: number]
+
+/** The values of one tensor, counted as they stream by. Their order matters to the last digits only. */
 export interface Histogram {
   min: number
   max: number
-  /** How many values have these upper 16 bits as a float32: sign, exponent and 7 bits of the mantissa, so within 0.8 % of each other. */
+  nonFinite: number
+  /** Bins lie between -limit and limit, which is a power of two so that it can double; 0 until something was counted. */
+  limit: number
+  /** Values apart from those that are 0 in 8 bits. */
   readonly counts: Float64Array
+  /** Values that are 0 in 8 bits, and the widest of the steps that they lie in. */
+  zeros: number
+  step: number
 }
+
+const bins = 8192
+const half = bins / 2
 
 export function newHistogram(): Histogram {
-  return { min: Infinity, max: -Infinity, counts: new Float64Array(2 ** 16) }
+  return { min: Infinity, max: -Infinity, nonFinite: 0, limit: 0, counts: new Float64Array(bins), zeros: 0, step: 0 }
 }
 
-/** What is known of a tensor of which only some values are at hand. */
-export interface Whole {
-  /** How many values each one stands for. */
-  readonly weight: number
-  readonly min: number
-  readonly max: number
-  /** Whether all values are finite. */
-  readonly finite: boolean
+/** One tensor in 8 bits, as the operator DynamicQuantizeLinear gives it: real = scale * (stored - zero), from its least to its largest value. */
+export interface Stored {
+  readonly data: Uint8Array
+  readonly scale: number
+  readonly zero: number
 }
 
-/** Counts the values of a tensor, or some of them when `whole` tells of the others. */
-export function addValues(histogram: Histogram, values: Float32Array, whole?: Whole): void {
-  const bits = new Uint32Array(values.buffer, values.byteOffset, values.length)
-  const { counts } = histogram
-  const weight = whole?.weight ?? 1
-  for (let index = 0; index < bits.length; index++) counts[bits[index]! >>> 16]! += weight
-  if (whole && !whole.finite) counts[0x7f80]!++
-  let [min, max] = [whole?.min ?? Infinity, whole?.max ?? -Infinity]
-  // Comparisons with NaN are false.
-  if (!whole) {
-    for (const value of values) {
-      if (value < min) min = value
-      if (value > max) max = value
-    }
+/** Counts the values of a tensor. One that holds NaN or infinity, as `finite` tells, counts for nothing but that. */
+export function addStored(histogram: Histogram, { data, scale, zero }: Stored, finite: boolean): void {
+  if (data.length === 0) return
+  if (!finite || !Number.isFinite(scale)) {
+    histogram.nonFinite++
+    return
   }
-  histogram.min = Math.max(Math.min(min, histogram.min), -largest)
-  histogram.max = Math.min(Math.max(max, histogram.max), largest)
-}
-
-const largest = 3.4028234663852886e38
-
-/** The ranges that the methods of calibration find. `percentile` is a percentage above 50. */
-export function rangeOf({ min, max, counts }: Histogram, percentile: number): Range {
-  const { bins, nonFinite } = sortedBins(counts)
-  const first = bins[0]
-  if (!first) return { min: 0, max: 0, entropy: [0, 0], percentile: [0, 0], nonFinite }
-  const threshold = entropyThreshold(bins, Math.max(-min, max))
-  const clip = (value: number) => Math.min(max, Math.max(min, value))
-  const tail = (100 - percentile) / 200
-  const total = bins.reduce((sum, { count }) => sum + count, 0)
-  return {
-    min,
-    max,
-    entropy: [clip(-threshold), clip(threshold)],
-    percentile: [clip(quantile(bins, total * tail, 'low')), clip(quantile(bins, total * (1 - tail), 'high'))],
-    nonFinite,
-  }
-}
-
-interface Bin {
-  readonly low: number
-  readonly high: number
-  readonly count: number
-}
-
-// Ascending, without the empty ones; NaN and infinity have an exponent of all ones.
-function sortedBins(counts: Float64Array): { bins: Bin[]; nonFinite: number } {
-  const bins: Bin[] = []
-  let nonFinite = 0
-  counts.forEach((count, bin) => {
-    if (count === 0) return
-    const magnitude = bin & 0x7fff
-    if (magnitude >= 0x7f80) nonFinite += count
-    else if (bin < 0x8000) bins.push({ low: edge(magnitude), high: edge(magnitude + 1), count })
-    else bins.push({ low: -edge(magnitude + 1), high: -edge(magnitude), count })
+  const counts = countBytes(data)
+  const zeros = counts[zero]!
+  // A tensor of zeros has no scale of its own: the operator gives 1.
+  const empty = scale === 1 && data.every((stored) => stored === zero)
+  const [from, to] = empty ? [zero, zero] : [0, 255]
+  histogram.min = Math.min(histogram.min, (from - zero) * scale)
+  histogram.max = Math.max(histogram.max, (to - zero) * scale)
+  histogram.zeros += zeros
+  if (empty) return
+  histogram.step = Math.max(histogram.step, scale)
+  grow(histogram, Math.max(zero, 255 - zero) * scale)
+  const width = histogram.limit / half
+  counts.forEach((count, stored) => {
+    if (count === 0 || stored === zero) return
+    const low = Math.max(-histogram.limit, (stored - zero - 0.5) * scale)
+    const high = Math.min(histogram.limit, (stored - zero + 0.5) * scale)
+    spread(histogram.counts, low / width + half, high / width + half, count)
   })
-  return { bins: bins.sort((a, b) => a.low - b.low), nonFinite }
 }
 
-const edgeBits = new Uint32Array(1)
-const edgeValue = new Float32Array(edgeBits.buffer)
+// Of larger tensors every third or 13th group of four: primes, so that they do not fall into step with rows. The ends of the range are exact.
+const thinning = [[2 ** 24, 13], [2 ** 18, 3], [0, 1]] as const
 
-function edge(magnitude: number): number {
-  edgeBits[0] = magnitude << 16
-  return Math.min(edgeValue[0]!, largest)
+// Two tables, and four bytes at a time: a processor waits for the same counter to be written before it reads it again.
+function countBytes(data: Uint8Array): Float64Array {
+  const [, stride] = thinning.find(([least]) => data.length >= least)!
+  const [even, odd] = [new Uint32Array(256), new Uint32Array(256)]
+  const aligned = data.byteOffset % 4 === 0 ? data : data.slice()
+  const words = new Uint32Array(aligned.buffer, aligned.byteOffset, aligned.length >> 2)
+  for (let index = 0; index < words.length; index += stride) {
+    const word = words[index]!
+    even[word & 255]!++
+    odd[(word >>> 8) & 255]!++
+    even[(word >>> 16) & 255]!++
+    odd[word >>> 24]!++
+  }
+  for (let index = words.length * 4; index < aligned.length; index++) even[aligned[index]!]!++
+  return Float64Array.from(even, (count, stored) => (count + odd[stored]!) * stride)
+}
+
+function grow(histogram: Histogram, largest: number): void {
+  const { counts, limit } = histogram
+  if (largest <= limit) return
+  const needed = 2 ** Math.ceil(Math.log2(largest))
+  if (limit > 0) {
+    const times = needed / limit
+    const before = counts.slice()
+    counts.fill(0)
+    before.forEach((count, bin) => {
+      counts[Math.min(bins - 1, Math.max(0, Math.floor((bin + 0.5 - half) / times + half)))]! += count
+    })
+  }
+  histogram.limit = needed
+}
+
+function spread(counts: Float64Array, from: number, to: number, count: number): void {
+  const share = count / (to - from)
+  const last = Math.min(counts.length - 1, Math.ceil(to) - 1)
+  for (let bin = Math.floor(from); bin <= last; bin++) counts[bin]! += share * (Math.min(bin + 1, to) - Math.max(bin, from))
+}
+
+/** The ranges that the methods of calibration find. `percentile` is a percentage above 50, of which half is cut from each side. */
+export function rangeOf(histogram: Histogram, percentile: number): Range {
+  const { min, max, nonFinite, limit } = histogram
+  if (limit === 0) return { min: 0, max: 0, entropy: { int8: [0, 0], uint8: [0, 0] }, percentile: [0, 0], nonFinite }
+  const clip = (low: number, high: number): Interval => [Math.max(min, low), Math.min(max, high)]
+  const magnitudes = magnitudesOf(histogram, Math.max(-min, max))
+  const entropy = (levels: number): Interval => {
+    const threshold = entropyThreshold(magnitudes, levels, Math.max(-min, max))
+    return clip(-threshold, threshold)
+  }
+  const int8 = entropy(128)
+  const tail = (100 - percentile) / 200
+  return { min, max, entropy: { int8, uint8: min < 0 ? int8 : entropy(256) }, percentile: clip(quantile(histogram, tail, 'low'), quantile(histogram, 1 - tail, 'high')), nonFinite }
 }
 
 // The outer edge of the bin that holds the value of this rank.
-function quantile(bins: readonly Bin[], rank: number, side: 'low' | 'high'): number {
+function quantile({ counts, zeros, limit }: Histogram, share: number, side: 'low' | 'high'): number {
+  const rank = share * counts.reduce((sum, count) => sum + count, zeros)
   let seen = 0
-  for (const bin of bins) {
-    seen += bin.count
-    if (seen >= rank) return bin[side]
+  for (let bin = 0; bin < bins; bin++) {
+    if (bin === half) {
+      seen += zeros
+      if (seen >= rank) return 0
+    }
+    seen += counts[bin]!
+    if (seen >= rank) return ((bin + (side === 'low' ? 0 : 1) - half) * limit) / half
   }
-  return bins.at(-1)?.high ?? 0
+  return limit
 }
 
-const linearBins = 2048
-const levels = 128
-const step = 32
+const magnitudeBins = 2048
+
+// Zeros, which an activation function makes many of, are exact at any scale: they would hide the rest. In their place stands what lies beside
+// them, as Nvidia's calibrators do it with their first bin.
+function magnitudesOf({ counts, limit, step }: Histogram, largest: number): Float64Array {
+  const magnitudes = new Float64Array(magnitudeBins)
+  const width = (largest / magnitudeBins) * (half / limit)
+  counts.forEach((count, bin) => {
+    if (count === 0) return
+    const place = bin < half ? half - 1 - bin : bin - half
+    spread(magnitudes, Math.min(magnitudeBins - 1e-9, place / width), Math.min(magnitudeBins, (place + 1) / width), count)
+  })
+  const around = Math.min(magnitudeBins - 1, Math.ceil(((step / 2) * magnitudeBins) / largest))
+  magnitudes.fill(magnitudes[around]!, 0, around)
+  return magnitudes
+}
+
+const stride = 32
 
 /**
- * The threshold of |x| whose 128 levels have the least Kullback-Leibler divergence from the values, by TensorRT's calibration
- * (S. Migacz, "8-bit Inference with TensorRT", GTC 2017): 2048 bins, what lies beyond the threshold counts in the last bin.
+ * The threshold of |x| whose levels have the least Kullback-Leibler divergence from the values, by TensorRT's calibration (S. Migacz, "8-bit
+ * Inference with TensorRT", GTC 2017), with the settings of Nvidia's pytorch-quantization: 2048 bins, 128 levels of signed values and 256 of
+ * unsigned ones; what lies beyond the threshold counts in the last bin. ONNX Runtime's entropy calibrator has 128 bins for 128 levels of both
+ * signs unless it is told otherwise, so that its only candidate is the largest magnitude: it gives what minmax gives.
  */
-function entropyThreshold(bins: readonly Bin[], largestMagnitude: number): number {
-  const linear = linearHistogram(bins, largestMagnitude)
-  const total = linear.reduce((sum, count) => sum + count, 0)
-  if (total === 0) return largestMagnitude
-  let best = { divergence: Infinity, threshold: largestMagnitude }
+function entropyThreshold(magnitudes: Float64Array, levels: number, largest: number): number {
+  const total = magnitudes.reduce((sum, count) => sum + count, 0)
+  let best = { divergence: Infinity, threshold: largest }
   let inside = 0
   let counted = 0
-  for (let length = levels; length <= linearBins; length += step) {
-    for (; counted < length; counted++) inside += linear[counted]!
-    const divergence = divergenceOf(linear, length, total - inside)
+  for (let length = levels; length <= magnitudeBins; length += stride) {
+    for (; counted < length; counted++) inside += magnitudes[counted]!
+    const divergence = divergenceOf(magnitudes, length, levels, total - inside)
     // The longest of equals keeps more of the values.
-    if (divergence <= best.divergence) best = { divergence, threshold: ((length + 0.5) * largestMagnitude) / linearBins }
+    if (divergence <= best.divergence) best = { divergence, threshold: (length * largest) / magnitudeBins }
   }
-  return Math.min(best.threshold, largestMagnitude)
+  return best.threshold
 }
 
-// Zeros, which an activation function makes many of, are exact at any scale: they would hide the rest.
-function linearHistogram(bins: readonly Bin[], largestMagnitude: number): Float64Array {
-  const linear = new Float64Array(linearBins)
-  const width = largestMagnitude / linearBins
-  for (const { low, high, count } of bins) {
-    const [from, to] = low < 0 ? [-high / width, -low / width] : [low / width, high / width]
-    const share = count / (to - from)
-    const last = Math.min(linearBins - 1, Math.floor(to))
-    for (let bin = Math.min(last, Math.floor(from)); bin <= last; bin++) {
-      const part = Math.min(bin === linearBins - 1 ? Infinity : bin + 1, to) - Math.max(bin, from)
-      linear[bin]! += share * Math.max(0, part)
-    }
-  }
-  linear[0] = linear[1]!
-  return linear
-}
-
-function divergenceOf(linear: Float64Array, length: number, outside: number): number {
-  // Each level spreads what it holds evenly over its bins that are not empty.
-  let [sumP, sumQ] = [outside, 0]
-  for (let bin = 0; bin < length; bin++) sumP += linear[bin]!
-  sumQ = sumP - outside
+function divergenceOf(magnitudes: Float64Array, length: number, levels: number, outside: number): number {
+  let sumP = outside
+  for (let bin = 0; bin < length; bin++) sumP += magnitudes[bin]!
+  const sumQ = sumP - outside
   if (sumQ === 0) return Infinity
   let divergence = 0
   for (let level = 0; level < levels; level++) {
@@ -163,13 +189,14 @@ function divergenceOf(linear: Float64Array, length: number, outside: number): nu
     let count = 0
     let filled = 0
     for (let bin = start; bin < end; bin++) {
-      count += linear[bin]!
-      if (linear[bin]! > 0) filled++
+      count += magnitudes[bin]!
+      if (magnitudes[bin]! > 0) filled++
     }
+    // Each level spreads what it holds evenly over its bins that are not empty.
     for (let bin = start; bin < end; bin++) {
-      const p = (linear[bin]! + (bin === length - 1 ? outside : 0)) / sumP
+      const p = (magnitudes[bin]! + (bin === length - 1 ? outside : 0)) / sumP
       // A bin that only outliers fill has q = 0; a small share keeps the divergence finite.
-      const q = linear[bin]! > 0 ? count / filled / sumQ : 1e-9
+      const q = magnitudes[bin]! > 0 ? count / filled / sumQ : 1e-9
       if (p > 0) divergence += p * Math.log(p / q)
     }
   }

@@ -11,7 +11,7 @@ import type { Range } from './histogram.ts'
 import type { Kept, Lowered, PassRequest } from './index.ts'
 import type { Int8Plan } from './int8.ts'
 import { placeQuantization, type Places, weightsOf } from './place.ts'
-import { placements } from './placement.ts'
+import { type Placement, placements } from './placement.ts'
 import { dequantize, insertQuantization, storeWeight } from './quantize.ts'
 import { untouched } from './untouched.ts'
 
@@ -34,7 +34,7 @@ export async function quantizeGraph(model: EditableModel, request: PassRequest, 
   const places = placeQuantization(scope, placement, usable, new Set(request.options.precision.fp32))
   // Before the graph changes: a node without a name goes by its output.
   const names = places.weighted.map(({ node }) => nodeName(node))
-  await insertQuantization(model, scope, places, placement, { levels, range: (value) => chosenRange(ranges.get(value), method) })
+  await insertQuantization(model, scope, places, placement, { levels, range: (value) => chosenRange(ranges.get(value), method, placement) })
   sortNodes(scope, model.file)
   return describePlaces(places, names)
 }
@@ -80,9 +80,10 @@ function observed(scope: Scope, known: (value: string) => boolean): string[] {
   return [...values].sort()
 }
 
-function chosenRange(range: Range | undefined, method: CalibrationMethod): readonly [number, number] {
+function chosenRange(range: Range | undefined, method: CalibrationMethod, { activations }: Placement): readonly [number, number] {
   if (!range) return [0, 0]
-  return method === 'minmax' ? [range.min, range.max] : range[method]
+  if (method === 'minmax') return [range.min, range.max]
+  return method === 'entropy' ? range.entropy[activations] : range.percentile
 }
 
 function namesOf({ graph }: Scope): ReadonlySet<string> {
