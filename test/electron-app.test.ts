@@ -106,10 +106,9 @@ test.runIf(process.env['INSTALL'] === 'all')('the configuration of docs/electron
   })
 }, 180_000)
 
-describe('an asar archive of a standalone app', () => {
+describe.skipIf(missingOpenVino() !== undefined)('an asar archive of a standalone app', () => {
   const folder = tempFolder()
   const addons = `dist/node_modules/@unplugin-onnx/native-${platformName()}`
-  const skip = missingOpenVino() !== undefined
 
   beforeAll(async () => {
     install(folder, ['unplugin-onnx', 'onnxruntime-node', '@electron/asar'])
@@ -124,7 +123,7 @@ describe('an asar archive of a standalone app', () => {
   const blob = expect.stringMatching(/^dist\/assets\/model-openvino-[\da-f]{10}\.blob$/)
   const modules = '**/node_modules/**'
 
-  test.skipIf(skip).each([
+  test.each([
     ['with ONNX Runtime: the engine inside', modules, 'onnxruntime', {}, [ort]],
     ['with ONNX Runtime: the engine beside it', `{${modules},**/*.ort}`, 'onnxruntime', {}, []],
     ['with OpenVINO: the engine inside, the addon beside it', modules, 'openvino', {}, [blob]],

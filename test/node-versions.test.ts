@@ -7,6 +7,8 @@ import { install, writeFiles } from './app.ts'
 import { tempFolder } from './helpers.ts'
 import { affineModel } from './models.ts'
 import { nodeBinary } from './node-binary.ts'
+import { missingOpenVino } from './openvino-models.ts'
+import { missingTensorRtRtx } from './tensorrt-library.ts'
 
 // One of each line that package.json allows; the one that runs the tests is proven by them.
 const versions = ['20.20.2', '22.23.3', '24.21.0', '26.10.0'].filter((version) => parseInt(version) !== parseInt(process.versions.node))
@@ -50,7 +52,7 @@ describe.each(versions)('Node.js %s', (version) => {
     expect(JSON.parse(await run('loaded.js'))).toEqual(result)
   })
 
-  test('loads the native addons, which are built once for all', async () => {
+  test.skipIf(missingOpenVino() !== undefined || missingTensorRtRtx() !== undefined)('loads the native addons, which are built once for all', async () => {
     const loader = new URL('../dist/native/index.js', import.meta.url).href
     const outcome = `import { loadAddon } from '${loader}'; console.log(Object.keys({ ...loadAddon('openvino'), ...loadAddon('tensorrt_rtx_1_7') }).join())`
     expect(await run('--input-type=module', '--eval', outcome)).toBe('addon\n')
