@@ -46,6 +46,11 @@ export function setUpWebpack(compiler: WebpackCompiler): void {
   })
 }
 
+/** Whether webpack or Rspack keeps modules from one process to the next. */
+export function hasPersistentCache({ cache, experiments }: { readonly cache?: unknown; readonly experiments?: object }): boolean {
+  return [cache, experiments && 'cache' in experiments ? experiments.cache : undefined].some((setting) => typeof setting === 'object' && setting !== null && 'type' in setting && setting.type !== 'memory')
+}
+
 /**
  * Stops a build of esbuild with `publicPath` and an engine that is used in a folder below the output's: the loader then gives only the
  * public path, from which no code below can tell where the engine lies.

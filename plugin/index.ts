@@ -1,6 +1,6 @@
 import { dirname, relative, resolve } from 'node:path'
 import { createUnplugin, type UnpluginInstance } from 'unplugin'
-import { bundlerLogger, bundlerResolver, checkPublicPath, importFilter, isQuestion, lostQuery, nativeContext, runtime, setUpWebpack, type WebpackCompiler } from './bundler.ts'
+import { bundlerLogger, bundlerResolver, checkPublicPath, hasPersistentCache, importFilter, isQuestion, lostQuery, nativeContext, runtime, setUpWebpack, type WebpackCompiler } from './bundler.ts'
 import { cachedEngine, copiedEngine, engineAsset, fileLoaderAssets, rollupAssets, webpackEngine, type EngineAsset, type EngineCode, type WebpackLoader } from './emit/asset.ts'
 import { moduleText } from './emit/module.ts'
 import { openProject, type Logger } from './project.ts'
@@ -19,6 +19,8 @@ export const unpluginOnnx: UnpluginInstance<Options | undefined, false> = create
   const rollup = rollupAssets(folder, project.writesTo)
   const files = fileLoaderAssets()
   let serves = false
+  // Modules that a bundler takes from its own cache are not loaded.
+  let cachesModules = false
   let facts: BuildFacts = {}
   let farmOutput = ''
   let viteLogger: Logger | undefined
@@ -44,8 +46,9 @@ export const unpluginOnnx: UnpluginInstance<Options | undefined, false> = create
     name: 'unplugin-onnx',
     enforce: 'pre',
     buildStart: project.buildStart,
-    buildEnd() {
-      return project.buildEnd(loggerOf(this))
+    // Rollup and its kin tell an error.
+    buildEnd(error?: unknown) {
+      return project.buildEnd(loggerOf(this), error === undefined && !serves && !cachesModules)
     },
     writeBundle: project.written,
     resolveId: {
@@ -90,11 +93,13 @@ export const unpluginOnnx: UnpluginInstance<Options | undefined, false> = create
     webpack(compiler) {
       project.moveTo(compiler.context)
       project.writesTo(compiler.options.output.path ?? '')
+      cachesModules = hasPersistentCache(compiler.options)
       setUpWebpack(compiler as unknown as WebpackCompiler)
     },
     rspack(compiler) {
       project.moveTo(compiler.context)
       project.writesTo(compiler.options.output.path ?? '')
+      cachesModules = hasPersistentCache(compiler.options)
       setUpWebpack(compiler as unknown as WebpackCompiler)
     },
     esbuild: {

@@ -193,7 +193,7 @@ export interface Options extends ModelOptions {
   readonly types?: false | TypesOptions
   /** Folder of the engines inside the bundler's output folder. */
   readonly assetsDir?: string
-  /** Copies the runtime, ONNX Runtime and the native addons for this platform into `node_modules` of the output folder, which then runs without the app's own. */
+  /** Copies the runtime and what the engines need of ONNX Runtime and the native addons, for this platform, into `node_modules` of the output folder, which then runs without the app's own. */
   readonly standalone?: boolean
   /** Prints all that the backends log. */
   readonly verbose?: boolean

@@ -43,10 +43,7 @@ export function compileOptions(options: ResolvedOptions, request: ModelRequest, 
   const paths = modelPaths(request.file, root)
   const importText = requestKey({ ...request, file: paths[0] })
   const asked = read(modelSchema, modelOptionsOf(request.query), 'QUERY_INVALID', ([key]) => `import '${importText}': ${queryNames[String(key)] ?? String(key)}`)
-  const matching = Object.entries(options.models).filter(([glob]) => {
-    const matches = picomatch(glob, { dot: true })
-    return paths.some((path) => matches(path))
-  })
+  const matching = Object.entries(options.models).filter(([glob]) => matchesAny(glob, paths))
   const layers = [
     ['', options] as const,
     ...matching.map(([glob, layer]) => [`${keyPath(['models', glob])}.`, layer] as const),
@@ -65,6 +62,12 @@ export function compileOptions(options: ResolvedOptions, request: ModelRequest, 
     received: `both, from ${shapesFrom?.[0]}shapes and from ${profilesFrom?.[0]}${profilesFrom?.[1] === asked ? 'min, opt and max' : 'profiles'}`,
     hint: 'Remove one of them',
   })
+}
+
+/** Key paths of the globs under `models` that match none of these files. */
+export function unusedGlobs({ models, root }: ResolvedOptions, files: readonly string[]): readonly string[] {
+  const paths = files.flatMap((file) => modelPaths(file, root))
+  return Object.keys(models).filter((glob) => !matchesAny(glob, paths)).map((glob) => keyPath(['models', glob]))
 }
 
 type ModelLayer = v.InferOutput<typeof modelSchema>
@@ -102,6 +105,11 @@ export function modelOptionsOf({ engine, io, backend, target, shapes, min, opt, 
     shapes,
     profiles: min && [{ min, opt, max }],
   }
+}
+
+function matchesAny(glob: string, paths: readonly string[]): boolean {
+  const matches = picomatch(glob, { dot: true })
+  return paths.some((path) => matches(path))
 }
 
 /** The texts that a glob may match, with '/' on every platform; the first one is for messages. */

@@ -1,10 +1,11 @@
 import { existsSync } from 'node:fs'
 import { isAbsolute, relative } from 'node:path'
 import { OnnxEngineError } from '../runtime/errors.ts'
-import { compileOptions, resolveOptions, type Options, type ResolvedOptions } from './options.ts'
+import { compileOptions, resolveOptions, unusedGlobs, type Options, type ResolvedOptions } from './options.ts'
 import { parseRequest, requestKey, type ModelRequest } from './query.ts'
 import { resolveModel, type ImportSite } from './resolve.ts'
-import type { Bindings } from '../runtime/manifest.ts'
+import { shorten } from './schema.ts'
+import type { BackendName, Bindings } from '../runtime/manifest.ts'
 import type { Store } from './cache/store.ts'
 import type { Compiled } from './compile.ts'
 import type { ModelImport, TypesReport } from './types.ts'
@@ -33,8 +34,11 @@ export interface Project {
   /** The engines of the model with that id; undefined for what is not ours. */
   compile(id: string, hook: LoadHook): Promise<Compiled | undefined>
   buildStart(): void
-  /** Cancels what is still compiling, because the build has failed or its server is closing, and waits for the types. */
-  buildEnd(logger: Logger): Promise<void>
+  /**
+   * Cancels what is still compiling, because the build has failed or its server is closing, and waits for the types. Only a build that is `whole`,
+   * in which every import was seen, can tell which options no model has used.
+   */
+  buildEnd(logger: Logger, whole: boolean): Promise<void>
   /** Tells a folder that the bundler writes to; undefined when it keeps its output in memory, which `standalone` cannot. Throws OPTION_INVALID. */
   writesTo(folder: string | undefined): void
   /** Makes the written folders run alone, if they are to, and keeps the cache within its limits. */
@@ -56,6 +60,15 @@ export function openProject(user: Options | undefined): Project {
   const reports = new Set<Promise<TypesReport>>()
   const outputs = new Set<string>()
   const standing = new Set<string>()
+  const backends = new Set<BackendName>()
+  const told = new Set<string>()
+  let failed = false
+  let last: Logger = console
+
+  function warnOnce(lines: readonly string[], logger: Logger): void {
+    for (const line of lines) if (!told.has(line)) logger.warn(line)
+    for (const line of lines) told.add(line)
+  }
 
   function remember(id: string, specifier: string, importer: string, request: ModelRequest): void {
     // Bundlers also resolve what they have resolved before; nobody writes absolute paths of this machine.
@@ -110,6 +123,7 @@ export function openProject(user: Options | undefined): Project {
       const request = parseRequest(id)
       if (request === undefined) return undefined
       const { file } = request
+      last = logger
       // Before anything can fail, so that a repaired file is tried again.
       watch(file)
       // A hit tells the bindings at once, so that the model is read once; types do not wait for a long compilation.
@@ -124,9 +138,11 @@ export function openProject(user: Options | undefined): Project {
         )
         for (const part of compiled.files) watch(part)
         known.set(id, compiled.bindings)
+        for (const { backend } of compiled.variants) backends.add(backend)
         declareAll(id, compiled.bindings)
         return compiled
       } catch (error) {
+        failed = true
         declareAll(id)
         throw atImporter(error, importers.get(id), options.root)
       } finally {
@@ -135,8 +151,9 @@ export function openProject(user: Options | undefined): Project {
     },
     buildStart() {
       builds += 1
+      failed = false
     },
-    async buildEnd(logger) {
+    async buildEnd(logger, whole) {
       builds = Math.max(0, builds - 1)
       // One instance may serve several environments at once: the last one out cancels.
       if (builds === 0) {
@@ -145,8 +162,13 @@ export function openProject(user: Options | undefined): Project {
       }
       const waiting = [...reports]
       reports.clear()
-      const told = (await Promise.all(waiting)).flatMap(({ problems, notes }) => [...problems.map(({ message }) => message), ...notes])
-      for (const line of new Set(told)) logger.warn(line)
+      const lines = (await Promise.all(waiting)).flatMap(({ problems, notes }) => [...problems.map(({ message }) => message), ...notes])
+      for (const line of new Set(lines)) logger.warn(line)
+      if (!whole || failed || known.size === 0) return
+      const files = [...known.keys()].map((id) => id.split('?', 1)[0] ?? '')
+      const named = [...new Set(files)].map((file) => relative(options.root, file)).join(', ')
+      // Once by a watcher, not after each change.
+      warnOnce(unusedGlobs(options, files).map((path) => `option '${path}': no model that this build imports is matched by it. Imported are ${shorten(named, 300)}`), logger)
     },
     writesTo(folder) {
       if (folder !== undefined) outputs.add(folder)
@@ -156,7 +178,7 @@ export function openProject(user: Options | undefined): Project {
       const alone = options.standalone && known.size > 0 ? [...outputs].filter((output) => !standing.has(output)) : []
       for (const output of alone) {
         const { copyRuntime } = await import('./standalone.ts')
-        await copyRuntime(output, options.root)
+        warnOnce(await copyRuntime(output, options.root, backends), last)
         // A watcher writes often, but the packages stay the same.
         standing.add(output)
       }

@@ -17,6 +17,7 @@ export const errorCodes = {
   COMPILE_ABORTED: 'The compilation was cancelled.',
   VERIFICATION_FAILED: 'The outputs of an engine are further from those of the fp32 model than the option `verify` allows.',
   CACHE_FAILED: 'The cache folder cannot be used.',
+  OUTPUT_FAILED: 'An engine or the runtime cannot be written into the output folder.',
   TYPES_FAILED: 'Type declarations cannot be written, or a source file that imports models cannot be parsed.',
   ARTIFACT_INVALID: 'An engine file is missing, truncated, or its checksum is not the one it was shipped with.',
   NO_VARIANT: 'No variant of the model can run on this machine; the reason for each is listed.',

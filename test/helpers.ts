@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -15,3 +16,9 @@ const folders: string[] = []
 afterAll(() => {
   for (const folder of folders) rmSync(folder, { recursive: true, force: true })
 })
+
+/** The compilers that this process has started, by process id. Linux only: other systems list processes in other ways. */
+export function compilers(): readonly number[] {
+  const children = execFileSync('ps', ['-o', 'pid=,args=', '--ppid', String(process.pid)], { encoding: 'utf8' })
+  return [...children.matchAll(/^\s*(\d+) .*child-main\.js/gm)].map(([, pid]) => Number(pid))
+}

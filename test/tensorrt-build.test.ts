@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import type { Options } from '../plugin/options.ts'
-import { tempFolder } from './helpers.ts'
+import { compilers, tempFolder } from './helpers.ts'
 import { affineModel, onnxModel, sileroModels } from './models.ts'
 import { build, ocrModel, root } from './openvino-models.ts'
 import { missingTensorRtRtx, rtxFolder } from './tensorrt-library.ts'
@@ -136,12 +136,6 @@ test.skipIf(missing)('an engine of 0 bytes in the cache is built again, to the s
 /** Five seconds pass with each line that the builder logs. */
 function passTime(line: string): void {
   if (line.startsWith('slow: ')) vi.advanceTimersByTime(5000)
-}
-
-/** Process ids of the compilers that this process has started. */
-function compilers(): number[] {
-  const children = execFileSync('ps', ['-o', 'pid=,args=', '--ppid', String(process.pid)], { encoding: 'utf8' })
-  return [...children.matchAll(/^\s*(\d+) .*child-main\.js/gm)].map(([, pid]) => Number(pid))
 }
 
 /** No compiler runs any more, and the cache holds no engine, no piece of one and no lock. A cancelled call rejects before its child has gone. */

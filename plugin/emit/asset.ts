@@ -5,6 +5,7 @@ import type { MagicString } from 'magic-string'
 import { OnnxEngineError } from '../../runtime/errors.ts'
 import { makeFolder } from '../make-folder.ts'
 import type { Variant } from '../compile.ts'
+import { writing } from './output.ts'
 
 /** An engine on its way into a bundle. */
 export interface EngineAsset {
@@ -33,18 +34,22 @@ export function engineAsset(model: string, { backend, extension, artifact }: Var
 /**
  * Copies an engine to the place it is shipped from. Whole or not at all: a reader never sees a part. A file of that name and size is the
  * engine already, because the name has the hash of its bytes; a watcher need not write gigabytes again.
+ *
+ * @throws OnnxEngineError OUTPUT_FAILED
  */
 export async function copyEngine({ name, source }: EngineAsset, folder: string): Promise<void> {
   const target = join(folder, name)
   if (await sizeOf(target) === await sizeOf(source)) return
   const temporary = `${target}.${process.pid}.tmp`
-  await makeFolder(folder)
-  try {
-    await copyFile(source, temporary, constants.COPYFILE_FICLONE)
-    await rename(temporary, target)
-  } finally {
-    await rm(temporary, { force: true })
-  }
+  await writing(folder, async () => {
+    await makeFolder(folder)
+    try {
+      await copyFile(source, temporary, constants.COPYFILE_FICLONE)
+      await rename(temporary, target)
+    } finally {
+      await rm(temporary, { force: true })
+    }
+  })
 }
 
 /** Dev servers and test runners do not write a bundle: the engine is used where it lies in the cache. */
@@ -89,6 +94,8 @@ export function rollupAssets(folder: string, writesTo: (output: string | undefin
           const output = resolve(dir ?? dirname(file ?? ''))
           writesTo(isWrite ? output : undefined)
           const used = Array.from(sources, ([name, source]) => ({ name, source })).filter(({ name }) => chunks.some((code) => code.includes(name)))
+          const taken = used.map(({ name }) => posix.join(folder, name)).find((fileName) => bundle[fileName] !== undefined)
+          if (taken !== undefined) throw nameTaken(taken)
           // Copied, an engine of any size takes no memory; Rolldown would hold two copies of what it is to emit.
           if (isWrite) await Promise.all(used.map((asset) => copyEngine(asset, join(output, folder))))
           else for (const { name, source } of used) this.emitFile({ type: 'asset', fileName: posix.join(folder, name), source: await readFile(source) })
@@ -194,6 +201,14 @@ export function fileLoaderAssets(): FileLoaderAssets {
 export async function copiedEngine(asset: EngineAsset, folder: string, output: string): Promise<EngineCode> {
   await copyEngine(asset, join(output, folder))
   return { prelude: 'const base = import.meta.url', location: `new URL(${JSON.stringify(relativeUrl(posix.join(folder, asset.name)))}, base)` }
+}
+
+function nameTaken(file: string): OnnxEngineError {
+  return new OnnxEngineError('OUTPUT_FAILED', `output file '${file}'`, {
+    expected: 'a name that nothing else in the output has',
+    received: 'the name of an engine and of an asset of another plugin',
+    hint: `Choose another folder for engines by the option 'assetsDir'`,
+  })
 }
 
 async function sizeOf(file: string): Promise<number | undefined> {

@@ -1,0 +1,17 @@
+import { OnnxEngineError } from '../../runtime/errors.ts'
+import { isUnusable } from '../cache/trouble.ts'
+
+/** Runs what writes into an output folder: OUTPUT_FAILED when the folder cannot be written, is no folder, or its disk is full. */
+export async function writing<T>(folder: string, write: () => Promise<T>): Promise<T> {
+  try {
+    return await write()
+  } catch (error) {
+    if (!isUnusable(error)) throw error
+    throw new OnnxEngineError('OUTPUT_FAILED', `the output folder ${folder}`, {
+      expected: 'a folder that can be written, with space for the engines',
+      received: (error as Error).message,
+      hint: 'Make it writable, or choose another one in the options of the bundler',
+      cause: error,
+    })
+  }
+}
