@@ -130,15 +130,18 @@ async function build(engine: PlannedEngine, { name, model, source, request, cont
 
   async function make(options: CompileOptions): Promise<Variant> {
     const passRequest = { name, model, options, backend, label, lowering: plan.lowering, root, ...context }
-    const passes = pass ? [await pass.describe(passRequest)] : []
+    const fixes = plan.fixDims ? [{ name: 'fix-dims', version: 1, options: {} }] : []
+    const passes = pass ? [...fixes, await pass.describe(passRequest)] : fixes
     const key = cacheKey(engineFacts(graphFacts(source, { passes, shapes: options.shapes }), backend, plan.facts))
     const { artifact, metadata, ...cache } = await store.getOrBuild({ key, family, label: name, signal }, async (output) => {
       const progress = startProgress(title, await store.lastSeconds(family), log)
       try {
-        if (!pass) return await compile(model.file, output, progress)
+        const bindings = plan.fixDims ? bindingsOf(model, options) : undefined
+        const use = (file: string): Promise<void> => compile(file, output, progress)
+        if (!pass) return bindings ? await (await import('./onnx/fix-graph.ts')).fixModel(bindings, model.file, dirname(output), use) : await use(model.file)
         progress.phase(`lowering to ${options.engine}`)
         const { lowerModel } = await import('./precision/lower.ts')
-        return await lowerModel(pass, passRequest, dirname(output), (file) => compile(file, output, progress))
+        return await lowerModel(pass, passRequest, dirname(output), use, bindings)
       } finally {
         progress.stop()
       }

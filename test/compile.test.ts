@@ -41,11 +41,16 @@ function write(name: string, bytes: Uint8Array | string): string {
   return file
 }
 
-async function run({ variants }: Compiled, x: number[]): Promise<number[][]> {
-  const results: number[][] = []
-  for (const { artifact, extension } of variants) {
+function sessions({ variants }: Compiled): Promise<ort.InferenceSession[]> {
+  return Promise.all(variants.map(({ artifact, extension }) => {
     const format = extension === '.ort' ? 'ORT' : 'ONNX'
-    const session = await ort.InferenceSession.create(readFileSync(artifact.file), { extra: { session: { load_model_format: format } } })
+    return ort.InferenceSession.create(readFileSync(artifact.file), { extra: { session: { load_model_format: format } } })
+  }))
+}
+
+async function run(compiled: Compiled, x: number[]): Promise<number[][]> {
+  const results: number[][] = []
+  for (const session of await sessions(compiled)) {
     const { y } = await session.run({ x: new ort.Tensor('float32', x, [1, x.length]) })
     results.push([...(y!.data as Float32Array)])
   }
@@ -89,6 +94,39 @@ describe('a model compiled for ONNX Runtime', () => {
     expect(compiled.bindings.inputs[0]?.dims).toEqual([1, 4])
     expect(compiled.bindings.outputs[0]?.dims).toEqual([1, 4])
     for (const result of await run(compiled, [1, 2, 3, 4])) expect(result).toEqual([3, 5, 7, 9])
+  })
+})
+
+describe('dims that are fixed', () => {
+  test.each([
+    ['a named one', 'n,4', {}],
+    ['one without a name', '?,4', {}],
+    ['one of each', 'n,?', {}],
+    ['all of an unknown rank', undefined, {}],
+    ['one without a name, with weights stored in fp16', '?,4', { engine: 'fp16', verify: false }],
+  ] satisfies [string, string | undefined, Options][])('%s: are static in every engine', async (_, dims, options) => {
+    write('m.onnx', dims === undefined ? unranked : affineModel({ dims }))
+    const compiled = await compileImport('m.onnx?shapes=x:1x4', options)
+    expect(compiled.bindings.inputs[0]?.dims).toEqual([1, 4])
+    for (const { inputMetadata: [input] } of await sessions(compiled)) expect(input).toMatchObject({ name: 'x', shape: [1, 4] })
+    for (const result of await run(compiled, [1, 2, 3, 4])) expect(result).toEqual([3, 5, 7, 9])
+  })
+
+  test('fold what is computed from them, also beside external data', async () => {
+    write('m.onnx', onnxModel({
+      inputs: { x: 'float32[?,?]' },
+      outputs: { y: 'float32[?,?]' },
+      nodes: [
+        { op: 'Shape', inputs: ['x'], outputs: ['shape'] },
+        { op: 'Reshape', inputs: ['w', 'shape'], outputs: ['shaped'] },
+        { op: 'Mul', inputs: ['x', 'shaped'], outputs: ['y'] },
+      ],
+      initializers: { w: { dtype: 'float32', dims: [4], data: [], external: { location: 'w.bin', offset: 0, length: 16 } } },
+    }))
+    write('w.bin', new Uint8Array(Float32Array.of(1, 2, 3, 4).buffer))
+    const compiled = await compileImport('m.onnx?shapes=x:1x4')
+    for (const { artifact } of compiled.variants) expect(readFileSync(artifact.file).includes('Reshape')).toBe(false)
+    for (const result of await run(compiled, [1, 1, 1, 1])) expect(result).toEqual([1, 2, 3, 4])
   })
 })
 
@@ -151,6 +189,13 @@ describe('what cannot be compiled', () => {
     const probe = await onnxruntime.probe(compileOptions(options, parseRequest(join(folder, 'm.onnx'))!), folder)
     expect(probe).toMatchObject({ available: true, version: expect.stringMatching(/^1\./) })
   })
+})
+
+const unranked = onnxModel({
+  inputs: { x: 'float32' },
+  outputs: { y: 'float32' },
+  nodes: [{ op: 'Mul', inputs: ['x', 'two'], outputs: ['double'] }, { op: 'Add', inputs: ['double', 'one'], outputs: ['y'] }],
+  initializers: { two: { dtype: 'float32', dims: [1], data: [2] }, one: { dtype: 'float32', dims: [1], data: [1] } },
 })
 
 function softmax(axis: number): Uint8Array {

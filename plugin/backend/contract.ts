@@ -30,6 +30,8 @@ export interface BuildPlan<B extends BackendName = BackendName> {
   readonly facts: Facts
   readonly requires: Requirements[B]
   readonly lowering: Lowering
+  /** Whether dims that the options fix are written into the graph first, because the backend itself cannot fix them. */
+  readonly fixDims?: boolean
   /** Module that the child process loads; it exports `compile: CompileInChild`. */
   readonly worker: URL
   /** Structured-cloneable settings for the worker. */

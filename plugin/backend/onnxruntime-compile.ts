@@ -11,14 +11,13 @@ interface Onnxruntime {
 
 /** Writes the optimised graph while a session is created, then drops the session. Runs in the compiler's child process. */
 export const compile: CompileInChild = async ({ name, model, output, settings }) => {
-  const { module, level, format, disabled, freeDims } = settings as unknown as OnnxruntimeSettings
+  const { module, level, format, disabled } = settings as unknown as OnnxruntimeSettings
   const loaded = (await import(module)) as { default: Onnxruntime }
   try {
     const session = await loaded.default.InferenceSession.create(model, {
       executionProviders: ['cpu'],
       graphOptimizationLevel: level,
       optimizedModelFilePath: output,
-      freeDimensionOverrides: freeDims,
       // Errors only: the level's own warning says that the file depends on the hardware, which the requirements carry.
       logSeverityLevel: 3,
       extra: { session: { save_model_format: format }, optimization: { disable_specified_optimizers: disabled.join(';') } },

@@ -5,7 +5,7 @@ import { pathToFileURL } from 'node:url'
 import { blockedLayout, saturatesInt8 } from '../../runtime/cpu.ts'
 import { OnnxEngineError } from '../../runtime/errors.ts'
 import type { Precision } from '../../runtime/manifest.ts'
-import { namedDims } from '../onnx/fix.ts'
+import { fixesDims } from '../onnx/fix.ts'
 import type { Model } from '../onnx/model.ts'
 import type { OptimizationLevel } from '../options.ts'
 import type { Backend, BuildPlan, Lowering, Probe } from './contract.ts'
@@ -21,8 +21,6 @@ export interface OnnxruntimeSettings {
   readonly format: 'ORT' | 'ONNX'
   /** Optimizers that are left out, by ONNX Runtime's names. */
   readonly disabled: readonly string[]
-  /** Values of named dims; ONNX Runtime itself cannot fix an unnamed one. */
-  readonly freeDims: Readonly<Record<string, number>>
 }
 
 /**
@@ -49,8 +47,9 @@ export const onnxruntime: Backend<'onnxruntime'> = {
     const fallback = { level: 'extended', layout: 0, format, label: 'portable' } as const
     const lowering = lowerings[options.engine]
     const kinds = lowering === 'storage' ? [{ ...stored, level: level === 'all' ? 'extended' : level }] as const : level !== 'all' ? [tuned] : layout === 0 ? [fallback] : portable ? [tuned, fallback] : [tuned]
-    const dims = Object.fromEntries(namedDims(model.bindings.inputs, options.shapes))
-    return kinds.map((kind) => ({ ...planOf(kind, dims, probe), lowering }))
+    // ONNX Runtime itself fixes only dims that have a name, and leaves them open in the graph that it saves.
+    const fixDims = fixesDims(model.bindings.inputs, options.shapes)
+    return kinds.map((kind) => ({ ...planOf(kind, probe), lowering, fixDims }))
   },
 }
 
@@ -78,7 +77,7 @@ interface EngineKind {
   readonly vnni?: boolean
 }
 
-function planOf(kind: EngineKind, dims: Record<string, number>, probe: Extract<Probe, { available: true }>): Omit<BuildPlan<'onnxruntime'>, 'lowering'> {
+function planOf(kind: EngineKind, probe: Extract<Probe, { available: true }>): Omit<BuildPlan<'onnxruntime'>, 'lowering'> {
   const arch = kind.layout === 0 ? 'any' : process.arch
   const { level, format, layout, label, disabled = [], vnni } = kind
   return {
@@ -87,7 +86,7 @@ function planOf(kind: EngineKind, dims: Record<string, number>, probe: Extract<P
     facts: { onnxruntime: probe.version, level, format, arch, layout, ...(vnni && { vnni }), provider: 'cpu' },
     requires: { version: probe.version, arch, layout, ...(vnni && { vnni }) },
     worker,
-    settings: { module: probe.detail['module'], level, format, disabled, freeDims: dims } satisfies Record<keyof OnnxruntimeSettings, unknown>,
+    settings: { module: probe.detail['module'], level, format, disabled } satisfies Record<keyof OnnxruntimeSettings, unknown>,
   }
 }
 

@@ -29,3 +29,8 @@ export function namedDims(inputs: readonly Binding[], shapes: Shapes): ReadonlyM
   }
   return named
 }
+
+/** Whether the shapes fix a dim that the model leaves open. */
+export function fixesDims(inputs: readonly Binding[], shapes: Shapes): boolean {
+  return inputs.some(({ name, dims }) => Object.hasOwn(shapes, name) && (dims === null || dims.some((dim) => typeof dim !== 'number')))
+}

@@ -1,5 +1,7 @@
 import { mkdtemp, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
+import type { Bindings } from '../../runtime/manifest.ts'
+import { fixGraph } from '../onnx/fix-graph.ts'
 import { loadGraph } from '../onnx/graph.ts'
 import { modelBytes } from '../onnx/size.ts'
 import { writeGraph } from '../onnx/write.ts'
@@ -11,12 +13,16 @@ export type LoweringReport = Lowered & {
   readonly bytes: { readonly before: number; readonly after: number }
 }
 
-/** Writes the lowered model into a folder of its own inside `folder`, hands it to `use`, and removes it. */
-export async function lowerModel(pass: PrecisionPass, request: PassRequest, folder: string, use: (file: string) => Promise<void>): Promise<LoweringReport> {
+/**
+ * Writes the lowered model into a folder of its own inside `folder`, hands it to `use`, and removes it. Its inputs get the static dims of
+ * `bindings`, if there are any.
+ */
+export async function lowerModel(pass: PrecisionPass, request: PassRequest, folder: string, use: (file: string) => Promise<void>, bindings?: Bindings): Promise<LoweringReport> {
   const inside = await mkdtemp(join(folder, 'lowered-'))
   try {
     const file = join(inside, 'model.onnx')
     const graph = await loadGraph(request.model.file)
+    if (bindings) fixGraph(graph, bindings)
     const lowered = await pass.lower(graph, request)
     // A backend's own file can take weights in, but not point to ones that are about to be removed.
     await writeGraph({ ...graph, external: false }, file)
