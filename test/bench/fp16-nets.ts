@@ -1,4 +1,3 @@
-import { execFileSync } from 'node:child_process'
 import { mkdirSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import ort from 'onnxruntime-node'
@@ -8,7 +7,7 @@ import { lowerGraph } from '../../plugin/precision/mixed.ts'
 import { sileroModels } from '../models.ts'
 import { cosine, uniform } from '../samples.ts'
 import { classifier, detector, recogniser, workFolder } from './models.ts'
-import { benchPython, runPython } from './python.ts'
+import { lightNets, runPython } from './python.ts'
 import type { Row } from './row.ts'
 
 const peer = 'onnxconverter-common'
@@ -79,12 +78,10 @@ function distance(expected: readonly Float32Array[], received: readonly Float32A
 }
 
 async function allNets(): Promise<readonly Net[]> {
-  const script = `import glob, os, onnx; print('\\n'.join(sorted(glob.glob(os.path.join(os.path.dirname(onnx.__file__), 'backend/test/data/light/*.onnx')))))`
-  const light = execFileSync(await benchPython(), ['-c', script], { encoding: 'utf8' }).trim().split('\n')
   const ocr = { 'the OCR detector': detector, 'the OCR recogniser': recogniser, 'the OCR classifier': classifier }
   return [
     ...Object.entries(ocr).map(([name, { file, input, dims }]) => ({ name, file, feeds: { [input]: values(dims) } })),
-    ...await Promise.all(light.map(async (file) => ({ name: basename(file, '.onnx'), file, feeds: await imageFeeds(file) }))),
+    ...await Promise.all((await lightNets()).map(async (file) => ({ name: basename(file, '.onnx'), file, feeds: await imageFeeds(file) }))),
     ...Object.entries(sileroModels).map(([name, file]) => ({ name: `Silero VAD (${name})`, file, feeds: sileroFeeds(name) })),
   ]
 }

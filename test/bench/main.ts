@@ -11,9 +11,10 @@ import { precisionBench } from './precision.ts'
 import { measured, ratio, reached, type Bench, type Row } from './row.ts'
 import { sizeBench } from './size.ts'
 import { startBench } from './start.ts'
+import { tensorrtBench } from './tensorrt.ts'
 
 /** Every benchmark by name; `npm run bench start key` runs two of them. */
-const benches: Readonly<Record<string, Bench>> = { start: startBench, inference: inferenceBench, build: buildBench, bundlers: bundlersBench, key: keyBench, openvino: openvinoBench, precision: precisionBench, fp16: fp16Bench, 'fp16-nets': fp16NetsBench, size: sizeBench }
+const benches: Readonly<Record<string, Bench>> = { start: startBench, inference: inferenceBench, build: buildBench, bundlers: bundlersBench, key: keyBench, openvino: openvinoBench, tensorrt: tensorrtBench, precision: precisionBench, fp16: fp16Bench, 'fp16-nets': fp16NetsBench, size: sizeBench }
 
 const names = process.argv.slice(2)
 const unknown = names.find((name) => !Object.hasOwn(benches, name))

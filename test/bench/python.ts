@@ -9,6 +9,12 @@ export function benchPython(): Promise<string> {
   return pythonWith(join(folder, 'requirements.txt'))
 }
 
+/** The classification nets of the ONNX library, whose weights nodes make: their files, by name. */
+export async function lightNets(): Promise<readonly string[]> {
+  const script = `import glob, os, onnx; print('\\n'.join(sorted(glob.glob(os.path.join(os.path.dirname(onnx.__file__), 'backend/test/data/light/*.onnx')))))`
+  return (await runProgram(await benchPython(), ['-c', script])).output.trim().split('\n')
+}
+
 /** Runs a Python script of this folder. Gives what it printed as JSON, and its milliseconds from spawn to exit. */
 export async function runPython<T>(script: string, args: readonly string[]): Promise<{ result: T; milliseconds: number }> {
   const { output, milliseconds } = await runProgram(await benchPython(), ['-W', 'ignore', join(folder, script), ...args])
