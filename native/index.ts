@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import path from 'node:path'
 import type { Addons } from './addon.ts'
-import { nativePlatforms, platformName, type NativePlatform } from './platform.ts'
+import { foreignNote, nativePlatforms, platformName, type NativePlatform } from './platform.ts'
 
 export type {
   Addons, DimBounds, Gpu, GpuProbe, OpenVinoAddon, OpenVinoDevice, OpenVinoEngine, OpenVinoPort, ProfiledInput, TensorRtAddon, TensorRtBuild, TensorRtEngine, TensorRtPort, TensorRtProfile,
@@ -32,14 +32,11 @@ function attempt<N extends keyof Addons>(name: N): LoadedAddon<N> {
     } catch (error) {
       // A module error's first line says it all; the rest is a require stack.
       const [text = ''] = (error instanceof Error ? error.message : String(error)).split('\n', 1)
-      failures.push(`${place}${text}${foreign.test(text) ? `, which is built for another system than ${platformName()}` : ''}`)
+      failures.push(`${place}${text}${foreignNote(text)}`)
     }
   }
   return { reason: `the native addon '${name}' could not be loaded: ${failures.join('; ')}` }
 }
-
-// What the loaders of Linux, macOS and Windows say of a library for another architecture, system or C library.
-const foreign = /invalid ELF header|wrong ELF class|GLIBC(?:XX)?_[\d.]+' not found|ld-musl|libc\.musl|incompatible architecture|mach-o|not a valid Win32 application/i
 
 function candidates(name: string): [place: string, load: () => unknown][] {
   const folder = process.env['UNPLUGIN_ONNX_NATIVE']

@@ -14,6 +14,17 @@ export function platformFields(name: NativePlatform): { readonly os: readonly st
   return { os: [os], cpu: [cpu], ...(os === 'linux' && { libc: [libc] }) }
 }
 
+/** What is to be added to the text of a library that did not load; '' where the text says enough. */
+export function foreignNote(text: string): string {
+  if (foreign.test(text)) return `, which is built for another system than ${platformName()}`
+  if (absent.test(text)) return `, which this node_modules lacks: install again on this machine (${platformName()})`
+  return ''
+}
+
+// What the loaders of Linux, macOS and Windows say of a library for another architecture, system or C library.
+const foreign = /invalid ELF header|wrong ELF class|GLIBC(?:XX)?_[\d.]+' not found|ld-musl|ld-linux|libc\.musl|incompatible architecture|mach-o|not a valid Win32 application|cannot open shared object file: No such file/i
+const absent = /Cannot find module '[^']+\.node'/
+
 function isMusl(): boolean {
   if (process.platform !== 'linux') return false
   const { header } = process.report.getReport() as { readonly header: { readonly glibcVersionRuntime?: string } }

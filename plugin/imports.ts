@@ -28,7 +28,7 @@ export interface FoundImports {
 /**
  * Finds every import of a model in the sources below `options.root`, without a bundler. Names are resolved by `alias`, by the `paths`
  * of the nearest tsconfig.json or jsconfig.json and of those it refers to, by Node's rules, and past the `exports` of a package.
- * Throws OPTION_INVALID when there is no such folder.
+ * Throws OPTION_INVALID when there is no such folder, and TYPES_FAILED where the parser of sources is not fully installed.
  */
 export async function findImports({ options, alias = [] }: { readonly options: ResolvedOptions; readonly alias?: readonly Alias[] }): Promise<FoundImports> {
   const imports: ModelImport[] = []
@@ -41,7 +41,7 @@ export async function findImports({ options, alias = [] }: { readonly options: R
   for (const importer of importers.sort()) {
     const source = await readFile(importer, 'utf8')
     if (!source.includes('.onnx')) continue
-    const { specifiers, lossy, error } = modelSpecifiers(importer, source)
+    const { specifiers, lossy, error } = await modelSpecifiers(importer, source)
     if (error !== undefined) {
       problems.push(new OnnxEngineError('TYPES_FAILED', relative(options.root, importer), { expected: 'source text that can be parsed', received: error }))
     }

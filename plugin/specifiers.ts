@@ -1,5 +1,7 @@
 import { extname } from 'node:path'
-import { parseSync, Visitor, type Argument, type Expression, type StringLiteral } from 'oxc-parser'
+import type { Argument, Expression, StringLiteral } from 'oxc-parser'
+import { platformName } from '../native/platform.ts'
+import { OnnxEngineError } from '../runtime/errors.ts'
 
 /** The text of an import and the line that it stands in, from 1. */
 export interface Specifier {
@@ -20,12 +22,13 @@ export const sourceExtensions = ['.ts', '.tsx', '.mts', '.cts', '.js', '.jsx', '
 
 /**
  * The models that a source file imports: by `import`, `export ... from`, `import()`, `import x = require()`, `require()`, and in types by
- * `import('...')`. Of a Vue or Svelte file the script blocks are read.
+ * `import('...')`. Of a Vue or Svelte file the script blocks are read. Throws TYPES_FAILED where the parser is not fully installed.
  */
-export function modelSpecifiers(file: string, source: string): SourceSpecifiers {
+export async function modelSpecifiers(file: string, source: string): Promise<SourceSpecifiers> {
+  const parser = await loadParser()
   const extension = extname(file)
   const parts = components.has(extension) ? scriptBlocks(source) : [{ code: source, offset: 0, name: file }]
-  const read = parts.map(({ code, offset, name }) => specifiersOf(name, code, source.slice(0, offset).split('\n').length))
+  const read = parts.map(({ code, offset, name }) => specifiersOf(parser, name, code, source.slice(0, offset).split('\n').length))
   const error = read.find((part) => part.error !== undefined)?.error
   return {
     specifiers: read.flatMap(({ specifiers }) => specifiers),
@@ -36,7 +39,23 @@ export function modelSpecifiers(file: string, source: string): SourceSpecifiers 
 
 const components = new Set(['.vue', '.svelte'])
 
-function specifiersOf(name: string, code: string, firstLine: number): SourceSpecifiers {
+type Parser = typeof import('oxc-parser')
+
+// Only `types` needs it, and its binary is an optional dependency: the other commands work without.
+async function loadParser(): Promise<Parser> {
+  try {
+    return await import('oxc-parser')
+  } catch (cause) {
+    throw new OnnxEngineError('TYPES_FAILED', 'the parser of source text (oxc-parser) could not be loaded', {
+      expected: `its optional dependency for ${platformName()} in node_modules`,
+      received: 'none that loads',
+      hint: 'Install again on this machine, without leaving optional dependencies out. Builds work without it, and write types too.',
+      cause,
+    })
+  }
+}
+
+function specifiersOf({ parseSync, Visitor }: Parser, name: string, code: string, firstLine: number): SourceSpecifiers {
   const { program, errors } = parseSync(name, code)
   const specifiers: Specifier[] = []
   const lossy: Specifier[] = []

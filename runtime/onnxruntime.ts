@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
+import { foreignNote } from '../native/platform.ts'
 import { readArtifact } from './artifact.ts'
 import { createBufferPool } from './buffers.ts'
 import { blockedLayout, saturatesInt8 } from './cpu.ts'
@@ -98,7 +99,7 @@ function createEngine(worker: EngineWorker, variant: VariantManifest<'onnxruntim
     worker.start()
     const bytes = await readArtifact(file, variant, model)
     const reply = await worker.send({ where, request: { kind: 'open', engine, bytes, threads }, transfer: [bytes] })
-    if (reply?.error?.missing) throw new OnnxEngineError('BACKEND_UNAVAILABLE', `onnxruntime-node could not be loaded: ${reply.error.message}`)
+    if (reply?.error?.missing) throw new OnnxEngineError('BACKEND_UNAVAILABLE', `onnxruntime-node could not be loaded: ${reply.error.message}${foreignNote(reply.error.message)}`)
     if (reply?.error) throw failed(`${where}: ONNX Runtime could not open ${file}`, reply)
     heldBy = worker.generation
   }
