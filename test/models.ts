@@ -42,16 +42,20 @@ export interface ModelSpec extends GraphSpec {
   readonly opset?: number
   readonly irVersion?: number
   readonly opsets?: Readonly<Record<string, number>>
+  /** Local functions of the domain 'local'. */
+  readonly functions?: Readonly<Record<string, { readonly inputs: readonly string[]; readonly outputs: readonly string[]; readonly nodes: readonly NodeSpec[] }>>
 }
 
 /** The bytes of an ONNX model. */
 export function onnxModel(spec: ModelSpec): Uint8Array {
-  const opsets = { '': spec.opset ?? 17, ...spec.opsets }
+  const opsets = { '': spec.opset ?? 17, ...(spec.functions && { local: 1 }), ...spec.opsets }
+  const opsetImport = Object.entries(opsets).map(([domain, version]) => ({ domain, version }))
   return encode('ModelProto', {
     irVersion: spec.irVersion ?? 8,
     producerName: 'unplugin-onnx-test',
-    opsetImport: Object.entries(opsets).map(([domain, version]) => ({ domain, version })),
+    opsetImport,
     graph: graphProto(spec),
+    functions: Object.entries(spec.functions ?? {}).map(([name, { inputs, outputs, nodes }]) => ({ name, domain: 'local', input: inputs, output: outputs, node: nodes.map(nodeProto), opsetImport })),
   })
 }
 

@@ -1,8 +1,5 @@
-import { execFile } from 'node:child_process'
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
-import { promisify } from 'node:util'
 import ort from 'onnxruntime-node'
 import { describe, expect, test } from 'vitest'
 import { type EditableModel, loadGraph } from '../plugin/onnx/graph.ts'
@@ -12,9 +9,9 @@ import { emulateHalf } from '../plugin/precision/emulate.ts'
 import type { HalfDType } from '../plugin/precision/half.ts'
 import { lowerGraph } from '../plugin/precision/mixed.ts'
 import { dtypeOfCode, dtypes } from '../runtime/dtype.ts'
-import { loadCorpus, type CorpusRecord, type CorpusValue } from './corpus/index.ts'
+import { checkModels, loadCorpus, type CorpusRecord, type CorpusValue } from './corpus/index.ts'
 import { tempFolder } from './helpers.ts'
-import { orSkip, pythonWith } from './python.ts'
+import { orSkip } from './python.ts'
 
 const folder = tempFolder()
 const corpus = await orSkip("precision of the ONNX library's own test models", loadCorpus)
@@ -29,18 +26,6 @@ const beyond: Readonly<Record<string, string>> = {
 }
 
 const outcomes = new Map<CorpusRecord, string | undefined>()
-
-const pythonCheck = `
-import glob, json, sys
-import onnx
-failures = {}
-for file in glob.glob(sys.argv[1] + '/*.onnx'):
-    try:
-        onnx.checker.check_model(onnx.load(file), full_check=True)
-    except Exception as error:
-        failures[file] = str(error)[:400]
-print(json.dumps(failures))
-`
 
 describe.skipIf(!corpus).each(['float16', 'bfloat16'] as const)("the ONNX library's own test models lowered to %s", (dtype) => {
   const cases = (corpus?.records ?? []).filter(({ sets, inputs, outputs }) => sets && [...inputs, ...outputs].some((binding) => binding.kind === 'tensor_type' && binding.code === 1))
@@ -73,10 +58,7 @@ describe.skipIf(!corpus).each(['float16', 'bfloat16'] as const)("the ONNX librar
     expect(Object.keys(findings).length).toBeLessThan(8)
     expect(lowered).toBeGreaterThan(700)
     expect(ran).toBeGreaterThan(700)
-    const python = await pythonWith(fileURLToPath(new URL('corpus/requirements.txt', import.meta.url)))
-    writeFileSync(join(folder, 'check.py'), pythonCheck)
-    const { stdout } = await promisify(execFile)(python, [join(folder, 'check.py'), out], { maxBuffer: 2 ** 26 })
-    expect(JSON.parse(stdout)).toEqual({})
+    expect(await checkModels(out)).toEqual({})
   }, 120_000)
 })
 

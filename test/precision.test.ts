@@ -238,6 +238,14 @@ describe('a graph that computes in fp16', () => {
       values: { b: 'float32[2,4]' },
     }, { pinned: new Set(['first']) })
     expect(kept).toEqual({ first: 'pinned to fp32', b: 'nothing is known of operators of the domain com.microsoft' })
+    const unknown = await lowered({ ...io, nodes: [{ op: 'Relu', inputs: ['x'], outputs: ['a'] }, { op: 'Frobnicate', inputs: ['a'], outputs: ['b'] }, { op: 'Relu', inputs: ['b'], outputs: ['y'] }] })
+    expect(unknown.kept).toEqual({ b: 'there is no rule for its dtypes in opset 17', y: 'the dtype of b is not known' })
+    expect(unknown.nodes).toEqual(['Cast(x) x_float16', 'Relu(x_float16) a_float16', 'Cast(a_float16) a', 'Frobnicate(a) b', 'Relu(b) y'])
+  })
+
+  test('is computed in fp32 where only a sum inside outgrows fp16, and goes on in fp16 behind it', async () => {
+    const { kept } = await lowered({ ...io, nodes: [{ op: 'LRN', inputs: ['x'], outputs: ['a'], attributes: { size: 3 } }, { op: 'Relu', inputs: ['a'], outputs: ['y'] }] })
+    expect(kept).toEqual({ a: 'may outgrow float16; give samples to find out' })
   })
 
   test('knows by samples which values are large', async () => {
