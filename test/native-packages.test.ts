@@ -2,7 +2,8 @@ import { execFileSync, spawnSync } from 'node:child_process'
 import { cpSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
-import { afterEach, describe, expect, test, vi } from 'vitest'
+import { nodeFileTrace } from '@vercel/nft'
+import { afterEach, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { nativePlatforms, platformFields, platformName } from '../native/platform.ts'
 import { writeFiles } from './app.ts'
 import { tempFolder } from './helpers.ts'
@@ -33,7 +34,16 @@ describe('an addon', () => {
     expect(await loadFrom(packages)).toEqual(expected)
   })
 
-  test.skipIf(process.platform !== 'linux' || here.endsWith('-musl'))('for glibc is not for a machine with musl', async () => {
+  test.runIf(process.platform === 'linux' && !here.endsWith('-musl')).each([
+    ['by the loader of the program that runs', '\x7fELF /lib/ld-musl-x86_64.so.1\0'],
+    ['by the report of a program that does not tell', '\x7fELF'],
+  ])('for glibc is not for a machine with musl, which is known %s', async (_, program) => {
+    writeFiles(folder, { program })
+    const { execPath } = process
+    process.execPath = join(folder, 'program')
+    onTestFinished(() => {
+      process.execPath = execPath
+    })
     vi.spyOn(process.report, 'getReport').mockReturnValue({ header: {} })
     expect(await loadFrom({ [here]: '' })).toEqual({
       reason: `node_modules was installed for ${here}, and this machine is ${here}-musl: install again here, or tell the package manager to install for both`,
@@ -76,6 +86,12 @@ describe('the native packages', () => {
   test.skipIf(missingLinter() !== undefined)('are built and published by workflows that actionlint has nothing against', () => {
     const linter = ['run', 'github.com/rhysd/actionlint/cmd/actionlint@v1.7.12', '-color=false']
     expect(spawnSync('go', linter, { cwd: repository, encoding: 'utf8' })).toMatchObject({ status: 0, stdout: '' })
+  })
+
+  test('are followed by tracers of deployments, binaries and all', async () => {
+    const root = install({ [here]: `exports.openvino = () => require('./openvino.node')` })
+    const { fileList } = await nodeFileTrace([join(root, 'dist/native/index.js')], { base: folder })
+    expect([...fileList].map((file) => file.replaceAll('\\', '/'))).toContainEqual(expect.stringMatching(`@unplugin-onnx/native-${here}/openvino.node$`))
   })
 
   test.skipIf(missingOpenVino() !== undefined)('make no ArrayBuffers over memory of their own, which Electron forbids', () => {
