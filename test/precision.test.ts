@@ -311,7 +311,7 @@ describe('verification', () => {
       nodes: [{ op: 'MatMul', inputs: ['x', 'w'], outputs: ['a'] }, { op: 'Mul', inputs: ['a', 'scale'], outputs: ['y'] }],
     }
     const scale = { dtype: 'float32', dims: [64], data: Array.from({ length: 64 }, (_, i) => (i === 0 ? 0 : 1e7)) } as const
-    await expect(build({ ...tiny, initializers: { ...tiny.initializers, scale } }, { engine: 'fp16' })).rejects.toThrow(/output "y" is 1\.19\d times as large as in fp32, more than 0\.045 off/)
+    await expect(build({ ...tiny, initializers: { ...tiny.initializers, scale } }, { engine: 'fp16' })).rejects.toThrow(/output "y" is 1\.19\d times as large as in fp32, more than 0\.14 off/)
   })
 
   test('gives up when time runs out', async () => {

@@ -37,7 +37,7 @@ export type Verification = VerifyResult & {
 }
 
 /** Raised when the same outputs give another verdict. */
-const version = 2
+const version = 3
 
 const defaultTimeout = 300_000
 
