@@ -74,6 +74,11 @@ export const sileroModels = {
   flat: sileroFile('silero_vad_op18_ifless'),
 } as const
 
+/** An initializer of one number. */
+export function scalar(value: number): TensorSpec {
+  return { dtype: 'float32', dims: [], data: [value] }
+}
+
 /** y = x * weight + bias, element by element: the smallest model with weights. `weight` tells two of them apart. */
 export function affineModel({ weight = 2, bias = 1, dims = '1,4' } = {}): Uint8Array {
   return onnxModel({

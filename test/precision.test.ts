@@ -14,7 +14,7 @@ import { roundToHalf } from '../plugin/precision/half.ts'
 import { lowerGraph } from '../plugin/precision/mixed.ts'
 import { compile, type Compiled, type Options } from 'unplugin-onnx'
 import { tempFolder } from './helpers.ts'
-import { onnxModel, type GraphSpec, type ModelSpec, type TensorSpec } from './models.ts'
+import { onnxModel, scalar, type GraphSpec, type ModelSpec } from './models.ts'
 import { unround } from './samples.ts'
 
 const folder = tempFolder()
@@ -100,10 +100,6 @@ const io = { inputs: { x: 'float32[2,4]' }, outputs: { y: 'float32[2,4]' } } as 
 
 function bodyOf(op: string): { graph: GraphSpec } {
   return { graph: { name: op, outputs: { [`${op}_out`]: 'float32[2,4]' }, nodes: [{ op, inputs: ['a'], outputs: [`${op}_out`] }] } }
-}
-
-function scalar(value: number): TensorSpec {
-  return { dtype: 'float32', dims: [], data: [value] }
 }
 
 describe('a graph that computes in fp16', () => {

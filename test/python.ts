@@ -38,6 +38,13 @@ export async function pythonWith(requirements: string): Promise<string> {
   return python
 }
 
+/** The folder of the light_* nets of the ONNX library. */
+export async function lightNets(): Promise<string> {
+  const python = await pythonWith(join(repository, 'test', 'corpus', 'requirements.txt'))
+  const script = `import onnx, os; print(os.path.join(os.path.dirname(onnx.__file__), 'backend', 'test', 'data', 'light'))`
+  return (await run(python, ['-c', script])).stdout.trim()
+}
+
 /** Makes a folder of `.vendor` once, also when several test files ask for it at the same time. */
 export async function once(folder: string, make: () => Promise<unknown>): Promise<void> {
   const mark = `${folder}.done`

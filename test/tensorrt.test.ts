@@ -1,8 +1,6 @@
-import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { createModel } from 'unplugin-onnx/runtime'
 import { describe, expect, test, vi } from 'vitest'
 import { loadAddon } from '../dist/native/index.js'
@@ -15,7 +13,7 @@ import { explain } from '../plugin/cache/explain.ts'
 import { tempFolder } from './helpers.ts'
 import { affineModel, identityModel, onnxModel } from './models.ts'
 import { build, ocrModel } from './openvino-models.ts'
-import { orSkip, pythonWith } from './python.ts'
+import { lightNets, orSkip } from './python.ts'
 import { missingTensorRtRtx, rtxFolder } from './tensorrt-library.ts'
 
 const missing = missingTensorRtRtx()
@@ -53,11 +51,8 @@ describe.skipIf(missing)('a TensorRT-RTX engine', () => {
   })
 
   test('of each net of the ONNX library is built', async () => {
-    const requirements = fileURLToPath(new URL('./corpus/requirements.txt', import.meta.url))
-    const python = await orSkip('the light_* nets of the ONNX library', () => pythonWith(requirements))
-    if (python === undefined) return
-    const script = `import onnx, os; print(os.path.join(os.path.dirname(onnx.__file__), 'backend', 'test', 'data', 'light'))`
-    const nets = execFileSync(python, ['-c', script], { encoding: 'utf8' }).trim()
+    const nets = await orSkip('the light_* nets of the ONNX library', lightNets)
+    if (nets === undefined) return
     const names = readdirSync(nets).filter((name) => name.endsWith('.onnx'))
     expect(names).toHaveLength(9)
     const built = await Promise.all(names.map((name) => build(folder, join(nets, name), { ...rtx, targets: ['sm86', 'sm89', 'sm120'], tensorrtRtx: { builderOptimizationLevel: 0 } })))

@@ -17,7 +17,7 @@ import { roundToHalf, type HalfDType } from '../plugin/precision/half.ts'
 import { lowerGraph } from '../plugin/precision/mixed.ts'
 import { compile, type Options } from 'unplugin-onnx'
 import { tempFolder } from './helpers.ts'
-import { onnxModel, type ModelSpec, type TensorSpec } from './models.ts'
+import { onnxModel, scalar, type ModelSpec } from './models.ts'
 import { npy, uniform, unround } from './samples.ts'
 
 const folder = tempFolder()
@@ -45,10 +45,6 @@ async function report(spec: ModelSpec, user: Options): Promise<EngineReport & { 
   }
   const given = await reportEngine({ ...request, pass: await precisionPass(request) }, null)
   return { ...given, lines }
-}
-
-function scalar(value: number): TensorSpec {
-  return { dtype: 'float32', dims: [], data: [value] }
 }
 
 const io = { inputs: { x: 'float32[1,64]' }, outputs: { y: 'float32[1,64]' } } as const
@@ -253,13 +249,13 @@ describe('a comparison that does not come to its end', () => {
       const again = existsSync(seen)
       writeFileSync(again ? pid : seen, String(process.pid))
       export default (function* () {
-        while (again) {}
+        if (again) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0)
         yield { x: new Float32Array(64) }
       })()`)
     const options = { root: folder, engine: 'fp16', backends: ['onnxruntime'], onnxruntime: { portable: false }, cache: { dir: 'cache' } } as const
-    await expect(compile(file, { ...options, verify: { samples: 'slow.mjs', timeout: 2000 } })).rejects.toMatchObject({
+    await expect(compile(file, { ...options, verify: { samples: 'slow.mjs', timeout: 4000 } })).rejects.toMatchObject({
       code: 'VERIFICATION_FAILED',
-      message: `slow: expected a comparison within 2 s, received none. Raise 'verify.timeout', give fewer samples, or set 'verify: false'`,
+      message: `slow: expected a comparison within 4 s, received none. Raise 'verify.timeout', give fewer samples, or set 'verify: false'`,
     })
     expect(() => process.kill(Number(readFileSync(join(folder, 'slow.pid'), 'utf8')), 0)).toThrow('ESRCH')
     const { variants } = await compile(file, options)

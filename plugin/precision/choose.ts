@@ -6,7 +6,7 @@ import { isMainDomain, type Message } from '../onnx/proto.ts'
 import { floatSignature } from '../onnx/signatures.ts'
 import { tensorType } from '../onnx/tensor.ts'
 import { inferTypes, mainOpset } from '../onnx/types.ts'
-import { boundedOperators, keptInBfloat16, keptInputs, keptOperators, neutralOperators, sensitiveOperators, shrinkingOperators, wideOperators } from './float-rules.ts'
+import { boundedOperators, keptInBfloat16, keptInputs, keptOperators, keptWithInput, neutralOperators, sensitiveOperators, shrinkingOperators, wideOperators } from './float-rules.ts'
 import { type HalfDType, halfLimits, type ValueRange } from './half.ts'
 import type { Kept } from './index.ts'
 import { contentRange, misfit, smallest } from './storage.ts'
@@ -87,6 +87,8 @@ export async function chooseNodes(model: EditableModel, scope: Scope, limits: Ch
     const listed = dtype === 'bfloat16' ? { ...keptOperators, ...keptInBfloat16 } : keptOperators
     const fixed = Object.hasOwn(listed, opType) ? listed[opType] : undefined
     if (fixed) return fixed
+    const limit = Object.hasOwn(keptWithInput, opType) ? keptWithInput[opType] : undefined
+    if (limit && node.input[limit.input]) return limit.reason
     const slots = slotsOf(node, opset, dtype, typeOf)
     if (typeof slots === 'string') return slots
     const values = slots.inputs.map((index) => node.input[index]!)

@@ -4,6 +4,7 @@
 export const keptOperators: Readonly<Record<string, string>> = {
   ...because('the order of nearly equal values decides', 'TopK', 'Unique'),
   ...because('coordinates need more than 11 bits', 'NonMaxSuppression', 'RoiAlign', 'MaxRoiPool', 'AffineGrid', 'DeformConv', 'Upsample', 'RotaryEmbedding'),
+  ...because('TensorRT takes its coordinates in the dtype of the image only', 'GridSample'),
   ...because('counts need more than 11 bits', 'Range', 'OneHot', 'Mod', 'TfIdfVectorizer'),
   ...because('engines have no kernel of 16 bits', 'Celu', 'Det', 'ThresholdedRelu', 'MaxUnpool', 'Col2Im', 'TensorScatter', 'CausalConvWithState', 'LinearAttention'),
   ...because('what it draws depends on the dtype', 'Bernoulli', 'Multinomial', 'RandomNormal', 'RandomNormalLike', 'RandomUniform', 'RandomUniformLike'),
@@ -16,7 +17,15 @@ export const keptOperators: Readonly<Record<string, string>> = {
 }
 
 /** Operators that stay in fp32 where the others compute in bfloat16. */
-export const keptInBfloat16: Readonly<Record<string, string>> = because('TensorRT-RTX 1.7 cannot build it in bfloat16', 'ConvTranspose')
+export const keptInBfloat16: Readonly<Record<string, string>> = because(
+  'TensorRT-RTX 1.7 cannot build it in bfloat16',
+  'ConvTranspose', 'GRU', 'HardSwish', 'LpNormalization', 'LpPool', 'Mish',
+)
+
+/** Operators that stay in fp32 when an input is given, by its position. */
+export const keptWithInput: Readonly<Record<string, { readonly input: number; readonly reason: string }>> = {
+  LSTM: { input: 4, reason: 'TensorRT-RTX 1.7 cannot build it with lengths of sequences in 16 bits' },
+}
 
 /** Operators whose results or sums inside outgrow fp16 easily: they stay in fp32 unless samples show that their values are small. bf16 has the range of fp32. */
 export const wideOperators: ReadonlySet<string> = new Set([
@@ -46,7 +55,6 @@ export const sensitiveOperators: ReadonlySet<string> = new Set(['Div', 'Log', 'P
 /** Inputs that stay in fp32 where the rest of the node is lowered: shapes, coordinates and rates. */
 export const keptInputs: Readonly<Record<string, readonly number[]>> = {
   Dropout: [1],
-  GridSample: [1],
   Resize: [1, 2],
 }
 
