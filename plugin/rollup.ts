@@ -1,4 +1,4 @@
-import { unpluginOnnx } from './index.ts'
+import { rollupPlugin } from './rollup-plugin.ts'
 
 /**
  * The plugin for Rollup 4.
@@ -10,5 +10,5 @@ import { unpluginOnnx } from './index.ts'
  * export default { input: 'src/main.js', plugins: [onnx()], output: { dir: 'dist' } }
  * ```
  */
-const onnx: typeof unpluginOnnx.rollup = unpluginOnnx.rollup
+const onnx: ReturnType<typeof rollupPlugin<'rollup'>> = rollupPlugin('rollup')
 export default onnx

@@ -1,4 +1,4 @@
-import { unpluginOnnx } from './index.ts'
+import { rollupPlugin } from './rollup-plugin.ts'
 
 /**
  * The plugin for Vite 6 and newer, and for Vitest.
@@ -10,5 +10,5 @@ import { unpluginOnnx } from './index.ts'
  * export default { plugins: [onnx()] }
  * ```
  */
-const onnx: typeof unpluginOnnx.vite = unpluginOnnx.vite
+const onnx: ReturnType<typeof rollupPlugin<'vite'>> = rollupPlugin('vite')
 export default onnx
