@@ -98,7 +98,7 @@ export interface CalibrationOptions {
   readonly images?: string
   /** How an image becomes an input. */
   readonly preprocess?: PreprocessOptions
-  /** How a range follows from the values that were seen. Default: what suits the backend. */
+  /** How a range follows from the values that were seen. Default: the one whose engine comes closest to fp32 on a few of the samples. */
   readonly method?: CalibrationMethod
   /** Percentage of the values that the method `percentile` keeps inside the range. Default 99.999. */
   readonly percentile?: number

@@ -153,6 +153,24 @@ describe('an int8 engine for ONNX Runtime', () => {
     await expect(building).rejects.toMatchObject({ code: 'SAMPLES_INVALID', message: expect.stringMatching(/m: engine=int8: .*Set calibration: '.\/samples\/\*\.npy'.*int8-weights/) })
   })
 
+  test('takes the ranges that come closest on the samples, and says so', async () => {
+    // One large value, which is all that the output depends on: what cuts it off is wrong.
+    for (const [index, rare] of [60, 80].entries()) {
+      const data = normal(256, 100 + index)
+      data[17] = rare
+      writeFileSync(join(folder, `sample${index}.npy`), npy([16, 16], data))
+    }
+    const file = writeModel({
+      inputs: { x: 'float32[16,16]' }, outputs: { y: 'float32[16,16]' },
+      nodes: [{ op: 'MatMul', inputs: ['x', 'w'], outputs: ['h'] }, { op: 'Sub', inputs: ['h', 'high'], outputs: ['s'] }, { op: 'Relu', inputs: ['s'], outputs: ['y'] }],
+      initializers: { w: { dtype: 'float32', dims: [16, 16], data: Array.from({ length: 256 }, (_, i) => (i % 17 === 0 ? 1 : 0)) }, high: { dtype: 'float32', dims: [], data: [50] } },
+    })
+    const { lowered } = await lower(file, 'onnxruntime', { calibration: { samples: 'sample*.npy', percentile: 90 } })
+    expect(lowered.notes).toEqual([expect.stringMatching(/^ranges by minmax: cosine (?:0\.99|1\.0)\d+ on a few samples \((?:percentile|entropy) 0\.\d+, (?:percentile|entropy) 0\.\d+\)$/)])
+    const chosen = await lower(file, 'onnxruntime', { calibration: { samples: 'sample*.npy', percentile: 90, method: 'percentile' } })
+    expect(chosen.lowered.notes).toEqual([])
+  })
+
   test('says how fast it is beside fp32, and warns when it is slower', async () => {
     writeSamples(1)
     await build(writeModel(net), { engine: 'int8' })

@@ -33,7 +33,7 @@ export interface Onnxruntime {
 }
 
 export interface Session {
-  run(feeds: Readonly<Record<string, unknown>>, fetches?: readonly string[]): Promise<Record<string, { readonly type: string; readonly data: unknown }>>
+  run(feeds: Readonly<Record<string, unknown>>, fetches?: readonly string[]): Promise<Record<string, { readonly type: string; readonly dims: readonly number[]; readonly data: unknown }>>
   release(): Promise<void>
 }
 
@@ -110,8 +110,8 @@ function declared(name: string, dtype: 'float32' | 'uint8'): Message<'ValueInfoP
   return newMessage('ValueInfoProto', { name, type: newMessage('TypeProto', { tensorType }) })
 }
 
-// Threads that spin while they wait take the time of the one that counts what came out.
-const quiet = { extra: { session: { intra_op: { allow_spinning: '0' } } } } as const
+/** Threads that spin while they wait take the time of the one that counts what came out. */
+export const quiet = { extra: { session: { intra_op: { allow_spinning: '0' } } } } as const
 
 async function open(ort: Onnxruntime, file: string, name: string): Promise<Session> {
   try {

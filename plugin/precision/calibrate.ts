@@ -3,7 +3,7 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { relative } from 'node:path'
 import { OnnxEngineError } from '../../runtime/errors.ts'
 import { onnxruntime } from '../backend/onnxruntime.ts'
-import { cacheKey, sourceFacts } from '../cache/key.ts'
+import { cacheKey, type Facts, sourceFacts } from '../cache/key.ts'
 import { readSource } from '../cache/source.ts'
 import type { Calibration } from '../options.ts'
 import type { CalibrateSettings } from './calibrate-child.ts'
@@ -50,25 +50,33 @@ const found = new WeakMap<PassRequest['model'], Map<Calibration, Promise<FoundSa
  * @throws OnnxEngineError SAMPLES_INVALID, BACKEND_UNAVAILABLE, COMPILE_FAILED, COMPILE_ABORTED
  */
 export async function calibrate(request: PassRequest, { source, digest }: FoundSamples, values: readonly string[]): Promise<ReadonlyMap<string, Range>> {
+  const { model, options, signal } = request
+  const percentile = options.calibration?.percentile ?? 100
+  const facts = { calibration: version, samples: digest, percentile, values: createHash('sha256').update(JSON.stringify(values)).digest('hex') }
+  const ranges = await remembered(request, 'calibration', facts, async (module) => {
+    const settings = { module, values, percentile, digest } satisfies Omit<CalibrateSettings, 'source'>
+    return (await runWithSamples(new URL('./calibrate-child.js', import.meta.url), source, settings, signal, model.file)) as [string, Range][]
+  })
+  return new Map(ranges)
+}
+
+/**
+ * What ONNX Runtime finds out about a model, as JSON, cached by the model and the facts.
+ *
+ * @param what names it in the cache's history
+ * @param find is given the URL of the ONNX Runtime module
+ * @throws OnnxEngineError BACKEND_UNAVAILABLE, and what `find` throws
+ */
+export async function remembered<T>(request: PassRequest, what: string, facts: Facts, find: (module: string) => Promise<T>): Promise<T> {
   const { name, model, options, root, store, signal } = request
   const probe = await onnxruntime.probe(options, root)
   if (!probe.available) {
     throw new OnnxEngineError('BACKEND_UNAVAILABLE', `${name}: calibration`, { expected: 'ONNX Runtime, which runs the samples', received: probe.reason, ...(probe.hint && { hint: probe.hint }) })
   }
-  const percentile = options.calibration?.percentile ?? 100
-  const key = cacheKey({
-    ...sourceFacts((await readSource(model.file, store.statIndex)).source),
-    calibration: version,
-    samples: digest,
-    percentile,
-    values: createHash('sha256').update(JSON.stringify(values)).digest('hex'),
-    onnxruntime: probe.version,
-  })
-  const family = `${relative(root, model.file).replaceAll('\\', '/')} calibration`
+  const key = cacheKey({ ...sourceFacts((await readSource(model.file, store.statIndex)).source), ...facts, onnxruntime: probe.version })
+  const family = `${relative(root, model.file).replaceAll('\\', '/')} ${what}`
   const { artifact } = await store.getOrBuild({ key, family, label: name, signal }, async (output) => {
-    const settings = { module: probe.detail['module'] as string, values, percentile, digest } satisfies Omit<CalibrateSettings, 'source'>
-    const ranges = await runWithSamples(new URL('./calibrate-child.js', import.meta.url), source, settings, signal, model.file)
-    await writeFile(output, JSON.stringify(ranges))
+    await writeFile(output, JSON.stringify(await find(probe.detail['module'] as string)))
   })
-  return new Map(JSON.parse(await readFile(artifact.file, 'utf8')) as [string, Range][])
+  return JSON.parse(await readFile(artifact.file, 'utf8')) as T
 }

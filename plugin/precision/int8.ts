@@ -10,7 +10,8 @@ import { placementOf, type Placement } from './placement.ts'
 export interface Int8Plan {
   readonly placement: Placement
   readonly samples: FoundSamples
-  readonly method: CalibrationMethod
+  /** Undefined: the one that comes closest on the samples. */
+  readonly method: CalibrationMethod | undefined
   /** Largest stored magnitude of a weight: 127, or 63 for 7 bits. */
   readonly levels: 127 | 63
 }
@@ -27,8 +28,8 @@ export const int8Pass: PrecisionPass = {
     const percentile = request.options.calibration?.percentile ?? 100
     return {
       name: 'int8',
-      version: 1,
-      options: { placement: request.backend, samples: samples.digest, method, ...(method === 'percentile' && { percentile }), levels, fp32: request.options.precision.fp32 },
+      version: 2,
+      options: { placement: request.backend, samples: samples.digest, method: method ?? 'best', ...((method ?? 'percentile') === 'percentile' && { percentile }), levels, fp32: request.options.precision.fp32 },
     }
   },
   async lower(model, request) {
@@ -62,7 +63,7 @@ const weightOperators: Readonly<Record<BackendName, readonly string[]>> = { onnx
 
 async function planInt8(request: PassRequest, placement: Placement): Promise<Int8Plan> {
   const samples = await modelSamples(request)
-  if (samples) return { placement, samples, method: request.options.calibration?.method ?? placement.method, levels: levelsOf(request) }
+  if (samples) return { placement, samples, method: request.options.calibration?.method, levels: levelsOf(request) }
   throw new OnnxEngineError('SAMPLES_INVALID', `${request.name}: engine=int8`, {
     expected: `calibration samples, from the option 'calibration'`,
     received: 'none',

@@ -1,5 +1,4 @@
 import type { BackendName } from '../../runtime/manifest.ts'
-import type { CalibrationMethod } from '../options.ts'
 
 /** What is known of a node with constant weights. */
 export interface WeightedNode {
@@ -15,7 +14,6 @@ export interface WeightedNode {
 export interface Placement {
   /** `uint8` has a zero point, `int8` is symmetric with zero point 0. */
   readonly activations: 'uint8' | 'int8'
-  readonly method: CalibrationMethod
   /** Whether biases are int32 in the scale of the products. */
   readonly bias: boolean
   /** Who reads the quantized value: all readers, or only the nodes that compute in int8. */
@@ -42,8 +40,6 @@ export const placements = {
   onnxruntime: {
     // The kernels of MLAS multiply uint8 by int8; int8 by int8 costs a conversion on x64.
     activations: 'uint8',
-    // A text detection net kept most with this (a few outliers stretch minmax); a small classifier did better with minmax.
-    method: 'percentile',
     // QLinearConv and QGemm take no float bias.
     bias: true,
     // A value that is also read in float is computed once in int8, and dequantized: a group with a second, float result is not fused.
@@ -69,7 +65,6 @@ export const placements = {
   },
   openvino: {
     activations: 'uint8',
-    method: 'percentile',
     // The plugins quantize biases themselves.
     bias: false,
     readers: 'quantized',
@@ -82,7 +77,6 @@ export const placements = {
   tensorrt: {
     // TensorRT takes int8 with zero point 0 and constant positive scales only.
     activations: 'int8',
-    method: 'entropy',
     bias: false,
     readers: 'quantized',
     compute: { Conv: { result: false }, ConvTranspose: { result: false }, Gemm: { result: false }, MatMul: { result: false } },

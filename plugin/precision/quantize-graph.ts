@@ -1,10 +1,12 @@
 import { nameMaker, sortNodes } from '../onnx/edit.ts'
-import { type EditableModel, indexScope, type Scope, scopesOf } from '../onnx/graph.ts'
+import { type EditableModel, indexScope, loadGraph, type Scope, scopesOf } from '../onnx/graph.ts'
 import { inferTypes } from '../onnx/types.ts'
 import { upgradeOpset } from '../onnx/upgrade.ts'
+import { writeGraph } from '../onnx/write.ts'
 import type { CalibrationMethod } from '../options.ts'
 import { calibrate } from './calibrate.ts'
 import { nodeName } from './choose.ts'
+import { type Trial, tryMethods } from './choose-method.ts'
 import { removeUnread } from './constants.ts'
 import { foldConvolutions } from './fold.ts'
 import type { Range } from './histogram.ts'
@@ -19,9 +21,25 @@ import { untouched } from './untouched.ts'
 const opset = 13
 
 /** Makes the main graph of a model compute in int8. */
-export async function quantizeGraph(model: EditableModel, request: PassRequest, { placement, samples, method, levels }: Int8Plan): Promise<Lowered> {
+export async function quantizeGraph(model: EditableModel, request: PassRequest, plan: Int8Plan): Promise<Lowered> {
   const reason = untouched(model)
   if (reason) return { unit: 'nodes', total: 0, lowered: 0, kept: [], notes: [reason] }
+  const { samples, levels, method } = plan
+  if (method) return quantize(model, request, { ...plan, method })
+  const plain = { ...request, options: { ...request.options, precision: { ...request.options.precision, fp32: [] } } }
+  const trial = await tryMethods(request, samples, levels, async (tried, file) => {
+    const graph = await loadGraph(model.file)
+    await quantize(graph, plain, { ...plan, method: tried })
+    await writeGraph({ ...graph, external: false }, file)
+  })
+  const [[best, cosine], ...others] = trial as [Trial[number], ...Trial]
+  const lowered = await quantize(model, request, { ...plan, method: best })
+  if (lowered.lowered === 0) return lowered
+  const rest = others.map(([other, less]) => `${other} ${less.toFixed(5)}`).join(', ')
+  return { ...lowered, notes: [...lowered.notes, `ranges by ${best}: cosine ${cosine.toFixed(5)} on a few samples (${rest})`] }
+}
+
+async function quantize(model: EditableModel, request: PassRequest, { placement, samples, method, levels }: Int8Plan & { method: CalibrationMethod }): Promise<Lowered> {
   const scope = mainScope(model)
   const original = namesOf(scope)
   upgradeOpset(model, opset)
