@@ -17,24 +17,39 @@ namespace {
 
 std::wstring widen(const std::string& text) {
   const int size = static_cast<int>(text.size());
-  std::wstring wide(MultiByteToWideChar(CP_UTF8, 0, text.data(), size, nullptr, 0), L'\0');
+  std::wstring wide(static_cast<size_t>(MultiByteToWideChar(CP_UTF8, 0, text.data(), size, nullptr, 0)), L'\0');
   MultiByteToWideChar(CP_UTF8, 0, text.data(), size, wide.data(), static_cast<int>(wide.size()));
   return wide;
 }
 
+std::string narrow(const wchar_t* text, int size) {
+  std::string all(static_cast<size_t>(WideCharToMultiByte(CP_UTF8, 0, text, size, nullptr, 0, nullptr, nullptr)), '\0');
+  WideCharToMultiByte(CP_UTF8, 0, text, size, all.data(), static_cast<int>(all.size()), nullptr, nullptr);
+  return all;
+}
+
 std::string lastError() {
   const DWORD code = GetLastError();
-  char text[512] = {};
+  wchar_t text[512] = {};
   const DWORD flags = FORMAT_MESSAGE_FROM_SYSTEM | FORMAT_MESSAGE_IGNORE_INSERTS;
-  const DWORD size = FormatMessageA(flags, nullptr, code, 0, text, sizeof(text), nullptr);
-  return size == 0 ? "error " + std::to_string(code) : std::string(text, size);
+  const DWORD size = FormatMessageW(flags, nullptr, code, 0, text, 512, nullptr);
+  return size == 0 ? "error " + std::to_string(code) : narrow(text, static_cast<int>(size));
+}
+
+// A bare name is a library of the system, such as the driver's, and is looked for nowhere else. A path is searched beside for what the
+// library needs; one of more than 260 characters needs the prefix that takes it literally.
+HMODULE open(const std::string& path) {
+  if (path.find_first_of("/\\") == std::string::npos) return LoadLibraryExW(widen(path).c_str(), nullptr, LOAD_LIBRARY_SEARCH_SYSTEM32);
+  std::wstring wide = widen(path);
+  for (auto& letter : wide) letter = letter == L'/' ? L'\\' : letter;
+  const bool plain = wide.size() > 2 && wide[1] == L':';
+  if (plain && wide.size() >= MAX_PATH) wide.insert(0, L"\\\\?\\");
+  return LoadLibraryExW(wide.c_str(), nullptr, LOAD_WITH_ALTERED_SEARCH_PATH);
 }
 
 }  // namespace
 
-SharedLibrary::SharedLibrary(const std::string& path)
-    // The altered search path finds the libraries that lie beside this one.
-    : handle_(LoadLibraryExW(widen(path).c_str(), nullptr, LOAD_WITH_ALTERED_SEARCH_PATH)) {
+SharedLibrary::SharedLibrary(const std::string& path) : handle_(open(path)) {
   if (handle_ == nullptr) throw std::runtime_error(path + ": " + lastError());
 }
 

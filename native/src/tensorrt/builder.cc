@@ -171,7 +171,7 @@ LogSink quietly(const LogSink& log) {
 
 }  // namespace
 
-void build(const std::string& library, const BuildSettings& settings, LogSink log) {
+void build(const std::string& library, const BuildSettings& settings, const LogSink& log) {
   Logger logger(settings.verbose ? log : quietly(log));
   Phases phases(log);
   const auto builder = Library::open(library).createBuilder(logger);

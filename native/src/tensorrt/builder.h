@@ -46,7 +46,7 @@ struct BuildSettings {
 
 // Opens the library, parses, builds and writes the engine as TensorRT makes it, without a copy of it in memory. Blocks for as long as that takes. Throws
 // std::runtime_error: with every error of the parser, or with the last errors that the builder logged.
-void build(const std::string& library, const BuildSettings& settings, LogSink log);
+void build(const std::string& library, const BuildSettings& settings, const LogSink& log);
 
 // Versions of a library of any family and of its parser (0 without one): asking is safe before the family is known. Throws
 // std::runtime_error for files that are not such libraries.

@@ -18,11 +18,15 @@ ITensor* inputOf(INetworkDefinition& network, const std::string& name) {
   return nullptr;
 }
 
-bool isDynamic(const Dims& dims) { return std::any_of(dims.d, dims.d + dims.nbDims, [](int64_t dim) { return dim < 0; }); }
+// Also when even the rank is unknown.
+bool isDynamic(const Dims& dims) {
+  const auto all = fromDims(dims);
+  return dims.nbDims < 0 || std::any_of(all.begin(), all.end(), [](int64_t dim) { return dim < 0; });
+}
 
 size_t countOf(const Dims& dims) {
   size_t count = 1;
-  for (int i = 0; i < dims.nbDims; i++) count *= dims.d[i] < 0 ? 0 : static_cast<size_t>(dims.d[i]);
+  for (const int64_t dim : fromDims(dims)) count *= dim < 0 ? 0 : static_cast<size_t>(dim);
   return count;
 }
 
