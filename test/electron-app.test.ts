@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process'
-import { cpSync, readdirSync, readFileSync, rmSync } from 'node:fs'
-import { join, normalize } from 'node:path'
+import { cpSync, readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { createPackageWithOptions } from '@electron/asar'
@@ -11,20 +11,12 @@ import { beforeAll, describe, expect, test } from 'vitest'
 import onnx from '../dist/plugin/rolldown.js'
 import { platformName } from '../native/platform.ts'
 import { install, runOutput, writeFiles } from './app.ts'
+import { codeOf, mainProcess, runArchive } from './electron-archive.ts'
 import { tempFolder } from './helpers.ts'
 import { affineModel } from './models.ts'
 import { missingOpenVino, root } from './openvino-models.ts'
-import { runNpm } from './package-managers.ts'
 
 const run = promisify(execFile)
-const page = readFileSync(new URL('../docs/electron.md', import.meta.url), 'utf8')
-
-const main = `
-import model from './model.onnx?engine=fp32'
-model.infer({ x: { data: new Float32Array([1, 2, 3, 4]), dims: [1, 4] } }).then(({ y }) => {
-  console.log(JSON.stringify([...y.data]))
-})
-`
 
 describe('electron-vite', () => {
   const app = tempFolder()
@@ -37,7 +29,7 @@ describe('electron-vite', () => {
     writeFiles(app, {
       'package.json': JSON.stringify({ main: './out/main/index.js', type: 'module', dependencies: { 'unplugin-onnx': '*', 'onnxruntime-node': '*' } }),
       'electron.vite.config.js': codeOf('electron.vite.config.js'),
-      'src/main/index.js': main,
+      'src/main/index.js': mainProcess,
       'src/main/model.onnx': affineModel({ weight: 2 }),
       'src/preload/index.ts': codeOf('preload.ts'),
       'src/renderer/index.html': '<script type="module" src="./window.js"></script>',
@@ -73,7 +65,7 @@ test('the configuration of docs/electron.md for Electron Forge carries all that 
   writeFiles(app, {
     'package.json': JSON.stringify({ main: '.vite/build/main.cjs', type: 'module' }),
     'vite.main.config.js': codeOf('vite.main.config.js'),
-    'src/main.js': main,
+    'src/main.js': mainProcess,
     'src/model.onnx': affineModel({ weight: 2 }),
   })
   await buildVite({
@@ -84,35 +76,13 @@ test('the configuration of docs/electron.md for Electron Forge carries all that 
   expect(await runOutput(join(packed, '.vite/build/main.cjs'))).toEqual([3, 5, 7, 9])
 })
 
-// What it packs the app around is the binary of Electron, which no package registry has: an empty one will do.
-test.runIf(process.env['INSTALL'] === 'all')('the configuration of docs/electron.md for electron-builder unpacks what the system has to load', async () => {
-  const app = tempFolder()
-  install(app, ['unplugin-onnx', 'onnxruntime-node', '@electron/asar'])
-  writeFiles(app, {
-    'package.json': JSON.stringify({ name: 'app', version: '1.0.0', description: 'app', author: 'nobody', main: 'out/main/index.cjs' }),
-    'electron-builder.yml': codeOf('electron-builder.yml'),
-    'src/main.js': main,
-    'src/model.onnx': affineModel({ weight: 2 }),
-    ...Object.fromEntries(['electron', 'chrome-sandbox', 'electron.exe', 'LICENSE', 'LICENSES.chromium.html', 'version', 'resources/.keep'].map((file) => [`electron/${file}`, ''])),
-  })
-  await bundle(app, 'out/main', 'index.cjs', { onnxruntime: { portable: false }, standalone: true })
-  rmSync(join(app, 'node_modules'), { recursive: true })
-  await runNpm(app, 'exec', '--yes', '--package=electron-builder@26.17.0', '--', 'electron-builder', '--dir', '-c.electronVersion=38.0.0', '-c.electronDist=electron', '-c.npmRebuild=false')
-
-  install(app, ['@electron/asar'])
-  const resources = readdirSync(join(app, 'dist'), { recursive: true, encoding: 'utf8' }).find((file) => file.endsWith('app.asar'))
-  expect(await runArchive(join(app, 'dist', resources ?? ''), 'out/main/index.cjs')).toEqual({
-    result: [3, 5, 7, 9], inside: [expect.stringMatching(/^out\/main\/assets\/model-onnxruntime-[\da-f]{10}\.ort$/)],
-  })
-}, 180_000)
-
 describe.skipIf(missingOpenVino() !== undefined)('an asar archive of a standalone app', () => {
   const folder = tempFolder()
   const addons = `dist/node_modules/@unplugin-onnx/native-${platformName()}`
 
   beforeAll(async () => {
     install(folder, ['unplugin-onnx', 'onnxruntime-node', '@electron/asar'])
-    writeFiles(folder, { 'src/main.js': main, 'src/model.onnx': affineModel({ weight: 2 }), 'app/package.json': '{}' })
+    writeFiles(folder, { 'src/main.js': mainProcess, 'src/model.onnx': affineModel({ weight: 2 }), 'app/package.json': '{}' })
     writeFiles(join(folder, 'node_modules/@unplugin-onnx', `native-${platformName()}`), {
       'package.json': JSON.stringify({ main: './index.cjs' }), 'index.cjs': `exports.openvino = () => require('./openvino.node')`, 'openvino.node': readFileSync(join(root, 'native/build/Release/openvino.node')),
     })
@@ -142,18 +112,4 @@ async function bundle(root: string, output: string, entryFileNames: string, opti
   const build = await rolldown({ input: join(root, 'src/main.js'), plugins: [onnx({ ...options, root })], onLog: () => {} })
   await build.write({ dir: join(root, output), format: 'cjs', entryFileNames })
   await build.close()
-}
-
-/** Runs a file of an archive by Electron's rules. Gives what it printed, and what was read from inside the archive. */
-async function runArchive(archive: string, entry: string, env: NodeJS.ProcessEnv = {}): Promise<{ readonly result: unknown; readonly inside: unknown }> {
-  const files = fileURLToPath(new URL('electron-files.cjs', import.meta.url))
-  const { stdout, stderr } = await run(process.execPath, [files, archive, normalize(entry)], { env: { ...process.env, ...env } })
-  return { result: JSON.parse(stdout), inside: JSON.parse(stderr) }
-}
-
-/** The code block of the page whose first line is a comment with this name. */
-function codeOf(name: string): string {
-  const block = page.split('```').find((text) => [`// ${name}`, `# ${name}`].includes(text.split('\n')[1] ?? ''))
-  if (block === undefined) throw new Error(`docs/electron.md has no code of ${name}`)
-  return block.slice(block.indexOf('\n'))
 }
