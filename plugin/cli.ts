@@ -56,6 +56,7 @@ function commands(): CAC {
     .option('--min <shapes>', 'Lower bounds of an optimization profile')
     .option('--opt <shapes>', 'What the profile is tuned for')
     .option('--max <shapes>', 'Upper bounds of the profile')
+    .option('--samples <glob>', 'Samples that tell the ranges of values, which int8 needs: .npy or .npz files, or a module')
     .option('--keep-onnx <dir>', 'Folder that the lowered graph and its report are written to')
     .option('--root <dir>', rootText)
     .option('--cache-dir <dir>', cacheText)
@@ -66,18 +67,19 @@ function commands(): CAC {
       // The name stands for the file in messages; a file may have '?' in its path where an import cannot.
       const request = parseRequest(`${basename(file).replaceAll('?', '%3F')}?${query}`)
       if (request === undefined) throw usageError(`'${file}' is not an .onnx file`, 'Give the path of a model')
-      const options = { ...modelOptionsOf(request.query), keepOnnx: typed(cli, 'keep-onnx'), ...placeOf(cli) } as Options
+      const options = { ...modelOptionsOf(request.query), calibration: typed(cli, 'samples'), keepOnnx: typed(cli, 'keep-onnx'), ...placeOf(cli) } as Options
       const compiled = await compile(file, options, { log: console.error, warn: console.error, verbose })
       const manifest = await writeModel(compiled, typed(cli, 'out') ?? '.')
       print(json, { manifest, ...compiled }, manifest)
     })
 
-  cli.command('verify <model>', 'Compare an engine of lower precision with the fp32 model; fails when it is too far')
+  cli.command('verify <model>', 'Compare an engine of lower precision with the fp32 model; fails when it is too far, or cannot be compared')
     .option('--engine <precision>', `One of ${precisions.slice(1).join(', ')} (default: fp16)`)
     .option('--io <precision>', 'As for build')
     .option('--backend <names>', 'As for build')
+    .option('--target <names>', 'As for build')
     .option('--shapes <shapes>', 'Dims of random inputs, such as image:1x3x224x224')
-    .option('--samples <glob>', 'Samples to compare on: .npy or .npz files, or a module (default: random inputs)')
+    .option('--samples <glob>', 'Samples to compare on, and to calibrate int8 with: .npy or .npz files, or a module (default: random inputs)')
     .option('--atol <number>', 'Each element may differ by atol + rtol * |expected|')
     .option('--rtol <number>', 'See --atol')
     .option('--cosine <number>', 'Least cosine of an output')
@@ -87,15 +89,18 @@ function commands(): CAC {
     .option('--cache-dir <dir>', cacheText)
     .option('--json', 'Print JSON')
     .action(async (file: string, { json }: { json?: boolean }) => {
-      const query = ['backend', 'io', 'shapes'].flatMap((key) => wish(key, typed(cli, key))).join('&')
+      const query = ['backend', 'io', 'target', 'shapes'].flatMap((key) => wish(key, typed(cli, key))).join('&')
       const request = parseRequest(`${basename(file).replaceAll('?', '%3F')}?${query}`)
       if (request === undefined) throw usageError(`'${file}' is not an .onnx file`, 'Give the path of a model')
       const limits = ['atol', 'rtol', 'cosine', 'argmax'].map((key) => [key, typed(cli, key)]).filter(([, text]) => text !== undefined)
-      const verify = { samples: typed(cli, 'samples'), ...Object.fromEntries(limits.map(([key, text]) => [key, Number(text)])) }
-      const engine = typed(cli, 'engine') ?? 'fp16'
-      const options = { ...modelOptionsOf(request.query), engine, verify, keepOnnx: typed(cli, 'keep-onnx'), ...placeOf(cli) } as Options
+      const samples = typed(cli, 'samples')
+      const verify = { samples, ...Object.fromEntries(limits.map(([key, text]) => [key, Number(text)])) }
+      const engine = read(oneOf(precisions.slice(1)), typed(cli, 'engine') ?? 'fp16', 'OPTION_INVALID', () => 'unplugin-onnx verify --engine')
+      const options = { ...modelOptionsOf(request.query), engine, verify, ...(engine === 'int8' && { calibration: samples }), keepOnnx: typed(cli, 'keep-onnx'), ...placeOf(cli) } as Options
       const lines: string[] = []
       const { variants } = await compile(file, options, { log: (line) => lines.push(line), warn: console.error })
+      // The line says why; a script must not take it for a success.
+      if (variants.some(({ report }) => !report?.verification || report.verification.skipped !== undefined)) process.exitCode = 1
       print(json, variants.map(({ backend, report }) => ({ backend, engine, ...report })), lines.join('\n'))
     })
 

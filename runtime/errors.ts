@@ -15,7 +15,7 @@ export const errorCodes = {
   BACKEND_UNAVAILABLE: 'The backend is not installed here or cannot run on this machine.',
   COMPILE_FAILED: 'The backend could not compile the model; its own text is kept in the message.',
   COMPILE_ABORTED: 'The compilation was cancelled.',
-  VERIFICATION_FAILED: 'The outputs of an engine are further from those of the fp32 model than the option `verify` allows.',
+  VERIFICATION_FAILED: 'The outputs of an engine are further from those of the fp32 model than the option `verify` allows, or could not be compared with them.',
   CACHE_FAILED: 'The cache folder cannot be used.',
   OUTPUT_FAILED: 'An engine or the runtime cannot be written into the output folder.',
   TYPES_FAILED: 'Type declarations cannot be written, or a source file that imports models cannot be parsed.',

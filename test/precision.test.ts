@@ -1,8 +1,5 @@
-import { execFile } from 'node:child_process'
 import { readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
-import { promisify } from 'node:util'
 import ort from 'onnxruntime-node'
 import { describe, expect, test } from 'vitest'
 import { loadGraph } from '../plugin/onnx/graph.ts'
@@ -354,20 +351,5 @@ describe('looking for what is to blame', () => {
   test('blames nothing when nothing helps, or nothing is wrong', async () => {
     expect(await findBlame(names, async () => false)).toEqual([])
     expect(await findBlame(names, async () => true)).toEqual([])
-  })
-})
-
-const cli = fileURLToPath(new URL('../dist/plugin/cli.js', import.meta.url))
-
-function verify(...more: string[]): Promise<{ stdout: string }> {
-  return promisify(execFile)(process.execPath, [cli, 'verify', join(folder, 'shell.onnx'), '--backend', 'onnxruntime', '--cache-dir', join(folder, 'cache'), ...more])
-}
-
-describe('unplugin-onnx verify', () => {
-  test('compares fp16 with fp32 from the shell, and fails when it is too far', async () => {
-    writeFileSync(join(folder, 'shell.onnx'), onnxModel(product(values(64 * 64))))
-    expect((await verify()).stdout).toMatch(/shell {2}fp16 {2}onnxruntime: 100% of 1 weights lowered.*cosine 1\.00000/)
-    expect(JSON.parse((await verify('--engine', 'bf16', '--json')).stdout)).toMatchObject([{ backend: 'onnxruntime', engine: 'bf16', verification: { failures: [] } }])
-    await expect(verify('--atol', '0')).rejects.toMatchObject({ code: 1, stderr: expect.stringMatching(/elements beyond atol and rtol[^]*In fp32 this would be well: w/) })
   })
 })

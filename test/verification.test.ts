@@ -1,5 +1,8 @@
+import { execFile } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
 import ort from 'onnxruntime-node'
 import { describe, expect, test } from 'vitest'
 import { cacheKey } from '../dist/plugin/cache/key.js'
@@ -185,25 +188,31 @@ describe('verification samples', () => {
     await expect(failure).rejects.toMatchObject({ name: 'OnnxEngineError', code: 'SAMPLES_INVALID', message: expect.stringMatching(message) })
   })
 
+  test('of a module that goes on for ever are taken up to the limit', async () => {
+    write('endless.mjs', 'export default (function* () { for (;;) yield { x: { data: Float32Array.of(1, 2, 3, 4), dims: [1, 4] } } })()')
+    expect((await report(line, { verify: { samples: { samples: 'endless.mjs', limit: 3 } } })).verification).toMatchObject({ inputs: '3 samples', failures: [] })
+  })
+
   test('from a module that never ends are given up after their own limit', async () => {
     write('hangs.mjs', 'await new Promise(() => setInterval(() => {}, 1000))')
     await expect(report(line, { verify: { samples: { samples: 'hangs.mjs', timeout: 300 } } })).rejects.toThrow(/expected a sample within 0\.3 s, received none\. .*'verify\.samples\.timeout'/)
   })
 })
 
-describe('an fp32 model that gives no numbers', () => {
-  const roots: ModelSpec = {
-    inputs: { x: 'float32[1,4]' },
-    outputs: { y: 'float32[1,4]', z: 'float32[1,4]' },
-    nodes: [
-      { op: 'Abs', inputs: ['x'], outputs: ['z'] },
-      { op: 'Sub', inputs: ['minus', 'z'], outputs: ['a'] },
-      { op: 'Sqrt', inputs: ['a'], outputs: ['y'] },
-    ],
-    initializers: { minus: scalar(-1) },
-  }
-  const alone: ModelSpec = { ...roots, outputs: { y: 'float32[1,4]' } }
+/** y is the root of a negative number. */
+const roots: ModelSpec = {
+  inputs: { x: 'float32[1,4]' },
+  outputs: { y: 'float32[1,4]', z: 'float32[1,4]' },
+  nodes: [
+    { op: 'Abs', inputs: ['x'], outputs: ['z'] },
+    { op: 'Sub', inputs: ['minus', 'z'], outputs: ['a'] },
+    { op: 'Sqrt', inputs: ['a'], outputs: ['y'] },
+  ],
+  initializers: { minus: scalar(-1) },
+}
+const alone: ModelSpec = { ...roots, outputs: { y: 'float32[1,4]' } }
 
+describe('an fp32 model that gives no numbers', () => {
   test('on random inputs is not said to be verified', async () => {
     const { lines, verification } = await report(alone, {})
     expect(lines.at(-1)).toMatch(/: not verified: the fp32 model gives no finite number on random inputs$/)
@@ -224,6 +233,12 @@ describe('an fp32 model that gives no numbers', () => {
   })
 })
 
+const product: ModelSpec = {
+  ...io,
+  nodes: [{ op: 'MatMul', name: 'product', inputs: ['x', 'w'], outputs: ['y'] }],
+  initializers: { w: { dtype: 'float32', dims: [64, 64], data: [...uniform(64 * 64, 3, 1)] } },
+}
+
 /** A module of samples whose process dies when ONNX Runtime runs a model for the n-th time. */
 function crashAt(n: number): string {
   return `import ort from ${JSON.stringify(import.meta.resolve('onnxruntime-node'))}
@@ -238,9 +253,6 @@ function crashAt(n: number): string {
 }
 
 describe('a comparison that does not come to its end', () => {
-  const weights = { dtype: 'float32', dims: [64, 64], data: [...uniform(64 * 64, 3, 1)] } as const
-  const product: ModelSpec = { ...io, nodes: [{ op: 'MatMul', inputs: ['x', 'w'], outputs: ['y'] }], initializers: { w: weights } }
-
   test('in time names the limit, ends its process, and leaves the engine in the cache', async () => {
     const file = write('slow.onnx', onnxModel(product))
     // Read twice: for the digest, and for the comparison, which it holds up for ever.
@@ -276,6 +288,33 @@ describe('a comparison that does not come to its end', () => {
     expect(blamed).toContain('n3')
     expect(blamed.length).toBeGreaterThan(1)
     expect(blamed.length).toBeLessThan(16)
+  })
+})
+
+describe('unplugin-onnx verify', () => {
+  const cli = fileURLToPath(new URL('../dist/plugin/cli.js', import.meta.url))
+  const shell = (model: string, ...more: string[]) => promisify(execFile)(process.execPath, [cli, 'verify', model, '--root', folder, '--backend', 'onnxruntime', '--cache-dir', 'cache', ...more])
+
+  test('compares an engine with fp32, and fails when it is too far', async () => {
+    const file = write('shell.onnx', onnxModel(product))
+    write('shell.npy', npy([1, 64], uniform(64, 1, 1)))
+    expect((await shell(file)).stdout).toMatch(/shell {2}fp16 {2}onnxruntime: 100% of 1 weights lowered.*cosine 1\.00000.*\(random inputs\)/)
+    const int8 = JSON.parse((await shell(file, '--engine', 'int8', '--samples', 'shell.npy', '--json')).stdout)
+    expect(int8[0]).toMatchObject({ backend: 'onnxruntime', engine: 'int8', lowering: { lowered: 1 }, verification: { inputs: '1 sample', failures: [] } })
+    await expect(shell(file, '--atol', '0')).rejects.toMatchObject({ code: 1, stdout: '', stderr: expect.stringMatching(/elements beyond atol and rtol[^]*In fp32 this would be well: w/) })
+  })
+
+  test('fails when there is nothing to compare', async () => {
+    const file = write('roots.onnx', onnxModel(alone))
+    await expect(shell(file)).rejects.toMatchObject({ code: 1, stdout: expect.stringContaining('not verified: the fp32 model gives no finite number on random inputs') })
+  })
+
+  test.each([
+    [['--engine', 'fp32'], `unplugin-onnx verify --engine: expected one of fp16, bf16, int8, int8-weights, received 'fp32'`],
+    [['--cosine', 'much'], `option 'verify.cosine': expected number, received NaN`],
+    [['--engine', 'int8'], 'engine=int8: expected calibration samples'],
+  ])('refuses %j', async (more, message) => {
+    await expect(shell(write('shell.onnx', onnxModel(product)), ...more)).rejects.toMatchObject({ code: 1, stderr: expect.stringContaining(message) })
   })
 })
 
