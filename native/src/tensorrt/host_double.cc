@@ -87,6 +87,10 @@ class HostExecution : public Execution {
 HostPlan::HostPlan(HostDevice& device, Model model) : device_(device), model_(model) {
   ports_ = {{"x", "float32", 4, true, false, {-1}}, {"y", "float32", 4, false, false, {-1}}};
   profiles_ = {{{{0}}, {{64}}, {{}}, {{}}}, {{{65}}, {{1000}}, {{}}, {{}}}};
+  if (model == Model::fixed) {
+    for (auto& port : ports_) port.dims = {4};
+    profiles_ = {{{{4}}, {{4}}, {{}}, {{}}}};
+  }
   if (model == Model::positive) ports_.push_back({"z", "float32", 4, false, false, {-1}});
   if (model != Model::repeat) return;
   ports_.push_back({"times", "int64", 8, true, true, {}});

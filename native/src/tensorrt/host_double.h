@@ -76,9 +76,9 @@ class HostDevice : public Device {
   std::atomic<int> graphs_{0};
 };
 
-// What the engine computes: y = x + 1; and z = those of x that are above zero, whose number only the run tells; or y = x repeated
-// `times` times, where `times` is a shape tensor.
-enum class Model { addOne, positive, repeat };
+// What the engine computes: y = x + 1; the same for exactly 4 numbers; and z = those of x that are above zero, whose number only the run tells;
+// or y = x repeated `times` times, where `times` is a shape tensor.
+enum class Model { addOne, fixed, positive, repeat };
 
 
 class HostPlan : public Plan {

@@ -22,6 +22,8 @@ target_link_libraries(tensorrt_gpu PUBLIC shared_library)
 function(add_tensorrt name headers)
   add_addon(${name}
     $<TARGET_OBJECTS:tensorrt_addon>
+    $<TARGET_OBJECTS:tensorrt_build_task>
+    $<TARGET_OBJECTS:tensorrt_engine_object>
     ${CMAKE_CURRENT_FUNCTION_LIST_DIR}/builder.cc
     ${CMAKE_CURRENT_FUNCTION_LIST_DIR}/execution.cc
     ${CMAKE_CURRENT_FUNCTION_LIST_DIR}/library.cc
@@ -36,14 +38,28 @@ endfunction()
 
 if(BUILD_ADDONS)
   # The JavaScript boundary includes no header of TensorRT, so that it is compiled once for all families.
-  add_library(tensorrt_addon OBJECT ${CMAKE_CURRENT_LIST_DIR}/addon.cc ${CMAKE_CURRENT_LIST_DIR}/build_task.cc ${CMAKE_CURRENT_LIST_DIR}/engine_object.cc)
-  target_compile_definitions(tensorrt_addon PRIVATE NAPI_VERSION=8 BUILDING_NODE_EXTENSION)
-  target_include_directories(tensorrt_addon SYSTEM PRIVATE ${CMAKE_JS_INC})
-  target_link_libraries(tensorrt_addon PRIVATE tensorrt_gpu)
+  foreach(part addon build_task engine_object)
+    add_library(tensorrt_${part} OBJECT ${CMAKE_CURRENT_LIST_DIR}/${part}.cc)
+    target_compile_definitions(tensorrt_${part} PRIVATE NAPI_VERSION=8 BUILDING_NODE_EXTENSION)
+    target_include_directories(tensorrt_${part} SYSTEM PRIVATE ${CMAKE_JS_INC})
+    target_link_libraries(tensorrt_${part} PRIVATE tensorrt_gpu)
+  endforeach()
   add_tensorrt(tensorrt_rtx_1_7 TRT-RTX-1.7 TENSORRT_RTX)
   add_tensorrt(tensorrt_rtx_1_6 TRT-RTX-1.6 TENSORRT_RTX)
   add_tensorrt(tensorrt_rtx_1_5 TRT-RTX-1.5 TENSORRT_RTX)
   add_tensorrt(tensorrt_11 TRT-Enterprise-11.4)
+
+  # The JavaScript side of an engine on the double of the GPU, for tests in Node. It lies apart from the addons, so that it is never packed.
+  find_package(GTest QUIET)
+  if(GTest_FOUND)
+    add_addon(tensorrt_double
+      $<TARGET_OBJECTS:tensorrt_engine_object>
+      ${CMAKE_CURRENT_LIST_DIR}/double_addon.cc
+      ${CMAKE_CURRENT_LIST_DIR}/host_device.cc
+      ${CMAKE_CURRENT_LIST_DIR}/host_double.cc)
+    target_link_libraries(tensorrt_double PRIVATE tensorrt_gpu GTest::gtest)
+    set_target_properties(tensorrt_double PROPERTIES LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/double)
+  endif()
 endif()
 
 if(BUILD_NATIVE_TESTS)
