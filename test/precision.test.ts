@@ -2,7 +2,7 @@ import { readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import ort from 'onnxruntime-node'
 import { describe, expect, test } from 'vitest'
-import { loadGraph } from '../plugin/onnx/graph.ts'
+import { loadGraph, scopesOf } from '../plugin/onnx/graph.ts'
 import { writeGraph } from '../plugin/onnx/write.ts'
 import { openStore } from '../plugin/cache/store.ts'
 import { findBlame } from '../plugin/precision/blame.ts'
@@ -95,6 +95,10 @@ async function lowered(spec: ModelSpec, limits: Partial<ChoiceLimits> = {}): Pro
 
 const io = { inputs: { x: 'float32[2,4]' }, outputs: { y: 'float32[2,4]' } } as const
 
+function scaledBody(op: string): { graph: GraphSpec } {
+  return { graph: { name: op, outputs: { [`${op}_out`]: 'float32[2,4]' }, nodes: [{ op, inputs: ['x'], outputs: [`${op}_mid`] }, { op: 'Mul', inputs: [`${op}_mid`, 'a'], outputs: [`${op}_out`] }] } }
+}
+
 function bodyOf(op: string): { graph: GraphSpec } {
   return { graph: { name: op, outputs: { [`${op}_out`]: 'float32[2,4]' }, nodes: [{ op, inputs: ['a'], outputs: [`${op}_out`] }] } }
 }
@@ -184,8 +188,27 @@ describe('a graph that computes in fp16', () => {
     ])
   })
 
-  test('leaves the bodies of If, Loop and Scan, and what they read, in fp32', async () => {
+  test('lowers the branches of an If, and casts what they read once, outside', async () => {
     const { nodes, kept, file } = await lowered({
+      inputs: { x: 'float32[2,4]', flag: 'bool[]' },
+      outputs: { y: 'float32[2,4]' },
+      nodes: [
+        { op: 'Relu', inputs: ['x'], outputs: ['a'] },
+        { op: 'If', inputs: ['flag'], outputs: ['b'], attributes: { then_branch: scaledBody('Sigmoid'), else_branch: scaledBody('Neg') } },
+        { op: 'Mul', inputs: ['a', 'b'], outputs: ['y'] },
+      ],
+    })
+    expect(kept).toEqual({})
+    expect(nodes).toEqual(['Cast(x) x_float16', 'Relu(x_float16) a_float16', 'If(flag) b_float16', 'Mul(a_float16, b_float16) y_float16', 'Cast(y_float16) y'])
+    const [, yes, no] = scopesOf(await loadGraph(file)).map(({ graph }) => graph.node.map(({ opType, input }) => `${opType}(${input.join(', ')})`))
+    expect([yes, no]).toEqual([['Sigmoid(x_float16)', 'Mul(Sigmoid_mid_float16, a_float16)'], ['Neg(x_float16)', 'Mul(Neg_mid_float16, a_float16)']])
+    const session = await ort.InferenceSession.create(file, { logSeverityLevel: 3 })
+    const { y } = await session.run({ x: new ort.Tensor('float32', [0, 1, 2, 3, 0, 1, 2, 3], [2, 4]), flag: new ort.Tensor('bool', [false], []) })
+    expect([...(y!.data as Float32Array)]).toEqual([-0, -1, -8, -27, -0, -1, -8, -27])
+  })
+
+  test('keeps the result of an If in fp32 where a branch needs it, and the bodies of Loop and Scan', async () => {
+    const { nodes, kept } = await lowered({
       inputs: { x: 'float32[2,4]', flag: 'bool[]' },
       outputs: { y: 'float32[2,4]' },
       nodes: [
@@ -194,14 +217,11 @@ describe('a graph that computes in fp16', () => {
         { op: 'Mul', inputs: ['a', 'b'], outputs: ['y'] },
       ],
     })
-    expect(kept).toEqual({ b: 'its bodies stay in fp32' })
-    expect(nodes).toEqual([
-      'Cast(x) x_float16', 'Relu(x_float16) a_float16', 'Cast(a_float16) a', 'If(flag) b', 'Cast(b) b_float16',
-      'Mul(a_float16, b_float16) y_float16', 'Cast(y_float16) y',
-    ])
-    const session = await ort.InferenceSession.create(file, { logSeverityLevel: 3 })
-    const { y } = await session.run({ x: new ort.Tensor('float32', [0, 1, 2, 3, 0, 1, 2, 3], [2, 4]), flag: new ort.Tensor('bool', [false], []) })
-    expect([...(y!.data as Float32Array)]).toEqual([-0, -1, -4, -9, -0, -1, -4, -9])
+    expect(kept).toEqual({ Exp_out: 'may outgrow float16; give samples to find out', b: 'a branch of it gives fp32', y: 'its input b may be beyond the range of float16' })
+    expect(nodes).toEqual(['Cast(x) x_float16', 'Relu(x_float16) a_float16', 'Cast(a_float16) a', 'If(flag) b', 'Mul(a, b) y'])
+    const step = { name: 'step', inputs: { s: 'float32[4]', e: 'float32[4]' }, outputs: { t: 'float32[4]', u: 'float32[4]' }, nodes: [{ op: 'Add', inputs: ['s', 'e'], outputs: ['t'] }, { op: 'Neg', inputs: ['t'], outputs: ['u'] }] }
+    const scan = await lowered({ ...io, initializers: { zero: { dtype: 'float32', dims: [4], data: [0, 0, 0, 0] } }, nodes: [{ op: 'Scan', inputs: ['zero', 'x'], outputs: ['end', 'y'], attributes: { num_scan_inputs: 1, body: { graph: step } } }] })
+    expect(scan.kept).toEqual({ end: 'its bodies stay in fp32' })
   })
 
   test('is left as it is when it is quantized, or has fp16 weights', async () => {

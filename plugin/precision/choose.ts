@@ -1,11 +1,11 @@
 import type { StoredDType } from '../../runtime/dtype.ts'
 import { intAttribute } from '../onnx/attribute.ts'
 import { tensorContent } from '../onnx/content.ts'
-import { type EditableModel, indexScope, type Scope, type ScopeIndex } from '../onnx/graph.ts'
+import { bodies, declarations, type EditableModel, indexScope, type Scope, type ScopeIndex } from '../onnx/graph.ts'
 import { isMainDomain, type Message } from '../onnx/proto.ts'
 import { floatSignature } from '../onnx/signatures.ts'
 import { tensorType } from '../onnx/tensor.ts'
-import { inferTypes, mainOpset } from '../onnx/types.ts'
+import { inferTypes, mainOpset, type ValueTypes } from '../onnx/types.ts'
 import { boundedOperators, keptInBfloat16, keptInputs, keptOperators, keptWithInput, neutralOperators, sensitiveOperators, shrinkingOperators, wideOperators } from './float-rules.ts'
 import { type HalfDType, halfLimits, type ValueRange } from './half.ts'
 import type { Kept } from './index.ts'
@@ -19,7 +19,7 @@ export interface LowSlots {
   readonly outputs: readonly number[]
 }
 
-/** Which nodes of the main graph are lowered, in their order, and why the others are not. */
+/** Which nodes are lowered, in their order, those of branches before their If, and why the others are not. */
 export interface Choice {
   readonly low: ReadonlyMap<Node, LowSlots>
   readonly kept: readonly Kept[]
@@ -42,24 +42,50 @@ export function nodeName({ name, output }: Node): string {
   return name || (output.find((value) => value !== '') ?? '')
 }
 
+/** Whether the bodies of a node are lowered as well: each runs at most once, on what stands outside. */
+export function isBranching({ opType, domain }: Node): boolean {
+  return opType === 'If' && isMainDomain(domain)
+}
+
+/** What is known of the values that a graph sees, its own and those from outside. */
+interface Known {
+  readonly constants: ScopeIndex['constants']
+  readonly lowValues: Set<string>
+  /** Values that may be beyond the range of float16. */
+  readonly wide: Set<string>
+  /** Values that may be too small for float16. */
+  readonly fragile: Set<string>
+}
+
 /**
- * Chooses in the order of the graph, which must be sorted. Where a value may be out of the range of float16, the nodes that read it stay
- * in fp32 as well, up to one whose result is small again: nothing is ever cut to fit.
+ * Chooses in the order of each graph, which must be sorted; branches of If are graphs of their own. Where a value may be out of the range of
+ * float16, the nodes that read it stay in fp32 as well, up to one whose result is small again: nothing is ever cut to fit.
  */
-export async function chooseNodes(model: EditableModel, scope: Scope, limits: ChoiceLimits): Promise<Choice> {
-  const { dtype, magnitudes, pinned } = limits
+export async function chooseNodes(model: EditableModel, limits: ChoiceLimits): Promise<Choice> {
   const types = inferTypes(model)
-  const opset = mainOpset(model.proto.opsetImport)
-  const { constants } = indexScope(scope)
-  const constantRange = constantRanges(model, constants)
+  const choice = { low: new Map<Node, LowSlots>(), kept: [] as Kept[] }
+  const context = { types, opset: mainOpset(model.proto.opsetImport), constantRange: constantRanges(model), limits, ...choice }
+  await chooseInScope({ graph: model.proto.graph }, { constants: new Map(), lowValues: new Set(), wide: new Set(), fragile: new Set() }, context)
+  return choice
+}
+
+interface Context {
+  readonly types: ValueTypes
+  readonly opset: number
+  readonly constantRange: (tensor: Message<'TensorProto'>) => Promise<ValueRange | undefined>
+  readonly limits: ChoiceLimits
+  readonly low: Map<Node, LowSlots>
+  readonly kept: Kept[]
+}
+
+async function chooseInScope(scope: Scope, outside: Known, context: Context): Promise<Known> {
+  const { types, opset, constantRange, limits, low, kept } = context
+  const { dtype, magnitudes, pinned } = limits
+  const constants = new Map([...outside.constants, ...indexScope(scope).constants])
+  const [lowValues, wide, fragile] = [new Set(outside.lowValues), new Set(outside.wide), new Set(outside.fragile)]
   const typeOf = (name: string) => types.of(scope, name)
-  const low = new Map<Node, LowSlots>()
-  const kept: Kept[] = []
-  const lowValues = new Set<string>()
-  const wide = new Set<string>()
-  const fragile = new Set<string>()
-  // Without samples only float16 has a range that must be guessed at.
-  const guess = dtype === 'float16' && !magnitudes
+  // Only float16 has a range that must be guessed at, where samples tell nothing: in no branch they do.
+  const guess = dtype === 'float16' && (!magnitudes || scope.parent !== undefined)
 
   for (const node of scope.graph.node) {
     const given = node.input.filter((name) => typeOf(name) === 'float32')
@@ -69,12 +95,29 @@ export async function chooseNodes(model: EditableModel, scope: Scope, limits: Ch
       if (guess && made.length > 0 && typeof source === 'string' && wideIntegers.has(source)) wide.add(made[0]!)
       continue
     }
-    if (node.opType === 'Constant' || (given.length === 0 && made.length === 0)) continue
-    const reason = await refuse(node, given, made)
-    if (reason === undefined) continue
-    kept.push({ name: nodeName(node), operator: node.opType, reason })
+    const reason = isBranching(node) ? await joinBranches(node) : node.opType === 'Constant' || (given.length === 0 && made.length === 0) ? undefined : await refuse(node, given, made)
+    if (reason !== undefined) kept.push({ name: nodeName(node), operator: node.opType, reason })
   }
-  return { low, kept }
+  return { constants, lowValues, wide, fragile }
+
+  // A result has the dtype when each branch makes it so: the cast back would only be undone behind it.
+  async function joinBranches(node: Node): Promise<string | undefined> {
+    const branches = []
+    for (const graph of bodies(node)) branches.push({ graph, known: await chooseInScope({ graph, parent: scope, owner: node }, { constants, lowValues, wide, fragile }, context) })
+    const outputs: number[] = []
+    for (const [index, name] of node.output.entries()) {
+      if (typeOf(name) !== 'float32') continue
+      const results = branches.map(({ graph, known }) => ({ own: declarations(graph), known, name: graph.output[index]?.name ?? '' }))
+      if (results.some((result) => result.known.wide.has(result.name))) wide.add(name)
+      if (results.some((result) => result.known.fragile.has(result.name))) fragile.add(name)
+      const isLow = results.every((result) => result.own.has(result.name) && result.known.lowValues.has(result.name)) && (magnitudes?.get(name) ?? 0) <= limits.maxValue
+      if (!isLow || pinned.has(nodeName(node))) continue
+      outputs.push(index)
+      lowValues.add(name)
+    }
+    if (outputs.length > 0) low.set(node, { inputs: [], outputs })
+    return outputs.length > 0 || !node.output.some((name) => typeOf(name) === 'float32') ? undefined : 'a branch of it gives fp32'
+  }
 
   async function refuse(node: Node, given: readonly string[], made: readonly string[]): Promise<string | undefined> {
     const { opType } = node
@@ -93,7 +136,8 @@ export async function chooseNodes(model: EditableModel, scope: Scope, limits: Ch
     if (typeof slots === 'string') return slots
     const values = slots.inputs.map((index) => node.input[index]!)
     for (const name of values) {
-      const range = constants.has(name) ? await constantRange(name) : undefined
+      const tensor = constants.get(name)
+      const range = tensor && (await constantRange(tensor))
       const trouble = range && misfit(range, dtype)
       if (trouble === undefined) continue
       const small = range!.largest < halfLimits[dtype].normal && !range!.special
@@ -169,14 +213,13 @@ function depthOf(node: Node, constants: ScopeIndex['constants']): number {
   return node.opType === 'Gemm' ? (dims[intAttribute(node, 'transB') ? 1 : 0] ?? 0) : 0
 }
 
-function constantRanges(model: EditableModel, constants: ScopeIndex['constants']): (name: string) => Promise<ValueRange | undefined> {
-  const known = new Map<string, Promise<ValueRange> | undefined>()
-  return async (name) => {
-    if (!known.has(name)) {
-      const tensor = constants.get(name)
-      const content = tensor && tensorType(tensor)?.dtype === 'float32' ? tensorContent(model, tensor) : undefined
-      known.set(name, content && contentRange(content))
+function constantRanges(model: EditableModel): Context['constantRange'] {
+  const known = new Map<Message<'TensorProto'>, Promise<ValueRange> | undefined>()
+  return async (tensor) => {
+    if (!known.has(tensor)) {
+      const content = tensorType(tensor)?.dtype === 'float32' ? tensorContent(model, tensor) : undefined
+      known.set(tensor, content && contentRange(content))
     }
-    return known.get(name)
+    return known.get(tensor)
   }
 }

@@ -28,7 +28,7 @@ export function storagePass(dtype: HalfDType): PrecisionPass {
 }
 
 /**
- * Lets the main graph compute in 16 bits wherever its operators and values allow. Bodies of If, Loop and Scan, local functions and the
+ * Lets the main graph and the branches of If compute in 16 bits wherever its operators and values allow. Bodies of Loop and Scan, local functions and the
  * inputs and outputs of the model stay in fp32. Casts stand only where the two dtypes meet, one for each value; constants are cast now.
  */
 export function computePass(dtype: HalfDType): PrecisionPass {
@@ -38,7 +38,7 @@ export function computePass(dtype: HalfDType): PrecisionPass {
       requireOpset(model)
       // Samples tell ranges, and bfloat16 has that of float32.
       const samples = dtype === 'float16' && calibration ? await (await import('./calibrate.ts')).modelSamples(request) : undefined
-      return { name: `compute-${dtype}`, version: 4, options: { samples: samples?.digest ?? null, fp32: [...precision.fp32].sort(), maxDepth: precision.maxDepth ?? null } }
+      return { name: `compute-${dtype}`, version: 5, options: { samples: samples?.digest ?? null, fp32: [...precision.fp32].sort(), maxDepth: precision.maxDepth ?? null } }
     },
     async lower(graph, request) {
       const { lowerByRequest } = await import('./mixed.ts')

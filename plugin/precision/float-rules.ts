@@ -11,7 +11,7 @@ export const keptOperators: Readonly<Record<string, string>> = {
   ...because('a spectrum spans more than 16 bits hold', 'DFT', 'STFT', 'MelWeightMatrix', 'BlackmanWindow', 'HammingWindow', 'HannWindow'),
   ...because('ONNX defines it with constants of fp32', 'MeanVarianceNormalization'),
   ...because('a loss is summed over a batch', 'SoftmaxCrossEntropyLoss', 'NegativeLogLikelihoodLoss'),
-  ...because('its bodies stay in fp32', 'If', 'Loop', 'Scan', 'SequenceMap'),
+  ...because('its bodies stay in fp32', 'Loop', 'Scan', 'SequenceMap'),
   ...because('it handles sequences or optional values', 'ConcatFromSequence', 'Optional', 'OptionalGetElement', 'OptionalHasElement', 'SequenceAt', 'SequenceConstruct', 'SequenceInsert', 'SplitToSequence'),
   ...because('its dtype is part of the model', 'BitCast', 'CastLike', 'EyeLike', 'ConstantOfShape'),
 }
