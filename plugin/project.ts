@@ -191,7 +191,7 @@ export function openProject(user: Options | undefined): Project {
  * Bundlers print the message, not all of them with the importer, and then the stacks of the error and its causes, which lead only
  * into this plugin: for what a user can mend, the message is all there is to know.
  */
-function atImporter(error: unknown, importer: string | undefined, root: string): unknown {
+export function atImporter(error: unknown, importer: string | undefined, root: string): unknown {
   if (!(error instanceof OnnxEngineError)) return error
   const { code, message, expected, received, hint } = error
   const place = importer === undefined ? undefined : relative(root, importer.split('?', 1)[0] ?? '')

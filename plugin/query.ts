@@ -30,6 +30,9 @@ const foreignKeys = new Set([
   'url', 'raw', 'inline', 'no-inline', 'worker', 'sharedworker', 'worker_file', 'init', 'direct', 'html-proxy',
 ])
 
+/** Finds such a key in the text of a query. */
+export const foreignQuery: RegExp = new RegExp(`[?&](?:${[...foreignKeys].join('|')})(?:[=&]|$)`)
+
 const foreignIds = /^(?:\0|virtual:|data:|(?!file:)[a-z][a-z\d+.-]+:\/\/)/i
 
 /**

@@ -1,4 +1,5 @@
-import { unpluginOnnx } from './index.ts'
+import type { unpluginOnnx } from './index.ts'
+import { rspackPlugin } from './rspack-plugin.ts'
 
 /**
  * The plugin for Rspack 1 and 2.
@@ -10,5 +11,5 @@ import { unpluginOnnx } from './index.ts'
  * export default { target: 'node', entry: './src/main.js', plugins: [onnx()] }
  * ```
  */
-const onnx: typeof unpluginOnnx.rspack = unpluginOnnx.rspack
+const onnx: typeof unpluginOnnx.rspack = rspackPlugin
 export default onnx

@@ -1,11 +1,12 @@
 import { execFile } from 'node:child_process'
-import { existsSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
-import { join, relative } from 'node:path'
+import { existsSync, readdirSync, readFileSync, renameSync, rmSync, symlinkSync } from 'node:fs'
+import { basename, join, relative } from 'node:path'
 import { promisify, stripVTControlCharacters } from 'node:util'
-import type { Configuration as RspackOptions, rspack as rspack2 } from '@rspack/core'
+import type { Compiler as RspackCompiler, Configuration as RspackOptions, rspack as rspack2 } from '@rspack/core'
 import { rspack as rspack1 } from 'rspack1'
 import type { Options } from 'unplugin-onnx'
 import onnxForRolldown from 'unplugin-onnx/rolldown'
+import onnxForRspack from 'unplugin-onnx/rspack'
 import onnxForVite from 'unplugin-onnx/vite'
 import { createServer, isRunnableDevEnvironment, type build as buildVite, type BuildOptions as ViteOptions, type InlineConfig, type ViteDevServer } from 'vite'
 import { build as buildVite6 } from 'vite6'
@@ -26,6 +27,8 @@ const alone = tempFolder()
 // One engine for each model, so that they can be counted.
 const options: Options = { onnxruntime: { portable: false } }
 const bundlers = [...new Map([...cases].reverse().map((one) => [one.bundler, one])).values()].reverse()
+
+const rspacks = { rspack: withRspack, 'rspack 1': (of: Build, settings: RspackOptions) => withRspack(of, settings, rspack1 as unknown as typeof rspack2) }
 
 let expected: Awaited<ReturnType<typeof expectedResults>>
 
@@ -128,6 +131,31 @@ test('options for models that nothing imports are warned of, once', async () => 
   expect(lines.filter((line) => line.includes('models['))).toEqual([expect.stringMatching(/option 'models\["modles\/\*\*"\]': no model that this build imports is matched by it\. Imported are .*src\/double\.onnx/)])
 })
 
+describe.each(Object.entries(rspacks))('%s', (name, run) => {
+  // What Rspack cannot resolve by itself takes a second pass, in which the plugin is asked.
+  test.each([
+    ['resolves models by itself', `import a from './double.onnx'\nimport b from '../src/double.onnx?engine=fp32'\nimport c from '@/nested/triple.onnx?engine'\nimport d from '#models/quadruple.onnx'`, ['double', 'quadruple', 'triple'], 1],
+    ['asks for a model past the exports of its package', `import a from './double.onnx'\nimport b from 'hiding/models/five.onnx'\nexport { a as c, b as d }`, ['double', 'five'], 2],
+    ['asks for a model whose real file has another name', `import a from './linked.onnx'\nimport b from './linked.onnx?engine=fp32'\nexport { a as c, b as d }`, ['linked'], 2],
+    ['asks for a model whose name means something else in a request', `import a from './sha#rp.onnx'\nimport b from './double.onnx'\nexport { a as c, b as d }`, ['double', 'sha_rp'], 2],
+  ])('%s, and declares its types', async (title, imports, names, passes) => {
+    const typed = join(app, '.unplugin-onnx')
+    rmSync(typed, { recursive: true, force: true })
+    writeFiles(app, { 'models/0a1b2c': affineModel({ weight: 2 }), 'src/sha#rp.onnx': affineModel({ weight: 2, dims: 'n,4' }), 'src/plain.js': `${imports}\na.infer({ x: { data: new Float32Array([1, 2, 3, 4]), dims: [1, 4] } }).then(({ y }) => console.log(JSON.stringify([...y.data])))\nexport { b }` })
+    rmSync(join(app, 'src/linked.onnx'), { force: true })
+    symlinkSync(join(app, 'models/0a1b2c'), join(app, 'src/linked.onnx'))
+    let compilations = 0
+    const count = { apply: (compiler: RspackCompiler) => void compiler.hooks.thisCompilation.tap('count', () => void compilations++) }
+    const of = build(`${name} ${title}`, 'src/plain.js')
+    await run(of, { output: { filename: '[name].cjs', library: { type: 'commonjs2' } }, plugins: [onnxForRspack(options), count] })
+    expect(await runOutput(join(of.dir, 'main.cjs'))).toEqual([3, 5, 7, 9])
+    expect(readdirSync(join(of.dir, 'assets')).map((file) => file.replace(/-.*/, '')).sort()).toEqual(names)
+    expect(compilations).toBe(passes)
+    const declared = `${filesOf(typed, /\.ts$/)}${readdirSync(typed, { recursive: true }).join()}`
+    for (const [, specifier = ''] of imports.matchAll(/from '(.*?)'/g)) expect(declared).toContain(specifier.startsWith('.') ? basename(specifier.replace('.onnx', '.d.onnx')) : `declare module "${specifier}"`)
+  })
+})
+
 test('a build says in one line what became of each engine', async () => {
   const lines: string[] = []
   await withVite({ ...build('log'), lines }, { ssr: 'src/lazy.js' })
@@ -203,7 +231,6 @@ describe.each(bundlers)('$bundler', ({ bundler, run }) => {
 const source = 'src/unused.js'
 const viteInput = { rolldownOptions: { input: join(app, source) } }
 const withViteAs = (config: InlineConfig, settings: ViteOptions = viteInput) => withVite(build('bad'), settings, undefined, config)
-const rspacks = { rspack: withRspack, 'rspack 1': (of: Build, settings: RspackOptions) => withRspack(of, settings, rspack1 as unknown as typeof rspack2) }
 const packs = { webpack: withWebpack, ...rspacks } as Readonly<Record<string, (of: Build, settings: { target: string | string[] }) => Promise<void>>>
 
 /** Builds in which no model can run: what the one message says, and the build. */

@@ -71,8 +71,10 @@ export const cases: readonly Case[] = [
   { bundler: 'webpack', format: 'CommonJS', how: 'nested entry, `publicPath`, eval source maps', entry: 'nested/main.cjs', run: (build) => withWebpack(build, { ...packCjs, devtool: 'eval-source-map' }) },
   { bundler: 'webpack', format: 'CommonJS', how: 'second build from the filesystem cache', entry: 'nested/main.cjs', run: (build) => twice(() => withWebpack(build, { ...packCjs, cache: { type: 'filesystem', cacheDirectory: join(build.root, 'node_modules/.cache/webpack') } })) },
   { bundler: 'Rspack 2', format: 'ESM', how: 'minified', entry: 'main.mjs', run: (build) => withRspack(build, packEs) },
-  { bundler: 'Rspack 2', format: 'CommonJS', how: 'nested entry, `publicPath`', entry: 'nested/main.cjs', run: (build) => withRspack(build, packCjs) },
+  { bundler: 'Rspack 2', format: 'CommonJS', how: 'nested entry, `publicPath`, eval source maps', entry: 'nested/main.cjs', run: (build) => withRspack(build, { ...packCjs, mode: 'development', devtool: 'eval-source-map' }) },
+  { bundler: 'Rspack 2', format: 'CommonJS', how: 'second build from the filesystem cache', entry: 'nested/main.cjs', run: (build) => twice(() => withRspack(build, { ...packCjs, cache: persistent(build, 'rspack2') })) },
   { bundler: 'Rspack 1', format: 'ESM', how: 'minified', entry: 'main.mjs', run: (build) => withRspack(build, { ...packEs, ...(outputModule as object) }, rspack1 as unknown as typeof rspack2) },
+  { bundler: 'Rspack 1', format: 'CommonJS', how: 'second build from the filesystem cache', entry: 'nested/main.cjs', run: (build) => twice(() => withRspack(build, { ...packCjs, cache: true, ...({ experiments: { cache: persistent(build, 'rspack1') } } as object) }, rspack1 as unknown as typeof rspack2)) },
   { bundler: 'Rspack 1', format: 'CommonJS', how: 'nested entry, `publicPath`', entry: 'nested/main.cjs', run: (build) => withRspack(build, packCjs, rspack1 as unknown as typeof rspack2) },
   { bundler: 'esbuild', format: 'ESM', how: 'nested entry, splitting, minified, source maps', entry: 'nested/main.mjs', run: (build) => withEsbuild(build, {
     format: 'esm', entryPoints: { 'nested/main': join(build.root, build.source ?? 'src/main.js') }, splitting: true, chunkNames: 'chunks/deep/[name]-[hash]', minify: true, sourcemap: true, outExtension: { '.js': '.mjs' },
@@ -254,6 +256,10 @@ function settle({ lines = [] }: Build, error: Error | null | undefined, stats: S
   if (error) reject(error)
   else if (stats?.hasErrors()) reject(new Error(stats.toString({ all: false, errors: true })))
   else done()
+}
+
+function persistent({ root }: Build, name: string): { type: 'persistent', storage: { type: 'filesystem', directory: string } } {
+  return { type: 'persistent', storage: { type: 'filesystem', directory: join(root, 'node_modules/.cache', name) } }
 }
 
 async function twice(build: () => Promise<unknown>): Promise<void> {

@@ -1,0 +1,16 @@
+/** The part of a loader's context that is used here. */
+export interface RspackLoader {
+  /** Path and query of the module. */
+  readonly resource: string
+  readonly resourceQuery: string
+  readonly query: { load(loader: RspackLoader): Promise<string | undefined> }
+  addDependency(file: string): void
+  async(): (error: unknown, code?: string) => void
+}
+
+/** Answers with the module of a model before Rspack would read the model's file as text. */
+export function pitch(this: RspackLoader): void {
+  const done = this.async()
+  // Without a module to give, the file is read as the bundler has it.
+  this.query.load(this).then((code) => (code === undefined ? done(null) : done(null, code)), done)
+}
