@@ -1,5 +1,9 @@
+import { fork, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, mkdtempSync, readdirSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { runChild, type ChildOptions } from '../dist/plugin/backend/child.js'
 import { currentBudget, enterSlot, estimateBytes, mayStart } from '../plugin/backend/slots.ts'
@@ -54,6 +58,27 @@ describe('a compiler process', () => {
     }
     await expect(run('writes half an engine for ever', { ...options, log, signal: controller.signal })).rejects.toMatchObject({ code: 'COMPILE_ABORTED' })
     expect(pid === 0 || isRunning(pid)).toBe(pid === 0)
+  })
+})
+
+// Windows has no signals.
+describe.skipIf(process.platform === 'win32')('a build whose process ends', () => {
+  test.each<[string, (child: ChildProcess) => void]>([
+    ['by Ctrl-C in a terminal', ({ pid }) => process.kill(-pid!, 'SIGINT')],
+    ['with its terminal', ({ pid }) => process.kill(-pid!, 'SIGHUP')],
+    ['by SIGINT', (child) => child.kill('SIGINT')],
+    ['by SIGTERM', (child) => child.kill('SIGTERM')],
+    ['by SIGKILL', (child) => child.kill('SIGKILL')],
+    ['by process.exit()', (child) => child.send('exit')],
+  ])('%s takes the compiler and what it wrote with it', async (_, end) => {
+    const own = mkdtempSync(join(folder, 'parent-'))
+    const parent = fork(fileURLToPath(new URL('./compiler-parent.mjs', import.meta.url)), [join(own, 'engine')], { detached: true })
+    const [pid] = (await once(parent, 'message')) as [number]
+    expect(isRunning(pid)).toBe(true)
+    expect(readdirSync(own)).toEqual(['engine'])
+    end(parent)
+    await vi.waitFor(() => expect(isRunning(pid)).toBe(false), { timeout: 10_000 })
+    expect(existsSync(own)).toBe(false)
   })
 })
 

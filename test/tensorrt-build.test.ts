@@ -1,9 +1,10 @@
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { runChild } from '../dist/plugin/backend/child.js'
 import type { Options } from '../plugin/options.ts'
 import { compilers, tempFolder } from './helpers.ts'
 import { affineModel, onnxModel, sileroModels } from './models.ts'
@@ -26,6 +27,7 @@ describe.skipIf(missing)('a model that TensorRT-RTX cannot build', () => {
     ['whose profile changes a dim that is fixed', recogniser, { profiles: [{ min: { x: [1, 1, 48, 32] }, opt: { x: [1, 3, 48, 320] }, max: { x: [1, 3, 48, 640] } }] }, 'SHAPE_INVALID', /profiles\[0\]\.min\.x\[1\].*expected 3, which is static in the model, received 1/],
     ['whose profile has another rank', recogniser, { profiles: [{ min: { x: [3, 48, 32] }, opt: { x: [3, 48, 320] }, max: { x: [3, 48, 640] } }] }, 'SHAPE_INVALID', /profiles\[0\]\.min\.x: expected rank 4/],
     ['whose profile names an input that it lacks', recogniser, { profiles: [{ min: { y: [1] }, opt: { y: [1] }, max: { y: [1] } }] }, 'SHAPE_INVALID', /profiles\[0\]\.min\.y: expected one of the model's inputs \('x'\)/],
+    ['that is to be refitted, without a driver', write('refit.onnx', affineModel({ weight: 3 })), { tensorrtRtx: { refit: true } }, 'COMPILE_FAILED', /^refit: .*'refit' takes one target, and it and, for most models, 'stripPlan' need an NVIDIA driver/s],
     ['of 0 bytes', write('empty.onnx', ''), {}, 'MODEL_INVALID', /empty\.onnx.*received an empty file/],
   ])('%s is an error that says what and where', async (_, file, options, code, message) => {
     await expect(build(folder, file, { ...rtx, ...options })).rejects.toMatchObject({ code, message: expect.stringMatching(message) })
@@ -120,6 +122,27 @@ describe.skipIf(missing || !isLinux)('a build that ends early', () => {
     const did = [first!.stderr, second!.stderr].map((line) => / {2}(hit|miss: new) {2}/.exec(line)?.[1])
     expect(did.sort()).toEqual(['hit', 'miss: new'])
   })
+})
+
+test.skipIf(missing)('several profiles make one engine', async () => {
+  const file = write('profiles.onnx', affineModel({ dims: 'batch,4' }))
+  const profiles = [{ min: { x: [1, 4] }, opt: { x: [1, 4] }, max: { x: [1, 4] } }, { min: { x: [2, 4] }, opt: { x: [8, 4] }, max: { x: [16, 4] } }]
+  const { compiled } = await build(folder, file, { ...rtx, profiles })
+  expect(compiled.variants[0]?.artifact.key.facts['profiles']).toEqual(['0 x=1x4..1x4..1x4', '1 x=2x4..8x4..16x4'])
+})
+
+test.skipIf(missing)('the cache of timings lies in a folder that the first build makes', async () => {
+  const timingCache = join(folder, 'cache of a new user', 'timing')
+  const settings = {
+    addon: 'tensorrt_rtx_1_7', product: 'TensorRT-RTX', library: join(rtxFolder(), 'lib', 'libtensorrt_rtx.so.1'), parser: join(rtxFolder(), 'lib', 'libtensorrt_onnxparser_rtx.so.1'),
+    targets: ['sm86'], computeCapabilities: [86], fixed: [], profiles: [], flags: [], hardwareCompatibility: 'none', profilingVerbosity: 'none',
+    builderOptimizationLevel: null, maxAuxStreams: null, workspace: null, timingCache,
+  }
+  const worker = new URL('../dist/plugin/backend/tensorrt-compile.js', import.meta.url)
+  const output = join(tempFolder(), 'engine')
+  await runChild(worker, { name: 'timed', model: write('timed.onnx', affineModel()), output, settings })
+  expect(existsSync(output)).toBe(true)
+  expect(existsSync(dirname(timingCache))).toBe(true)
 })
 
 test.skipIf(missing)('an engine of 0 bytes in the cache is built again, to the same bytes', async () => {

@@ -1,4 +1,6 @@
 import { fork, type ChildProcess } from 'node:child_process'
+import { rmSync } from 'node:fs'
+import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { OnnxEngineError, reviveError, type ErrorRecord } from '../../runtime/errors.ts'
 import type { ChildJob, ChildLog } from './contract.ts'
@@ -45,16 +47,23 @@ export async function runChild(worker: URL, job: ChildJob, { signal, log, starte
   }
 }
 
-const children = new Set<ChildProcess>()
-// Ctrl-C reaches the whole process group, but process.exit() in a bundler does not: nothing may go on compiling after it.
+const children = new Map<ChildProcess, ChildJob>()
+// A child ends itself when this process is gone, unless a library blocks it: nothing may go on compiling, or lie about.
 process.on('exit', () => {
-  for (const child of children) child.kill('SIGKILL')
+  for (const [child, { output }] of children) {
+    child.kill('SIGKILL')
+    try {
+      rmSync(dirname(output), { recursive: true, force: true })
+    } catch {
+      // Windows keeps files that are open until the child is gone; the cache removes the folder the next time.
+    }
+  }
 })
 
 function supervise(worker: URL, job: ChildJob, what: string, signal?: AbortSignal, log?: ChildLog): Promise<void> {
   const main = fileURLToPath(new URL('./child-main.js', import.meta.url))
   const child = fork(main, [], { serialization: 'advanced', stdio: ['ignore', 'pipe', 'pipe', 'ipc'], execArgv: [] })
-  children.add(child)
+  children.set(child, job)
   const kill = () => child.kill('SIGKILL')
   signal?.addEventListener('abort', kill, { once: true })
   const tail = keepTail(child)

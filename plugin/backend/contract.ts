@@ -58,7 +58,7 @@ export interface ChildJob {
   readonly name: string
   /** Path of the (lowered) ONNX file; external data lies beside it. */
   readonly model: string
-  /** Path to write the engine to. */
+  /** Path to write the engine to, in a temporary folder: it is removed when the build is left behind by a parent that has died. */
   readonly output: string
   readonly settings: Readonly<Record<string, unknown>>
   /** Whether lines of the severity 'info' are wanted, which are many. */

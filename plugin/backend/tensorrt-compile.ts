@@ -1,6 +1,8 @@
-import { acquireLock } from '../cache/lock.ts'
+import { dirname } from 'node:path'
 import { loadAddon } from '../../native/index.ts'
 import { OnnxEngineError } from '../../runtime/errors.ts'
+import { acquireLock, type Lock } from '../cache/lock.ts'
+import { makeFolder } from '../make-folder.ts'
 import type { CompileInChild } from './contract.ts'
 import type { TensorRtSettings } from './tensorrt.ts'
 
@@ -11,8 +13,7 @@ export const compile: CompileInChild = async ({ name, model, output, settings, v
   if ('reason' in loaded) throw new OnnxEngineError('BACKEND_UNAVAILABLE', `${name}: ${loaded.reason}`)
   // With each error TensorRT-RTX tells CUDA's last one too, which is that there is no driver. It builds without one.
   const isNoise = (text: string) => addon !== 'tensorrt_11' && text.includes('(cudaError 35: ')
-  // All models share one timing cache, and a build reads it at its start and replaces it at its end.
-  const lock = build.timingCache === '' ? undefined : await acquireLock(`${build.timingCache}.lock`)
+  const lock = build.timingCache === '' ? undefined : await lockTimings(build.timingCache)
   try {
     await loaded.addon.build(library, { ...build, model, output, verbose }, (severity, text) => isNoise(text) || log(severity, text))
   } catch (cause) {
@@ -20,9 +21,18 @@ export const compile: CompileInChild = async ({ name, model, output, settings, v
     const text = (lines.every(isNoise) ? lines : lines.filter((line) => !isNoise(line))).join('\n')
     throw new OnnxEngineError('COMPILE_FAILED', `${name}: ${product} cannot build the model for ${targets.join(', ')}: ${text}`, {
       cause,
-      hint: `When the model must stay as it is, leave ${product} out of its backends, by '?backend=' or the option 'models'`,
+      hint: build.flags.length > 0 && addon !== 'tensorrt_11' ? refitHint : `When the model must stay as it is, leave ${product} out of its backends, by '?backend=' or the option 'models'`,
     })
   } finally {
     await lock?.release()
   }
+}
+
+// As TensorRT-RTX 1.5 to 1.7 do: its own text is an assertion of its kernel generator.
+const refitHint = `'refit' takes one target, and it and, for most models, 'stripPlan' need an NVIDIA driver on the building machine`
+
+// All models share one timing cache, and a build reads it at its start and replaces it at its end.
+async function lockTimings(file: string): Promise<Lock> {
+  await makeFolder(dirname(file))
+  return acquireLock(`${file}.lock`)
 }
