@@ -10,8 +10,8 @@ import { nodeBinary } from './node-binary.ts'
 import { missingOpenVino } from './openvino-models.ts'
 import { missingTensorRtRtx } from './tensorrt-library.ts'
 
-// One of each line that package.json allows; the one that runs the tests is proven by them.
-const versions = ['20.20.2', '22.23.3', '24.21.0', '26.10.0'].filter((version) => parseInt(version) !== parseInt(process.versions.node))
+// The first that package.json allows of old lines, and one of each line.
+const versions = ['20.19.0', '20.20.2', '22.12.0', '22.23.3', '24.21.0', '26.10.0'].filter((version) => version !== process.versions.node)
 const app = tempFolder()
 
 const script = (what: string) => `
