@@ -99,7 +99,7 @@ const verifySection = section({
   rtol: v.optional(tolerance),
   cosine: v.optional(share),
   argmax: v.optional(share),
-  timeout: v.optional(v.pipe(v.number(), v.check((ms) => ms > 0, 'milliseconds'))),
+  timeout: v.optional(quantity(timeUnits, `a positive number of milliseconds, or text such as '90s'`)),
 } satisfies SchemasOf<VerifyOptions>)
 const verify = v.lazy((input) => (typeof input === 'object' ? verifySection : v.literal(false, 'false or an object')))
 

@@ -84,8 +84,8 @@ export interface VerifyOptions {
   readonly cosine?: number
   /** Least share, from 0 to 1, of rows (along the last axis) whose largest element is the same. */
   readonly argmax?: number
-  /** Milliseconds after which the comparison is given up, which fails the build. Default 300000. */
-  readonly timeout?: number
+  /** Time after which the comparison is given up, which fails the build: milliseconds, or text such as `'90s'`. Default 5 minutes. */
+  readonly timeout?: number | string
 }
 
 export const calibrationMethods = ['minmax', 'entropy', 'percentile'] as const

@@ -308,7 +308,7 @@ describe('verification', () => {
   test('fails with a table and names what is to blame', async () => {
     const failure = build(chain, { engine: 'fp16', verify: { atol: 1 } })
     await expect(failure).rejects.toMatchObject({ code: 'VERIFICATION_FAILED' })
-    await expect(failure).rejects.toThrow(/output "y" has \d+ elements beyond atol and rtol\n {2}y {2}max abs .*\nIn fp32 this would be well: coarse\n/)
+    await expect(failure).rejects.toThrow(/output "y" has \d+ elements beyond atol and rtol\n {2}y {2}max abs .*\nIn fp32 this would be well: coarse \(read by MatMul b\)\n/)
   })
 
   test('pins what is to blame when it is told to', async () => {

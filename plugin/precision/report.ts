@@ -30,8 +30,9 @@ export async function reportEngine(request: VerifyRequest, metadata: Json): Prom
   await keep(request, { engine, backend, lowering, verification })
   if (!verification || verification.failures.length === 0) return { lowering, verification, pins: [] }
   if (!precision.autoPin || verification.blame.length === 0) throw verificationError(request, verification)
-  log(`${name}: pinned to fp32: ${verification.blame.join(', ')}`)
-  return { lowering, verification, pins: verification.blame }
+  const pins = verification.blame.map((culprit) => culprit.name)
+  log(`${name}: pinned to fp32: ${pins.join(', ')}`)
+  return { lowering, verification, pins }
 }
 
 /** '93% of 407 nodes lowered, 7 kept, size 0.51x'. */

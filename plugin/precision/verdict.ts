@@ -2,6 +2,7 @@ import { OnnxEngineError } from '../../runtime/errors.ts'
 import type { Precision } from '../../runtime/manifest.ts'
 import { quote } from '../onnx/proto.ts'
 import type { Comparison } from './compare.ts'
+import type { Culprit } from './culprits.ts'
 import type { PassRequest } from './index.ts'
 import type { Verification } from './verify.ts'
 import type { VerifyResult } from './verify-child.ts'
@@ -39,7 +40,7 @@ export function unusableReference({ name }: PassRequest, { inputs, outputs }: Ve
 /** The error of an engine that is too far from the fp32 model: a table of its outputs, and the nodes to blame. */
 export function verificationError({ name, options: { engine }, backend }: PassRequest, { inputs, failures, blame, outputs, emulated }: Verification): OnnxEngineError {
   const table = outputs.map((output) => `  ${rowOf(output)}`)
-  const nodes = blame.length > 0 ? `\nIn fp32 this would be well: ${blame.slice(0, 20).join(', ')}${blame.length > 20 ? ` and ${blame.length - 20} more` : ''}` : ''
+  const nodes = blame.length > 0 ? `\nIn fp32 this would be well: ${blame.slice(0, 20).map(culpritText).join(', ')}${blame.length > 20 ? ` and ${blame.length - 20} more` : ''}` : ''
   const where = `${name}: engine=${engine} on ${backend}${emulated ? ' (emulated)' : ''} differs from the fp32 model on ${inputs}: ${failures.join('; ')}\n${table.join('\n')}${nodes}\n`
   return new OnnxEngineError('VERIFICATION_FAILED', where, {
     hint: blame.length > 0 ? `List them in the option 'precision.fp32', set 'precision.autoPin', or allow more by 'verify'` : `Use another precision, or allow more by the option 'verify'`,
@@ -62,6 +63,12 @@ export function verificationText({ skipped, outputs, inputs, emulated }: Verific
 /** A share as a percentage that says 100% only of all. */
 export function percent(part: number): string {
   return `${part === 1 ? 100 : Math.min(99.9, part * 100).toFixed(part > 0.99 ? 1 : 0)}%`
+}
+
+// 'scale (Mul)', 'weight.3 (read by MatMul b)'
+function culpritText({ name, operator, readers }: Culprit): string {
+  const told = operator === 'initializer' ? `read by ${readers.slice(0, 3).join(', ')}${readers.length > 3 ? ` and ${readers.length - 3} more` : ''}` : operator
+  return told === '' ? name : `${name} (${told})`
 }
 
 function problemOf({ trouble, maxAbs, cosine, norm, argmax, outside }: Comparison, leastCosine: number, leastArgmax: number): string | undefined {

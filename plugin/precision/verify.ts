@@ -9,6 +9,7 @@ import { cacheKey, type CacheKey } from '../cache/key.ts'
 import { modelBytes } from '../onnx/size.ts'
 import type { FoundSamples } from './calibrate.ts'
 import { findBlame } from './blame.ts'
+import type { Culprit } from './culprits.ts'
 import { countdown, type Countdown } from './countdown.ts'
 import type { PassRequest, PrecisionPass } from './index.ts'
 import { widenIo } from './io.ts'
@@ -33,11 +34,11 @@ export type Verification = VerifyResult & {
   /** What is further away than allowed, a line for each output. */
   readonly failures: readonly string[]
   /** Fewest nodes or weights that must stay in fp32 for all to be well; empty when that would not help. */
-  readonly blame: readonly string[]
+  readonly blame: readonly Culprit[]
 }
 
 /** Raised when the same outputs give another verdict. */
-const version = 3
+const version = 4
 
 const defaultTimeout = 300_000
 
@@ -77,8 +78,8 @@ export async function verifyEngine(request: VerifyRequest): Promise<Verification
   return JSON.parse(await readFile(artifact.file, 'utf8')) as Verification
 }
 
-async function blameNodes(request: VerifyRequest, late: Countdown, isFine: (pinned: readonly string[]) => Promise<boolean>): Promise<readonly string[]> {
-  const { pass, log, name, signal } = request
+async function blameNodes(request: VerifyRequest, late: Countdown, isFine: (pinned: readonly string[]) => Promise<boolean>): Promise<readonly Culprit[]> {
+  const { pass, log, name, signal, model } = request
   if (!pass) return []
   log(`${name}: too far from the fp32 model; looking for the nodes to blame`)
   const { lowerModel } = await import('./lower.ts')
@@ -92,7 +93,8 @@ async function blameNodes(request: VerifyRequest, late: Countdown, isFine: (pinn
       return false
     }
   }
-  return findBlame(changed, tried, () => late.signal.aborted)
+  const found = await findBlame(changed, tried, () => late.signal.aborted)
+  return found.length === 0 ? [] : (await import('./culprits.ts')).describeCulprits(model.file, found)
 }
 
 /** Lowers the model with these nodes and weights left in fp32, for ONNX Runtime's CPU. */
