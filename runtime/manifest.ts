@@ -57,6 +57,7 @@ export interface Requirements {
   readonly tensorrt: {
     readonly version: string
     readonly gpu: string
+    /** What runs it, as 'sm89', or the least that does, as 'sm80+'. */
     readonly computeCapability: string
     /** The least driver version, as the build machine had it. */
     readonly driver: string

@@ -1,6 +1,7 @@
 import { createHash, randomUUID } from 'node:crypto'
 import { mkdir, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises'
 import path from 'node:path'
+import { setImmediate } from 'node:timers/promises'
 
 /** How much is kept: NVIDIA advises against a larger cache of one engine, since reading it then costs more than it saves. */
 const limits = { file: 100 * 2 ** 20, folder: 2 ** 30 }
@@ -25,7 +26,7 @@ export function openKernelCache(file: string, { file: mostBytes, folder: mostInF
         const stored = await readFile(file)
         const bytes = stored.subarray(digestBytes)
         const digest = stored.subarray(0, digestBytes).toString('hex')
-        if (digest !== digestOf(bytes)) return new Uint8Array(0)
+        if (digest !== await digestOf(bytes)) return new Uint8Array(0)
         known = digest
         const now = new Date()
         await utimes(file, now, now).catch(() => {})
@@ -35,8 +36,9 @@ export function openKernelCache(file: string, { file: mostBytes, folder: mostInF
       }
     },
     async keep(bytes) {
-      const digest = digestOf(bytes)
-      if (bytes.length === 0 || bytes.length > mostBytes || digest === known) return
+      if (bytes.length === 0 || bytes.length > mostBytes) return
+      const digest = await digestOf(bytes)
+      if (digest === known) return
       // Its own name: another process, or another model of this one, may keep kernels of the same engine.
       const temporary = `${file}.${randomUUID()}.tmp`
       try {
@@ -54,8 +56,16 @@ export function openKernelCache(file: string, { file: mostBytes, folder: mostInF
 
 const digestBytes = 32
 
-function digestOf(bytes: Uint8Array): string {
-  return createHash('sha256').update(bytes).digest('hex')
+// In slices, half a millisecond each: the event loop must not wait for a large cache.
+const sliceBytes = 1 << 20
+
+async function digestOf(bytes: Uint8Array): Promise<string> {
+  const hash = createHash('sha256')
+  for (let offset = 0; offset < bytes.length; offset += sliceBytes) {
+    hash.update(bytes.subarray(offset, offset + sliceBytes))
+    await setImmediate()
+  }
+  return hash.digest('hex')
 }
 
 async function shrink(folder: string, most: number): Promise<void> {

@@ -7,6 +7,7 @@ import { setupFolder } from './library.ts'
 import type { Bindings, Requirements, VariantManifest } from './manifest.ts'
 import type { OpenOptions, Runner, Session } from './session.ts'
 import { openKernelCache } from './tensorrt-cache.ts'
+import { gpuFor } from './tensorrt-gpu.ts'
 import { engineTrouble } from './tensorrt-header.ts'
 import { findTensorRt, tensorrtNames } from './tensorrt-library.ts'
 import { createSession } from './tensorrt-session.ts'
@@ -15,7 +16,8 @@ import { createSession } from './tensorrt-session.ts'
 export const tensorrtRtxRunner: Runner<'tensorrt-rtx'> = {
   async refusal(requires) {
     const found = await installedFor('tensorrt-rtx', requires)
-    return 'reason' in found ? found.reason : noGpu('tensorrt-rtx', requires, found.driver)
+    const chosen = 'reason' in found ? found : gpuFor('tensorrt-rtx', requires, found.driver)
+    return 'reason' in chosen ? chosen.reason : undefined
   },
   open: (variant, ...rest) => open('tensorrt-rtx', variant, ...rest),
 }
@@ -27,28 +29,10 @@ export const tensorrtRunner: Runner<'tensorrt'> = {
     if ('reason' in found) return found.reason
     const { driver } = found.driver
     if (driver !== '' && isOlder(driver, requires.driver)) return `needs the NVIDIA driver ${requires.driver} or newer, this machine has ${driver}`
-    return noGpu('tensorrt', requires, found.driver)
+    const chosen = gpuFor('tensorrt', requires, found.driver)
+    return 'reason' in chosen ? chosen.reason : undefined
   },
   open: (variant, ...rest) => open('tensorrt', variant, ...rest),
-}
-
-const fits: { readonly [F in TensorRtFlavour]: (requires: Requirements[F], gpu: Gpu) => boolean } = {
-  'tensorrt-rtx': ({ targets }, { computeCapability }) => targets.includes(computeCapability),
-  tensorrt: (requires, gpu) => gpu.computeCapability === requires.computeCapability,
-}
-
-const whatFor: { readonly [F in TensorRtFlavour]: (requires: Requirements[F]) => string } = {
-  'tensorrt-rtx': ({ targets }) => `compiled for ${targets.join(', ')}`,
-  tensorrt: ({ gpu, computeCapability }) => `compiled on ${gpu} (${computeCapability})`,
-}
-
-function noGpu<F extends TensorRtFlavour>(flavour: F, requires: Requirements[F], driver: GpuProbe): string | undefined {
-  return driver.gpus.some((gpu) => fits[flavour](requires, gpu)) ? undefined : `${whatFor[flavour](requires)}, but this machine has ${textOfGpus(driver)}`
-}
-
-// The first one that the engine was built for, unless the caller named one.
-function chooseGpu<F extends TensorRtFlavour>(flavour: F, requires: Requirements[F], driver: GpuProbe, wanted: number | undefined): number {
-  return wanted ?? Math.max(driver.gpus.findIndex((gpu) => fits[flavour](requires, gpu)), 0)
 }
 
 interface Installed {
@@ -100,30 +84,18 @@ function isOlder(version: string, least: string): boolean {
   return false
 }
 
-function textOfGpus({ gpus }: GpuProbe): string {
-  return gpus.map(textOfGpu).join(', ')
-}
-
-function textOfGpu({ name, computeCapability }: Gpu): string {
-  return `${name} (${computeCapability})`
-}
-
 async function open<F extends TensorRtFlavour>(flavour: F, variant: VariantManifest<F>, file: string, bindings: Bindings, options: OpenOptions): Promise<Session> {
   const where = `model ${JSON.stringify(options.model)}`
   const bytes = new Uint8Array(await readArtifact(file, variant, options.model))
   refuseForeign(flavour, variant.requires.version, bytes, `${where}, engine file ${file}`)
   const found = await installedFor(flavour, variant.requires)
   if ('reason' in found) throw new OnnxEngineError('BACKEND_UNAVAILABLE', `${where}: ${found.reason}`)
-  const device = chooseGpu(flavour, variant.requires, found.driver, options.device)
-  const gpu = found.driver.gpus[device]
-  if (!gpu) throw new OnnxEngineError('BACKEND_UNAVAILABLE', `${where}: there is no GPU ${device}: this machine has ${textOfGpus(found.driver)}`)
-  if (!fits[flavour](variant.requires, gpu)) {
-    throw new OnnxEngineError('BACKEND_UNAVAILABLE', `${where}: ${whatFor[flavour](variant.requires)}, but GPU ${device} is ${textOfGpu(gpu)}`)
-  }
+  const chosen = gpuFor(flavour, variant.requires, found.driver, options.device)
+  if ('reason' in chosen) throw new OnnxEngineError('BACKEND_UNAVAILABLE', `${where}: ${chosen.reason}`)
   const { workers = 2, cudaGraph = 'auto' } = options
-  const cache = openKernelCache(kernelCacheFile(flavour, variant.sha256, found, gpu))
+  const cache = openKernelCache(kernelCacheFile(flavour, variant.sha256, found, chosen.gpu))
   try {
-    const engine = await found.addon.load(found.library, bytes, { device, contexts: workers, cudaGraph: cudaGraph === 'auto', runtimeCache: await cache.read() })
+    const engine = await found.addon.load(found.library, bytes, { device: chosen.index, contexts: workers, cudaGraph: cudaGraph === 'auto', runtimeCache: await cache.read() })
     try {
       return createSession(engine, bindings, where, cache)
     } catch (error) {

@@ -5,6 +5,7 @@ import { beforeAll, describe, expect, test } from 'vitest'
 import { tensorrtRtxRunner } from '../dist/runtime/tensorrt.js'
 import { refuseInputs } from '../runtime/tensorrt-bounds.ts'
 import { openKernelCache } from '../runtime/tensorrt-cache.ts'
+import { gpuFor } from '../runtime/tensorrt-gpu.ts'
 import type { VariantManifest } from '../runtime/manifest.ts'
 import { tempFolder } from './helpers.ts'
 import type { Profile } from '../plugin/options.ts'
@@ -125,6 +126,33 @@ describe('inputs of an engine', () => {
       code: 'INPUT_INVALID',
       message: `model, inputs: expected what fits an optimization profile: x [1..8,4] with shape [2] with values [1..8,4], or x [9..16,4] with shape [2] with values [1..16,4], received x [${n},4] with shape [2] with values [${shape.join(',')}]`,
     }))
+  })
+})
+
+describe('of several GPUs', () => {
+  const machine = {
+    reason: '', driver: '580.95.05', cuda: '13.0',
+    gpus: [['GTX 1080', 'sm61'], ['RTX 3060', 'sm86'], ['RTX 4090', 'sm89']].map(([name = '', computeCapability = '']) => (
+      { name, computeCapability, multiprocessors: 1, l2Bytes: 1, memoryBusBits: 1, memoryBytes: 1 }
+    )),
+  }
+  const requires = { version: '1.7.1.116', targets: ['sm86', 'sm89'], platform: 'linux', arch: 'x64' }
+  const plan = { version: '11.4.0.1', gpu: 'RTX 4090', computeCapability: 'sm89', driver: '580.95.05', platform: 'linux', arch: 'x64' }
+
+  test('the first is taken that an engine was built for, or the one that the caller names', () => {
+    expect(gpuFor('tensorrt-rtx', requires, machine)).toMatchObject({ index: 1, gpu: { name: 'RTX 3060' } })
+    expect(gpuFor('tensorrt-rtx', requires, machine, 2)).toMatchObject({ index: 2, gpu: { name: 'RTX 4090' } })
+    expect(gpuFor('tensorrt', plan, machine)).toMatchObject({ index: 2 })
+    expect(gpuFor('tensorrt', { ...plan, computeCapability: 'sm80+' }, machine)).toMatchObject({ index: 1 })
+  })
+
+  test.each([
+    [requires, machine, 0, 'compiled for sm86, sm89, but GPU 0 is GTX 1080 (sm61)'],
+    [requires, machine, 7, 'there is no GPU 7: this machine has GTX 1080 (sm61), RTX 3060 (sm86), RTX 4090 (sm89)'],
+    [{ ...requires, targets: ['sm120'] }, machine, undefined, 'compiled for sm120, but this machine has GTX 1080 (sm61), RTX 3060 (sm86), RTX 4090 (sm89)'],
+    [requires, { ...machine, gpus: [] }, undefined, 'compiled for sm86, sm89, but this machine has none'],
+  ])('one that does not fit is refused in words: %#', (needs, probe, wanted, reason) => {
+    expect(gpuFor('tensorrt-rtx', needs, probe, wanted)).toEqual({ reason })
   })
 })
 

@@ -146,7 +146,7 @@ function planForGpu(model: Model, options: CompileOptions, found: Found): BuildP
     label: '',
     extension: '.engine',
     facts: key,
-    requires: { version: found.version, gpu: gpu.name, computeCapability, driver: driver.driver, platform, arch },
+    requires: { version: found.version, gpu: gpu.name, computeCapability: hardwareCompatibility === 'ampere+' ? 'sm80+' : computeCapability, driver: driver.driver, platform, arch },
     lowering: lowerings[options.engine],
     worker,
     settings: {

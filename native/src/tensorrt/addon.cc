@@ -51,12 +51,15 @@ Napi::Value loadEngine(const Napi::CallbackInfo& info) {
   const auto object = info[2].As<Napi::Object>();
   const int device = object.Get("device").As<Napi::Number>().Int32Value();
   const EngineSettings settings{object.Get("contexts").As<Napi::Number>().Uint32Value(), object.Get("cudaGraph").As<Napi::Boolean>().Value()};
-  const auto cached = object.Get("runtimeCache").As<Napi::Uint8Array>();
-  const PlanSettings planSettings{{cached.Data(), cached.Data() + cached.ByteLength()}, settings.graphs};
+  auto cached = object.Get("runtimeCache").As<Napi::Uint8Array>();
+  const PlanSettings planSettings{cached.Data(), cached.ByteLength(), settings.graphs};
   const void* data = bytes.Data();
   const size_t size = bytes.ByteLength();
-  // TensorRT has read all of it when the engine is there.
-  const auto keep = std::make_shared<Napi::ObjectReference>(Napi::Persistent(bytes.As<Napi::Object>()));
+  // TensorRT has read all of both when the engine is there.
+  const auto both = Napi::Array::New(info.Env(), 2);
+  both.Set(0u, bytes);
+  both.Set(1u, cached);
+  const auto keep = std::make_shared<Napi::Reference<Napi::Array>>(Napi::Persistent(both));
   return PromiseWorker<std::shared_ptr<Engine>>::run(
       info.Env(),
       [library, data, size, device, settings, planSettings] {

@@ -107,7 +107,7 @@ class TensorRtPlan : public Plan {
     cache_.reset(config_->createRuntimeCache());
     if (cache_) {
       // One of another GPU, driver or release is refused: then it starts empty.
-      if (!settings.runtimeCache.empty()) cache_->deserialize(settings.runtimeCache.data(), settings.runtimeCache.size());
+      if (settings.runtimeCacheBytes > 0) cache_->deserialize(settings.runtimeCache, settings.runtimeCacheBytes);
       config_->setRuntimeCache(*cache_);
     }
     if (settings.graphs && !isFixed()) config_->setCudaGraphStrategy(CudaGraphStrategy::kWHOLE_GRAPH_CAPTURE);
