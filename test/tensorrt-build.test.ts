@@ -1,10 +1,11 @@
 import { execFileSync, spawn } from 'node:child_process'
-import { once } from 'node:events'
+import { EventEmitter, once } from 'node:events'
 import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { runChild } from '../dist/plugin/backend/child.js'
+import { openProject } from '../dist/plugin/project.js'
 import type { Options } from '../plugin/options.ts'
 import { compilers, tempFolder } from './helpers.ts'
 import { affineModel, onnxModel, sileroModels } from './models.ts'
@@ -113,7 +114,7 @@ describe.skipIf(missing || !isLinux)('a build that ends early', () => {
     const own = join(folder, 'both')
     const file = write('both.onnx', affineModel({ weight: 9 }))
     const builders = [1, 2].map(async (number) => {
-      const child = spawn(process.execPath, [cli, 'build', file, '--backend', 'tensorrt-rtx', '--cache-dir', join(own, 'cache'), '--out', join(own, `${number}`), '--json'])
+      const child = spawn(process.execPath, [cli, 'build', file, '--backend', 'tensorrt-rtx', '--cache-dir', join(own, 'cache'), '--out', join(own, `${number}`), '--json', '--verbose'])
       const [stdout, stderr] = await Promise.all([text(child.stdout), text(child.stderr)])
       return { variants: (JSON.parse(stdout) as { variants: { artifact: { sha256: string } }[] }).variants, stderr }
     })
@@ -121,6 +122,22 @@ describe.skipIf(missing || !isLinux)('a build that ends early', () => {
     expect(first!.variants[0]?.artifact.sha256).toBe(second!.variants[0]?.artifact.sha256)
     const did = [first!.stderr, second!.stderr].map((line) => / {2}(hit|miss: new) {2}/.exec(line)?.[1])
     expect(did.sort()).toEqual(['hit', 'miss: new'])
+    expect(first!.stderr.length + second!.stderr.length).toBeGreaterThan(1000)
+  })
+
+  test('because the dev server closes or starts again leaves nothing', async () => {
+    const own = join(folder, 'server')
+    const project = openProject({ ...rtx, ...detector, root: folder, cache: { dir: join(own, 'cache') }, verbose: true })
+    const lines = new EventEmitter()
+    const logger = { log: (line: string) => void lines.emit('line', line), warn: () => {} }
+    const begun = once(lines, 'line')
+    project.buildStart()
+    const compiling = project.compile(`${ocrModel('det_infer.onnx')}?engine`, { ...logger, watch() {}, check() {} })
+    compiling.catch(() => {})
+    await begun
+    await project.buildEnd(logger, true)
+    await expect(compiling).rejects.toMatchObject({ code: 'COMPILE_ABORTED' })
+    await nothingLeft(own)
   })
 })
 
