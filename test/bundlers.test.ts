@@ -278,15 +278,16 @@ interface Failure extends Error {
   readonly errors?: readonly { readonly pluginCode?: string }[]
 }
 
+const runners = {
+  '`ssrLoadModule`': (server: ViteDevServer) => server.ssrLoadModule('/src/main.js'),
+  'runnable environment': (server: ViteDevServer) => {
+    const { ssr } = server.environments
+    return isRunnableDevEnvironment(ssr) ? ssr.runner.import('/src/main.js') : expect.unreachable()
+  },
+}
+
 describe('Vite, dev server', () => {
   const root = tempFolder()
-  const runners = {
-    ssrLoadModule: (server: ViteDevServer) => server.ssrLoadModule('/src/main.js'),
-    'runnable environment': (server: ViteDevServer) => {
-      const { ssr } = server.environments
-      return isRunnableDevEnvironment(ssr) ? ssr.runner.import('/src/main.js') : expect.unreachable()
-    },
-  }
   let server: ViteDevServer
 
   beforeAll(async () => {
@@ -370,7 +371,8 @@ test('it runs', async () => {
 
 test('docs/bundlers.md lists what was built and run here', async (context) => {
   if (bunBinary() === undefined) context.skip('Bun is not installed for this platform')
-  await expect(bundlersPage(cases)).toMatchFileSnapshot('../docs/bundlers.md')
+  const watched = [...Object.keys(runners).map((how) => ['Vite 8', `dev server, ${how}`] as const), ...Object.keys(watchers).map((bundler) => [bundler, 'watching'] as const)]
+  await expect(bundlersPage(cases, watched)).toMatchFileSnapshot('../docs/bundlers.md')
 })
 
 test('modules that import no model never reach the plugin', async () => {

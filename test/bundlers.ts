@@ -54,7 +54,7 @@ const packCjs = { output: { filename: 'nested/[name].cjs', chunkFilename: 'chunk
 
 /** Every bundler with every output that it can make for Node.js. The first of each bundler stands for it in other tests. */
 export const cases: readonly Case[] = [
-  { bundler: 'Vite 8', format: 'ESM', how: '`build --ssr`', entry: 'main.js', run: (build) => withVite(build, { ssr: true, rolldownOptions: { input: input(build) } }) },
+  { bundler: 'Vite 8', format: 'ESM', how: '`build --ssr`, minified, source maps', entry: 'main.js', run: (build) => withVite(build, { ssr: true, minify: true, sourcemap: true, rolldownOptions: { input: input(build) } }) },
   { bundler: 'Vite 8', format: 'CommonJS', how: '`build --ssr`', entry: 'main.cjs', run: (build) => withVite(build, { ssr: true, rolldownOptions: { input: input(build), output: cjs } }) },
   { bundler: 'Vite 8', format: 'ESM', how: '`build.lib`', entry: 'main.js', run: (build) => withVite(build, { lib: { entry: input(build), formats: ['es'] } }) },
   { bundler: 'Vite 8', format: 'CommonJS', how: '`build.lib`', entry: 'main.cjs', run: (build) => withVite(build, { lib: { entry: input(build), formats: ['cjs'] } }) },
@@ -70,7 +70,7 @@ export const cases: readonly Case[] = [
   { bundler: 'webpack', format: 'ESM', how: 'minified, source maps', entry: 'main.mjs', run: (build) => withWebpack(build, { ...packEs, ...outputModule, devtool: 'source-map' }) },
   { bundler: 'webpack', format: 'CommonJS', how: 'nested entry, `publicPath`, eval source maps', entry: 'nested/main.cjs', run: (build) => withWebpack(build, { ...packCjs, devtool: 'eval-source-map' }) },
   { bundler: 'webpack', format: 'CommonJS', how: 'second build from the filesystem cache', entry: 'nested/main.cjs', run: (build) => twice(() => withWebpack(build, { ...packCjs, cache: { type: 'filesystem', cacheDirectory: join(build.root, 'node_modules/.cache/webpack') } })) },
-  { bundler: 'Rspack 2', format: 'ESM', how: 'minified', entry: 'main.mjs', run: (build) => withRspack(build, packEs) },
+  { bundler: 'Rspack 2', format: 'ESM', how: 'minified, source maps', entry: 'main.mjs', run: (build) => withRspack(build, { ...packEs, devtool: 'source-map' }) },
   { bundler: 'Rspack 2', format: 'CommonJS', how: 'nested entry, `publicPath`, eval source maps', entry: 'nested/main.cjs', run: (build) => withRspack(build, { ...packCjs, mode: 'development', devtool: 'eval-source-map' }) },
   { bundler: 'Rspack 2', format: 'CommonJS', how: 'second build from the filesystem cache', entry: 'nested/main.cjs', run: (build) => twice(() => withRspack(build, { ...packCjs, cache: persistent(build, 'rspack2') })) },
   { bundler: 'Rspack 1', format: 'ESM', how: 'minified', entry: 'main.mjs', run: (build) => withRspack(build, { ...packEs, ...(outputModule as object) }, rspack1 as unknown as typeof rspack2) },
@@ -81,13 +81,18 @@ export const cases: readonly Case[] = [
   }) },
   { bundler: 'esbuild', format: 'CommonJS', how: '`outfile`', entry: 'main.cjs', run: (build) => withEsbuild(build, { outdir: undefined, outfile: join(build.dir, 'main.cjs'), entryPoints: [input(build).main] }) },
   { bundler: 'esbuild', format: 'ESM', how: '`publicPath`', entry: 'main.mjs', run: (build) => withEsbuild(build, { format: 'esm', publicPath: 'https://cdn.example/x', outExtension: { '.js': '.mjs' } }) },
-  { bundler: 'Farm', format: 'ESM', how: '', entry: 'main.mjs', run: (build) => withFarm(build, { format: 'esm', entryFilename: '[entryName].mjs' }) },
-  { bundler: 'Farm', format: 'CommonJS', how: '', entry: 'main.cjs', run: (build) => withFarm(build, { format: 'cjs', entryFilename: '[entryName].cjs' }) },
-  ...(bunBinary() ? [{ bundler: 'Bun', format: 'ESM', how: 'nested entry, splitting', entry: 'nested/main.mjs', run: (build: Build) => withBun(build, { format: 'esm', splitting: true, naming: { entry: 'nested/main.mjs', chunk: 'chunks/deep/[name]-[hash].mjs' } }) } as const] : []),
+  { bundler: 'Farm', format: 'ESM', how: 'minified, source maps', entry: 'main.mjs', run: (build) => withFarm(build, { format: 'esm', entryFilename: '[entryName].mjs' }) },
+  { bundler: 'Farm', format: 'CommonJS', how: 'minified, source maps', entry: 'main.cjs', run: (build) => withFarm(build, { format: 'cjs', entryFilename: '[entryName].cjs' }) },
+  ...(bunBinary() ? [{ bundler: 'Bun', format: 'ESM', how: 'nested entry, splitting, minified, source maps', entry: 'nested/main.mjs', run: (build: Build) => withBun(build, { format: 'esm', splitting: true, minify: true, sourcemap: 'linked', naming: { entry: 'nested/main.mjs', chunk: 'chunks/deep/[name]-[hash].mjs' } }) } as const] : []),
 ]
 
 /** Bundlers that build again by themselves. Each resolves to what stops it. */
 export const watchers: Readonly<Record<string, (build: Build) => Promise<() => unknown>>> = {
+  async 'Vite 8'(build) {
+    const plugins = [onnxForVite(build.options)]
+    const watcher = await buildVite({ root: build.root, configFile: false, logLevel: 'silent', plugins, build: { outDir: build.dir, emptyOutDir: false, ssr: true, watch: {}, rolldownOptions: { input: input(build), output: es } } })
+    return () => ('close' in watcher ? watcher.close() : undefined)
+  },
   async Rollup(build) {
     const watcher = watchRollup({ input: input(build), plugins: [onnxForRollup({ ...build.options, root: build.root })], output: { ...es, dir: build.dir }, onLog: () => {} })
     return () => watcher.close()
@@ -100,15 +105,18 @@ export const watchers: Readonly<Record<string, (build: Build) => Promise<() => u
     const watching = webpack(webpackOptions(build, { ...packEs, ...outputModule })).watch({}, () => {})
     return () => new Promise((done) => watching?.close(done) ?? done(undefined))
   },
-  async 'Rspack 2'(build) {
-    const watching = rspack2(rspackOptions(build, packEs)).watch({}, () => {})
-    return () => new Promise((done) => watching.close(() => done(undefined)))
-  },
+  'Rspack 2': (build) => watchRspack(build, rspack2),
+  'Rspack 1': (build) => watchRspack(build, rspack1 as unknown as typeof rspack2),
   async esbuild(build) {
     const context = await contextOfEsbuild(esbuildOptions(build, { format: 'esm', outExtension: { '.js': '.mjs' } }))
     await context.watch()
     return () => context.dispose()
   },
+}
+
+async function watchRspack(build: Build, rspack: typeof rspack2): Promise<() => Promise<void>> {
+  const watching = rspack(rspackOptions(build, { ...packEs, ...(rspack === rspack2 ? {} : (outputModule as object)) })).watch({}, () => {})
+  return () => new Promise((done) => watching.close(() => done()))
 }
 
 /** Runs Bun's bundler, which exists only inside Bun, and rejects with what it said. */
@@ -130,6 +138,8 @@ export async function withFarm({ root, dir, source = 'src/main.js', options }: B
     input: { main: `./${source}` },
     output: { path: dir, targetEnv: 'node', ...output },
     resolve: { alias: { '@': join(root, 'src') } },
+    minify: true,
+    sourcemap: true,
     presetEnv: false,
     persistentCache: false,
     progress: false,

@@ -21,8 +21,11 @@ export function errorsPage(): string {
 }
 
 /** What docs/bundlers.md should say: its own prose, with a table of the cases that the tests build and run. */
-export function bundlersPage(cases: readonly { readonly bundler: string; readonly format: string; readonly how: string }[]): string {
-  return withTables('docs/bundlers.md', { cases: table(['Bundler', 'Output', 'With'], cases.map(({ bundler, format, how }) => [bundler, format, how])) })
+export function bundlersPage(cases: readonly { readonly bundler: string; readonly format: string; readonly how: string }[], watched: readonly (readonly [bundler: string, how: string])[]): string {
+  return withTables('docs/bundlers.md', {
+    cases: table(['Bundler', 'Output', 'With'], cases.map(({ bundler, format, how }) => [bundler, format, how])),
+    watched: table(['Bundler', 'Takes a changed model into account'], watched),
+  })
 }
 
 interface Member {
