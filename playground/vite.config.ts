@@ -9,8 +9,7 @@ const engine = (process.env['ENGINE'] ?? 'fp16') as NonNullable<Options['engine'
 // The images themselves say what the detector sees. Lines of text to calibrate the other two with would have to be cut out first.
 const calibration = {
   images: 'images/*.png',
-  method: 'entropy',
-  preprocess: { layout: 'nchw', size: [640, 640], scale: 1 / 255, mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] },
+  preprocess: { layout: 'nchw', channels: 'bgr', size: [640, 640], scale: 1 / 255, mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] },
 } as const
 
 // TensorRT needs bounds for the sizes of images: detection is limited to 960 pixels, lines are 48 pixels high.

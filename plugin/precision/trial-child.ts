@@ -18,7 +18,7 @@ export interface TrialSettings {
 }
 
 // Enough samples to tell methods apart, and few enough to take less time than the calibration, whatever the load of the machine.
-const [least, most, enough] = [4, 32, 2 ** 21]
+const [least, most, enough] = [3, 32, 2 ** 21]
 
 /** Runs the original and each candidate on the samples, and writes the least cosine of its outputs for each of them as JSON. */
 export const compile: CompileInChild = async ({ model, output, settings }, log) => {

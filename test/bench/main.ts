@@ -5,6 +5,7 @@ import { bundlersBench } from './bundlers.ts'
 import { fp16Bench } from './fp16.ts'
 import { fp16NetsBench } from './fp16-nets.ts'
 import { inferenceBench } from './inference.ts'
+import { int8Bench } from './int8.ts'
 import { keyBench } from './key.ts'
 import { openvinoBench } from './openvino.ts'
 import { precisionBench } from './precision.ts'
@@ -14,7 +15,7 @@ import { startBench } from './start.ts'
 import { tensorrtBench } from './tensorrt.ts'
 
 /** Every benchmark by name; `npm run bench start key` runs two of them. */
-const benches: Readonly<Record<string, Bench>> = { start: startBench, inference: inferenceBench, build: buildBench, bundlers: bundlersBench, key: keyBench, openvino: openvinoBench, tensorrt: tensorrtBench, precision: precisionBench, fp16: fp16Bench, 'fp16-nets': fp16NetsBench, size: sizeBench }
+const benches: Readonly<Record<string, Bench>> = { start: startBench, inference: inferenceBench, build: buildBench, bundlers: bundlersBench, key: keyBench, openvino: openvinoBench, tensorrt: tensorrtBench, precision: precisionBench, fp16: fp16Bench, 'fp16-nets': fp16NetsBench, int8: int8Bench, size: sizeBench }
 
 const names = process.argv.slice(2)
 const unknown = names.find((name) => !Object.hasOwn(benches, name))
