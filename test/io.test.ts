@@ -32,7 +32,8 @@ const net: ModelSpec = {
   outputs: { y: 'float32[1,64]', where: 'int64[1,1]' },
   nodes: [
     { op: 'Gather', inputs: ['w', 'ids'], outputs: ['row'] },
-    { op: 'MatMul', inputs: ['x', 'w'], outputs: ['product'] },
+    { op: 'Flatten', inputs: ['x'], outputs: ['flat'] },
+    { op: 'MatMul', inputs: ['flat', 'w'], outputs: ['product'] },
     { op: 'Add', inputs: ['product', 'row'], outputs: ['y'] },
     { op: 'ArgMax', inputs: ['y'], outputs: ['where'], attributes: { axis: 1 } },
   ],
@@ -112,7 +113,7 @@ describe('inputs and outputs of 16 bits', () => {
     const kept = join(folder, `kept-${engine}`)
     const { lines, variants: [variant] } = await build(net, { engine, precision: { io: engine }, backends: ['tensorrt-rtx'], keepOnnx: kept })
     expect(variant?.artifact.size).toBeGreaterThan(10_000)
-    expect(lines.at(-1)).toMatch(/100% of 4 nodes lowered, .*emulated/)
+    expect(lines.at(-1)).toMatch(/100% of 5 nodes lowered, .*emulated/)
     const graph = await loadGraph(join(kept, readdirSync(kept).find((name) => name.endsWith('.onnx'))!))
     expect(graph.proto.graph.node.map(({ opType }) => opType)).not.toContain('Cast')
   })

@@ -35,6 +35,8 @@ export interface ChoiceLimits {
   readonly maxDepth: number
   /** Names of nodes that stay in fp32. */
   readonly pinned: ReadonlySet<string>
+  /** Whether the inputs of the model will have the dtype. */
+  readonly lowInputs?: boolean
 }
 
 /** How a node is called in reports: by its name, or else by its first output. */
@@ -65,7 +67,9 @@ export async function chooseNodes(model: EditableModel, limits: ChoiceLimits): P
   const types = inferTypes(model)
   const choice = { low: new Map<Node, LowSlots>(), kept: [] as Kept[] }
   const context = { types, opset: mainOpset(model.proto.opsetImport), constantRange: constantRanges(model), limits, ...choice }
-  await chooseInScope({ graph: model.proto.graph }, { constants: new Map(), lowValues: new Set(), wide: new Set(), fragile: new Set() }, context)
+  const { graph } = model.proto
+  const lowInputs = limits.lowInputs ? graph.input.map(({ name }) => name) : []
+  await chooseInScope({ graph }, { constants: new Map(), lowValues: new Set(lowInputs), wide: new Set(), fragile: new Set() }, context)
   return choice
 }
 

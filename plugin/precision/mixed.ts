@@ -16,7 +16,7 @@ const maxSampleValue = 4096
 export async function lowerByRequest(model: EditableModel, dtype: HalfDType, request: PassRequest): Promise<Lowered> {
   const { options: { precision }, name } = request
   const magnitudes = dtype === 'float16' ? await magnitudesOf(model, request) : undefined
-  const limits = { dtype, magnitudes, maxValue: maxSampleValue, maxDepth: precision.maxDepth ?? Infinity, pinned: new Set(precision.fp32) }
+  const limits = { dtype, magnitudes, maxValue: maxSampleValue, maxDepth: precision.maxDepth ?? Infinity, pinned: new Set(precision.fp32), lowInputs: precision.io !== 'fp32' }
   const lowered = await lowerGraph(model, limits)
   if (dtype !== 'float16' || magnitudes || lowered.lowered === 0) return lowered
   return { ...lowered, notes: [...lowered.notes, `the ranges of ${name} are not known without the option 'calibration': what may outgrow float16 stays in fp32`] }

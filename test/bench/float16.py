@@ -1,6 +1,6 @@
-"""Converts models to float16 with onnxconverter-common, as its documentation says, inputs and outputs kept.
+"""Converts models to float16 as the documentation of a converter says, inputs and outputs kept.
 
-usage: float16.py FROM TO [FROM TO ...]
+usage: float16.py onnxconverter-common|onnxruntime FROM TO [FROM TO ...]
 
 Prints, as JSON, what became of each model (null, or why it was not converted), and the peak memory of this process in MB (null on Windows).
 """
@@ -9,17 +9,19 @@ import json
 import sys
 
 import onnx
-from onnxconverter_common import float16
+from onnxconverter_common import float16 as common
+from onnxruntime.transformers import float16 as transformers
 
 
-def main(paths):
-    problems = [convert(source, target) for source, target in zip(paths[::2], paths[1::2])]
+def main(name, *paths):
+    converter = {'onnxconverter-common': common, 'onnxruntime': transformers}[name]
+    problems = [convert(converter, source, target) for source, target in zip(paths[::2], paths[1::2])]
     print(json.dumps({'problems': problems, 'peak': peak()}))
 
 
-def convert(source, target):
+def convert(converter, source, target):
     try:
-        onnx.save(float16.convert_float_to_float16(onnx.load(source), keep_io_types=True), target)
+        onnx.save(converter.convert_float_to_float16(onnx.load(source), keep_io_types=True), target)
     except Exception as problem:
         return f'{type(problem).__name__}: {problem}'[:200]
 
@@ -33,4 +35,4 @@ def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == 'darwin' else 2**10)
 
 
-main(sys.argv[1:])
+main(*sys.argv[1:])

@@ -26,7 +26,7 @@ export async function fp16Bench(): Promise<readonly Row[]> {
       return milliseconds
     },
     async () => {
-      const { result, milliseconds } = await runPython<{ problems: readonly (string | null)[]; peak: number | null }>('float16.py', [file, theirs])
+      const { result, milliseconds } = await runPython<{ problems: readonly (string | null)[]; peak: number | null }>('float16.py', [peer, file, theirs])
       if (result.problems[0]) throw new Error(`${peer} cannot convert ${file}: ${result.problems[0]}`)
       peaks.peer = Math.max(peaks.peer, result.peak ?? 0)
       return milliseconds
