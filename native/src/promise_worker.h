@@ -2,6 +2,7 @@
 
 #include "napi_setup.h"
 
+#include <exception>
 #include <functional>
 #include <utility>
 
@@ -43,6 +44,8 @@ class PromiseWorker : public Napi::AsyncWorker {
       deferred_.Resolve(result_(Env(), std::move(value_)));
     } catch (const Napi::Error& error) {
       deferred_.Reject(error.Value());
+    } catch (const std::exception& error) {
+      deferred_.Reject(Napi::Error::New(Env(), error.what()).Value());
     }
   }
 

@@ -55,6 +55,12 @@ void checkHeader(IRuntime& runtime, const void* bytes, size_t size, Logger& logg
 }
 #endif
 
+// A profile need not know inputs of fixed dims and shape tensors, whose dims are fixed too.
+std::vector<int64_t> dimsIn(const ICudaEngine& engine, const Port& port, int32_t profile, OptProfileSelector selector) {
+  const Dims dims = engine.getProfileShape(port.name.c_str(), profile, selector);
+  return dims.nbDims < 0 ? port.dims : fromDims(dims);
+}
+
 // As many values as a shape tensor has; TensorRT gives no count of its own.
 std::vector<int64_t> valuesOf(const ICudaEngine& engine, const Port& port, int32_t profile, OptProfileSelector selector) {
   const int64_t* values = port.onHost ? engine.getProfileTensorValuesV2(port.name.c_str(), profile, selector) : nullptr;
@@ -134,8 +140,8 @@ class TensorRtPlan : public Plan {
       Bounds bounds;
       for (const auto& port : ports_) {
         if (!port.input) continue;
-        bounds.min.push_back(fromDims(engine_->getProfileShape(port.name.c_str(), number, OptProfileSelector::kMIN)));
-        bounds.max.push_back(fromDims(engine_->getProfileShape(port.name.c_str(), number, OptProfileSelector::kMAX)));
+        bounds.min.push_back(dimsIn(*engine_, port, number, OptProfileSelector::kMIN));
+        bounds.max.push_back(dimsIn(*engine_, port, number, OptProfileSelector::kMAX));
         bounds.minValues.push_back(valuesOf(*engine_, port, number, OptProfileSelector::kMIN));
         bounds.maxValues.push_back(valuesOf(*engine_, port, number, OptProfileSelector::kMAX));
       }
