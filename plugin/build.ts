@@ -1,10 +1,9 @@
 import { resolve } from 'node:path'
-import { OnnxEngineError, textOf } from '../runtime/errors.ts'
 import { copyEngine, engineAsset } from './emit/asset.ts'
 import { modelManifest } from './emit/module.ts'
+import { writing } from './emit/output.ts'
 import { compileOptions, resolveOptions, type Options } from './options.ts'
 import { requestKey } from './query.ts'
-import { makeFolder } from './make-folder.ts'
 import { replaceFile } from './cache/replace-file.ts'
 import type { CompileOptions } from './options.ts'
 import type { CompileContext, Compiled } from './compile.ts'
@@ -31,17 +30,14 @@ export async function compile(file: string, user: Options = {}, context: Partial
 
 /**
  * Writes the engines of a compiled model and the manifest that `loadModel` of the runtime takes; returns the manifest's path,
- * `<name>.json`. The manifest comes last, so that it never names an engine that is not there yet. Throws OPTION_INVALID for a folder that cannot
- * be made.
+ * `<name>.json`. The manifest comes last, so that it never names an engine that is not there yet. Throws OUTPUT_FAILED for a folder that cannot
+ * be made or written.
  */
 export async function writeModel(compiled: Compiled, folder: string): Promise<string> {
-  await makeFolder(folder).catch((cause: unknown) => {
-    throw new OnnxEngineError('OPTION_INVALID', `the folder ${resolve(folder)} for the engines of ${compiled.name}`, { expected: 'a folder that can be written', received: textOf(cause), cause })
-  })
   const assets = compiled.variants.map((variant) => engineAsset(compiled.name, variant))
   for (const asset of assets) await copyEngine(asset, folder)
   const manifest = resolve(folder, `${compiled.name}.json`)
-  await replaceFile(manifest, `${JSON.stringify(modelManifest(compiled, assets.map(({ name }) => name)), null, 2)}\n`)
+  await writing(folder, () => replaceFile(manifest, `${JSON.stringify(modelManifest(compiled, assets.map(({ name }) => name)), null, 2)}\n`))
   return manifest
 }
 

@@ -91,7 +91,7 @@ describe('build', () => {
   it.each([join(model, 'out'), ...(process.platform === 'linux' ? ['/proc/unplugin-onnx/engines'] : [])])('says in one line that %s cannot be written', async (out) => {
     const { code, stderr } = await build('--out', out)
     expect(code).toBe(1)
-    expect(stderr).toMatch(/^the folder .* for the engines of affine: expected a folder that can be written, received .*E(NOTDIR|EXIST|NOENT)[^\n]*\n$/m)
+    expect(stderr).toMatch(/^the output folder .*: expected a folder that can be written, with space for the engines, received .*E(NOTDIR|EXIST|NOENT)[^\n]*\n$/m)
     expect(stderr).not.toContain('    at ')
   })
 

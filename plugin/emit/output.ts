@@ -10,7 +10,7 @@ export async function writing<T>(folder: string, write: () => Promise<T>): Promi
     throw new OnnxEngineError('OUTPUT_FAILED', `the output folder ${folder}`, {
       expected: 'a folder that can be written, with space for the engines',
       received: (error as Error).message,
-      hint: 'Make it writable, or choose another one in the options of the bundler',
+      hint: 'Make it writable, or choose another one',
       cause: error,
     })
   }
