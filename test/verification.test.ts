@@ -33,13 +33,12 @@ function write(name: string, bytes: Uint8Array | string): string {
 }
 
 /** What is reported of an engine for a GPU, without building it: such engines do not run at build time. */
-async function report(spec: ModelSpec, user: Options): Promise<EngineReport & { readonly pins: readonly string[]; readonly lines: readonly string[] }> {
+async function report(spec: ModelSpec, user: Options, backend: 'tensorrt' | 'tensorrt-rtx' = 'tensorrt-rtx'): Promise<EngineReport & { readonly pins: readonly string[]; readonly lines: readonly string[] }> {
   const file = write(`model${++count}.onnx`, onnxModel(spec))
   const resolved = resolveOptions({ engine: 'fp16', cache: { dir: 'cache' }, ...user }, folder)
   const lines: string[] = []
   const log = (line: string) => void lines.push(line)
   const options = compileOptions(resolved, { file, query: {} })
-  const backend = 'tensorrt-rtx' as const
   const request = {
     name: 'net', model: await readModel(file), options, backend, label: '', lowering: 'compute' as const, root: folder,
     store: openStore({ ...resolved.cache, warn: log }), log, warn: log,
@@ -93,6 +92,13 @@ describe('an engine that cannot run at build time', () => {
     const pinned = await report(overflowing, { precision: { fp32: [...pins] } })
     expect(pinned.verification).toMatchObject({ emulated: true, failures: [], blame: [] })
     expect(pinned.lines.at(-1)).toMatch(/^net {2}fp16 {2}tensorrt-rtx: max abs \d\.\de-\d, cosine 1\.00000, argmax [\d.]+% \(random inputs, emulated\)$/)
+  })
+
+  test('of int8 is emulated by its Q/DQ, which are exact in fp32', async () => {
+    write('calibrate.npy', npy([1, 64], uniform(64, 5, 1)))
+    const { lines, verification } = await report(product, { engine: 'int8', calibration: 'calibrate.npy' }, 'tensorrt')
+    expect(lines.at(-1)).toMatch(/^net {2}int8 {2}tensorrt: max abs \d\.\de-\d, cosine 0\.99\d+, .* \(1 sample, emulated\)$/)
+    expect(verification?.outputs[0]!.maxAbs).toBeGreaterThan(0)
   })
 
   test.each(['float16', 'bfloat16'] as const)('of %s is emulated to the bit', async (dtype) => {
@@ -279,6 +285,20 @@ describe('a comparison that does not come to its end', () => {
     write('crash1.mjs', crashAt(1))
     await expect(report(product, { verify: { samples: 'crash0.mjs' } })).rejects.toMatchObject({ code: 'INFERENCE_FAILED', message: expect.stringMatching(/could not be compared with the fp32 model: while it ran the fp32 model: .*the measuring process /) })
     await expect(report(product, { verify: { samples: 'crash1.mjs' } })).rejects.toMatchObject({ code: 'INFERENCE_FAILED', message: expect.stringMatching(/^net: engine=fp16 on tensorrt-rtx could not be compared .*: while it ran the engine: .*This tells nothing of its accuracy/s) })
+  })
+
+  test('because its process dies leaves the engine out where others may do, with a warning', async () => {
+    const file = write('dying.onnx', onnxModel(product))
+    // The digest is the first to read it.
+    write('dying.mjs', `import { existsSync, writeFileSync } from 'node:fs'
+      const seen = new URL('./dying.seen', import.meta.url)
+      if (existsSync(seen)) process.kill(process.pid, 'SIGKILL')
+      writeFileSync(seen, '')
+      export default [{ x: new Float32Array(64) }]`)
+    const warnings: string[] = []
+    const options = { root: folder, engine: 'fp16', backends: 'auto', onnxruntime: { portable: false }, verify: { samples: 'dying.mjs' }, cache: { dir: 'cache' } } as const
+    await expect(compile(file, options, { warn: (line) => warnings.push(line) })).rejects.toMatchObject({ code: 'COMPILE_FAILED', message: expect.stringContaining('no backend could compile the model') })
+    expect(warnings).toContainEqual(expect.stringMatching(/^dying: built without onnxruntime: dying: engine=fp16 on onnxruntime could not be compared with the fp32 model: while it read a sample: /))
   })
 
   test('while nodes to blame are looked for names those that are known to help', async () => {
