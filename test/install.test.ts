@@ -22,9 +22,9 @@ beforeAll(async () => {
 test('the tarball has what runs and what explains it: no sources, tests, maps, or install scripts', async () => {
   const [{ files }] = JSON.parse(await runNpm(repository, 'pack', '--dry-run', '--json', '--ignore-scripts')) as [{ files: { path: string }[] }]
   const paths = files.map(({ path }) => path)
-  const strange = paths.filter((path) => !/^(?:dist\/(?:plugin|runtime|native)\/.*\.(?:d\.)?c?[jt]s|docs\/.*\.md|(?:README|CHANGELOG)\.md|LICENSE|package\.json)$/.test(path))
+  const strange = paths.filter((path) => !/^(?:dist\/(?:plugin|runtime|native)\/.*\.(?:d\.)?[cm]?[jt]s|docs\/.*\.md|(?:README|CHANGELOG)\.md|LICENSE|package\.json)$/.test(path))
   expect(strange).toEqual([])
-  expect(paths.filter((path) => /(?<!\.d)\.c?ts$|\.map$|binding\.gyp$|native\/(?:build|pack|publish|test|vendor)\./.test(path))).toEqual([])
+  expect(paths.filter((path) => /(?<!\.d)\.[cm]?ts$|\.map$|binding\.gyp$|native\/(?:build|pack|publish|test|vendor)\./.test(path))).toEqual([])
   const { scripts, exports, bin } = JSON.parse(readFileSync(join(repository, 'package.json'), 'utf8')) as Record<'scripts' | 'exports' | 'bin', Versions>
   expect(Object.keys(scripts).filter((name) => /^(?:pre|post)?(?:install|prepare)$/.test(name))).toEqual([])
   expect(Object.values({ ...exports, ...bin }).map((file) => file.slice(2)).filter((file) => !paths.includes(file))).toEqual([])
