@@ -117,6 +117,9 @@ export const pluginHooks: UnpluginFactory<Options | undefined, false> = (user, {
         const { publicPath, outdir } = build.config
         project.writesTo(outdir && resolve(outdir))
         files.setup(build, { format: 'esm', publicPath })
+        build.onEnd?.(async ({ outputs = [] }: BunResult) => {
+          for (const output of outputs) if (/\.[cm]?js$/.test(output.path)) warnOfTemplate(await output.text(), console.warn)
+        })
       },
     },
     farm: {
@@ -137,9 +140,18 @@ const warnOfTemplates = {
   order: 'post',
   filter: { code: templateImport },
   handler(this: { warn(message: string): void }, code: string): null {
-    const [text] = templateImport.exec(code) ?? []
     // Rollup itself has no filter for code.
-    if (text !== undefined) this.warn(lostQuery(`${text})`))
+    warnOfTemplate(code, (line) => this.warn(line))
     return null
   },
 } as const
+
+// Bun leaves it to Node.js too, and would ask for every module: what it has made is looked at instead.
+function warnOfTemplate(code: string, warn: (line: string) => void): void {
+  const [text] = templateImport.exec(code) ?? []
+  if (text !== undefined) warn(lostQuery(`${text})`))
+}
+
+interface BunResult {
+  readonly outputs?: readonly { readonly path: string; text(): Promise<string> }[]
+}

@@ -204,6 +204,13 @@ describe.each([
   })
 })
 
+test.runIf(bunBinary())('Bun warns of an import whose model is known only at run time', async () => {
+  writeFiles(app, { 'src/template.js': 'export const load = (name) => import(`./${name}.onnx?engine=fp32`)' })
+  const lines: string[] = []
+  await withBun({ ...build('Bun template', 'src/template.js'), lines }, { minify: true })
+  expect(lines.join('\n')).toMatch(/import\(`\.\/\$\{\w+\}\.onnx\?engine=fp32`\) is not bundled, because its model is known only at run time/)
+})
+
 test('Vite bundles every model that an import with a variable can mean', async () => {
   writeFiles(app, { 'src/glob.js': 'import(`./nested/${process.argv[2] ?? "triple"}.onnx?engine=fp32`).then(({ default: model }) => console.log(JSON.stringify(model.bindings.inputs[0].name)))' })
   await withVite(build('glob'), { ssr: 'src/glob.js' })

@@ -120,7 +120,7 @@ async function watchRspack(build: Build, rspack: typeof rspack2): Promise<() => 
 }
 
 /** Runs Bun's bundler, which exists only inside Bun, and rejects with what it said. */
-export async function withBun({ root, dir, source = 'src/main.js', options }: Build, settings: object): Promise<void> {
+export async function withBun({ root, dir, source = 'src/main.js', options, lines }: Build, settings: object): Promise<void> {
   const build = { entrypoints: [join(root, source)], outdir: dir, target: 'node', ...settings }
   await runScript(root, bunBinary() ?? 'bun', `
 import onnx from 'unplugin-onnx/bun'
@@ -129,7 +129,7 @@ try {
 } catch (error) {
   console.error(error.errors?.map(({ message }) => message).join('\\n') ?? error)
   process.exit(1)
-}`)
+}`, lines)
 }
 
 /** Runs Farm in a process of its own, because a failed build exits. */
@@ -150,11 +150,11 @@ import onnx from 'unplugin-onnx/farm'
 await build({ root: ${JSON.stringify(root)}, clearScreen: false, compilation: ${JSON.stringify(compilation)}, plugins: [onnx(${JSON.stringify(options)})] })`)
 }
 
-async function runScript(root: string, binary: string, text: string): Promise<void> {
+async function runScript(root: string, binary: string, text: string, lines: string[] = []): Promise<void> {
   const file = join(root, `build-${randomUUID()}.mjs`)
   writeFileSync(file, text)
   try {
-    await promisify(execFile)(binary, [file], { cwd: root })
+    lines.push((await promisify(execFile)(binary, [file], { cwd: root })).stderr)
   } catch (error) {
     const { stdout, stderr } = error as { stdout: string; stderr: string }
     // Farm quotes messages.
