@@ -217,7 +217,7 @@ describe('a graph that computes in fp16', () => {
         { op: 'Mul', inputs: ['a', 'b'], outputs: ['y'] },
       ],
     })
-    expect(kept).toEqual({ Exp_out: 'may outgrow float16; give samples to find out', b: 'a branch of it gives fp32', y: 'its input b may be beyond the range of float16' })
+    expect(kept).toEqual({ Exp_out: 'may outgrow float16; samples tell nothing of a branch', b: 'a branch of it gives fp32', y: 'its input b may be beyond the range of float16' })
     expect(nodes).toEqual(['Cast(x) x_float16', 'Relu(x_float16) a_float16', 'Cast(a_float16) a', 'If(flag) b', 'Mul(a, b) y'])
     const step = { name: 'step', inputs: { s: 'float32[4]', e: 'float32[4]' }, outputs: { t: 'float32[4]', u: 'float32[4]' }, nodes: [{ op: 'Add', inputs: ['s', 'e'], outputs: ['t'] }, { op: 'Neg', inputs: ['t'], outputs: ['u'] }] }
     const scan = await lowered({ ...io, initializers: { zero: { dtype: 'float32', dims: [4], data: [0, 0, 0, 0] } }, nodes: [{ op: 'Scan', inputs: ['zero', 'x'], outputs: ['end', 'y'], attributes: { num_scan_inputs: 1, body: { graph: step } } }] })
@@ -267,6 +267,21 @@ describe('a graph that computes in fp16', () => {
     expect((await lowered(spec, { magnitudes: new Map([['x', 3], ['a', 20], ['y', 3]]) })).kept).toEqual({})
     const large = 'a reaches 2.00e+4 on the samples'
     expect((await lowered(spec, { magnitudes: new Map([['x', 10], ['a', 20_000], ['y', 10]]) })).kept).toEqual({ a: large, y: large })
+  })
+
+  test('knows nothing by samples of what is inside a branch, but of its result', async () => {
+    const spec: ModelSpec = {
+      inputs: { x: 'float32[2,4]', flag: 'bool[]' },
+      outputs: { y: 'float32[2,4]' },
+      nodes: [
+        { op: 'Relu', inputs: ['x'], outputs: ['a'] },
+        { op: 'If', inputs: ['flag'], outputs: ['b'], attributes: { then_branch: bodyOf('Exp'), else_branch: bodyOf('Neg') } },
+        { op: 'Mul', inputs: ['a', 'b'], outputs: ['y'] },
+      ],
+    }
+    const { kept, nodes } = await lowered(spec, { magnitudes: new Map([['x', 1], ['a', 1], ['b', 3], ['y', 3]]) })
+    expect(kept).toEqual({ Exp_out: 'may outgrow float16; samples tell nothing of a branch', b: 'a branch of it gives fp32' })
+    expect(nodes).toContain('Mul(a_float16, b_float16) y_float16')
   })
 })
 

@@ -157,7 +157,7 @@ async function chooseInScope(scope: Scope, outside: Known, context: Context): Pr
     }
     if (guess && wideOperators.has(opType)) {
       if (!shrinkingOperators.has(opType)) for (const name of made) wide.add(name)
-      return 'may outgrow float16; give samples to find out'
+      return `may outgrow float16; ${scope.parent ? 'samples tell nothing of a branch' : 'give samples to find out'}`
     }
     const outside = guess ? values.find((name) => wide.has(name)) : undefined
     if (outside !== undefined) return `its input ${outside} may be beyond the range of ${dtype}`
