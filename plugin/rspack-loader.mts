@@ -5,6 +5,7 @@ export interface RspackLoader {
   readonly resourceQuery: string
   readonly query: { load(loader: RspackLoader): Promise<string | undefined> }
   addDependency(file: string): void
+  cacheable(is: boolean): void
   async(): (error: unknown, code?: string) => void
 }
 

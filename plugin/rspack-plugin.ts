@@ -90,6 +90,8 @@ async function loadModel(build: Build, loader: RspackLoader): Promise<string | u
   const id = asked === null ? loader.resource.replaceAll(escape, '') : resolve(compiler.context, asked).split(sep).join('/')
   if (failures.has(id)) throw atImporter(failures.get(id), issuers.get(id), compiler.context)
   build.loaded.add(module)
+  // Options, libraries and CPUs change from process to process; our own cache knows them all.
+  if (hasPersistentCache(compiler.options)) loader.cacheable(false)
   try {
     const canonical = asked === null ? await plugin.resolveId.handler.call(context, id, undefined) : id
     // Other spellings of one import stand for one model.

@@ -14,7 +14,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { copyRuntime } from '../dist/plugin/standalone.js'
 import { engines, expectedResults, install, runOutput, writeApp, writeFiles, writeSmallApp, writeWeight } from './app.ts'
 import { bunBinary } from './bun.ts'
-import { cases, inMemory, viteLogger, watchers, withBun, withEsbuild, withFarm, withRolldown, withRollup, withRspack, withVite, withWebpack, type Build } from './bundlers.ts'
+import { cases, inMemory, persistent, viteLogger, watchers, withBun, withEsbuild, withFarm, withRolldown, withRollup, withRspack, withVite, withWebpack, type Build } from './bundlers.ts'
 import { bundlersPage } from './docs.ts'
 import { compilers, tempFolder } from './helpers.ts'
 import { affineModel } from './models.ts'
@@ -154,6 +154,19 @@ describe.each(Object.entries(rspacks))('%s', (name, run) => {
     const declared = `${filesOf(typed, /\.ts$/)}${readdirSync(typed, { recursive: true }).join()}`
     for (const [, specifier = ''] of imports.matchAll(/from '(.*?)'/g)) expect(declared).toContain(specifier.startsWith('.') ? basename(specifier.replace('.onnx', '.d.onnx')) : `declare module "${specifier}"`)
   })
+})
+
+test.each<[string, (of: Build) => Promise<unknown>]>([
+  ['webpack', (of) => withWebpack(of, { cache: { type: 'filesystem', cacheDirectory: join(app, 'node_modules/.cache/changed-webpack') } })],
+  ['Rspack 2', (of) => withRspack(of, { cache: persistent(of, 'changed-2') })],
+  ['Rspack 1', (of) => withRspack(of, { cache: true, ...({ experiments: { cache: persistent(of, 'changed-1') } } as object) }, rspack1 as unknown as typeof rspack2)],
+])('a cache on disk of %s does not hide that options have changed', async (name, run) => {
+  const enginesOf = async (title: string, portable: boolean) => {
+    const of = { ...build(`${name} ${title}`, 'src/lazy.js'), options: { onnxruntime: { portable } } }
+    await run(of)
+    return readdirSync(join(of.dir, 'assets')).length
+  }
+  expect([await enginesOf('one', false), await enginesOf('two', true)]).toEqual([2, 4])
 })
 
 test('a build says in one line what became of each engine', async () => {

@@ -268,7 +268,7 @@ function settle({ lines = [] }: Build, error: Error | null | undefined, stats: S
   else done()
 }
 
-function persistent({ root }: Build, name: string): { type: 'persistent', storage: { type: 'filesystem', directory: string } } {
+export function persistent({ root }: Build, name: string): { type: 'persistent', storage: { type: 'filesystem', directory: string } } {
   return { type: 'persistent', storage: { type: 'filesystem', directory: join(root, 'node_modules/.cache', name) } }
 }
 
