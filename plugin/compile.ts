@@ -8,11 +8,10 @@ import { readSource } from './cache/source.ts'
 import type { Store } from './cache/store.ts'
 import { modelManifest } from './emit/module.ts'
 import type { Model } from './onnx/model.ts'
-import { modelBytes } from './onnx/size.ts'
 import { checkShapes, type CompileOptions } from './options.ts'
 import { checkIo, engineBindings } from './precision/io.ts'
 import type { EngineReport } from './precision/report.ts'
-import { startProgress, type Progress } from './progress.ts'
+import type { Progress } from './progress.ts'
 import { formatBytes } from './report.ts'
 
 /** An engine file in the cache, ready to be emitted. */
@@ -114,7 +113,7 @@ async function build(engine: PlannedEngine, { name, model, source, request, cont
     const tell = { phase, info: inDetail, warning: named(warn), error: inDetail }
     phase('waiting for other compilers')
     // Loaded, like the passes, when something has to be built: a build of hits does not wait for them.
-    const { runChild } = await import('./backend/child.ts')
+    const [{ runChild }, { modelBytes }] = await Promise.all([import('./backend/child.ts'), import('./onnx/size.ts')])
     return runChild(plan.worker, { name, model: file, output, settings, verbose }, {
       signal, modelBytes: modelBytes(model), started: () => phase('compiling'), log: (severity, text) => tell[severity](text),
     })
@@ -134,6 +133,7 @@ async function build(engine: PlannedEngine, { name, model, source, request, cont
     const passes = pass ? [...fixes, await pass.describe(passRequest)] : fixes
     const key = cacheKey(engineFacts(graphFacts(source, { passes, shapes: options.shapes }), backend, plan.facts))
     const { artifact, metadata, ...cache } = await store.getOrBuild({ key, family, label: name, signal }, async (output) => {
+      const { startProgress } = await import('./progress.ts')
       const progress = startProgress(title, await store.lastSeconds(family), log)
       try {
         const bindings = plan.fixDims ? bindingsOf(model, options) : undefined
