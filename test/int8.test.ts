@@ -139,6 +139,9 @@ describe('an int8 engine for ONNX Runtime', () => {
     writeSamples()
     const file = writeModel(net)
     await build(file, { engine: 'int8' })
+    const choices = lines.filter((line) => line.includes('ranges by'))
+    expect(choices.length).toBeGreaterThan(0)
+    expect(new Set(choices).size).toBe(1)
     const store = openStore({ dir: join(folder, 'cache'), maxSize: Infinity, maxAge: Infinity, warn: ignore })
     const calibrations = async () => (await store.families()).filter(({ family }) => family.endsWith('calibration')).length
     expect(await calibrations()).toBe(1)

@@ -14,6 +14,8 @@ export interface Int8Plan {
   readonly method: CalibrationMethod | undefined
   /** Largest stored magnitude of a weight: 127, or 63 for 7 bits. */
   readonly levels: 127 | 63
+  /** The same while methods are tried: that of the engine for this CPU, so that its portable engine takes the same method. */
+  readonly tried: 127 | 63
 }
 
 /**
@@ -24,12 +26,12 @@ export const int8Pass: PrecisionPass = {
   async describe(request) {
     const placement = placementOf(request.backend)
     if (!placement) return int8WeightsPass.describe(request)
-    const { samples, method, levels } = await planInt8(request, placement)
+    const { samples, method, levels, tried } = await planInt8(request, placement)
     const percentile = request.options.calibration?.percentile ?? 100
     return {
       name: 'int8',
       version: 2,
-      options: { placement: request.backend, samples: samples.digest, method: method ?? 'best', ...((method ?? 'percentile') === 'percentile' && { percentile }), levels, fp32: request.options.precision.fp32 },
+      options: { placement: request.backend, samples: samples.digest, method: method ?? `best with ${tried}`, ...((method ?? 'percentile') === 'percentile' && { percentile }), levels, fp32: request.options.precision.fp32 },
     }
   },
   async lower(model, request) {
@@ -63,7 +65,7 @@ const weightOperators: Readonly<Record<BackendName, readonly string[]>> = { onnx
 
 async function planInt8(request: PassRequest, placement: Placement): Promise<Int8Plan> {
   const samples = await modelSamples(request)
-  if (samples) return { placement, samples, method: request.options.calibration?.method, levels: levelsOf(request) }
+  if (samples) return { placement, samples, method: request.options.calibration?.method, levels: levelsOf(request), tried: anyCpu.has(request.backend) && saturatesInt8() ? 63 : 127 }
   throw new OnnxEngineError('SAMPLES_INVALID', `${request.name}: engine=int8`, {
     expected: `calibration samples, from the option 'calibration'`,
     received: 'none',

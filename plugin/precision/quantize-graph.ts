@@ -24,12 +24,12 @@ const opset = 13
 export async function quantizeGraph(model: EditableModel, request: PassRequest, plan: Int8Plan): Promise<Lowered> {
   const reason = untouched(model)
   if (reason) return { unit: 'nodes', total: 0, lowered: 0, kept: [], notes: [reason] }
-  const { samples, levels, method } = plan
+  const { samples, tried, method } = plan
   if (method) return quantize(model, request, { ...plan, method })
   const plain = { ...request, options: { ...request.options, precision: { ...request.options.precision, fp32: [] } } }
-  const trial = await tryMethods(request, samples, levels, async (tried, file) => {
+  const trial = await tryMethods(request, samples, tried, async (candidate, file) => {
     const graph = await loadGraph(model.file)
-    await quantize(graph, plain, { ...plan, method: tried })
+    await quantize(graph, plain, { ...plan, levels: tried, method: candidate })
     await writeGraph({ ...graph, external: false }, file)
   })
   const [[best, cosine], ...others] = trial as [Trial[number], ...Trial]
