@@ -222,7 +222,7 @@ function fileOf(title: string): string {
 async function feedsOf(file: string): Promise<Record<string, ort.Tensor>> {
   const { bindings } = await readModel(file)
   const known = Object.fromEntries(bindings.inputs.flatMap(({ name, dims: declared }) => (declared?.every((dim) => typeof dim === 'number') || !Object.hasOwn(dims, name) ? [] : [[name, dims[name as keyof typeof dims]]])))
-  const [sample] = randomInputs(bindings.inputs, known, 4)!
+  const [sample] = randomInputs(bindings.inputs, { dims: known, values: {} }, 4)!
   const feeds = [...sample!].map(([name, { dtype, data, dims: shape }]) => [name, name === 'sr' ? new ort.Tensor('int64', BigInt64Array.of(16_000n), []) : new ort.Tensor(dtype as 'float32', data as Float32Array, shape)])
   return Object.fromEntries(feeds)
 }

@@ -177,6 +177,17 @@ describe('verification samples', () => {
     for (const [options, inputs] of cases) expect((await report(line, { ...options, shapes: { x: [1, 4] } })).verification).toMatchObject({ inputs })
   })
 
+  test('that are random give shape tensors what the first profile is tuned for', async () => {
+    const expand: ModelSpec = {
+      inputs: { x: 'float32[1,4]', shape: 'int64[2]' }, outputs: { y: 'float32[?,?]' },
+      nodes: [{ op: 'Exp', inputs: ['x'], outputs: ['e'] }, { op: 'Expand', inputs: ['e', 'shape'], outputs: ['y'] }],
+    }
+    const verified = async (...opt: readonly number[]) => (await report(expand, { profiles: [{ min: {}, opt: {}, max: {}, values: { shape: { min: [1, 1], opt, max: [16, 4] } } }] })).verification
+    expect(await verified(8, 4)).toMatchObject({ inputs: 'random inputs', outputs: [{ compared: 3 * 8 * 4 }], failures: [] })
+    // Four columns cannot become three.
+    expect((await verified(8, 3))?.skipped).toMatch(/^the fp32 model does not run on random inputs: /)
+  })
+
   test.each<[title: string, file: string, content: string | Uint8Array, message: RegExp]>([
     ['of a wrong name', 'name.mjs', 'export default [{ z: Float32Array.of(1) }]', /^net: verification samples 'name\.mjs', sample 0: .*input "z": expected "x"/],
     ['of a wrong dtype', 'dtype.npy', npy([1, 4], Float64Array.of(1, 2, 3, 4), '<f8'), /^net: verification samples 'dtype\.npy', sample dtype: .*expected dtype float32, received dtype "float64"/],

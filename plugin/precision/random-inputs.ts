@@ -6,12 +6,20 @@ import { roundToHalf } from './half.ts'
 /** How many random inputs a comparison takes. */
 const sampleCount = 3
 
+/** What options tell of inputs, by name. */
+export interface KnownInputs {
+  /** Dims: fixed, or what a profile is tuned for. */
+  readonly dims: Readonly<Record<string, readonly number[]>>
+  /** Values of shape tensors, that a profile is tuned for. */
+  readonly values: Readonly<Record<string, readonly number[]>>
+}
+
 /**
- * Inputs from a fixed seed: floats from -1 to 1, ones and zeros for all else. `dims` has what is known of dynamic inputs; the first dim of
- * another one is 1, and further ones are `guess`, where a name means the same everywhere. Undefined when nothing tells the rank of an
- * input, or when it holds strings.
+ * Inputs from a fixed seed: floats from -1 to 1, ones and zeros for all else. Shape tensors have their known values in every sample, since
+ * others make no shape. The first dim of an input whose dims are not known is 1, and further ones are `guess`, where a name means the
+ * same everywhere. Undefined when nothing tells the rank of an input, or when it holds strings.
  */
-export function randomInputs(inputs: readonly Binding[], dims: Readonly<Record<string, readonly number[]>>, guess: number): readonly Sample[] | undefined {
+export function randomInputs(inputs: readonly Binding[], { dims, values }: KnownInputs, guess: number): readonly Sample[] | undefined {
   const random = generator()
   const names = new Map<string, number>()
   const shapes = new Map<string, number[]>()
@@ -22,7 +30,8 @@ export function randomInputs(inputs: readonly Binding[], dims: Readonly<Record<s
   }
   return Array.from({ length: sampleCount }, () => new Map(inputs.map(({ name, dtype }) => {
     const shape = shapes.get(name)!
-    return [name, { dtype, dims: shape, data: randomData(dtype, shape.reduce((product, dim) => product * dim, 1), random) }]
+    const data = Object.hasOwn(values, name) ? integers(dtype, values[name]!) : randomData(dtype, shape.reduce((product, dim) => product * dim, 1), random)
+    return [name, { dtype, dims: shape, data }]
   })))
 }
 
@@ -39,11 +48,14 @@ function randomData(dtype: Binding['dtype'], length: number, random: () => numbe
   if (dtype === 'float32') return floats()
   if (dtype === 'float64') return Float64Array.from(floats())
   if (dtype === 'float16' || dtype === 'bfloat16') return roundToHalf[dtype](floats())
-  const bits = Array.from({ length }, () => (random() < 0.5 ? 0 : 1))
+  return integers(dtype, Array.from({ length }, () => (random() < 0.5 ? 0 : 1)))
+}
+
+function integers(dtype: Binding['dtype'], values: readonly number[]): ArrayBufferView {
   const name = dtypes[dtype].array
-  if (name === 'BigInt64Array' || name === 'BigUint64Array') return (name === 'BigInt64Array' ? BigInt64Array : BigUint64Array).from(bits.map(BigInt))
+  if (name === 'BigInt64Array' || name === 'BigUint64Array') return (name === 'BigInt64Array' ? BigInt64Array : BigUint64Array).from(values.map(BigInt))
   const arrays = { Int8Array, Uint8Array, Int16Array, Uint16Array, Int32Array, Uint32Array } as const
-  return arrays[name as keyof typeof arrays].from(bits)
+  return arrays[name as keyof typeof arrays].from(values)
 }
 
 // mulberry32, public domain.

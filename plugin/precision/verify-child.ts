@@ -7,7 +7,7 @@ import type { CheckedTensor } from '../../runtime/session.ts'
 import type { ChildJob, CompileInChild } from '../backend/contract.ts'
 import { addSample, type Comparison, finish, newComparison } from './compare.ts'
 import { roundToHalf } from './half.ts'
-import { randomInputs } from './random-inputs.ts'
+import { type KnownInputs, randomInputs } from './random-inputs.ts'
 import { readSamples, type Sample } from './read-samples.ts'
 import { type SampleSource, where } from './samples.ts'
 
@@ -19,8 +19,7 @@ export interface VerifySettings {
   /** Absent: random inputs. */
   readonly source?: SampleSource
   readonly bindings: Bindings
-  /** Dims of inputs by name, from options: fixed, or what a profile is tuned for. */
-  readonly dims: Readonly<Record<string, readonly number[]>>
+  readonly known: KnownInputs
   readonly atol: number | null
   readonly rtol: number | null
 }
@@ -63,7 +62,7 @@ export const compile: CompileInChild = async (job, log) => {
 }
 
 async function compare(ort: Onnxruntime, { name, model }: ChildJob, settings: VerifySettings, told: (state: Phase | 'go') => void): Promise<VerifyResult> {
-  const { candidate, source, bindings, dims, atol, rtol } = settings
+  const { candidate, source, bindings, known, atol, rtol } = settings
   told('reference')
   let reference: Opened
   try {
@@ -71,7 +70,7 @@ async function compare(ort: Onnxruntime, { name, model }: ChildJob, settings: Ve
   } catch (error) {
     return { inputs: 'none', skipped: `ONNX Runtime cannot run the fp32 model: ${textOf(error)}`, outputs: [] }
   }
-  const random = source ? undefined : await acceptedInputs(reference, bindings, dims)
+  const random = source ? undefined : await acceptedInputs(reference, bindings, known)
   if (typeof random === 'string') return { inputs: 'random inputs', skipped: random, outputs: [] }
   told('engine')
   let engine: Opened
@@ -136,10 +135,10 @@ function sampleAs(sample: CheckedTensor, dtype: DType): object {
 }
 
 /** Random inputs that the original model takes, of sizes that are guessed where nothing tells them; else why there are none. */
-async function acceptedInputs(reference: Opened, bindings: Bindings, dims: VerifySettings['dims']): Promise<readonly Sample[] | string> {
+async function acceptedInputs(reference: Opened, bindings: Bindings, known: KnownInputs): Promise<readonly Sample[] | string> {
   let last = 'an input has an unknown rank, or holds strings'
   for (const guess of guesses) {
-    const samples = randomInputs(bindings.inputs, dims, guess)
+    const samples = randomInputs(bindings.inputs, known, guess)
     if (!samples) break
     try {
       for (const sample of samples) await reference.infer(sample)

@@ -13,6 +13,7 @@ import type { Culprit } from './culprits.ts'
 import { countdown, type Countdown } from './countdown.ts'
 import type { PassRequest, PrecisionPass } from './index.ts'
 import { widenIo } from './io.ts'
+import type { KnownInputs } from './random-inputs.ts'
 import { runWithSamples } from './samples.ts'
 import { judge, unusableReference } from './verdict.ts'
 import type { Phase, VerifyResult, VerifySettings } from './verify-child.ts'
@@ -61,12 +62,13 @@ export async function verifyEngine(request: VerifyRequest): Promise<Verification
   const { samples: wanted = calibration, ...thresholds } = verify
   const option = verify.samples ? 'verify.samples' : 'calibration'
   const samples = wanted && (await (await import('./calibrate.ts')).modelSamples({ ...request, options: { ...options, calibration: wanted } }, option))
-  const facts = { verification: version, engine: key.digest, reference: probe.version, samples: samples?.digest ?? 'random', thresholds: JSON.stringify(Object.entries(thresholds).sort()) }
+  const values = Object.fromEntries(Object.entries(profiles[0]?.values ?? {}).map(([input, { opt }]) => [input, opt]))
+  const known = { dims: { ...profiles[0]?.opt, ...shapes }, values }
+  const facts = { verification: version, engine: key.digest, reference: probe.version, samples: samples?.digest ?? randomFact(values), thresholds: JSON.stringify(Object.entries(thresholds).sort()) }
   const { artifact } = await store.getOrBuild({ key: cacheKey(facts), family: `${family} verification`, label: name, signal }, async (output) => {
     const emulated = !(request.backend === 'onnxruntime' || request.backend === 'openvino')
-    const dims = { ...profiles[0]?.opt, ...shapes }
     const late = countdown(verify.timeout ?? defaultTimeout)
-    const measure = (candidate: VerifySettings['candidate']) => compareCandidate(request, samples, late, { module: probe.detail['module'] as string, candidate, dims })
+    const measure = (candidate: VerifySettings['candidate']) => compareCandidate(request, samples, late, { module: probe.detail['module'] as string, candidate, known })
     const measureOnnx = (pinned: readonly string[]) => withLowered(request, pinned, (onnx) => measure({ onnx }))
     const result = emulated ? await measureOnnx([]) : await measure({ manifest: request.manifest })
     const unusable = samples && unusableReference(request, result)
@@ -78,6 +80,12 @@ export async function verifyEngine(request: VerifyRequest): Promise<Verification
     await writeFile(output, JSON.stringify({ ...result, emulated, failures, blame } satisfies Verification))
   })
   return JSON.parse(await readFile(artifact.file, 'utf8')) as Verification
+}
+
+// Values of shape tensors are in the keys of TensorRT's engines alone.
+function randomFact(values: KnownInputs['values']): string {
+  const given = Object.entries(values).map(([input, numbers]) => `${input}=${numbers.join('x')}`)
+  return ['random', ...given.sort()].join(' ')
 }
 
 async function blameNodes(request: VerifyRequest, late: Countdown, isFine: (pinned: readonly string[]) => Promise<boolean>): Promise<readonly Culprit[]> {
@@ -132,7 +140,7 @@ async function compareCandidate(
   request: VerifyRequest,
   samples: FoundSamples | undefined,
   late: Countdown,
-  given: Pick<VerifySettings, 'module' | 'candidate' | 'dims'>,
+  given: Pick<VerifySettings, 'module' | 'candidate' | 'known'>,
 ): Promise<VerifyResult> {
   const { model, name, signal, options: { engine, verify }, backend } = request
   const { atol = null, rtol = null, timeout = defaultTimeout } = verify || {}
