@@ -2,8 +2,8 @@ import { readdir, readFile, rm, rmdir } from 'node:fs/promises'
 import { dirname, join, sep } from 'node:path'
 import * as v from 'valibot'
 import { dtypes, isBindingDType, type DType, type StoredDType } from '../runtime/dtype.ts'
+import { makeFolder } from '../runtime/make-folder.ts'
 import { replaceFile } from './cache/replace-file.ts'
-import { makeFolder } from './make-folder.ts'
 import { declarations, header, type TypedImport } from './emit/declarations.ts'
 
 /** What was done; paths are relative to the generated folder. */

@@ -1,7 +1,8 @@
 import { createHash, randomUUID } from 'node:crypto'
-import { mkdir, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises'
+import { readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { setImmediate } from 'node:timers/promises'
+import { makeFolder } from './make-folder.ts'
 
 /** How much is kept: NVIDIA advises against a larger cache of one engine, since reading it then costs more than it saves. */
 const limits = { file: 100 * 2 ** 20, folder: 2 ** 30 }
@@ -42,7 +43,7 @@ export function openKernelCache(file: string, { file: mostBytes, folder: mostInF
       // Its own name: another process, or another model of this one, may keep kernels of the same engine.
       const temporary = `${file}.${randomUUID()}.tmp`
       try {
-        await mkdir(path.dirname(file), { recursive: true })
+        await makeFolder(path.dirname(file))
         await writeFile(temporary, [Buffer.from(digest, 'hex'), bytes])
         await rename(temporary, file)
         known = digest

@@ -10,7 +10,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { cacheKey, graphFacts, sourceFacts, type Facts, type Json } from '../plugin/cache/key.ts'
 import { acquireLock, lockHolder, tryLock } from '../plugin/cache/lock.ts'
 import { openStore, type Build, type Store, type StoreRequest } from '../plugin/cache/store.ts'
-import { makeFolder } from '../plugin/make-folder.ts'
+import { makeFolder } from '../runtime/make-folder.ts'
 import { tempFolder } from './helpers.ts'
 
 const builder = fileURLToPath(new URL('cache-builder.mjs', import.meta.url))

@@ -1,8 +1,8 @@
 import { dirname } from 'node:path'
 import { loadAddon } from '../../native/index.ts'
 import { OnnxEngineError } from '../../runtime/errors.ts'
+import { makeFolder } from '../../runtime/make-folder.ts'
 import { acquireLock, type Lock } from '../cache/lock.ts'
-import { makeFolder } from '../make-folder.ts'
 import type { CompileInChild } from './contract.ts'
 import type { TensorRtSettings } from './tensorrt.ts'
 

@@ -1,6 +1,6 @@
 import { readdir, stat, utimes, writeFile } from 'node:fs/promises'
 import path from 'node:path'
-import { makeFolder } from '../make-folder.ts'
+import { makeFolder } from '../../runtime/make-folder.ts'
 
 /**
  * The cache on disk. Everything below `root` may be deleted at any time.

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { rename, rm, writeFile } from 'node:fs/promises'
 import path from 'node:path'
-import { makeFolder } from '../make-folder.ts'
+import { makeFolder } from '../../runtime/make-folder.ts'
 
 /** Writes a file as a whole: whoever reads it sees the old text or the new one, also when this process is killed in between. */
 export async function replaceFile(file: string, text: string): Promise<void> {

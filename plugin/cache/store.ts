@@ -1,6 +1,6 @@
 import { rm, stat } from 'node:fs/promises'
 import path from 'node:path'
-import { makeFolder } from '../make-folder.ts'
+import { makeFolder } from '../../runtime/make-folder.ts'
 import { buildEntry, type Build, type StoreRequest } from './build.ts'
 import type { Collected } from './collect.ts'
 import { findEntry, insertEntry, type Entry } from './entries.ts'

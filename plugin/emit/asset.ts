@@ -3,7 +3,7 @@ import { dirname, join, posix, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import type { MagicString } from 'magic-string'
 import { OnnxEngineError } from '../../runtime/errors.ts'
-import { makeFolder } from '../make-folder.ts'
+import { makeFolder } from '../../runtime/make-folder.ts'
 import type { Variant } from '../compile.ts'
 import { writing } from './output.ts'
 

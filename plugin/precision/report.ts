@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
+import { makeFolder } from '../../runtime/make-folder.ts'
 import type { Json } from '../cache/key.ts'
-import { makeFolder } from '../make-folder.ts'
 import type { LoweringReport } from './lower.ts'
 import { percent, verificationError, verificationText } from './verdict.ts'
 import { verifyEngine, type Verification, type VerifyRequest } from './verify.ts'
