@@ -98,6 +98,8 @@ export interface TensorRtAddon {
       readonly cudaGraph: boolean
       /** What `runtimeCache` gave at an earlier load, or nothing. */
       readonly runtimeCache: Uint8Array
+      /** Lets the engine run code that it brings, as a version-compatible plan of TensorRT does. TensorRT-RTX never does. */
+      readonly hostCode: boolean
     },
   ): Promise<TensorRtEngine>
 }

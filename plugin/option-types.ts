@@ -175,7 +175,7 @@ export type HardwareCompatibility = (typeof hardwareCompatibilities)[number]
 export interface TensorRtOptions extends TensorRtRtxOptions {
   /** Other GPUs that the plan may run on, at some cost in speed. */
   readonly hardwareCompatibility?: HardwareCompatibility
-  /** Makes the plan load in newer releases of the major version; such a plan needs TensorRT's lean runtime beside. */
+  /** Makes the plan run on later releases of the major version too: it brings TensorRT's lean runtime, which is code that the app then runs. */
   readonly versionCompatible?: boolean
   /** Keeps timings of kernels for the next build on this GPU. */
   readonly timingCache?: boolean

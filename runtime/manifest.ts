@@ -55,7 +55,10 @@ export interface Requirements {
     readonly arch: string
   }
   readonly tensorrt: {
+    /** TensorRT version that built the plan: the very one that runs it, or the least with `versionCompatible`. */
     readonly version: string
+    /** Of a plan that brings TensorRT's lean runtime, and so also runs on later versions of that major one. It is code that the process runs. */
+    readonly versionCompatible?: true
     readonly gpu: string
     /** What runs it, as 'sm89', or the least that does, as 'sm80+'. */
     readonly computeCapability: string

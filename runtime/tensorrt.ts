@@ -11,6 +11,7 @@ import { gpuFor } from './tensorrt-gpu.ts'
 import { engineTrouble } from './tensorrt-header.ts'
 import { findTensorRt, tensorrtNames } from './tensorrt-library.ts'
 import { createSession } from './tensorrt-session.ts'
+import { isOlder, versionRefusal, type RequiredVersion } from './tensorrt-version.ts'
 
 /** Runs engines of TensorRT-RTX on the GPU, in threads of the addon: nothing on the event loop but copies of the tensors. */
 export const tensorrtRtxRunner: Runner<'tensorrt-rtx'> = {
@@ -22,7 +23,7 @@ export const tensorrtRtxRunner: Runner<'tensorrt-rtx'> = {
   open: (variant, ...rest) => open('tensorrt-rtx', variant, ...rest),
 }
 
-/** Runs plans of TensorRT: on the kind of GPU that they were built on, with the same release and no older driver. */
+/** Runs plans of TensorRT: on the kind of GPU that they were built on, with no older driver and the same release, or a later one where the plan allows it. */
 export const tensorrtRunner: Runner<'tensorrt'> = {
   async refusal(requires) {
     const found = await installedFor('tensorrt', requires)
@@ -50,9 +51,10 @@ async function installedFor(flavour: TensorRtFlavour, requires: Requirements[Ten
   let known = installed.get(flavour)
   if (!known) installed.set(flavour, (known = findInstalled(flavour)))
   const found = await known
-  if ('reason' in found || found.version === requires.version) return found
+  if ('reason' in found) return found
+  const why = versionRefusal(requires, found.version)
   const { product } = tensorrtNames[flavour]
-  return { reason: `compiled by ${product} ${requires.version}, but ${found.library} is ${found.version}, and engines never cross releases` }
+  return why === undefined ? found : { reason: `compiled by ${product} ${requires.version}, but ${found.library} is ${found.version}, and ${why}` }
 }
 
 // The driver first: without one, no library would help, and that is the reason that most machines have.
@@ -75,15 +77,6 @@ async function findInstalled(flavour: TensorRtFlavour): Promise<Installed | { re
   }
 }
 
-function isOlder(version: string, least: string): boolean {
-  const [numbers, wanted] = [version, least].map((text) => text.split('.').map(Number))
-  for (const [index, part] of (wanted ?? []).entries()) {
-    const difference = (numbers?.[index] ?? 0) - part
-    if (difference !== 0) return difference < 0
-  }
-  return false
-}
-
 async function open<F extends TensorRtFlavour>(flavour: F, variant: VariantManifest<F>, file: string, bindings: Bindings, options: OpenOptions): Promise<Session> {
   const where = `model ${JSON.stringify(options.model)}`
   const bytes = new Uint8Array(await readArtifact(file, variant, options.model))
@@ -93,9 +86,11 @@ async function open<F extends TensorRtFlavour>(flavour: F, variant: VariantManif
   const chosen = gpuFor(flavour, variant.requires, found.driver, options.device)
   if ('reason' in chosen) throw new OnnxEngineError('BACKEND_UNAVAILABLE', `${where}: ${chosen.reason}`)
   const { workers = 2, cudaGraph = 'auto' } = options
+  const { versionCompatible }: RequiredVersion = variant.requires
   const cache = openKernelCache(kernelCacheFile(flavour, variant.sha256, found, chosen.gpu))
   try {
-    const engine = await found.addon.load(found.library, bytes, { device: chosen.index, contexts: workers, cudaGraph: cudaGraph === 'auto', runtimeCache: await cache.read() })
+    const settings = { device: chosen.index, contexts: workers, cudaGraph: cudaGraph === 'auto', runtimeCache: await cache.read(), hostCode: versionCompatible === true }
+    const engine = await found.addon.load(found.library, bytes, settings)
     try {
       return createSession(engine, bindings, where, cache)
     } catch (error) {

@@ -80,6 +80,7 @@ describe('the options', () => {
     [{ openvino: { device: 'cpu' } }, `option 'openvino.device': expected a device such as 'CPU', 'GPU.1' or 'NPU', received 'cpu'`],
     [{ openvino: { threads: 1.5 } }, `option 'openvino.threads': expected a whole number from 1, received 1.5`],
     [{ tensorrtRtx: { builderOptimizationLevel: 6 } }, `option 'tensorrtRtx.builderOptimizationLevel': expected a whole number from 0 to 5, received 6`],
+    [{ tensorrtRtx: { versionCompatible: true } }, `option 'tensorrtRtx.versionCompatible': expected one of library, builderOptimizationLevel, maxAuxStreams, memoryPoolLimits, profilingVerbosity, stripPlan, refit, received 'versionCompatible'`],
     [{ tensorrtRtx: { memoryPoolLimits: { workspace: '2 parsecs' } } }, `option 'tensorrtRtx.memoryPoolLimits.workspace': expected a positive number of bytes, or text such as '2GiB', received '2 parsecs'`],
     [{ openvino: { library: '' } }, `option 'openvino.library': expected a path, received ''`],
     [{ cache: 'off' }, `option 'cache': expected an object, received 'off'`],

@@ -32,12 +32,16 @@ interface Machine {
 const home: Machine = { driver: rtx4090, version: '1.7.1.116', bytes: 234_013_248, parserVersion: 200 }
 const batches = (min: number, opt: number, max: number) => ({ min: { x: [min, 4] }, opt: { x: [opt, 4] }, max: { x: [max, 4] } })
 
-/** The facts of the first engine that a machine would build. */
-function factsOf(backend: typeof tensorrt | typeof tensorrtRtx, { driver, version, bytes, parserVersion }: Machine, user: Options = {}): Facts {
+function factsOf(...request: Parameters<typeof planOf>): Facts {
+  return planOf(...request).facts
+}
+
+/** The first engine that a machine would build. */
+function planOf(backend: typeof tensorrt | typeof tensorrtRtx, { driver, version, bytes, parserVersion }: Machine, user: Options = {}) {
   const options = compileOptions(resolveOptions({ profiles: [batches(1, 4, 8)], ...user }, folder), { file, query: {} })
   const detail: TensorRtDetail = { file: '/sdk/library', parser: '/sdk/parser', parserVersion, bytes, driver }
   const [plan] = backend.plan(model, options, { available: true, version, detail: { ...detail } })
-  return plan!.facts
+  return plan!
 }
 
 describe('the key of a TensorRT-RTX engine', () => {
@@ -92,10 +96,15 @@ describe('the key of a TensorRT plan', () => {
     ['another driver', { driver: { ...rtx3080, driver: '570.10' } }, {}, 'driver 580.95.05 -> 570.10'],
     ['another CUDA', { driver: { ...rtx3080, cuda: '13.1' } }, {}, 'CUDA 13.0 -> 13.1'],
     ['another release', { version: '11.5.0.1' }, {}, 'TensorRT 11.4.0.106 -> 11.5.0.1'],
-    ['version compatibility', {}, { tensorrt: { versionCompatible: true } }, 'builder flags changed: VERSION_COMPATIBLE added; EXCLUDE_LEAN_RUNTIME added'],
+    ['version compatibility', {}, { tensorrt: { versionCompatible: true } }, 'builder flags changed: VERSION_COMPATIBLE added'],
     ['the timing cache, which is no part of it', {}, { tensorrt: { timingCache: false } }, 'nothing changed'],
   ])('tells why it changed: %s', (_, other, user, words) => {
     expect(explain(factsOf(tensorrt, server), factsOf(tensorrt, { ...server, ...other }, user))).toBe(words)
+  })
+
+  test('that is version-compatible comes with a requirement that later releases meet', () => {
+    expect(planOf(tensorrt, server, { tensorrt: { versionCompatible: true } }).requires).toMatchObject({ version: '11.4.0.106', versionCompatible: true })
+    expect(planOf(tensorrt, server).requires).not.toHaveProperty('versionCompatible')
   })
 })
 

@@ -6,6 +6,7 @@ import { tensorrtRtxRunner } from '../dist/runtime/tensorrt.js'
 import { refuseInputs } from '../runtime/tensorrt-bounds.ts'
 import { openKernelCache } from '../runtime/tensorrt-cache.ts'
 import { gpuFor } from '../runtime/tensorrt-gpu.ts'
+import { versionRefusal } from '../runtime/tensorrt-version.ts'
 import type { VariantManifest } from '../runtime/manifest.ts'
 import { tempFolder } from './helpers.ts'
 import type { Profile } from '../plugin/options.ts'
@@ -126,6 +127,26 @@ describe('inputs of an engine', () => {
       code: 'INPUT_INVALID',
       message: `model, inputs: expected what fits an optimization profile: x [1..8,4] with shape [2] with values [1..8,4], or x [9..16,4] with shape [2] with values [1..16,4], received x [${n},4] with shape [2] with values [${shape.join(',')}]`,
     }))
+  })
+})
+
+describe('the version of the library', () => {
+  const built = '11.4.1.106'
+  const older = 'a version-compatible plan runs on that release and later ones'
+  const stays = 'a version-compatible plan stays within TensorRT 11'
+
+  test.each([
+    ['11.4.1.106', 'the same', undefined, undefined],
+    ['11.4.1.107', 'a later build', 'engines never cross releases', undefined],
+    ['11.4.2.1', 'a later patch', 'engines never cross releases', undefined],
+    ['11.10.0.3', 'a later minor version', 'engines never cross releases', undefined],
+    ['11.4.0.200', 'an earlier patch', 'engines never cross releases', older],
+    ['11.3.9.999', 'an earlier minor version', 'engines never cross releases', older],
+    ['12.0.0.1', 'a later major version', 'engines never cross releases', stays],
+    ['10.16.1.11', 'an earlier major version', 'engines never cross releases', stays],
+  ])('%s, %s, decides whether an engine runs, and a version-compatible plan', (installed, _, engine, plan) => {
+    expect(versionRefusal({ version: built }, installed)).toBe(engine)
+    expect(versionRefusal({ version: built, versionCompatible: true }, installed)).toBe(plan)
   })
 })
 

@@ -139,14 +139,17 @@ function planForGpu(model: Model, options: CompileOptions, found: Found): BuildP
   if (other !== undefined) {
     throw new OnnxEngineError('OPTION_INVALID', 'targets of tensorrt', { expected: `${computeCapability}, that of ${gpu.name}`, received: other, hint: 'TensorRT builds for the GPU at hand; the backend tensorrt-rtx builds for others' })
   }
-  const { hardwareCompatibility, timingCache } = options.tensorrt
+  const { hardwareCompatibility, versionCompatible, timingCache } = options.tensorrt
   const { common, facts } = describe('tensorrt', model, options, found)
   const key = { ...facts, ...gpuFacts(driver, hardwareCompatibility), hardwareCompatibility }
   return {
     label: '',
     extension: '.engine',
     facts: key,
-    requires: { version: found.version, gpu: gpu.name, computeCapability: hardwareCompatibility === 'ampere+' ? 'sm80+' : computeCapability, driver: driver.driver, platform, arch },
+    requires: {
+      version: found.version, ...(versionCompatible && { versionCompatible }), gpu: gpu.name,
+      computeCapability: hardwareCompatibility === 'ampere+' ? 'sm80+' : computeCapability, driver: driver.driver, platform, arch,
+    },
     lowering: lowerings[options.engine],
     worker,
     settings: {
@@ -191,7 +194,7 @@ function describe(flavour: TensorRtFlavour, model: Model, options: CompileOption
   const flags = [
     ...(refit ? ['REFIT'] : []),
     ...(stripPlan ? ['STRIP_PLAN', ...(refit ? [] : ['REFIT_IDENTICAL'])] : []),
-    ...(flavour === 'tensorrt' && options.tensorrt.versionCompatible ? ['VERSION_COMPATIBLE', 'EXCLUDE_LEAN_RUNTIME'] : []),
+    ...(flavour === 'tensorrt' && options.tensorrt.versionCompatible ? ['VERSION_COMPATIBLE'] : []),
   ]
   const fixed = fixedInputs(model, options)
   const profiles = profilesOf(model, options, flavour)

@@ -69,6 +69,14 @@ describe.each(backends)('an engine of $backend on the GPU', ({ backend, reason }
     expect(cosine(outputs[expected.name]?.data as Float32Array, expected.data)).toBeGreaterThan(0.999)
   })
 
+  test.skipIf(reason !== undefined || backend === 'tensorrt-rtx')('of a version-compatible plan gives the numbers of ONNX Runtime', async () => {
+    const manifest = await compile(ocrModel('cls_infer.onnx'), { shapes: { x: [1, 3, 48, 192] }, tensorrt: { versionCompatible: true } })
+    const expected = await reference(ocrModel('cls_infer.onnx'), [1, 3, 48, 192])
+    await using model = open(manifest)
+    const outputs = await model.infer({ x: { data: image([1, 3, 48, 192]), dims: [1, 3, 48, 192] } })
+    expect(largestDifference(outputs[expected.name]?.data as Float32Array, expected.data)).toBeLessThan(tolerance)
+  })
+
   test.skipIf(reason)('reads shape tensors, and captures anew when their values change', async () => {
     const file = join(folder, 'expand.onnx')
     writeFileSync(file, onnxModel({ inputs: { x: 'float32[1,4]', shape: 'int64[2]' }, outputs: { y: 'float32[?,?]' }, nodes: [{ op: 'Expand', inputs: ['x', 'shape'], outputs: ['y'] }] }))

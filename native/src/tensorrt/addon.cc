@@ -52,7 +52,7 @@ Napi::Value loadEngine(const Napi::CallbackInfo& info) {
   const int device = object.Get("device").As<Napi::Number>().Int32Value();
   const EngineSettings settings{object.Get("contexts").As<Napi::Number>().Uint32Value(), object.Get("cudaGraph").As<Napi::Boolean>().Value()};
   auto cached = object.Get("runtimeCache").As<Napi::Uint8Array>();
-  const PlanSettings planSettings{cached.Data(), cached.ByteLength(), settings.graphs};
+  const PlanSettings planSettings{cached.Data(), cached.ByteLength(), settings.graphs, object.Get("hostCode").As<Napi::Boolean>().Value()};
   const void* data = bytes.Data();
   const size_t size = bytes.ByteLength();
   // TensorRT has read all of both when the engine is there.

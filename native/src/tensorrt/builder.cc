@@ -21,7 +21,6 @@ constexpr struct {
     {"REFIT_IDENTICAL", BuilderFlag::kREFIT_IDENTICAL},
     {"STRIP_PLAN", BuilderFlag::kSTRIP_PLAN},
     {"VERSION_COMPATIBLE", BuilderFlag::kVERSION_COMPATIBLE},
-    {"EXCLUDE_LEAN_RUNTIME", BuilderFlag::kEXCLUDE_LEAN_RUNTIME},
 };
 
 BuilderFlag flagOf(const std::string& name) {

@@ -78,6 +78,8 @@ class TensorRtPlan : public Plan {
 #ifdef TENSORRT_RTX
     checkHeader(*runtime_, bytes, size, logger_);
     logger_.take();
+#else
+    if (settings.hostCode) runtime_->setEngineHostCodeAllowed(true);
 #endif
     engine_.reset(runtime_->deserializeCudaEngine(bytes, size));
     if (!engine_) throw std::runtime_error(logger_.take());

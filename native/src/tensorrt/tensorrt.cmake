@@ -71,6 +71,18 @@ if(BUILD_NATIVE_TESTS)
     ${CMAKE_CURRENT_LIST_DIR}/slot_test.cc)
   target_link_libraries(tensorrt_test PRIVATE tensorrt_gpu GTest::gtest_main)
   add_test(NAME tensorrt COMMAND tensorrt_test)
+
+  # Its own double of the library stands in for ../library.cc.
+  add_executable(tensorrt_plan_test
+    ${CMAKE_CURRENT_LIST_DIR}/execution.cc
+    ${CMAKE_CURRENT_LIST_DIR}/library.cc
+    ${CMAKE_CURRENT_LIST_DIR}/logger.cc
+    ${CMAKE_CURRENT_LIST_DIR}/plan.cc
+    ${CMAKE_CURRENT_LIST_DIR}/plan_test.cc)
+  target_compile_definitions(tensorrt_plan_test PRIVATE TENSORRT_FAMILY="tensorrt_plan_test")
+  target_include_directories(tensorrt_plan_test SYSTEM PRIVATE ${TENSORRT_HEADERS}/TRT-Enterprise-11.4 ${TENSORRT_HEADERS})
+  target_link_libraries(tensorrt_plan_test PRIVATE strict GTest::gtest_main)
+  add_test(NAME tensorrt_plan COMMAND tensorrt_plan_test)
 endif()
 
 # What `npm run test:gpu` runs. Compiled with the other tests, so that it is known to compile where no GPU can run it.
