@@ -1,7 +1,6 @@
 #include "engine_object.h"
 
 #include "../js_values.h"
-#include "../promise_worker.h"
 
 #include <stdexcept>
 
@@ -32,50 +31,32 @@ Napi::Array fromPorts(Napi::Env env, const std::vector<Port>& ports) {
   });
 }
 
-// One per environment.
-struct Addon {
-  Napi::FunctionReference engine;
-};
-
 }  // namespace
 
 void EngineObject::define(Napi::Env env) {
-  const auto constructor = DefineClass(env, "OpenVinoEngine",
-                                       {InstanceMethod<&EngineObject::infer>("infer"), InstanceMethod<&EngineObject::cancel>("cancel"),
-                                        InstanceMethod<&EngineObject::close>("close")});
-  // Node frees it with the environment.
-  env.SetInstanceData(new Addon{Napi::Persistent(constructor)});
+  defineClass(env, "OpenVinoEngine",
+              {InstanceMethod<&EngineObject::infer>("infer"), InstanceMethod<&EngineObject::cancel>("cancel"), InstanceMethod<&EngineObject::close>("close")});
 }
 
 Napi::Value EngineObject::create(Napi::Env env, std::unique_ptr<Engine> engine, Napi::ObjectReference blob) {
-  const auto object = env.GetInstanceData<Addon>()->engine.New({});
-  Unwrap(object)->attach(env, std::move(engine), std::move(blob));
-  object.Set("requests", Napi::Number::New(env, static_cast<double>(Unwrap(object)->engine_->requests())));
-  object.Set("inputs", fromPorts(env, Unwrap(object)->engine_->inputs()));
-  object.Set("outputs", fromPorts(env, Unwrap(object)->engine_->outputs()));
+  const auto object = construct(env);
+  auto* self = Unwrap(object);
+  for (size_t i = 0; i < engine->requests(); i++) self->calls_.push_back(std::make_unique<Call>(Call{self, i, std::nullopt, {}}));
+  object.Set("requests", Napi::Number::New(env, static_cast<double>(engine->requests())));
+  object.Set("inputs", fromPorts(env, engine->inputs()));
+  object.Set("outputs", fromPorts(env, engine->outputs()));
+  engine->onDone([self](size_t request) { self->tell(self->calls_[request].get()); });
+  self->attach(env, std::move(engine), std::move(blob));
   return object;
 }
 
-void EngineObject::onEnded(Napi::Env env, Napi::Function, std::nullptr_t*, Call* call) {
-  // No environment: it is being torn down, and nobody is left to tell.
+void EngineObject::onEnded(Napi::Env env, Call* call) {
   if (env != nullptr) call->owner->settle(env, *call);
-}
-
-void EngineObject::attach(Napi::Env env, std::unique_ptr<Engine> engine, Napi::ObjectReference blob) {
-  engine_ = std::move(engine);
-  blob_ = std::move(blob);
-  for (size_t i = 0; i < engine_->requests(); i++) calls_.push_back(std::make_unique<Call>(Call{this, i, std::nullopt, {}}));
-  ended_ = Ended::New(env, "unplugin-onnx inference", 0, 1);
-  // Only an inference in flight keeps the process alive, not a loaded model.
-  ended_.Unref(env);
-  engine_->onDone([this](size_t request) { ended_.NonBlockingCall(calls_[request].get()); });
-  napi_add_env_cleanup_hook(env, onTeardown, this);
-  attached_ = true;
 }
 
 Napi::Value EngineObject::infer(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
-  if (!engine_) throw Napi::Error::New(env, "the engine is closed");
+  Engine& engine = *openEngine(env);
   const auto request = info[0].As<Napi::Number>().Uint32Value();
   const auto inputs = info[1].As<Napi::Array>();
   const bool borrow = info[2].As<Napi::Boolean>().Value();
@@ -86,23 +67,21 @@ Napi::Value EngineObject::infer(const Napi::CallbackInfo& info) {
     auto bytes = input.Get("bytes").As<Napi::Uint8Array>();
     return Tensor{bytes.Data(), bytes.ByteLength(), js::toDims(input.Get("dims"))};
   });
-  engine_->start(request, tensors, borrow);
+  engine.start(request, tensors, borrow);
   Call& call = *calls_[request];
   call.deferred.emplace(Napi::Promise::Deferred::New(env));
   if (borrow) call.inputs = Napi::Persistent(inputs);
-  Ref();
-  if (inFlight_++ == 0) ended_.Ref(env);
+  begin(env);
   return call.deferred->Promise();
 }
 
 void EngineObject::settle(Napi::Env env, Call& call) {
-  if (!engine_ || !call.deferred) return;
+  if (!engine() || !call.deferred) return;
   const Napi::Promise::Deferred deferred = *call.deferred;
   call.deferred.reset();
   call.inputs.Reset();
-  if (--inFlight_ == 0) ended_.Unref(env);
   try {
-    deferred.Resolve(js::fromList(env, engine_->finish(call.request), [env](const Tensor& output) {
+    deferred.Resolve(js::fromList(env, engine()->finish(call.request), [env](const Tensor& output) {
       return js::fromOutput(env, js::fromBytes(env, output.data, output.bytes), output.dims);
     }));
   } catch (const Napi::Error& error) {
@@ -110,44 +89,11 @@ void EngineObject::settle(Napi::Env env, Call& call) {
   } catch (const std::exception& error) {
     deferred.Reject(Napi::Error::New(env, error.what()).Value());
   }
-  // Last: this may free `this`.
-  Unref();
+  end(env);
 }
 
 void EngineObject::cancel(const Napi::CallbackInfo& info) {
-  if (engine_) engine_->cancel(info[0].As<Napi::Number>().Uint32Value());
-}
-
-Napi::Value EngineObject::close(const Napi::CallbackInfo& info) {
-  const Napi::Env env = info.Env();
-  if (inFlight_ > 0) throw Napi::Error::New(env, "the engine has inferences in flight");
-  if (!engine_) throw Napi::Error::New(env, "the engine is closed");
-  // In a box, so that the engine dies on libuv's thread whoever lets go of the box last.
-  const auto box = std::make_shared<std::unique_ptr<Engine>>(std::move(engine_));
-  const auto blob = std::make_shared<Napi::ObjectReference>(std::move(blob_));
-  release();
-  return PromiseWorker<bool>::run(
-      env,
-      [box] {
-        box->reset();
-        return true;
-      },
-      [blob](Napi::Env env, bool) { return env.Undefined(); });
-}
-
-void EngineObject::release() {
-  if (!attached_) return;
-  attached_ = false;
-  engine_.reset();
-  blob_.Reset();
-  napi_remove_env_cleanup_hook(Env(), onTeardown, this);
-  ended_.Release();
-}
-
-void EngineObject::onTeardown(void* data) {
-  auto* self = static_cast<EngineObject*>(data);
-  self->attached_ = false;
-  self->engine_.reset();
+  if (engine()) engine()->cancel(info[0].As<Napi::Number>().Uint32Value());
 }
 
 }  // namespace onnx_engine::openvino

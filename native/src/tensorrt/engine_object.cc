@@ -34,61 +34,46 @@ Napi::Array fromProfiles(Napi::Env env, const std::vector<Bounds>& profiles) {
   });
 }
 
-// One per environment.
-struct Addon {
-  Napi::FunctionReference engine;
-};
-
 }  // namespace
 
 void EngineObject::define(Napi::Env env) {
-  const auto constructor = DefineClass(env, "TensorRtEngine",
-                                       {InstanceMethod<&EngineObject::infer>("infer"), InstanceMethod<&EngineObject::cancel>("cancel"),
-                                        InstanceMethod<&EngineObject::runtimeCache>("runtimeCache"), InstanceMethod<&EngineObject::close>("close")});
-  // Node frees it with the environment.
-  env.SetInstanceData(new Addon{Napi::Persistent(constructor)});
+  defineClass(env, "TensorRtEngine",
+              {InstanceMethod<&EngineObject::infer>("infer"), InstanceMethod<&EngineObject::cancel>("cancel"),
+               InstanceMethod<&EngineObject::runtimeCache>("runtimeCache"), InstanceMethod<&EngineObject::close>("close")});
 }
 
 Napi::Value EngineObject::create(Napi::Env env, std::shared_ptr<Engine> engine) {
-  const auto object = env.GetInstanceData<Addon>()->engine.New({});
+  const auto object = construct(env);
+  auto* self = Unwrap(object);
+  for (const auto& port : engine->ports()) {
+    if (port.input) continue;
+    const bool open = std::any_of(port.dims.begin(), port.dims.end(), [](int64_t dim) { return dim < 0; });
+    self->fixedBytes_.push_back(open ? 0 : byteSize(port, port.dims));
+  }
   object.Set("ports", fromPorts(env, engine->ports()));
   object.Set("profiles", fromProfiles(env, engine->profiles()));
-  Unwrap(object)->attach(env, std::move(engine));
+  self->attach(env, std::move(engine));
   return object;
 }
 
-void EngineObject::onEnded(Napi::Env env, Napi::Function, std::nullptr_t*, Call* raw) {
+void EngineObject::onEnded(Napi::Env env, Call* raw) {
   const std::unique_ptr<Call> call(raw);
   if (env != nullptr) {
     call->owner->settle(env, *call);
     return;
   }
-  // No environment: it is being torn down, and nobody is left to tell. References die with it.
+  // References die with the environment.
   call->outputs.SuppressDestruct();
   call->inputs.SuppressDestruct();
-}
-
-void EngineObject::attach(Napi::Env env, std::shared_ptr<Engine> engine) {
-  engine_ = std::move(engine);
-  for (const auto& port : engine_->ports()) {
-    if (port.input) continue;
-    const bool open = std::any_of(port.dims.begin(), port.dims.end(), [](int64_t dim) { return dim < 0; });
-    fixedBytes_.push_back(open ? 0 : byteSize(port, port.dims));
-  }
-  ended_ = Ended::New(env, "unplugin-onnx inference", 0, 1);
-  // Only an inference in flight keeps the process alive, not a loaded model.
-  ended_.Unref(env);
-  napi_add_env_cleanup_hook(env, onTeardown, this);
-  attached_ = true;
 }
 
 // infer(inputs, borrow): { id, outputs }
 Napi::Value EngineObject::infer(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
-  if (!engine_) throw Napi::Error::New(env, "the engine is closed");
+  Engine& engine = *openEngine(env);
   const auto inputs = info[0].As<Napi::Array>();
   const bool borrow = info[1].As<Napi::Boolean>().Value();
-  auto tensors = toTensors(inputs, borrow);
+  auto tensors = toTensors(engine, inputs, borrow);
   std::vector<Target> targets;
   const auto buffers = js::fromList(env, fixedBytes_, [&](size_t bytes) {
     auto buffer = Napi::ArrayBuffer::New(env, bytes);
@@ -98,26 +83,25 @@ Napi::Value EngineObject::infer(const Napi::CallbackInfo& info) {
   auto call = std::make_unique<Call>(Call{this, Napi::Promise::Deferred::New(env), Napi::Persistent(buffers), {}, {}});
   if (borrow) call->inputs = Napi::Persistent(inputs);
   const Napi::Promise promise = call->deferred.Promise();
-  const uint64_t id = engine_->submit(std::move(tensors), std::move(targets), [this, raw = call.get()](Outcome outcome) {
+  const uint64_t id = engine.submit(std::move(tensors), std::move(targets), [this, raw = call.get()](Outcome outcome) {
     raw->outcome = std::move(outcome);
-    ended_.NonBlockingCall(raw);
+    tell(raw);
   });
   // `settle` owns it from here; it runs on this thread, and so after this.
   call.release();
-  Ref();
-  if (inFlight_++ == 0) ended_.Ref(env);
+  begin(env);
   auto result = Napi::Object::New(env);
   result.Set("id", Napi::Number::New(env, static_cast<double>(id)));
   result.Set("outputs", promise);
   return result;
 }
 
-std::vector<Tensor> EngineObject::toTensors(const Napi::Array& inputs, bool borrow) {
+std::vector<Tensor> EngineObject::toTensors(Engine& engine, const Napi::Array& inputs, bool borrow) {
   return js::toList<Tensor>(inputs, [&](const Napi::Value& value) {
     const auto input = value.As<Napi::Object>();
     auto bytes = input.Get("bytes").As<Napi::Uint8Array>();
     auto dims = js::toDims(input.Get("dims"));
-    if (!borrow) return engine_->copyOf(bytes.Data(), bytes.ByteLength(), std::move(dims));
+    if (!borrow) return engine.copyOf(bytes.Data(), bytes.ByteLength(), std::move(dims));
     Tensor tensor;
     tensor.data = bytes.Data();
     tensor.bytes = bytes.ByteLength();
@@ -128,7 +112,6 @@ std::vector<Tensor> EngineObject::toTensors(const Napi::Array& inputs, bool borr
 
 void EngineObject::settle(Napi::Env env, Call& call) {
   call.inputs.Reset();
-  if (--inFlight_ == 0 && attached_) ended_.Unref(env);
   try {
     if (!call.outcome.error.empty()) throw Napi::Error::New(env, call.outcome.error);
     const Napi::Array buffers = call.outputs.Value();
@@ -142,51 +125,19 @@ void EngineObject::settle(Napi::Env env, Call& call) {
   } catch (const Napi::Error& error) {
     call.deferred.Reject(error.Value());
   }
-  // Last: this may free `this`.
-  Unref();
+  end(env);
 }
 
 void EngineObject::cancel(const Napi::CallbackInfo& info) {
-  if (engine_) engine_->cancel(static_cast<uint64_t>(info[0].As<Napi::Number>().Int64Value()));
+  if (engine()) engine()->cancel(static_cast<uint64_t>(info[0].As<Napi::Number>().Int64Value()));
 }
 
 // runtimeCache(): Promise<ArrayBuffer>
 Napi::Value EngineObject::runtimeCache(const Napi::CallbackInfo& info) {
-  const auto engine = engine_;
-  if (!engine) throw Napi::Error::New(info.Env(), "the engine is closed");
+  const auto engine = openEngine(info.Env());
   return PromiseWorker<std::vector<char>>::run(
       info.Env(), [engine] { return engine->runtimeCache(); },
       [](Napi::Env env, const std::vector<char>& bytes) { return js::fromBytes(env, bytes.data(), bytes.size()); });
-}
-
-Napi::Value EngineObject::close(const Napi::CallbackInfo& info) {
-  const Napi::Env env = info.Env();
-  if (inFlight_ > 0) throw Napi::Error::New(env, "the engine has inferences in flight");
-  if (!engine_) throw Napi::Error::New(env, "the engine is closed");
-  // In a box, so that the engine dies on libuv's thread whoever lets go of the box last.
-  const auto box = std::make_shared<std::shared_ptr<Engine>>(std::move(engine_));
-  release();
-  return PromiseWorker<bool>::run(
-      env,
-      [box] {
-        box->reset();
-        return true;
-      },
-      [](Napi::Env env, bool) { return env.Undefined(); });
-}
-
-void EngineObject::release() {
-  if (!attached_) return;
-  attached_ = false;
-  engine_.reset();
-  napi_remove_env_cleanup_hook(Env(), onTeardown, this);
-  ended_.Release();
-}
-
-void EngineObject::onTeardown(void* data) {
-  auto* self = static_cast<EngineObject*>(data);
-  self->attached_ = false;
-  self->engine_.reset();
 }
 
 }  // namespace onnx_engine::tensorrt
