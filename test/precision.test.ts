@@ -5,7 +5,7 @@ import { describe, expect, test } from 'vitest'
 import { loadGraph, scopesOf } from '../plugin/onnx/graph.ts'
 import { writeGraph } from '../plugin/onnx/write.ts'
 import { openStore } from '../plugin/cache/store.ts'
-import { findBlame } from '../plugin/precision/blame.ts'
+import { findBlame, type Trials } from '../plugin/precision/blame.ts'
 import type { ChoiceLimits } from '../plugin/precision/choose.ts'
 import { roundToHalf } from '../plugin/precision/half.ts'
 import { lowerGraph } from '../plugin/precision/mixed.ts'
@@ -366,6 +366,11 @@ describe('verification', () => {
   })
 })
 
+/** Whose errors tell no more than that something is wrong. */
+function trials(isFine: Trials['isFine']): Trials {
+  return { isFine, errorOf: async (pinned) => ((await isFine(pinned)) ? 0 : Infinity) }
+}
+
 describe('looking for what is to blame', () => {
   const names = Array.from({ length: 100 }, (_, i) => `n${i}`)
 
@@ -375,16 +380,42 @@ describe('looking for what is to blame', () => {
     ['three neighbours', ['n10', 'n11', 'n12']],
   ])('finds %s', async (_, culprits) => {
     let calls = 0
-    const blamed = await findBlame(names, async (pinned) => {
+    const blamed = await findBlame(names, trials(async (pinned) => {
       calls++
       return culprits.every((culprit) => pinned.includes(culprit))
-    })
-    expect(blamed.toSorted()).toEqual(culprits.toSorted())
+    }))
+    expect(blamed).toEqual({ names: names.filter((name) => culprits.includes(name)), spread: [] })
     expect(calls).toBeLessThan(40)
   })
 
   test('blames nothing when nothing helps, or nothing is wrong', async () => {
-    expect(await findBlame(names, async () => false)).toEqual([])
-    expect(await findBlame(names, async () => true)).toEqual([])
+    expect(await findBlame(names, trials(async () => false))).toEqual({ names: [], spread: [] })
+    expect(await findBlame(names, trials(async () => true))).toEqual({ names: [], spread: [] })
+  })
+
+  test.each([
+    ['evenly', () => 1, 0.5, 14],
+    ['unevenly', (index: number) => 1 + index / 50, 0.5, 14],
+    ['over the first half', (index: number) => (index < 50 ? 1 : 0.01), 0.2, 26],
+  ])('stops soon when the loss is spread %s', async (_, weightOf, allowed, most) => {
+    const weights = new Map(names.map((name, index) => [name, weightOf(index)]))
+    const whole = [...weights.values()].reduce((sum, weight) => sum + weight)
+    let calls = 0
+    const errorOf = async (pinned: readonly string[]) => (calls++, pinned.reduce((rest, name) => rest - weights.get(name)!, whole))
+    const { names: needed, spread } = await findBlame(names, { errorOf, isFine: async (pinned) => (await errorOf(pinned)) <= allowed * whole })
+    expect(calls).toBeLessThanOrEqual(most)
+    expect(needed.length).toBeGreaterThan(25)
+    expect(await errorOf(needed)).toBeLessThanOrEqual(allowed * whole)
+    expect(spread).toHaveLength(3)
+    expect(spread[0]).toMatchObject({ count: 13, share: expect.closeTo([...weights.values()].slice(names.indexOf(spread[0]!.first)).slice(0, 13).reduce((sum, weight) => sum + weight) / whole, 5) })
+  })
+
+  test('names a few culprits among nodes that all lose a little', async () => {
+    const culprits = ['n5', 'n40', 'n77']
+    let calls = 0
+    const errorOf = async (pinned: readonly string[]) => (calls++, names.reduce((sum, name) => sum + (pinned.includes(name) ? 0 : culprits.includes(name) ? 5 : 0.01), 0))
+    const blamed = await findBlame(names, { errorOf, isFine: async (pinned) => (await errorOf(pinned)) < 2 })
+    expect(blamed).toEqual({ names: culprits, spread: [] })
+    expect(calls).toBeLessThan(48)
   })
 })

@@ -94,6 +94,16 @@ describe('an engine that cannot run at build time', () => {
     expect(pinned.lines.at(-1)).toMatch(/^net {2}fp16 {2}tensorrt-rtx: max abs \d\.\de-\d, cosine 1\.00000, argmax [\d.]+% \(random inputs, emulated\)$/)
   })
 
+  test('is said to lose a little everywhere when no few nodes are to blame, which autoPin keeps in fp32 all the same', async () => {
+    const nodes = Array.from({ length: 40 }, (_, i) => ({ op: i % 2 === 0 ? 'Sin' : 'Atan', name: `n${i}`, inputs: [i === 0 ? 'x' : `v${i}`], outputs: [i === 39 ? 'y' : `v${i + 1}`] }))
+    const verify = { cosine: 0.9999999 }
+    await expect(report({ ...io, nodes }, { verify })).rejects.toThrow(
+      /\nThe loss is spread over many nodes or weights: \d\d of 40 would have to stay in fp32\. Most is lost from n\d+ to n\d+ \(5, \d+%\), [^]*Use another precision, or allow more/,
+    )
+    const { pins } = await report({ ...io, nodes }, { verify, precision: { autoPin: true } })
+    expect(pins.length).toBeGreaterThan(10)
+  })
+
   test('of int8 is emulated by its Q/DQ, which are exact in fp32', async () => {
     write('calibrate.npy', npy([1, 64], uniform(64, 5, 1)))
     const { lines, verification } = await report(product, { engine: 'int8', calibration: 'calibrate.npy' }, 'tensorrt')
@@ -315,7 +325,8 @@ describe('a comparison that does not come to its end', () => {
   test('while nodes to blame are looked for names those that are known to help', async () => {
     const names = Array.from({ length: 16 }, (_, i) => `n${i}`)
     let calls = 0
-    const blamed = await findBlame(names, async (pinned) => (calls++, pinned.includes('n3')), () => calls >= 4)
+    const isFine = async (pinned: readonly string[]) => (calls++, pinned.includes('n3'))
+    const { names: blamed } = await findBlame(names, { isFine, errorOf: async () => 0, outOfTime: () => calls >= 4 })
     expect(blamed).toContain('n3')
     expect(blamed.length).toBeGreaterThan(1)
     expect(blamed.length).toBeLessThan(16)

@@ -4,7 +4,7 @@ import { quote } from '../onnx/proto.ts'
 import type { Comparison } from './compare.ts'
 import type { Culprit } from './culprits.ts'
 import type { PassRequest } from './index.ts'
-import type { Verification } from './verify.ts'
+import type { Spread, Verification } from './verify.ts'
 import type { VerifyResult } from './verify-child.ts'
 
 /**
@@ -26,6 +26,12 @@ export function judge({ outputs }: VerifyResult, { options: { engine, verify, ca
   })
 }
 
+/** How far the outputs are from those of the fp32 model, as the largest squared distance of one in halves of its squared length. Errors that do not depend on each other add up. */
+export function distanceOf({ outputs }: VerifyResult): number {
+  const distances = outputs.map(({ trouble, maxAbs, cosine, norm }) => (trouble !== undefined || maxAbs === null ? Infinity : 1 - cosine + (norm - 1) ** 2 / 2))
+  return Math.max(0, ...distances)
+}
+
 /** The error of samples on which an output of the fp32 model has no finite number, so that nothing can be said of an engine; undefined when all have. */
 export function unusableReference({ name }: PassRequest, { inputs, outputs }: VerifyResult): OnnxEngineError | undefined {
   const broken = outputs.find(({ compared, nonFinite }) => compared === 0 && nonFinite > 0)
@@ -38,12 +44,13 @@ export function unusableReference({ name }: PassRequest, { inputs, outputs }: Ve
 }
 
 /** The error of an engine that is too far from the fp32 model: a table of its outputs, and the nodes to blame. */
-export function verificationError({ name, options: { engine }, backend }: PassRequest, { inputs, failures, blame, outputs, emulated }: Verification): OnnxEngineError {
+export function verificationError({ name, options: { engine }, backend }: PassRequest, { inputs, failures, blame, spread, outputs, emulated }: Verification): OnnxEngineError {
   const table = outputs.map((output) => `  ${rowOf(output)}`)
-  const nodes = blame.length > 0 ? `\nIn fp32 this would be well: ${blame.slice(0, 20).map(culpritText).join(', ')}${blame.length > 20 ? ` and ${blame.length - 20} more` : ''}` : ''
+  const well = `\nIn fp32 this would be well: ${blame.slice(0, 20).map(culpritText).join(', ')}${blame.length > 20 ? ` and ${blame.length - 20} more` : ''}`
+  const nodes = spread ? `\n${spreadText(spread, blame.length)}` : blame.length > 0 ? well : ''
   const where = `${name}: engine=${engine} on ${backend}${emulated ? ' (emulated)' : ''} differs from the fp32 model on ${inputs}: ${failures.join('; ')}\n${table.join('\n')}${nodes}\n`
   return new OnnxEngineError('VERIFICATION_FAILED', where, {
-    hint: blame.length > 0 ? `List them in the option 'precision.fp32', set 'precision.autoPin', or allow more by 'verify'` : `Use another precision, or allow more by the option 'verify'`,
+    hint: blame.length > 0 && !spread ? `List them in the option 'precision.fp32', set 'precision.autoPin', or allow more by 'verify'` : `Use another precision, or allow more by the option 'verify'`,
   })
 }
 
@@ -69,6 +76,11 @@ export function percent(part: number): string {
 function culpritText({ name, operator, readers }: Culprit): string {
   const told = operator === 'initializer' ? `read by ${readers.slice(0, 3).join(', ')}${readers.length > 3 ? ` and ${readers.length - 3} more` : ''}` : operator
   return told === '' ? name : `${name} (${told})`
+}
+
+function spreadText({ of, worst }: Spread, needed: number): string {
+  const parts = worst.map(({ first, last, count, share }) => `${first} to ${last} (${count}${share === null ? '' : `, ${percent(share)}`})`)
+  return `The loss is spread over many nodes or weights: ${needed} of ${of} would have to stay in fp32. Most is lost from ${parts.join(', ')}`
 }
 
 function problemOf({ trouble, maxAbs, cosine, norm, argmax, outside }: Comparison, leastCosine: number, leastArgmax: number): string | undefined {

@@ -22,6 +22,8 @@ export interface VerifySettings {
   readonly known: KnownInputs
   readonly atol: number | null
   readonly rtol: number | null
+  /** Most inputs that are compared; absent: all. */
+  readonly limit?: number
 }
 
 /** What came out, as JSON. */
@@ -62,7 +64,7 @@ export const compile: CompileInChild = async (job, log) => {
 }
 
 async function compare(ort: Onnxruntime, { name, model }: ChildJob, settings: VerifySettings, told: (state: Phase | 'go') => void): Promise<VerifyResult> {
-  const { candidate, source, bindings, known, atol, rtol } = settings
+  const { candidate, source, bindings, known, atol, rtol, limit } = settings
   told('reference')
   let reference: Opened
   try {
@@ -70,7 +72,7 @@ async function compare(ort: Onnxruntime, { name, model }: ChildJob, settings: Ve
   } catch (error) {
     return { inputs: 'none', skipped: `ONNX Runtime cannot run the fp32 model: ${textOf(error)}`, outputs: [] }
   }
-  const random = source ? undefined : await acceptedInputs(reference, bindings, known)
+  const random = source ? undefined : await acceptedInputs(reference, bindings, known, limit)
   if (typeof random === 'string') return { inputs: 'random inputs', skipped: random, outputs: [] }
   told('engine')
   let engine: Opened
@@ -135,10 +137,10 @@ function sampleAs(sample: CheckedTensor, dtype: DType): object {
 }
 
 /** Random inputs that the original model takes, of sizes that are guessed where nothing tells them; else why there are none. */
-async function acceptedInputs(reference: Opened, bindings: Bindings, known: KnownInputs): Promise<readonly Sample[] | string> {
+async function acceptedInputs(reference: Opened, bindings: Bindings, known: KnownInputs, limit?: number): Promise<readonly Sample[] | string> {
   let last = 'an input has an unknown rank, or holds strings'
   for (const guess of guesses) {
-    const samples = randomInputs(bindings.inputs, known, guess)
+    const samples = randomInputs(bindings.inputs, known, guess)?.slice(0, limit)
     if (!samples) break
     try {
       for (const sample of samples) await reference.infer(sample)

@@ -8,14 +8,14 @@ import { onnxruntime } from '../backend/onnxruntime.ts'
 import { cacheKey, type CacheKey } from '../cache/key.ts'
 import { modelBytes } from '../onnx/size.ts'
 import type { FoundSamples } from './calibrate.ts'
-import { findBlame } from './blame.ts'
+import { findBlame, type Part } from './blame.ts'
 import type { Culprit } from './culprits.ts'
 import { countdown, type Countdown } from './countdown.ts'
 import type { PassRequest, PrecisionPass } from './index.ts'
 import { widenIo } from './io.ts'
 import type { KnownInputs } from './random-inputs.ts'
-import { runWithSamples } from './samples.ts'
-import { judge, unusableReference } from './verdict.ts'
+import { runWithSamples, type SampleSource } from './samples.ts'
+import { distanceOf, judge, unusableReference } from './verdict.ts'
 import type { Phase, VerifyResult, VerifySettings } from './verify-child.ts'
 
 /** An engine to be verified. */
@@ -36,10 +36,19 @@ export type Verification = VerifyResult & {
   readonly failures: readonly string[]
   /** Fewest nodes or weights that must stay in fp32 for all to be well; empty when that would not help. */
   readonly blame: readonly Culprit[]
+  /** Where most is lost when no few of them are to blame; null when some are. */
+  readonly spread: Spread | null
+}
+
+/** What is lost everywhere. */
+export type Spread = {
+  /** How many nodes or weights are lowered. */
+  readonly of: number
+  readonly worst: readonly Part[]
 }
 
 /** Raised when the same outputs give another verdict. */
-const version = 4
+const version = 5
 
 const defaultTimeout = 300_000
 
@@ -68,16 +77,17 @@ export async function verifyEngine(request: VerifyRequest): Promise<Verification
   const { artifact } = await store.getOrBuild({ key: cacheKey(facts), family: `${family} verification`, label: name, signal }, async (output) => {
     const emulated = !(request.backend === 'onnxruntime' || request.backend === 'openvino')
     const late = countdown(verify.timeout ?? defaultTimeout)
-    const measure = (candidate: VerifySettings['candidate']) => compareCandidate(request, samples, late, { module: probe.detail['module'] as string, candidate, known })
-    const measureOnnx = (pinned: readonly string[]) => withLowered(request, pinned, (onnx) => measure({ onnx }))
+    const measure = (candidate: VerifySettings['candidate'], limit?: number) => compareCandidate(request, samples, late, { module: probe.detail['module'] as string, candidate, known, ...(limit !== undefined && { limit }) })
+    const measureOnnx = (pinned: readonly string[], limit?: number) => withLowered(request, pinned, (onnx) => measure({ onnx }, limit))
     const result = emulated ? await measureOnnx([]) : await measure({ manifest: request.manifest })
     const unusable = samples && unusableReference(request, result)
     if (unusable) throw unusable
     const failures = judge(result, request)
     // Emulated with nothing pinned it has failed just now.
     const isFine = async (pinned: readonly string[]) => !(emulated && pinned.length === 0) && judge(await measureOnnx(pinned), request).length === 0
-    const blame = failures.length === 0 ? [] : await blameNodes(request, late, isFine)
-    await writeFile(output, JSON.stringify({ ...result, emulated, failures, blame } satisfies Verification))
+    const errorOf = async (pinned: readonly string[]) => distanceOf(await measureOnnx(pinned, 1))
+    const blamed = failures.length === 0 ? noBlame : await blameNodes(request, late, isFine, errorOf)
+    await writeFile(output, JSON.stringify({ ...result, emulated, failures, ...blamed } satisfies Verification))
   })
   return JSON.parse(await readFile(artifact.file, 'utf8')) as Verification
 }
@@ -88,23 +98,36 @@ function randomFact(values: KnownInputs['values']): string {
   return ['random', ...given.sort()].join(' ')
 }
 
-async function blameNodes(request: VerifyRequest, late: Countdown, isFine: (pinned: readonly string[]) => Promise<boolean>): Promise<readonly Culprit[]> {
+const noBlame: Pick<Verification, 'blame' | 'spread'> = { blame: [], spread: null }
+
+async function blameNodes(
+  request: VerifyRequest,
+  late: Countdown,
+  isFine: (pinned: readonly string[]) => Promise<boolean>,
+  errorOf: (pinned: readonly string[]) => Promise<number>,
+): Promise<typeof noBlame> {
   const { pass, log, name, signal, model } = request
-  if (!pass) return []
+  if (!pass) return noBlame
   log(`${name}: too far from the fp32 model; looking for the nodes to blame`)
   const { lowerModel } = await import('./lower.ts')
   const { changed = [] } = await inTemporary((folder) => lowerModel(emulating(pass), { ...request, log: () => {} }, folder, async () => {}))
-  const tried = async (pinned: readonly string[]): Promise<boolean> => {
+  const tried = async <T>(trial: Promise<T>, otherwise: T): Promise<T> => {
     try {
-      return await isFine(pinned)
+      return await trial
     } catch (error) {
       // The engine is too far whatever the search says: what breaks it off must not hide that.
       if (signal?.aborted) throw error
-      return false
+      return otherwise
     }
   }
-  const found = await findBlame(changed, tried, () => late.signal.aborted)
-  return found.length === 0 ? [] : (await import('./culprits.ts')).describeCulprits(model.file, found)
+  const { names, spread } = await findBlame(changed, {
+    isFine: (pinned) => tried(isFine(pinned), false),
+    errorOf: (pinned) => tried(errorOf(pinned), Infinity),
+    outOfTime: () => late.signal.aborted,
+  })
+  if (names.length === 0) return noBlame
+  const blame = await (await import('./culprits.ts')).describeCulprits(model.file, names)
+  return { blame, spread: spread.length > 0 ? { of: changed.length, worst: spread } : null }
 }
 
 /** Lowers the model with these nodes and weights left in fp32, for ONNX Runtime's CPU. */
@@ -140,7 +163,7 @@ async function compareCandidate(
   request: VerifyRequest,
   samples: FoundSamples | undefined,
   late: Countdown,
-  given: Pick<VerifySettings, 'module' | 'candidate' | 'known'>,
+  given: Pick<VerifySettings, 'module' | 'candidate' | 'known' | 'limit'>,
 ): Promise<VerifyResult> {
   const { model, name, signal, options: { engine, verify }, backend } = request
   const { atol = null, rtol = null, timeout = defaultTimeout } = verify || {}
@@ -152,7 +175,7 @@ async function compareCandidate(
     if (Object.hasOwn(phases, text)) phase = text as Phase
   }
   try {
-    if (samples) return (await runWithSamples(worker, samples.source, { ...settings }, either, model.file, { told, started: late.start, modelBytes: modelBytes(model) })) as VerifyResult
+    if (samples) return (await runWithSamples(worker, limited(samples.source, given.limit), { ...settings }, either, model.file, { told, started: late.start, modelBytes: modelBytes(model) })) as VerifyResult
     return await inTemporary(async (folder) => {
       const output = join(folder, 'result.json')
       await runChild(worker, { name, model: model.file, output, settings: { ...settings } }, { signal: either, log: (_, text) => told(text), started: late.start, modelBytes: modelBytes(model), what: 'measuring' })
@@ -169,6 +192,10 @@ async function compareCandidate(
   } finally {
     late.stop()
   }
+}
+
+function limited(source: SampleSource, limit = source.limit): SampleSource {
+  return { ...source, limit: Math.min(limit, source.limit) }
 }
 
 /** What the comparing process was at when it died. */
