@@ -4,28 +4,21 @@ import { fileURLToPath } from 'node:url'
 import ort from 'onnxruntime-node'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { compile, type Compiled, type Options } from 'unplugin-onnx'
-import { indexScope, loadGraph, scopesOf, type EditableModel } from '../dist/plugin/onnx/graph.js'
-import { readModel } from '../dist/plugin/onnx/model.js'
+import { loadGraph, scopesOf, type EditableModel } from '../dist/plugin/onnx/graph.js'
 import { writeGraph } from '../dist/plugin/onnx/write.js'
 import { openStore } from '../dist/plugin/cache/store.js'
-import { compileOptions, resolveOptions } from '../dist/plugin/options.js'
 import { foldConvolutions } from '../dist/plugin/precision/fold.js'
-import { int8Pass } from '../dist/plugin/precision/int8.js'
 import type { BackendName } from '../runtime/manifest.ts'
 import { decodeImage, imageTensor } from '../plugin/precision/image.ts'
 import { tempFolder } from './helpers.ts'
-import { onnxModel, type GraphSpec, type ModelSpec, type NodeSpec, type TensorSpec } from './models.ts'
+import { dequantized, floats, ignore, type LoweredGraph, lowerToInt8, runOnce, writeSamples as writeNumbered } from './int8-graphs.ts'
+import { onnxModel, type GraphSpec, type ModelSpec, type NodeSpec } from './models.ts'
 import { cosine, normal, npy } from './samples.ts'
 
 let folder: string
 beforeEach(() => {
   folder = tempFolder()
 })
-
-function floats(dims: readonly number[], seed: number, scale = 1): TensorSpec {
-  const length = dims.reduce((product, dim) => product * dim, 1)
-  return { dtype: 'float32', dims, data: new Uint8Array(normal(length, seed).map((value) => value * scale).buffer) }
-}
 
 const padded = { kernel_shape: [3, 3], pads: [1, 1, 1, 1] }
 
@@ -59,10 +52,7 @@ const net: ModelSpec = {
 const image = [1, 3, 32, 32]
 
 function writeSamples(count = 4, dims: readonly number[] = image): void {
-  for (let index = 0; index < count; index++) {
-    const data = normal(dims.reduce((product, dim) => product * dim, 1), 100 + index)
-    writeFileSync(join(folder, `sample${index}.npy`), npy(dims, data))
-  }
+  writeNumbered(folder, count, dims)
 }
 
 function writeModel(spec: ModelSpec, name = 'm.onnx'): string {
@@ -80,41 +70,18 @@ function build(file: string, options: Options): Promise<Compiled> {
 }
 
 /** Runs a model or engine file on one input that was no sample. */
-async function run(file: string, dims: readonly number[] = image, format = 'ONNX'): Promise<Float32Array> {
-  const session = await ort.InferenceSession.create(readFileSync(file), { logSeverityLevel: 3, extra: { session: { load_model_format: format } } })
-  const x = new ort.Tensor('float32', normal(dims.reduce((product, dim) => product * dim, 1), 999), dims)
-  const results = await session.run({ [session.inputNames[0]!]: x })
-  await session.release()
-  return results[session.outputNames[0]!]!.data as Float32Array
+function run(file: string, dims: readonly number[] = image, format?: string): Promise<Float32Array> {
+  return runOnce(file, dims, format)
 }
 
-function ignore(): void {}
-
-/** The graph that the pass makes for a backend, read back from its file. */
-async function lower(file: string, backend: BackendName, options: Options = {}): Promise<{ graph: EditableModel; out: string; lowered: Awaited<ReturnType<typeof int8Pass.lower>> }> {
-  const resolved = resolveOptions({ calibration: 'sample*.npy', cache: { dir: join(folder, 'cache') }, ...options }, folder)
-  const request = {
-    name: 'm', model: await readModel(file), options: compileOptions(resolved, { file, query: {} }), backend, label: '', lowering: 'compute' as const,
-    root: folder, store: openStore({ ...resolved.cache, warn: ignore }), log: ignore, warn: ignore,
-  }
-  const graph = await loadGraph(file)
-  const lowered = await int8Pass.lower(graph, request)
-  const out = join(folder, `${backend}.onnx`)
-  await writeGraph(graph, out)
-  return { graph: await loadGraph(out), out, lowered }
+function lower(file: string, backend: BackendName, options?: Options): Promise<LoweredGraph> {
+  return lowerToInt8(folder, file, backend, options)
 }
 
 function operators({ proto }: EditableModel): Record<string, number> {
   const counts: Record<string, number> = {}
   for (const { opType } of proto.graph.node) counts[opType] = (counts[opType] ?? 0) + 1
   return counts
-}
-
-/** Which inputs of a node come from DequantizeLinear. */
-function dequantized(graph: EditableModel, name: string): boolean[] {
-  const scope = scopesOf(graph)[0]!
-  const { producers } = indexScope(scope)
-  return scope.graph.node.find((node) => node.name === name)!.input.map((input) => producers.get(input)?.opType === 'DequantizeLinear')
 }
 
 describe('an int8 engine for ONNX Runtime', () => {

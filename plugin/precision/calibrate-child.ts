@@ -62,7 +62,9 @@ export const compile: CompileInChild = async ({ name, model, output, settings },
     }
     for (const { value, stored, scale, zero, sum } of watched) {
       const number = (result: string) => (results[result]!.data as Float32Array | Uint8Array)[0] ?? 0
-      addStored(histograms.get(value)!, { data: results[stored]!.data as Uint8Array, scale: number(scale), zero: number(zero) }, Number.isFinite(number(sum)))
+      const histogram = histograms.get(value)!
+      histogram.rows = Math.max(histogram.rows, results[stored]!.dims.slice(0, -1).reduce((product, dim) => product * dim, 1))
+      addStored(histogram, { data: results[stored]!.data as Uint8Array, scale: number(scale), zero: number(zero) }, Number.isFinite(number(sum)))
     }
   }
   await session.release()

@@ -18,7 +18,7 @@ export interface FoundSamples {
 }
 
 /** Raised when the same samples give other ranges. */
-const version = 3
+const version = 4
 
 /**
  * The samples that `calibration` names and their digest; undefined when there is no such option. A module runs for it, once for all

@@ -9,6 +9,8 @@ export type Range = {
   readonly percentile: Interval
   /** In how many samples values were NaN or infinite. */
   readonly nonFinite: number
+  /** The most rows, along its last dim, that one sample had. */
+  readonly rows: number
 }
 
 type Interval = readonly [low: number, high: number]
@@ -18,6 +20,7 @@ export interface Histogram {
   min: number
   max: number
   nonFinite: number
+  rows: number
   /** Bins lie between -limit and limit, which is a power of two so that it can double; 0 until something was counted. */
   limit: number
   /** Values apart from those that are 0 in 8 bits. */
@@ -31,7 +34,7 @@ const bins = 8192
 const half = bins / 2
 
 export function newHistogram(): Histogram {
-  return { min: Infinity, max: -Infinity, nonFinite: 0, limit: 0, counts: new Float64Array(bins), zeros: 0, step: 0 }
+  return { min: Infinity, max: -Infinity, nonFinite: 0, rows: 0, limit: 0, counts: new Float64Array(bins), zeros: 0, step: 0 }
 }
 
 /** One tensor in 8 bits, as the operator DynamicQuantizeLinear gives it: real = scale * (stored - zero), from its least to its largest value. */
@@ -111,8 +114,8 @@ function spread(counts: Float64Array, from: number, to: number, count: number): 
 
 /** The ranges that the methods of calibration find. `percentile` is a percentage above 50, of which half is cut from each side. */
 export function rangeOf(histogram: Histogram, percentile: number): Range {
-  const { min, max, nonFinite, limit } = histogram
-  if (limit === 0) return { min: 0, max: 0, entropy: { int8: [0, 0], uint8: [0, 0] }, percentile: [0, 0], nonFinite }
+  const { min, max, nonFinite, rows, limit } = histogram
+  if (limit === 0) return { min: 0, max: 0, entropy: { int8: [0, 0], uint8: [0, 0] }, percentile: [0, 0], nonFinite, rows }
   const clip = (low: number, high: number): Interval => [Math.max(min, low), Math.min(max, high)]
   const magnitudes = magnitudesOf(histogram, Math.max(-min, max))
   const entropy = (levels: number): Interval => {
@@ -121,7 +124,7 @@ export function rangeOf(histogram: Histogram, percentile: number): Range {
   }
   const int8 = entropy(128)
   const tail = (100 - percentile) / 200
-  return { min, max, entropy: { int8, uint8: min < 0 ? int8 : entropy(256) }, percentile: clip(quantile(histogram, tail, 'low'), quantile(histogram, 1 - tail, 'high')), nonFinite }
+  return { min, max, entropy: { int8, uint8: min < 0 ? int8 : entropy(256) }, percentile: clip(quantile(histogram, tail, 'low'), quantile(histogram, 1 - tail, 'high')), nonFinite, rows }
 }
 
 // The outer edge of the bin that holds the value of this rank.

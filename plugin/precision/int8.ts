@@ -30,7 +30,7 @@ export const int8Pass: PrecisionPass = {
     const percentile = request.options.calibration?.percentile ?? 100
     return {
       name: 'int8',
-      version: 2,
+      version: 3,
       options: { placement: request.backend, samples: samples.digest, method: method ?? `best with ${tried}`, ...((method ?? 'percentile') === 'percentile' && { percentile }), levels, fp32: request.options.precision.fp32 },
     }
   },

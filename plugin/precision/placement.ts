@@ -8,6 +8,10 @@ export interface WeightedNode {
   readonly group: number
   /** Whether it works on what a global pool left: one pixel for each channel. */
   readonly pooled: boolean
+  /** Whether it reads an input of the model. */
+  readonly first: boolean
+  /** Whether each sample gave it one row of values. */
+  readonly row: boolean
 }
 
 /** Where one backend wants Q/DQ. */
@@ -24,12 +28,17 @@ export interface Placement {
   readonly follow: Readonly<Record<string, 'same' | 'own'>>
   /** Which inputs of an Add of two branches are quantized. */
   readonly residual: 'none' | 'shortcut' | 'both'
+  /** Operators that only move values: what is quantized of their inputs has the scale of their quantized result. */
+  readonly share: readonly string[]
+  /** Why a product of two values, as in attention, stays in floating point. */
+  readonly product: string
   readonly exclude: readonly { readonly reason: string; readonly matches: (node: WeightedNode) => boolean }[]
 }
 
 // Axes of the weights: Conv is [out, in / group, ...], ConvTranspose [in, out / group, ...], MatMul [K, N], Gemm as MatMul.
 const convolution = (operator: string) => operator === 'Conv' || operator === 'ConvTranspose'
 const isPadding = (count: number) => count < 16
+const product = 'multiplies two values: only products with constant weights are quantized'
 
 /**
  * The placements, with the reason for each choice. Sources: onnxruntime/core/optimizer/qdq_transformer/selectors_actions (which groups
@@ -57,6 +66,9 @@ export const placements = {
       Add: 'own', Mul: 'own', Concat: 'own', AveragePool: 'own', GlobalAveragePool: 'own',
     },
     residual: 'none',
+    // QLinearConcat looks each byte up in a table while it copies, where scales differ: each input keeps its own, finer one.
+    share: [],
+    product,
     exclude: [
       { reason: 'ONNX Runtime has no int8 kernel for it', matches: ({ operator }) => operator === 'ConvTranspose' },
       // The gates of squeeze-and-excitation blocks: an error there scales whole channels.
@@ -72,6 +84,9 @@ export const placements = {
     follow: {},
     // An addition of two int8 tensors is fused into the convolution before it.
     residual: 'both',
+    // Its low precision transformations align the scales of a concatenation themselves.
+    share: [],
+    product,
     exclude: [],
   },
   tensorrt: {
@@ -83,18 +98,26 @@ export const placements = {
     follow: {},
     // The other branch is added inside the convolution's kernel, in its accumulator; Q/DQ there would end the fusion.
     residual: 'shortcut',
+    // TensorRT moves the Q of the result before the operator, where it meets the Q of an input: with one scale the two are one, with two
+    // scales each input is computed again. (Model Optimizer: `get_concat_eliminated_tensors`; TensorRT: "Q/DQ Layer-Placement".)
+    share: ['Concat', 'MaxPool', 'Reshape', 'Transpose', 'Flatten', 'Squeeze', 'Unsqueeze'],
+    // Model Optimizer's `find_nodes_from_mha_to_exclude`.
+    product: 'multiplies two values, as attention does: fused attention takes any length in fp16, but at most 512 in int8',
     exclude: [
+      // `find_nodes_from_matmul_to_exclude` and, for convolutions, `find_nodes_from_convs_to_exclude`.
       { reason: 'a product with a vector is bound by memory', matches: ({ operator, dims }) => !convolution(operator) && dims.includes(1) },
       { reason: 'K or N below 16 wastes most of a tensor core tile', matches: ({ operator, dims }) => !convolution(operator) && dims.some(isPadding) },
+      { reason: 'each sample has one row for it: a product with a vector is bound by memory', matches: ({ operator, row }) => !convolution(operator) && row },
       {
         reason: 'fewer than 16 channels waste most of a tensor core tile',
-        matches: ({ operator, dims: [first = 0, second = 0, ...kernel], group }) => {
+        matches: ({ operator, dims: [a = 0, b = 0, ...kernel], group, first }) => {
           if (!convolution(operator)) return false
-          const [outputs, inputs] = operator === 'Conv' ? [first, second * group] : [second * group, first]
+          // Channels that one sum goes over, and those of the result.
+          const [inputs, outputs] = operator === 'Conv' ? [b, a] : [a / group, b * group]
           if (!isPadding(outputs) && !isPadding(inputs)) return false
           if (group > 1) return outputs % 8 !== 0 || kernel.some((size) => size < 3)
           const square = kernel.every((size) => size === kernel[0])
-          return !(square && (inputs % 8 === 0 || outputs % 8 === 0) && (!isPadding(inputs) || !isPadding(outputs)))
+          return !(square && (inputs % 8 === 0 || outputs % 8 === 0) && (first || !isPadding(inputs) || !isPadding(outputs)))
         },
       },
     ],

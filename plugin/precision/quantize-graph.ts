@@ -49,10 +49,11 @@ async function quantize(model: EditableModel, request: PassRequest, { placement,
   const known = (value: string) => original.has(value) && types.of(scope, value) === 'float32'
   const ranges = await calibrate(request, samples, observed(scope, known))
   const usable = (value: string) => known(value) && ranges.get(value)?.nonFinite === 0
-  const places = placeQuantization(scope, placement, usable, new Set(request.options.precision.fp32))
+  const isRow = (value: string) => ranges.get(value)?.rows === 1
+  const places = placeQuantization(scope, placement, { usable, isRow }, new Set(request.options.precision.fp32))
   // Before the graph changes: a node without a name goes by its output.
   const names = places.weighted.map(({ node }) => nodeName(node))
-  await insertQuantization(model, scope, places, placement, { levels, range: (value) => chosenRange(ranges.get(value), method, placement) })
+  await insertQuantization(model, scope, places, placement, { levels, range: (value) => joined((places.shared.get(value) ?? [value]).map((name) => chosenRange(ranges.get(name), method, placement))) })
   sortNodes(scope, model.file)
   return describePlaces(places, names)
 }
@@ -93,9 +94,14 @@ function mainScope(model: EditableModel): Scope {
 function observed(scope: Scope, known: (value: string) => boolean): string[] {
   const values = new Set<string>()
   for (const placement of Object.values(placements)) {
-    for (const range of placeQuantization(scope, placement, known).values.values()) values.add(range)
+    const places = placeQuantization(scope, placement, { usable: known, isRow: () => false })
+    for (const range of places.values.values()) for (const name of places.shared.get(range) ?? [range]) values.add(name)
   }
   return [...values].sort()
+}
+
+function joined(ranges: readonly (readonly [number, number])[]): readonly [number, number] {
+  return [Math.min(...ranges.map(([low]) => low)), Math.max(...ranges.map(([, high]) => high))]
 }
 
 function chosenRange(range: Range | undefined, method: CalibrationMethod, { activations }: Placement): readonly [number, number] {
