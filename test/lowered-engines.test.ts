@@ -1,6 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import type { ProfiledInput } from '../native/addon.ts'
 import { loadAddon } from '../dist/native/index.js'
 import { loadGraph } from '../plugin/onnx/graph.ts'
 import { upgradeOpset } from '../plugin/onnx/upgrade.ts'
@@ -95,6 +96,27 @@ describe.skipIf(missing).each(['float16', 'bfloat16'] as const)('an operator in 
     expect(refused).toEqual({})
     expect(seen.size).toBeGreaterThan(75)
   }, 120_000)
+
+  test.each([['fixed', 2], ['open', 'rows']])('that fills a tensor of %s dims is built by TensorRT-RTX', async (_, rows) => {
+    const file = join(folder, `filled-${dtype}.onnx`)
+    writeFileSync(file, onnxModel({
+      opset: 22,
+      inputs: { x: `float32[${rows},64]` },
+      outputs: { y: `float32[${rows},64]` },
+      nodes: [
+        { op: 'Tanh', inputs: ['x'], outputs: ['a'] },
+        { op: 'Shape', inputs: ['a'], outputs: ['shape'] },
+        { op: 'ConstantOfShape', inputs: ['shape'], outputs: ['half'], attributes: { value: { tensor: { dtype: 'float32', dims: [1], data: [0.5] } } } },
+        { op: 'Mul', inputs: ['a', 'half'], outputs: ['y'] },
+      ],
+    }))
+    const graph = await loadGraph(file)
+    expect(await lowerGraph(graph, { dtype, maxValue: 4096, maxDepth: Infinity, pinned: new Set() })).toMatchObject({ lowered: 3, kept: [] })
+    // One cast of the input and one of the output.
+    expect(graph.proto.graph.node.map(({ opType }) => opType).toSorted()).toEqual(['Cast', 'Cast', 'ConstantOfShape', 'Mul', 'Shape', 'Tanh'])
+    await writeGraph(graph, file)
+    expect(await buildHere(file, rows === 2 ? [] : [[{ input: 'x', values: false, min: [1, 64], opt: [2, 64], max: [4, 64] }]])).toBeUndefined()
+  })
 })
 
 async function lightNet(name: string): Promise<string> {
@@ -111,12 +133,12 @@ function upgraded(graph: Parameters<typeof upgradeOpset>[0]): boolean {
 }
 
 /** Builds an engine in this process, and gives what the builder says when it cannot. */
-async function buildHere(model: string): Promise<string | undefined> {
+async function buildHere(model: string, profiles: readonly (readonly ProfiledInput[])[] = []): Promise<string | undefined> {
   const loaded = loadAddon('tensorrt_rtx_1_7')
   if ('reason' in loaded) throw new Error(loaded.reason)
   const [library, parser] = ['libtensorrt_rtx.so.1', 'libtensorrt_onnxparser_rtx.so.1'].map((name) => join(rtxFolder(), 'lib', name))
   const settings = {
-    parser: String(parser), model, output: `${model}.engine`, computeCapabilities: [86, 89, 120], fixed: [], profiles: [], flags: [],
+    parser: String(parser), model, output: `${model}.engine`, computeCapabilities: [86, 89, 120], fixed: [], profiles, flags: [],
     hardwareCompatibility: 'none', profilingVerbosity: 'none', builderOptimizationLevel: 0, maxAuxStreams: null, workspace: null, timingCache: '', verbose: false,
   } as const
   return loaded.addon.build(String(library), settings, () => {}).then(() => undefined, (error: Error) => error.message.slice(0, 500))

@@ -61,6 +61,21 @@ const scan: NodeSpec = {
 }
 
 const specs: Readonly<Record<string, ModelSpec>> = {
+  'tensors that are filled with a number, some of which does not fit': {
+    ...io, initializers: { w: weight(8), large: { dtype: 'int64', dims: [2], data: [2, 32] } },
+    nodes: [
+      matmul('x', 'w', 'a'),
+      { op: 'Shape', inputs: ['a'], outputs: ['shape'] },
+      { op: 'ConstantOfShape', inputs: ['shape'], outputs: ['half'], attributes: { value: { tensor: { dtype: 'float32', dims: [1], data: [0.5] } } } },
+      { op: 'ConstantOfShape', inputs: ['large'], outputs: ['zeros'] },
+      { op: 'ConstantOfShape', inputs: ['shape'], outputs: ['masked'], attributes: { value: { tensor: { dtype: 'float32', dims: [1], data: [-1e38] } } } },
+      { op: 'Concat', inputs: ['a', 'zeros'], outputs: ['joined'], attributes: { axis: 0 } },
+      { op: 'ReduceMax', inputs: ['joined'], outputs: ['top'], attributes: { axes: [0], keepdims: 1 } },
+      { op: 'Mul', inputs: ['a', 'half'], outputs: ['b'] },
+      { op: 'Max', inputs: ['b', 'masked'], outputs: ['c'] },
+      { op: 'Add', inputs: ['c', 'top'], outputs: ['y'] },
+    ],
+  },
   'a Loop whose body reads values and weights from outside': {
     ...io, initializers: { w: weight(1), count: { dtype: 'int64', dims: [], data: [3] } },
     nodes: [matmul('x', 'w', 'start'), loop, { op: 'ReduceMax', inputs: ['all'], outputs: ['top'], attributes: { axes: [0], keepdims: 0 } }, { op: 'Sub', inputs: ['end', 'top'], outputs: ['y'] }],

@@ -7,7 +7,8 @@ import { floatSignature } from '../onnx/signatures.ts'
 import { tensorType } from '../onnx/tensor.ts'
 import { inferTypes, mainOpset, type ValueTypes } from '../onnx/types.ts'
 import { boundedOperators, keptInBfloat16, keptInputs, keptOperators, keptWithInput, neutralOperators, sensitiveOperators, shrinkingOperators, wideOperators } from './float-rules.ts'
-import { type HalfDType, halfLimits, type ValueRange } from './half.ts'
+import { fillingOf } from './filling.ts'
+import { type HalfDType, halfLimits, rangeOf, type ValueRange } from './half.ts'
 import type { Kept } from './index.ts'
 import { contentRange, misfit, smallest } from './storage.ts'
 
@@ -52,6 +53,8 @@ export function isBranching({ opType, domain }: Node): boolean {
 /** What is known of the values that a graph sees, its own and those from outside. */
 interface Known {
   readonly constants: ScopeIndex['constants']
+  /** What tensors are filled with that are as good as constants. */
+  readonly fillings: ReadonlyMap<string, number>
   readonly lowValues: Set<string>
   /** Values that may be beyond the range of float16. */
   readonly wide: Set<string>
@@ -69,7 +72,7 @@ export async function chooseNodes(model: EditableModel, limits: ChoiceLimits): P
   const context = { types, opset: mainOpset(model.proto.opsetImport), constantRange: constantRanges(model), limits, ...choice }
   const { graph } = model.proto
   const lowInputs = limits.lowInputs ? graph.input.map(({ name }) => name) : []
-  await chooseInScope({ graph }, { constants: new Map(), lowValues: new Set(lowInputs), wide: new Set(), fragile: new Set() }, context)
+  await chooseInScope({ graph }, { constants: new Map(), fillings: new Map(), lowValues: new Set(lowInputs), wide: new Set(), fragile: new Set() }, context)
   return choice
 }
 
@@ -86,6 +89,7 @@ async function chooseInScope(scope: Scope, outside: Known, context: Context): Pr
   const { types, opset, constantRange, limits, low, kept } = context
   const { dtype, magnitudes, pinned } = limits
   const constants = new Map([...outside.constants, ...indexScope(scope).constants])
+  const fillings = new Map(outside.fillings)
   const [lowValues, wide, fragile] = [new Set(outside.lowValues), new Set(outside.wide), new Set(outside.fragile)]
   const typeOf = (name: string) => types.of(scope, name)
   // Only float16 has a range that must be guessed at, where samples tell nothing: in no branch they do.
@@ -99,15 +103,20 @@ async function chooseInScope(scope: Scope, outside: Known, context: Context): Pr
       if (guess && made.length > 0 && typeof source === 'string' && wideIntegers.has(source)) wide.add(made[0]!)
       continue
     }
+    const filling = fillingOf(node)
+    if (filling !== undefined && !pinned.has(nodeName(node))) {
+      fillings.set(node.output[0]!, filling)
+      continue
+    }
     const reason = isBranching(node) ? await joinBranches(node) : node.opType === 'Constant' || (given.length === 0 && made.length === 0) ? undefined : await refuse(node, given, made)
     if (reason !== undefined) kept.push({ name: nodeName(node), operator: node.opType, reason })
   }
-  return { constants, lowValues, wide, fragile }
+  return { constants, fillings, lowValues, wide, fragile }
 
   // A result has the dtype when each branch makes it so: the cast back would only be undone behind it.
   async function joinBranches(node: Node): Promise<string | undefined> {
     const branches = []
-    for (const graph of bodies(node)) branches.push({ graph, known: await chooseInScope({ graph, parent: scope, owner: node }, { constants, lowValues, wide, fragile }, context) })
+    for (const graph of bodies(node)) branches.push({ graph, known: await chooseInScope({ graph, parent: scope, owner: node }, { constants, fillings, lowValues, wide, fragile }, context) })
     const outputs: number[] = []
     for (const [index, name] of node.output.entries()) {
       if (typeOf(name) !== 'float32') continue
@@ -141,7 +150,8 @@ async function chooseInScope(scope: Scope, outside: Known, context: Context): Pr
     const values = slots.inputs.map((index) => node.input[index]!)
     for (const name of values) {
       const tensor = constants.get(name)
-      const range = tensor && (await constantRange(tensor))
+      const filling = fillings.get(name)
+      const range = filling !== undefined ? rangeOf(Float32Array.of(filling)) : tensor && (await constantRange(tensor))
       const trouble = range && misfit(range, dtype)
       if (trouble === undefined) continue
       const small = range!.largest < halfLimits[dtype].normal && !range!.special
@@ -163,7 +173,7 @@ async function chooseInScope(scope: Scope, outside: Known, context: Context): Pr
     if (outside !== undefined) return `its input ${outside} may be beyond the range of ${dtype}`
     if (dtype === 'float16' && sensitiveOperators.has(opType) && values.some((name) => fragile.has(name))) return 'its input may be too small for float16'
     if (neutralOperators.has(opType)) {
-      const moved = values.filter((name) => !constants.has(name))
+      const moved = values.filter((name) => !constants.has(name) && !fillings.has(name))
       const worth = moved.length > 0 ? moved.every((name) => lowValues.has(name)) : values.some((name) => isWeight(constants.get(name)))
       if (!worth) return 'stands among nodes that stay in fp32'
     }

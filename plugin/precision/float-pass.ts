@@ -38,7 +38,7 @@ export function computePass(dtype: HalfDType): PrecisionPass {
       requireOpset(model)
       // Samples tell ranges, and bfloat16 has that of float32.
       const samples = dtype === 'float16' && calibration ? await (await import('./calibrate.ts')).modelSamples(request) : undefined
-      return { name: `compute-${dtype}`, version: 5, options: { samples: samples?.digest ?? null, fp32: [...precision.fp32].sort(), maxDepth: precision.maxDepth ?? null } }
+      return { name: `compute-${dtype}`, version: 6, options: { samples: samples?.digest ?? null, fp32: [...precision.fp32].sort(), maxDepth: precision.maxDepth ?? null } }
     },
     async lower(graph, request) {
       const { lowerByRequest } = await import('./mixed.ts')

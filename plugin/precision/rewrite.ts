@@ -7,6 +7,7 @@ import { isMainDomain, type Message, newMessage } from '../onnx/proto.ts'
 import { tensorType } from '../onnx/tensor.ts'
 import { inferTypes, type ValueType } from '../onnx/types.ts'
 import { isBranching, type LowSlots } from './choose.ts'
+import { fillingOf, halfFilling } from './filling.ts'
 import type { HalfDType } from './half.ts'
 import { halfContent } from './storage.ts'
 
@@ -63,7 +64,8 @@ export function rewriteNodes(model: EditableModel, low: ReadonlyMap<Node, LowSlo
       // What has a byte or less fits exactly into 16 bits: no need to go through fp32.
       const from = source !== undefined && narrow.has(sourceType) ? source : value
       const name = newName(`${value}_${dtype}`)
-      graph.node.push(newCast(from, name, dtype, name))
+      const filling = producer && fillingOf(producer)
+      graph.node.push(filling === undefined ? newCast(from, name, dtype, name) : halfFilling(producer!, filling, name, dtype))
       return name
     }
 
@@ -121,7 +123,7 @@ function removeUnread(scope: Scope, candidates: ReadonlySet<string>): void {
   const { consumers } = indexScope(scope)
   const unread = (name: string) => candidates.has(name) && !consumers.has(name) && !outputs.has(name)
   graph.initializer = graph.initializer.filter(({ name }) => !unread(name))
-  graph.node = graph.node.filter((node) => !((isCast(node) || node.opType === 'Constant') && unread(node.output[0] ?? '')))
+  graph.node = graph.node.filter((node) => !((isCast(node) || node.opType === 'Constant' || fillingOf(node) !== undefined) && unread(node.output[0] ?? '')))
   const made = new Set(graph.node.flatMap(({ output }) => output))
   graph.valueInfo = graph.valueInfo.filter(({ name }) => made.has(name))
 }
