@@ -17,7 +17,7 @@ interface Folder {
 export async function sizeBench(): Promise<readonly Row[]> {
   const onnxruntime = { 'onnxruntime-node': versions['onnxruntime-node'] ?? '' }
   const tarball = (await npm(repository, 'pack', '--silent', '--ignore-scripts', '--pack-destination', workFolder)).trim()
-  const plain = await installed('plain', onnxruntime)
+  const plain = await installed('onnxruntime-installed', onnxruntime)
   const ours = await installed('ours-installed', { ...onnxruntime, 'unplugin-onnx': `file:${join(workFolder, tarball)}` })
   const sources = models.reduce((sum, { file }) => sum + statSync(file).size, 0)
   const portable = await output('with-portable', { backends: ['onnxruntime'] })
