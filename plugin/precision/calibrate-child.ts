@@ -9,8 +9,9 @@ import { loadGraph } from '../onnx/graph.ts'
 import { type Message, newMessage, quote } from '../onnx/proto.ts'
 import { upgradeOpset } from '../onnx/upgrade.ts'
 import { writeGraph } from '../onnx/write.ts'
+import { startCounting } from './counting.ts'
+import type { Observed } from './counting-worker.ts'
 import { sampleHash } from './digest-child.ts'
-import { addStored, type Histogram, newHistogram, rangeOf } from './histogram.ts'
 import { readSamples } from './read-samples.ts'
 import { type SampleSource, where } from './samples.ts'
 
@@ -32,8 +33,10 @@ export interface Onnxruntime {
   readonly Tensor: new (type: string, data: unknown, dims: readonly number[]) => unknown
 }
 
+type Results = Record<string, { readonly type: string; readonly dims: readonly number[]; readonly data: unknown }>
+
 export interface Session {
-  run(feeds: Readonly<Record<string, unknown>>, fetches?: readonly string[]): Promise<Record<string, { readonly type: string; readonly dims: readonly number[]; readonly data: unknown }>>
+  run(feeds: Readonly<Record<string, unknown>>, fetches?: readonly string[]): Promise<Results>
   release(): Promise<void>
 }
 
@@ -48,31 +51,30 @@ export const compile: CompileInChild = async ({ name, model, output, settings },
   const { outputs, watched } = await observe(model, file, values)
   const session = await open(ort, file, name)
   const fetches = [...outputs, ...watched.flatMap(({ stored, scale, zero, sum }) => [stored, scale, zero, sum])]
-  const histograms = new Map<string, Histogram>(values.map((value) => [value, newHistogram()]))
   const hash = source.kind === 'module' ? sampleHash() : undefined
-  let count = 0
-  for await (const sample of readSamples(source, (state) => log('info', state))) {
-    hash?.add(sample)
-    count++
-    const feeds = Object.fromEntries([...sample].map(([input, { dtype, data, dims }]) => [input, new ort.Tensor(dtype, data, dims)]))
-    const results = await run(session, feeds, fetches, `${where(source)}, sample ${count}`)
-    for (const value of outputs) {
-      const { type, data } = results[value]!
-      if (type === 'float32' && (data as Float32Array).some(Number.isNaN)) throw alreadyNaN(name, value, count)
+  const counting = startCounting(values)
+  try {
+    let count = 0
+    for await (const sample of readSamples(source, (state) => log('info', state))) {
+      hash?.add(sample)
+      count++
+      const feeds = Object.fromEntries([...sample].map(([input, { dtype, data, dims }]) => [input, new ort.Tensor(dtype, data, dims)]))
+      const results = await run(session, feeds, fetches, `${where(source)}, sample ${count}`)
+      for (const value of outputs) {
+        const { type, data } = results[value]!
+        if (type === 'float32' && (data as Float32Array).some(Number.isNaN)) throw alreadyNaN(name, value, count)
+      }
+      await counting.add(watched.map((names) => observed(results, names)))
     }
-    for (const { value, stored, scale, zero, sum } of watched) {
-      const number = (result: string) => (results[result]!.data as Float32Array | Uint8Array)[0] ?? 0
-      const histogram = histograms.get(value)!
-      histogram.rows = Math.max(histogram.rows, results[stored]!.dims.slice(0, -1).reduce((product, dim) => product * dim, 1))
-      addStored(histogram, { data: results[stored]!.data as Uint8Array, scale: number(scale), zero: number(zero) }, Number.isFinite(number(sum)))
+    await session.release()
+    if (hash && hash.digest() !== digest) {
+      const hint = 'Draw random numbers from a seed'
+      throw new OnnxEngineError('SAMPLES_INVALID', where(source), { expected: 'the same samples each time', received: 'other samples the second time', hint })
     }
+    await writeFile(output, JSON.stringify(await counting.ranges(percentile)))
+  } finally {
+    await counting.stop()
   }
-  await session.release()
-  if (hash && hash.digest() !== digest) {
-    const hint = 'Draw random numbers from a seed'
-    throw new OnnxEngineError('SAMPLES_INVALID', where(source), { expected: 'the same samples each time', received: 'other samples the second time', hint })
-  }
-  await writeFile(output, JSON.stringify([...histograms].map(([value, histogram]) => [value, rangeOf(histogram, percentile)])))
 }
 
 /** Names of what is computed of one value in the model that calibration runs. */
@@ -105,6 +107,13 @@ async function observe(model: string, file: string, values: readonly string[]): 
   })
   await writeGraph(editable, file)
   return { outputs, watched }
+}
+
+function observed(results: Results, { value, stored, scale, zero, sum }: Watched): Observed {
+  const number = (result: string) => (results[result]!.data as Float32Array | Uint8Array)[0] ?? 0
+  const { dims, data } = results[stored]!
+  const rows = dims.slice(0, -1).reduce((product, dim) => product * dim, 1)
+  return { value, data: data as Uint8Array, scale: number(scale), zero: number(zero), finite: Number.isFinite(number(sum)), rows }
 }
 
 function declared(name: string, dtype: 'float32' | 'uint8'): Message<'ValueInfoProto'> {
