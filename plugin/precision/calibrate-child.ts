@@ -12,6 +12,7 @@ import { writeGraph } from '../onnx/write.ts'
 import { startCounting } from './counting.ts'
 import type { Observed } from './counting-worker.ts'
 import { sampleHash } from './digest-child.ts'
+import { type Feeds, feedsOf, type Onnxruntime, type Results, type Session } from './onnxruntime.ts'
 import { readSamples } from './read-samples.ts'
 import { type SampleSource, where } from './samples.ts'
 
@@ -25,19 +26,6 @@ export interface CalibrateSettings {
   readonly percentile: number
   /** What the key says of the samples. */
   readonly digest: string
-}
-
-/** The part of onnxruntime-node that calibration uses. */
-export interface Onnxruntime {
-  readonly InferenceSession: { create(path: string, options: Record<string, unknown>): Promise<Session> }
-  readonly Tensor: new (type: string, data: unknown, dims: readonly number[]) => unknown
-}
-
-type Results = Record<string, { readonly type: string; readonly dims: readonly number[]; readonly data: unknown }>
-
-export interface Session {
-  run(feeds: Readonly<Record<string, unknown>>, fetches?: readonly string[]): Promise<Results>
-  release(): Promise<void>
 }
 
 /**
@@ -58,7 +46,7 @@ export const compile: CompileInChild = async ({ name, model, output, settings },
     for await (const sample of readSamples(source, (state) => log('info', state))) {
       hash?.add(sample)
       count++
-      const feeds = Object.fromEntries([...sample].map(([input, { dtype, data, dims }]) => [input, new ort.Tensor(dtype, data, dims)]))
+      const feeds = feedsOf(ort, sample)
       const results = await run(session, feeds, fetches, `${where(source)}, sample ${count}`)
       for (const value of outputs) {
         const { type, data } = results[value]!
@@ -132,7 +120,7 @@ async function open(ort: Onnxruntime, file: string, name: string): Promise<Sessi
   }
 }
 
-async function run(session: Session, feeds: Readonly<Record<string, unknown>>, fetches: readonly string[], place: string): ReturnType<Session['run']> {
+async function run(session: Session, feeds: Feeds, fetches: readonly string[], place: string): Promise<Results> {
   try {
     return await session.run(feeds, fetches)
   } catch (cause) {

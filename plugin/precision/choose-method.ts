@@ -1,7 +1,6 @@
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { calibrationMethods, type CalibrationMethod } from '../options.ts'
+import { inTemporaryFolder } from '../temporary-folder.ts'
 import { type FoundSamples, remembered } from './calibrate.ts'
 import type { PassRequest } from './index.ts'
 import { runWithSamples, type SampleSource } from './samples.ts'
@@ -25,18 +24,13 @@ const version = 1
 export async function tryMethods(request: PassRequest, { source, digest }: FoundSamples, levels: number, write: (method: CalibrationMethod, file: string) => Promise<void>): Promise<Trial> {
   const { backend, model, signal, options } = request
   const facts = { trial: version, samples: digest, placement: backend, levels, percentile: options.calibration?.percentile ?? 100 }
-  return remembered(request, 'calibration method', facts, async (module) => {
-    const folder = await mkdtemp(join(tmpdir(), 'unplugin-onnx-'))
-    try {
-      const candidates = calibrationMethods.map((method) => join(folder, `${method}.onnx`))
-      for (const [index, method] of calibrationMethods.entries()) await write(method, candidates[index]!)
-      const settings = { module, candidates, optimized: backend === 'onnxruntime' } satisfies Omit<TrialSettings, 'source'>
-      const cosines = (await runWithSamples(new URL('./trial-child.js', import.meta.url), mixed(source), settings, signal, model.file)) as number[]
-      return calibrationMethods.map((method, index): Trial[number] => [method, cosines[index]!]).sort(([, a], [, b]) => b - a)
-    } finally {
-      await rm(folder, { recursive: true, force: true })
-    }
-  })
+  return remembered(request, 'calibration method', facts, (module) => inTemporaryFolder(async (folder) => {
+    const candidates = calibrationMethods.map((method) => join(folder, `${method}.onnx`))
+    for (const [index, method] of calibrationMethods.entries()) await write(method, candidates[index]!)
+    const settings = { module, candidates, optimized: backend === 'onnxruntime' } satisfies Omit<TrialSettings, 'source'>
+    const cosines = (await runWithSamples(new URL('./trial-child.js', import.meta.url), mixed(source), settings, signal, model.file)) as number[]
+    return calibrationMethods.map((method, index): Trial[number] => [method, cosines[index]!]).sort(([, a], [, b]) => b - a)
+  }))
 }
 
 function mixed(source: SampleSource): SampleSource {

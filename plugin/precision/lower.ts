@@ -1,10 +1,11 @@
-import { mkdtemp, rm, stat } from 'node:fs/promises'
+import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Bindings } from '../../runtime/manifest.ts'
 import { fixGraph } from '../onnx/fix-graph.ts'
 import { loadGraph } from '../onnx/graph.ts'
 import { modelBytes } from '../onnx/size.ts'
 import { writeGraph } from '../onnx/write.ts'
+import { inTemporaryFolder } from '../temporary-folder.ts'
 import type { Lowered, PassRequest, PrecisionPass } from './index.ts'
 
 /** What a pass did, and what it did to the size. */
@@ -18,8 +19,7 @@ export type LoweringReport = Lowered & {
  * `bindings`, if there are any.
  */
 export async function lowerModel(pass: PrecisionPass, request: PassRequest, folder: string, use: (file: string) => Promise<void>, bindings?: Bindings): Promise<LoweringReport> {
-  const inside = await mkdtemp(join(folder, 'lowered-'))
-  try {
+  return inTemporaryFolder(async (inside) => {
     const file = join(inside, 'model.onnx')
     const graph = await loadGraph(request.model.file)
     if (bindings) fixGraph(graph, bindings)
@@ -33,9 +33,7 @@ export async function lowerModel(pass: PrecisionPass, request: PassRequest, fold
     for (const warning of seen?.warnings ?? []) request.warn(`${request.name}: ${warning}`)
     await use(file)
     return { ...lowered, notes: [...notes, ...(seen?.warnings ?? [])], bytes: { before: modelBytes(request.model), after } }
-  } finally {
-    await rm(inside, { recursive: true, force: true })
-  }
+  }, folder)
 }
 
 async function sizeOf(file: string): Promise<number> {

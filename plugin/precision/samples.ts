@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto'
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readFile } from 'node:fs/promises'
 import { basename, extname, join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { glob } from 'tinyglobby'
@@ -12,6 +11,7 @@ import { hashFile } from '../cache/hash.ts'
 import { canonicalJson, type Json } from '../cache/key.ts'
 import type { StatIndex } from '../cache/stat-index.ts'
 import type { Calibration } from '../options.ts'
+import { inTemporaryFolder } from '../temporary-folder.ts'
 import { longestTimeout } from './countdown.ts'
 
 /** The options that take samples. */
@@ -100,7 +100,6 @@ export interface ReadingOptions {
  * @throws OnnxEngineError SAMPLES_INVALID, COMPILE_ABORTED, and what the worker throws
  */
 export async function runWithSamples(worker: URL, source: SampleSource, settings: ChildJob['settings'], signal?: AbortSignal, model = '', { told, started, modelBytes }: ReadingOptions = {}): Promise<Json> {
-  const folder = await mkdtemp(join(tmpdir(), 'unplugin-onnx-'))
   const late = new AbortController()
   let timer: NodeJS.Timeout | undefined
   const log = (_: string, text: string) => {
@@ -109,17 +108,18 @@ export async function runWithSamples(worker: URL, source: SampleSource, settings
     if (text === sampleSignals.wait) timer = setTimeout(() => late.abort(), Math.min(source.timeout, longestTimeout))
   }
   try {
-    const output = join(folder, 'result.json')
-    const either = signal ? AbortSignal.any([signal, late.signal]) : late.signal
-    await runChild(worker, { name: source.name, model, output, settings: { ...settings, source } }, { signal: either, log, started, modelBytes, what: 'measuring' })
-    return JSON.parse(await readFile(output, 'utf8')) as Json
+    return await inTemporaryFolder(async (folder) => {
+      const output = join(folder, 'result.json')
+      const either = signal ? AbortSignal.any([signal, late.signal]) : late.signal
+      await runChild(worker, { name: source.name, model, output, settings: { ...settings, source } }, { signal: either, log, started, modelBytes, what: 'measuring' })
+      return JSON.parse(await readFile(output, 'utf8')) as Json
+    })
   } catch (error) {
     if (!late.signal.aborted || signal?.aborted) throw error
     const hint = `Let it give samples faster, or raise '${source.option}.timeout'`
     throw new OnnxEngineError('SAMPLES_INVALID', where(source), { expected: `a sample within ${source.timeout / 1000} s`, received: 'none', hint, cause: error })
   } finally {
     clearTimeout(timer)
-    await rm(folder, { recursive: true, force: true })
   }
 }
 

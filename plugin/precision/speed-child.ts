@@ -1,6 +1,6 @@
 import { writeFile } from 'node:fs/promises'
 import type { CompileInChild } from '../backend/contract.ts'
-import type { Onnxruntime, Session } from './calibrate-child.ts'
+import { type Feeds, feedsOf, type Onnxruntime, type Session } from './onnxruntime.ts'
 import { readSamples } from './read-samples.ts'
 import type { SampleSource } from './samples.ts'
 
@@ -29,7 +29,7 @@ export const compile: CompileInChild = async ({ model, output, settings }, log) 
   const open = (file: string) => ort.InferenceSession.create(file, { executionProviders: ['cpu'], logSeverityLevel: 3 })
   const [first, second] = [await open(model), await open(lowered)]
   for await (const sample of readSamples({ ...source, limit: 1 }, (state) => log('info', state))) {
-    const feeds = Object.fromEntries([...sample].map(([input, { dtype, data, dims }]) => [input, new ort.Tensor(dtype, data, dims)]))
+    const feeds = feedsOf(ort, sample)
     const times = { fp32: Infinity, lowered: Infinity }
     let spent = 0
     for (let round = 0; round < most && (round < least.rounds || spent < least.milliseconds); round++) {
@@ -44,7 +44,7 @@ export const compile: CompileInChild = async ({ model, output, settings }, log) 
   await second.release()
 }
 
-async function time(session: Session, feeds: Readonly<Record<string, unknown>>): Promise<number> {
+async function time(session: Session, feeds: Feeds): Promise<number> {
   const start = performance.now()
   await session.run(feeds)
   return performance.now() - start

@@ -1,8 +1,9 @@
 import { writeFile } from 'node:fs/promises'
 import type { CheckedTensor } from '../../runtime/session.ts'
 import type { CompileInChild } from '../backend/contract.ts'
-import { type Onnxruntime, quiet, type Session } from './calibrate-child.ts'
+import { quiet } from './calibrate-child.ts'
 import { addSample, finish, newComparison } from './compare.ts'
+import { infer, type Onnxruntime } from './onnxruntime.ts'
 import { readSamples, type Sample } from './read-samples.ts'
 import type { SampleSource } from './samples.ts'
 
@@ -31,10 +32,10 @@ export const compile: CompileInChild = async ({ model, output, settings }, log) 
     for (const { dims } of sample.values()) elements += dims.reduce((product, dim) => product * dim, 1)
     if (samples.length >= most || (samples.length >= least && elements >= enough)) break
   }
-  const expected = await infer(ort, model, samples, true)
+  const expected = await inferAll(ort, model, samples, true)
   const cosines: number[] = []
   for (const file of candidates) {
-    const received = await infer(ort, file, samples, optimized)
+    const received = await inferAll(ort, file, samples, optimized)
     const names = [...(expected[0]?.keys() ?? [])]
     cosines.push(Math.min(...names.map((name) => {
       const comparison = newComparison(name, { atol: null, rtol: null })
@@ -45,15 +46,11 @@ export const compile: CompileInChild = async ({ model, output, settings }, log) 
   await writeFile(output, JSON.stringify(cosines))
 }
 
-async function infer({ InferenceSession, Tensor }: Onnxruntime, file: string, samples: readonly Sample[], optimized: boolean): Promise<ReadonlyMap<string, CheckedTensor>[]> {
+async function inferAll(ort: Onnxruntime, file: string, samples: readonly Sample[], optimized: boolean): Promise<ReadonlyMap<string, CheckedTensor>[]> {
   const options = { executionProviders: ['cpu'], logSeverityLevel: 4, graphOptimizationLevel: optimized ? 'all' : 'disabled', ...quiet }
-  const session: Session = await InferenceSession.create(file, options)
+  const session = await ort.InferenceSession.create(file, options)
   const results: ReadonlyMap<string, CheckedTensor>[] = []
-  for (const sample of samples) {
-    const feeds = Object.fromEntries([...sample].map(([name, { dtype, data, dims }]) => [name, new Tensor(dtype, data, dims)]))
-    const outputs = Object.entries(await session.run(feeds))
-    results.push(new Map(outputs.map(([name, { type, dims, data }]) => [name, { dtype: type, dims, data } as CheckedTensor])))
-  }
+  for (const sample of samples) results.push(await infer(ort, session, sample))
   await session.release()
   return results
 }

@@ -7,6 +7,7 @@ import type { CheckedTensor } from '../../runtime/session.ts'
 import type { ChildJob, CompileInChild } from '../backend/contract.ts'
 import { addSample, type Comparison, finish, newComparison } from './compare.ts'
 import { roundToHalf } from './half.ts'
+import { infer, type Onnxruntime } from './onnxruntime.ts'
 import { type KnownInputs, randomInputs } from './random-inputs.ts'
 import { readSamples, type Sample } from './read-samples.ts'
 import { type SampleSource, where } from './samples.ts'
@@ -37,17 +38,6 @@ export type VerifyResult = {
 
 /** What the child is at, which it tells, so that a crash is put down to the right one: `wait` is for a sample. */
 export type Phase = 'wait' | 'reference' | 'engine'
-
-/** The part of onnxruntime-node that a comparison uses. */
-interface Onnxruntime {
-  readonly InferenceSession: { create(path: string, options: Record<string, unknown>): Promise<OrtSession> }
-  readonly Tensor: new (type: string, data: unknown, dims: readonly number[]) => unknown
-}
-
-interface OrtSession {
-  run(feeds: object): Promise<Record<string, { readonly type: string; readonly dims: readonly number[]; readonly data: unknown }>>
-  release(): Promise<void>
-}
 
 interface Opened {
   infer(inputs: Sample): Promise<ReadonlyMap<string, CheckedTensor>>
@@ -106,16 +96,9 @@ async function inferOr(opened: Opened, sample: Sample, fail: (cause: unknown) =>
   return opened.infer(sample).catch(fail)
 }
 
-async function openOnnx({ InferenceSession, Tensor }: Onnxruntime, file: string, graphOptimizationLevel: 'all' | 'disabled'): Promise<Opened> {
-  const session = await InferenceSession.create(file, { executionProviders: ['cpu'], logSeverityLevel: 4, graphOptimizationLevel })
-  return {
-    async infer(inputs) {
-      const feeds = Object.fromEntries([...inputs].map(([name, { dtype, data, dims }]) => [name, new Tensor(dtype, data, dims)]))
-      const outputs = Object.entries(await session.run(feeds))
-      return new Map(outputs.map(([name, { type, dims, data }]) => [name, { dtype: type, dims, data } as CheckedTensor]))
-    },
-    dispose: () => session.release(),
-  }
+async function openOnnx(ort: Onnxruntime, file: string, graphOptimizationLevel: 'all' | 'disabled'): Promise<Opened> {
+  const session = await ort.InferenceSession.create(file, { executionProviders: ['cpu'], logSeverityLevel: 4, graphOptimizationLevel })
+  return { infer: (sample) => infer(ort, session, sample), dispose: () => session.release() }
 }
 
 // The engine itself, as an app runs it.

@@ -1,5 +1,4 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { OnnxEngineError } from '../../runtime/errors.ts'
 import type { ModelManifest } from '../../runtime/manifest.ts'
@@ -7,6 +6,7 @@ import { runChild } from '../backend/child.ts'
 import { onnxruntime } from '../backend/onnxruntime.ts'
 import { cacheKey, type CacheKey } from '../cache/key.ts'
 import { modelBytes } from '../onnx/size.ts'
+import { inTemporaryFolder } from '../temporary-folder.ts'
 import type { FoundSamples } from './calibrate.ts'
 import { findBlame, type Part } from './blame.ts'
 import type { Culprit } from './culprits.ts'
@@ -110,7 +110,7 @@ async function blameNodes(
   if (!pass) return noBlame
   log(`${name}: too far from the fp32 model; looking for the nodes to blame`)
   const { lowerModel } = await import('./lower.ts')
-  const { changed = [] } = await inTemporary((folder) => lowerModel(emulating(pass), { ...request, log: () => {} }, folder, async () => {}))
+  const { changed = [] } = await inTemporaryFolder((folder) => lowerModel(emulating(pass), { ...request, log: () => {} }, folder, async () => {}))
   const tried = async <T>(trial: Promise<T>, otherwise: T): Promise<T> => {
     try {
       return await trial
@@ -137,7 +137,7 @@ async function withLowered<T>(request: VerifyRequest, pinned: readonly string[],
   const precision = { ...options.precision, fp32: [...options.precision.fp32, ...pinned] }
   const { lowerModel } = await import('./lower.ts')
   let result: T | undefined
-  await inTemporary((folder) =>
+  await inTemporaryFolder((folder) =>
     lowerModel(emulating(pass), { ...request, options: { ...options, precision }, log: () => {} }, folder, async (file) => {
       result = await use(file)
     }),
@@ -176,7 +176,7 @@ async function compareCandidate(
   }
   try {
     if (samples) return (await runWithSamples(worker, limited(samples.source, given.limit), { ...settings }, either, model.file, { told, started: late.start, modelBytes: modelBytes(model) })) as VerifyResult
-    return await inTemporary(async (folder) => {
+    return await inTemporaryFolder(async (folder) => {
       const output = join(folder, 'result.json')
       await runChild(worker, { name, model: model.file, output, settings: { ...settings } }, { signal: either, log: (_, text) => told(text), started: late.start, modelBytes: modelBytes(model), what: 'measuring' })
       return JSON.parse(await readFile(output, 'utf8')) as VerifyResult
@@ -203,13 +203,4 @@ const phases: Readonly<Record<Phase, string>> = {
   wait: 'while it read a sample',
   reference: 'while it ran the fp32 model',
   engine: 'while it ran the engine',
-}
-
-async function inTemporary<T>(use: (folder: string) => Promise<T>): Promise<T> {
-  const folder = await mkdtemp(join(tmpdir(), 'unplugin-onnx-'))
-  try {
-    return await use(folder)
-  } finally {
-    await rm(folder, { recursive: true, force: true })
-  }
 }
