@@ -1,8 +1,9 @@
 import type { TensorRtAddonName } from './tensorrt-wheels.ts'
 
 /**
- * The whole native boundary. Addons mirror their engine library thinly: they check nothing that TypeScript can check before, throw
- * plain Errors with the library's own text, and never run inference on the event loop. Paths are absolute and UTF-8.
+ * The whole native boundary. Addons mirror their engine library thinly: they check nothing that TypeScript can check
+ * before, throw plain Errors with the library's own text, and never run inference on the event loop. Paths are absolute
+ * and UTF-8.
  */
 export type Addons = { readonly openvino: OpenVinoAddon } & { readonly [A in TensorRtAddonName]: TensorRtAddon }
 
@@ -25,7 +26,10 @@ export interface OpenVinoDevice {
   readonly fullName: string
   /** Separated by spaces, such as 'BF16 FP32 INT8 EXPORT_IMPORT'. */
   readonly capabilities: string
-  /** What a blob compiled here demands of the importing machine, such as 'meta=1.0;ov=2026.4.1;isa=Intel AVX 10.1'; or ''. */
+  /**
+   * What a blob compiled here demands of the importing machine, such as 'meta=1.0;ov=2026.4.1;isa=Intel AVX 10.1'; or
+   * ''.
+   */
   readonly runtimeRequirements: string
 }
 
@@ -35,8 +39,9 @@ export interface OpenVinoEngine {
   readonly inputs: readonly OpenVinoPort[]
   readonly outputs: readonly OpenVinoPort[]
   /**
-   * Runs one inference on an infer request that is not in use. Inputs are in the order of `load`; they are copied before this returns,
-   * or, with `borrow`, read in place until the promise settles. Throws, or rejects with the library's text.
+   * Runs one inference on an infer request that is not in use. Inputs are in the order of `load`; they are copied
+   * before this returns, or, with `borrow`, read in place until the promise settles. Throws, or rejects with the
+   * library's text.
    */
   infer(
     request: number,
@@ -50,7 +55,10 @@ export interface OpenVinoEngine {
 }
 
 export interface OpenVinoAddon {
-  /** Opens the library (path of libopenvino_c) and asks for its version, such as '2026.4.1-22982-e213a147257-releases/2026/4'. */
+  /**
+   * Opens the library (path of libopenvino_c) and asks for its version, such as
+   * '2026.4.1-22982-e213a147257-releases/2026/4'.
+   */
   version(library: string): Promise<string>
   /** The same with all devices, which takes longer: the plugin of each is loaded. */
   probe(library: string): Promise<{ readonly version: string; readonly devices: readonly OpenVinoDevice[] }>
@@ -84,8 +92,15 @@ export interface TensorRtAddon {
   versions(library: string, parser: string): Promise<{ readonly version: string; readonly parser: number }>
   /** Asks the NVIDIA driver, which needs no TensorRT. */
   gpus(): Promise<GpuProbe>
-  /** Builds an engine on a thread of its own. All lines of the log come before the promise settles; a 'phase' is what the builder does now. */
-  build(library: string, settings: TensorRtBuild, log: (severity: 'error' | 'warning' | 'info' | 'phase', text: string) => void): Promise<void>
+  /**
+   * Builds an engine on a thread of its own. All lines of the log come before the promise settles; a 'phase' is what
+   * the builder does now.
+   */
+  build(
+    library: string,
+    settings: TensorRtBuild,
+    log: (severity: 'error' | 'warning' | 'info' | 'phase', text: string) => void,
+  ): Promise<void>
   /** Deserializes an engine on a GPU. Rejects with a verdict on the engine in words, or with the library's text. */
   load(
     library: string,
@@ -98,7 +113,10 @@ export interface TensorRtAddon {
       readonly cudaGraph: boolean
       /** What `runtimeCache` gave at an earlier load, or nothing. */
       readonly runtimeCache: Uint8Array
-      /** Lets the engine run code that it brings, as a version-compatible plan of TensorRT does. TensorRT-RTX never does. */
+      /**
+       * Lets the engine run code that it brings, as a version-compatible plan of TensorRT does. TensorRT-RTX never
+       * does.
+       */
       readonly hostCode: boolean
     },
   ): Promise<TensorRtEngine>
@@ -125,8 +143,9 @@ export interface TensorRtEngine {
   readonly ports: readonly TensorRtPort[]
   readonly profiles: readonly TensorRtProfile[]
   /**
-   * Queues an inference, inputs in the order of the input ports; they are copied before this returns, or, with `borrow`, read in place
-   * until the promise settles. Outputs are in the order of the output ports. Rejects with the text of TensorRT or CUDA.
+   * Queues an inference, inputs in the order of the input ports; they are copied before this returns, or, with
+   * `borrow`, read in place until the promise settles. Outputs are in the order of the output ports. Rejects with the
+   * text of TensorRT or CUDA.
    */
   infer(
     inputs: readonly { readonly bytes: Uint8Array; readonly dims: readonly number[] }[],
@@ -161,7 +180,9 @@ export interface Gpu {
   readonly memoryBytes: number
 }
 
-/** Bounds of one input in one optimization profile: of the dims of a dynamic input, or of the values of a shape tensor. */
+/**
+ * Bounds of one input in one optimization profile: of the dims of a dynamic input, or of the values of a shape tensor.
+ */
 export interface ProfiledInput {
   readonly input: string
   readonly values: boolean

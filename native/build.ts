@@ -7,7 +7,8 @@ import { fetchVendored, root } from './vendor.ts'
 try {
   await build()
 } catch (error) {
-  // Without a network, pip, CMake or a compiler everything else works: the tests of the addons are then skipped with their reason.
+  // Without a network, pip, CMake or a compiler everything else works: the tests of the addons are then skipped with
+  // their reason.
   if (process.env['CI'] === 'true') throw error
   console.error(`the native addons could not be built: ${error instanceof Error ? error.message : String(error)}`)
 }

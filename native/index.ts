@@ -5,7 +5,20 @@ import type { Addons } from './addon.ts'
 import { foreignNote, nativePlatforms, platformName, type NativePlatform } from './platform.ts'
 
 export type {
-  Addons, DimBounds, Gpu, GpuProbe, OpenVinoAddon, OpenVinoDevice, OpenVinoEngine, OpenVinoPort, ProfiledInput, TensorRtAddon, TensorRtBuild, TensorRtEngine, TensorRtPort, TensorRtProfile,
+  Addons,
+  DimBounds,
+  Gpu,
+  GpuProbe,
+  OpenVinoAddon,
+  OpenVinoDevice,
+  OpenVinoEngine,
+  OpenVinoPort,
+  ProfiledInput,
+  TensorRtAddon,
+  TensorRtBuild,
+  TensorRtEngine,
+  TensorRtPort,
+  TensorRtProfile,
 } from './addon.ts'
 
 /** An addon, or why there is none: one sentence that lists every place that was tried. */
@@ -15,8 +28,9 @@ const require = createRequire(import.meta.url)
 const loaded = new Map<keyof Addons, LoadedAddon<keyof Addons>>()
 
 /**
- * Loads a native addon: from the folder in the environment variable `UNPLUGIN_ONNX_NATIVE`, from this package's own build
- * (`npm run build:native`), or from the platform package. Loading an addon opens no engine library. Never throws.
+ * Loads a native addon: from the folder in the environment variable `UNPLUGIN_ONNX_NATIVE`, from this package's own
+ * build (`npm run build:native`), or from the platform package. Loading an addon opens no engine library. Never
+ * throws.
  */
 export function loadAddon<N extends keyof Addons>(name: N): LoadedAddon<N> {
   const known = loaded.get(name) ?? attempt(name)
@@ -42,7 +56,9 @@ function candidates(name: string): [place: string, load: () => unknown][] {
   const folder = process.env['UNPLUGIN_ONNX_NATIVE']
   const own = path.join(packageRoot(), 'native', 'build', 'Release', `${name}.node`)
   return [
-    ...(folder ? [['UNPLUGIN_ONNX_NATIVE: ', () => fromFile(path.resolve(folder, `${name}.node`))] as [string, () => unknown]] : []),
+    ...(folder
+      ? [['UNPLUGIN_ONNX_NATIVE: ', () => fromFile(path.resolve(folder, `${name}.node`))] as [string, () => unknown]]
+      : []),
     ...(existsSync(own) ? [['', () => require(own)] as [string, () => unknown]] : []),
     ['', () => fromPackage(name)],
   ]
@@ -58,8 +74,8 @@ function packageRoot(): string {
   return path.dirname(require.resolve('unplugin-onnx/package.json'))
 }
 
-// Literal names, so that tools which trace dependencies (nft and its kin) take the package and its binaries along. Each package
-// exports one function per addon it has.
+// Literal names, so that tools which trace dependencies (nft and its kin) take the package and its binaries along. Each
+// package exports one function per addon it has.
 const platformPackages: Readonly<Record<NativePlatform, () => Readonly<Record<string, () => unknown>>>> = {
   'linux-x64': () => require('@unplugin-onnx/native-linux-x64'),
   'linux-x64-musl': () => require('@unplugin-onnx/native-linux-x64-musl'),
@@ -72,7 +88,8 @@ const platformPackages: Readonly<Record<NativePlatform, () => Readonly<Record<st
 function fromPackage(name: string): unknown {
   const machine = platformName()
   const platform = nativePlatforms.find((known) => known === machine)
-  if (platform === undefined) throw new Error(`there are native packages for ${nativePlatforms.join(', ')}, not for ${machine}`)
+  if (platform === undefined)
+    throw new Error(`there are native packages for ${nativePlatforms.join(', ')}, not for ${machine}`)
   if (!isInstalled(platform)) throw new Error(absence(platform))
   const addon = platformPackages[platform]()[name]
   if (!addon) throw new Error(`@unplugin-onnx/native-${platform} has no addon '${name}'`)
@@ -81,7 +98,8 @@ function fromPackage(name: string): unknown {
 
 function absence(platform: NativePlatform): string {
   const others = nativePlatforms.filter(isInstalled)
-  if (others.length > 0) return `node_modules was installed for ${others.join(' and ')}, and this machine is ${platform}: install again here, or tell the package manager to install for both`
+  if (others.length > 0)
+    return `node_modules was installed for ${others.join(' and ')}, and this machine is ${platform}: install again here, or tell the package manager to install for both`
   return `@unplugin-onnx/native-${platform} is not installed: add it to the dependencies, or install again without leaving optional dependencies out`
 }
 

@@ -22,7 +22,11 @@ export const openvinoWheels: Readonly<Record<string, Wheel>> = {
     platform: 'macosx_11_0_arm64',
     sha256: 'd3740853691ae4a9003bc3417a4625d848e2cc3251af4b815c59199b38be252a',
   },
-  'win32-x64': { ...pinned, platform: 'win_amd64', sha256: 'bfddae6d6d3ad240157b946f180c33d0ddfaaae7487995d929a4e6b4bc12b283' },
+  'win32-x64': {
+    ...pinned,
+    platform: 'win_amd64',
+    sha256: 'bfddae6d6d3ad240157b946f180c33d0ddfaaae7487995d929a4e6b4bc12b283',
+  },
 }
 
 /** What of the wheel running and compiling ONNX needs: not the Python module, not the frontends of other frameworks. */
@@ -36,5 +40,8 @@ export function openvinoLibrary(entry: string): string | undefined {
 /** What of `openvinoLibrary` only running on the CPU needs: no other devices, and no reader of ONNX. */
 export function openvinoCpuRuntime(entry: string): string | undefined {
   const name = openvinoLibrary(entry)
-  return name === undefined || /onnx_frontend|intel_(gpu|npu)|auto_plugin|auto_batch|hetero|^cache\.json$|malloc_proxy|debug\./.test(name) ? undefined : name
+  return name === undefined ||
+    /onnx_frontend|intel_(gpu|npu)|auto_plugin|auto_batch|hetero|^cache\.json$|malloc_proxy|debug\./.test(name)
+    ? undefined
+    : name
 }

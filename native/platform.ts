@@ -1,7 +1,16 @@
 import { closeSync, openSync, readSync } from 'node:fs'
 
-/** The machines that have native packages: `@unplugin-onnx/native-<name>`. Without a suffix Linux is the one with glibc. */
-export const nativePlatforms = ['linux-x64', 'linux-x64-musl', 'linux-arm64', 'linux-arm64-musl', 'darwin-arm64', 'win32-x64'] as const
+/**
+ * The machines that have native packages: `@unplugin-onnx/native-<name>`. Without a suffix Linux is the one with glibc.
+ */
+export const nativePlatforms = [
+  'linux-x64',
+  'linux-x64-musl',
+  'linux-arm64',
+  'linux-arm64-musl',
+  'darwin-arm64',
+  'win32-x64',
+] as const
 
 export type NativePlatform = (typeof nativePlatforms)[number]
 
@@ -11,7 +20,11 @@ export function platformName(): string {
 }
 
 /** What npm compares with the machine before it installs a package of this platform. */
-export function platformFields(name: NativePlatform): { readonly os: readonly string[]; readonly cpu: readonly string[]; readonly libc?: readonly string[] } {
+export function platformFields(name: NativePlatform): {
+  readonly os: readonly string[]
+  readonly cpu: readonly string[]
+  readonly libc?: readonly string[]
+} {
   const [os = '', cpu = '', libc = 'glibc'] = name.split('-')
   return { os: [os], cpu: [cpu], ...(os === 'linux' && { libc: [libc] }) }
 }
@@ -24,7 +37,8 @@ export function foreignNote(text: string): string {
 }
 
 // What the loaders of Linux, macOS and Windows say of a library for another architecture, system or C library.
-const foreign = /invalid ELF header|wrong ELF class|GLIBC(?:XX)?_[\d.]+' not found|ld-musl|ld-linux|libc\.musl|incompatible architecture|mach-o|not a valid Win32 application|cannot open shared object file: No such file/i
+const foreign =
+  /invalid ELF header|wrong ELF class|GLIBC(?:XX)?_[\d.]+' not found|ld-musl|ld-linux|libc\.musl|incompatible architecture|mach-o|not a valid Win32 application|cannot open shared object file: No such file/i
 const absent = /Cannot find module '[^']+\.node'/
 
 // Read from the program that runs, whose first bytes name its loader: Node's report, which tells it too, takes 40 ms.

@@ -1,13 +1,26 @@
 import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { homedir, tmpdir } from 'node:os'
 import path from 'node:path'
 import { olderRtxWheels, tensorrtRtxLibrary, tensorrtRtxWheels } from './tensorrt-wheels.ts'
 import { fetchWheel, unpackWheel, type Wheel } from './wheel.ts'
 
 // The headers of all releases that we build for lie in one crate of the Rust bindings.
-const crate = { name: 'trtx-sys', version: '0.9.1+rtx1.7', sha256: '5480ee056292951daa1bc74532162d6cb75190f091e45d7d97c0c356916ae171' } as const
+const crate = {
+  name: 'trtx-sys',
+  version: '0.9.1+rtx1.7',
+  sha256: '5480ee056292951daa1bc74532162d6cb75190f091e45d7d97c0c356916ae171',
+} as const
 
 // Headers only, and they are the same on every platform.
 const cuda = { version: '13.5.37', python: '3.11', platform: 'manylinux2014_x86_64' } as const
@@ -17,18 +30,27 @@ const cudaWheels: readonly Wheel[] = [
 ]
 
 /**
- * Fetches the headers that the TensorRT addons are compiled against, and the TensorRT-RTX libraries that tests build engines with, into
- * `vendor`, when they are not there yet. Returns what CMake needs to know.
+ * Fetches the headers that the TensorRT addons are compiled against, and the TensorRT-RTX libraries that tests build
+ * engines with, into `vendor`, when they are not there yet. Returns what CMake needs to know.
  */
 export async function fetchTensorRt(vendor: string): Promise<Readonly<Record<string, string>>> {
   const headers = path.join(vendor, `tensorrt-headers-${crate.version}`)
   if (!existsSync(headers)) fetchCrate(headers)
   const cudaHeaders = path.join(vendor, `cuda-headers-${cuda.version}`)
   for (const wheel of cudaWheels) {
-    await fetchInto(vendor, wheel, path.join(cudaHeaders, wheel.name), (entry) => /^nvidia\/cu13\/include\/(cuda\.h|nvml\.h)$/.exec(entry)?.[1])
+    await fetchInto(
+      vendor,
+      wheel,
+      path.join(cudaHeaders, wheel.name),
+      (entry) => /^nvidia\/cu13\/include\/(cuda\.h|nvml\.h)$/.exec(entry)?.[1],
+    )
   }
-  for (const wheel of testedWheels()) await fetchInto(vendor, wheel, rtxFolder(vendor, wheel.version), tensorrtRtxLibrary)
-  return { TENSORRT_HEADERS: headers, CUDA_HEADERS: cudaWheels.map(({ name }) => path.join(cudaHeaders, name)).join(';') }
+  for (const wheel of testedWheels())
+    await fetchInto(vendor, wheel, rtxFolder(vendor, wheel.version), tensorrtRtxLibrary)
+  return {
+    TENSORRT_HEADERS: headers,
+    CUDA_HEADERS: cudaWheels.map(({ name }) => path.join(cudaHeaders, name)).join(';'),
+  }
 }
 
 /** The folder of `vendor` that holds a release of TensorRT-RTX. */
@@ -42,19 +64,28 @@ function testedWheels(): readonly Wheel[] {
   return [...(newest ? [newest] : []), ...(machine === 'linux-x64' ? olderRtxWheels : [])]
 }
 
-async function fetchInto(vendor: string, wheel: Wheel, folder: string, place: (entry: string) => string | undefined): Promise<void> {
+async function fetchInto(
+  vendor: string,
+  wheel: Wheel,
+  folder: string,
+  place: (entry: string) => string | undefined,
+): Promise<void> {
   if (existsSync(folder)) return
   await unpackWheel(await fetchWheel(wheel, { downloads: path.join(vendor, 'downloads') }), folder, place)
 }
 
-// Cargo has no command that fetches a single crate, so a package that depends on it alone is resolved in a temporary folder.
+// Cargo has no command that fetches a single crate, so a package that depends on it alone is resolved in a temporary
+// folder.
 function fetchCrate(folder: string): void {
   const temporary = mkdtempSync(path.join(tmpdir(), 'unplugin-onnx-crate-'))
   try {
     mkdirSync(path.join(temporary, 'src'))
     writeFileSync(path.join(temporary, 'src', 'lib.rs'), '')
     const dependency = `${crate.name} = { version = "=${crate.version}", default-features = false }`
-    writeFileSync(path.join(temporary, 'Cargo.toml'), `[package]\nname = "headers"\nversion = "0.0.0"\nedition = "2021"\n[dependencies]\n${dependency}\n`)
+    writeFileSync(
+      path.join(temporary, 'Cargo.toml'),
+      `[package]\nname = "headers"\nversion = "0.0.0"\nedition = "2021"\n[dependencies]\n${dependency}\n`,
+    )
     execFileSync('cargo', ['fetch', '--quiet'], { cwd: temporary, stdio: 'inherit' })
     execFileSync('tar', ['-xzf', downloadedCrate(), '-C', temporary])
     mkdirSync(path.dirname(folder), { recursive: true })

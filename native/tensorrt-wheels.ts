@@ -4,8 +4,8 @@ import type { Wheel } from './wheel.ts'
 export const tensorrtRtxVersion = '1.7.1.116'
 
 /**
- * The ABI families that there are addons for, by the version of the library, newest first. TensorRT-RTX changes its ABI with every minor
- * version; TensorRT keeps it within a major version, and only adds to what our headers know.
+ * The ABI families that there are addons for, by the version of the library, newest first. TensorRT-RTX changes its ABI
+ * with every minor version; TensorRT keeps it within a major version, and only adds to what our headers know.
  */
 export const tensorrtFamilies = [
   { addon: 'tensorrt_rtx_1_7', flavour: 'tensorrt-rtx', major: 1, minor: 7 },
@@ -21,30 +21,59 @@ export type TensorRtAddonName = TensorRtFamily['addon']
 /** The family of a library's version, such as '1.7.1.116'; undefined when no addon is for it. */
 export function tensorrtFamily(flavour: TensorRtFlavour, version: string): TensorRtFamily | undefined {
   const [major, minor = 0] = version.split('.').map(Number)
-  return tensorrtFamilies.find((family) => (
-    family.flavour === flavour && family.major === major && (flavour === 'tensorrt' ? minor >= family.minor : minor === family.minor)
-  ))
+  return tensorrtFamilies.find(
+    (family) =>
+      family.flavour === flavour &&
+      family.major === major &&
+      (flavour === 'tensorrt' ? minor >= family.minor : minor === family.minor),
+  )
 }
 
 /** What a message says of the versions that can be used: '1.7, 1.6 or 1.5'. */
 export function tensorrtVersions(flavour: TensorRtFlavour): string {
-  const names = tensorrtFamilies.filter((family) => family.flavour === flavour).map(({ major, minor }) => `${major}.${minor}`)
-  return flavour === 'tensorrt' ? `${names.join(', ')} or newer of that major version` : names.join(', ').replace(/, ([^,]+)$/, ' or $1')
+  const names = tensorrtFamilies
+    .filter((family) => family.flavour === flavour)
+    .map(({ major, minor }) => `${major}.${minor}`)
+  return flavour === 'tensorrt'
+    ? `${names.join(', ')} or newer of that major version`
+    : names.join(', ').replace(/, ([^,]+)$/, ' or $1')
 }
 
 const rtx = { name: 'tensorrt-rtx-cu13-libs', version: tensorrtRtxVersion, python: '3.11' } as const
 
 /** By `${process.platform}-${process.arch}`. */
 export const tensorrtRtxWheels: Readonly<Record<string, Wheel>> = {
-  'linux-x64': { ...rtx, platform: 'manylinux_2_28_x86_64', sha256: 'e3fd45fed001240d63304e77a2d4006319b839994237cb294b6e7ad72acaabcd' },
-  'linux-arm64': { ...rtx, platform: 'manylinux_2_35_aarch64', sha256: 'ec8b6cb95a8ea61e31d544dbc5039d35219b311999f92c518a3889aaae74359c' },
-  'win32-x64': { ...rtx, platform: 'win_amd64', sha256: '3f0bc38ffe0b755e9de672da7b9ed3c05ddfd2538160c36af2a1e0994508c940' },
+  'linux-x64': {
+    ...rtx,
+    platform: 'manylinux_2_28_x86_64',
+    sha256: 'e3fd45fed001240d63304e77a2d4006319b839994237cb294b6e7ad72acaabcd',
+  },
+  'linux-arm64': {
+    ...rtx,
+    platform: 'manylinux_2_35_aarch64',
+    sha256: 'ec8b6cb95a8ea61e31d544dbc5039d35219b311999f92c518a3889aaae74359c',
+  },
+  'win32-x64': {
+    ...rtx,
+    platform: 'win_amd64',
+    sha256: '3f0bc38ffe0b755e9de672da7b9ed3c05ddfd2538160c36af2a1e0994508c940',
+  },
 }
 
 /** Older releases, which only tests use: one for each of the other families. Linux x64. */
 export const olderRtxWheels: readonly Wheel[] = [
-  { ...rtx, version: '1.6.1.120', platform: 'manylinux_2_28_x86_64', sha256: 'cb972965c8bcd58e2cdb805eb872c69fb90abdf98356b71942d9a2f8a10220cf' },
-  { ...rtx, version: '1.5.0.114', platform: 'manylinux_2_28_x86_64', sha256: '4d6f534f82b701e66f3a2bdade528e65670add4ad5d3a28cc010a1ae2abc5a60' },
+  {
+    ...rtx,
+    version: '1.6.1.120',
+    platform: 'manylinux_2_28_x86_64',
+    sha256: 'cb972965c8bcd58e2cdb805eb872c69fb90abdf98356b71942d9a2f8a10220cf',
+  },
+  {
+    ...rtx,
+    version: '1.5.0.114',
+    platform: 'manylinux_2_28_x86_64',
+    sha256: '4d6f534f82b701e66f3a2bdade528e65670add4ad5d3a28cc010a1ae2abc5a60',
+  },
 ]
 
 /** What of the wheel is needed: the library, its ONNX parser, and the license, which asks to stay with them. */

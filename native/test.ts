@@ -1,5 +1,5 @@
-// `npm run test:native`: the addons' C++ tests under AddressSanitizer and ThreadSanitizer, against the real libraries. They need no Node
-// addon, but GoogleTest and a compiler with both sanitizers, as on Linux.
+// `npm run test:native`: the addons' C++ tests under AddressSanitizer and ThreadSanitizer, against the real libraries.
+// They need no Node addon, but GoogleTest and a compiler with both sanitizers, as on Linux.
 import { execFileSync } from 'node:child_process'
 import { readdirSync } from 'node:fs'
 import path from 'node:path'
@@ -8,15 +8,31 @@ import { fetchVendored, root } from './vendor.ts'
 const definitions = await fetchVendored()
 const environment = {
   ...process.env,
-  OPENVINO_LIBRARY: process.env['OPENVINO_LIBRARY'] ?? openvinoLibrary(path.dirname(definitions['OPENVINO_HEADERS'] ?? '')),
-  // The libraries are not instrumented: ThreadSanitizer sees their memory accesses, but not the atomics that order them.
+  OPENVINO_LIBRARY:
+    process.env['OPENVINO_LIBRARY'] ?? openvinoLibrary(path.dirname(definitions['OPENVINO_HEADERS'] ?? '')),
+  // The libraries are not instrumented: ThreadSanitizer sees their memory accesses, but not the atomics that order
+  // them.
   TSAN_OPTIONS: 'ignore_noninstrumented_modules=1',
 }
 
 for (const sanitizers of ['address,undefined', 'thread']) {
   const folder = path.join(root, 'native', 'build', `test-${sanitizers.split(',', 1)[0]}`)
-  const settings = { ...definitions, BUILD_ADDONS: 'OFF', BUILD_NATIVE_TESTS: 'ON', SANITIZE: sanitizers, CMAKE_BUILD_TYPE: 'RelWithDebInfo' }
-  run('cmake', ['-S', path.join(root, 'native'), '-B', folder, '-G', 'Ninja', ...Object.entries(settings).map(([name, value]) => `-D${name}=${value}`)])
+  const settings = {
+    ...definitions,
+    BUILD_ADDONS: 'OFF',
+    BUILD_NATIVE_TESTS: 'ON',
+    SANITIZE: sanitizers,
+    CMAKE_BUILD_TYPE: 'RelWithDebInfo',
+  }
+  run('cmake', [
+    '-S',
+    path.join(root, 'native'),
+    '-B',
+    folder,
+    '-G',
+    'Ninja',
+    ...Object.entries(settings).map(([name, value]) => `-D${name}=${value}`),
+  ])
   run('cmake', ['--build', folder])
   run('ctest', ['--test-dir', folder, '--output-on-failure'])
 }

@@ -9,8 +9,8 @@ import { fetchWheel, unpackWheel } from './wheel.ts'
 export const root: string = path.dirname(createRequire(import.meta.url).resolve('unplugin-onnx/package.json'))
 
 /**
- * The pinned headers that the addons are compiled against and the libraries that tests use, fetched into .vendor/ when they are not there
- * yet. A user's own SDK wins where its variable is set. Returns what CMake needs to know.
+ * The pinned headers that the addons are compiled against and the libraries that tests use, fetched into .vendor/ when
+ * they are not there yet. A user's own SDK wins where its variable is set. Returns what CMake needs to know.
  */
 export async function fetchVendored(): Promise<Readonly<Record<string, string>>> {
   const openvino = process.env['OPENVINO_ROOT'] || (await fetchOpenVino())
@@ -33,7 +33,10 @@ async function fetchOpenVino(): Promise<string> {
   const folder = path.join(root, '.vendor', `openvino-${openvinoVersion}`)
   if (existsSync(folder)) return folder
   const wheel = openvinoWheels[`${process.platform}-${process.arch}`]
-  if (!wheel) throw new Error(`OpenVINO has no package for ${process.platform}-${process.arch}: set OPENVINO_ROOT to a build of your own`)
+  if (!wheel)
+    throw new Error(
+      `OpenVINO has no package for ${process.platform}-${process.arch}: set OPENVINO_ROOT to a build of your own`,
+    )
   const file = await fetchWheel(wheel, { downloads: path.join(root, '.vendor', 'downloads') })
   await unpackWheel(file, folder, (entry) => {
     const header = /^openvino\/(include\/openvino\/c\/.*)$/.exec(entry)?.[1]
@@ -45,7 +48,9 @@ async function fetchOpenVino(): Promise<string> {
 
 // The wheel has its headers in include/, an SDK archive in runtime/include/.
 function headersIn(folder: string): string {
-  const found = ['include', 'runtime/include'].map((part) => path.join(folder, part)).find((it) => existsSync(path.join(it, 'openvino/c')))
+  const found = ['include', 'runtime/include']
+    .map((part) => path.join(folder, part))
+    .find((it) => existsSync(path.join(it, 'openvino/c')))
   if (!found) throw new Error(`${folder} holds no OpenVINO headers: include/openvino/c is missing`)
   return found
 }

@@ -27,7 +27,10 @@ export interface FetchOptions {
   readonly signal?: AbortSignal
 }
 
-/** Downloads a wheel by the user's own pip, with its settings, and verifies it. Returns the path of the wheel. Throws plain Errors. */
+/**
+ * Downloads a wheel by the user's own pip, with its settings, and verifies it. Returns the path of the wheel. Throws
+ * plain Errors.
+ */
 export async function fetchWheel(wheel: Wheel, options: FetchOptions): Promise<string> {
   await mkdir(options.downloads, { recursive: true })
   const kept = await findWheel(options.downloads, wheel)
@@ -43,10 +46,14 @@ export async function fetchWheel(wheel: Wheel, options: FetchOptions): Promise<s
 }
 
 /**
- * Unpacks the entries of a wheel (a zip file) that `place` maps to a path inside `folder`; undefined leaves an entry out. The folder
- * appears in one step, complete, or not at all.
+ * Unpacks the entries of a wheel (a zip file) that `place` maps to a path inside `folder`; undefined leaves an entry
+ * out. The folder appears in one step, complete, or not at all.
  */
-export async function unpackWheel(file: string, folder: string, place: (entry: string) => string | undefined): Promise<void> {
+export async function unpackWheel(
+  file: string,
+  folder: string,
+  place: (entry: string) => string | undefined,
+): Promise<void> {
   await mkdir(path.dirname(folder), { recursive: true })
   const temporary = await mkdtemp(`${folder}-`)
   try {
@@ -56,7 +63,8 @@ export async function unpackWheel(file: string, folder: string, place: (entry: s
         const target = entry.name.endsWith('/') ? undefined : place(entry.name)
         if (target === undefined) continue
         const destination = path.resolve(temporary, target)
-        if (!destination.startsWith(temporary + path.sep)) throw new Error(`${file}: the entry ${entry.name} leads out of its folder`)
+        if (!destination.startsWith(temporary + path.sep))
+          throw new Error(`${file}: the entry ${entry.name} leads out of its folder`)
         await mkdir(path.dirname(destination), { recursive: true })
         await writeFile(destination, await readEntry(zip, entry))
       }
@@ -95,7 +103,8 @@ async function pip(args: readonly string[], signal: AbortSignal | undefined): Pr
     } catch (error) {
       const { code, stderr, message } = error as Error & { code?: unknown; stderr?: string }
       signal?.throwIfAborted()
-      if (code === 'ENOENT' || stderr?.includes('No module named pip')) failures.push(`${python}: not found or without pip`)
+      if (code === 'ENOENT' || stderr?.includes('No module named pip'))
+        failures.push(`${python}: not found or without pip`)
       else throw new Error(`pip failed: ${(stderr || message).trim()}`, { cause: error })
     }
   }
@@ -109,8 +118,8 @@ interface ZipEntry {
   readonly packedSize: number
 }
 
-// The parts of a zip file that wheels use: stored and deflated entries, no encryption, under 4 GB (a wheel beyond that would be
-// Zip64, which has 0xffffffff in these fields). Layout: APPNOTE 6.3.10, sections 4.3.7, 4.3.12 and 4.3.16.
+// The parts of a zip file that wheels use: stored and deflated entries, no encryption, under 4 GB (a wheel beyond that
+// would be Zip64, which has 0xffffffff in these fields). Layout: APPNOTE 6.3.10, sections 4.3.7, 4.3.12 and 4.3.16.
 async function readDirectory(zip: FileHandle): Promise<ZipEntry[]> {
   const { size } = await zip.stat()
   const tail = await readExactly(zip, Math.max(0, size - 65_557), Math.min(size, 65_557))
@@ -118,7 +127,7 @@ async function readDirectory(zip: FileHandle): Promise<ZipEntry[]> {
   if (end < 0) throw new Error('not a zip file: it has no end of central directory')
   const directory = await readExactly(zip, tail.readUInt32LE(end + 16), tail.readUInt32LE(end + 12))
   const entries: ZipEntry[] = []
-  for (let at = 0; at < directory.length; ) {
+  for (let at = 0; at < directory.length;) {
     if (directory.readUInt32LE(at) !== 0x02014b50) throw new Error('damaged zip file: its central directory is broken')
     const nameLength = directory.readUInt16LE(at + 28)
     entries.push({

@@ -1,32 +1,48 @@
 import { fileURLToPath } from 'node:url'
-import onnx from 'unplugin-onnx/vite'
 import type { Options } from 'unplugin-onnx'
+import onnx from 'unplugin-onnx/vite'
 import { defineConfig } from 'vite'
 
 // `ENGINE=fp32 npm run playground` compares: fp32, fp16, bf16, int8-weights or int8.
 const engine = (process.env['ENGINE'] ?? 'fp16') as NonNullable<Options['engine']>
 
-// The images themselves say what the detector sees. Lines of text to calibrate the other two with would have to be cut out first.
+// The images themselves say what the detector sees. Lines of text to calibrate the other two with would have to be cut
+// out first.
 const calibration = {
   images: 'images/*.png',
-  preprocess: { layout: 'nchw', channels: 'bgr', size: [640, 640], scale: 1 / 255, mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] },
+  preprocess: {
+    layout: 'nchw',
+    channels: 'bgr',
+    size: [640, 640],
+    scale: 1 / 255,
+    mean: [0.485, 0.456, 0.406],
+    std: [0.229, 0.224, 0.225],
+  },
 } as const
 
 // TensorRT needs bounds for the sizes of images: detection is limited to 960 pixels, lines are 48 pixels high.
-const profile = (min: readonly number[], opt: readonly number[], max: readonly number[]) => [{ min: { x: min }, opt: { x: opt }, max: { x: max } }]
+const profile = (min: readonly number[], opt: readonly number[], max: readonly number[]) => [
+  { min: { x: min }, opt: { x: opt }, max: { x: max } },
+]
 
 export default defineConfig({
   root: fileURLToPath(new URL('.', import.meta.url)),
-  plugins: [onnx({
-    engine: engine === 'int8' ? 'int8-weights' : engine,
-    models: {
-      '**/ch_PP-OCRv4_det_infer.onnx': {
-        engine, calibration, verify: engine === 'int8' ? { cosine: 0.95 } : {},
-        profiles: profile([1, 3, 32, 32], [1, 3, 640, 640], [1, 3, 960, 960]),
+  plugins: [
+    onnx({
+      engine: engine === 'int8' ? 'int8-weights' : engine,
+      models: {
+        '**/ch_PP-OCRv4_det_infer.onnx': {
+          engine,
+          calibration,
+          verify: engine === 'int8' ? { cosine: 0.95 } : {},
+          profiles: profile([1, 3, 32, 32], [1, 3, 640, 640], [1, 3, 960, 960]),
+        },
+        '**/ch_ppocr_mobile_v2.0_cls_infer.onnx': {
+          profiles: profile([1, 3, 48, 192], [8, 3, 48, 192], [64, 3, 48, 192]),
+        },
+        '**/ch_PP-OCRv4_rec_infer.onnx': { profiles: profile([1, 3, 48, 320], [1, 3, 48, 320], [1, 3, 48, 3200]) },
       },
-      '**/ch_ppocr_mobile_v2.0_cls_infer.onnx': { profiles: profile([1, 3, 48, 192], [8, 3, 48, 192], [64, 3, 48, 192]) },
-      '**/ch_PP-OCRv4_rec_infer.onnx': { profiles: profile([1, 3, 48, 320], [1, 3, 48, 320], [1, 3, 48, 3200]) },
-    },
-  })],
+    }),
+  ],
   build: { ssr: 'src/main.ts', target: 'node20' },
 })

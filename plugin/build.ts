@@ -1,20 +1,24 @@
 import { resolve } from 'node:path'
+import { replaceFile } from './cache/replace-file.ts'
+import type { CompileContext, Compiled } from './compile.ts'
 import { copyEngine, engineAsset } from './emit/asset.ts'
 import { modelManifest } from './emit/module.ts'
 import { writing } from './emit/output.ts'
 import { compileOptions, resolveOptions, type Options } from './options.ts'
-import { requestKey } from './query.ts'
-import { replaceFile } from './cache/replace-file.ts'
 import type { CompileOptions } from './options.ts'
-import type { CompileContext, Compiled } from './compile.ts'
+import { requestKey } from './query.ts'
 
 /**
- * Compiles one model as the plugin does, through the same cache, without a bundler. `file` is relative to the current folder. Options under
- * `models` apply when their glob matches. `log` gets a line for each engine.
+ * Compiles one model as the plugin does, through the same cache, without a bundler. `file` is relative to the current
+ * folder. Options under `models` apply when their glob matches. `log` gets a line for each engine.
  *
  * @throws OnnxEngineError OPTION_INVALID and any code of a build; docs/errors.md lists them.
  */
-export async function compile(file: string, user: Options = {}, context: Partial<Omit<CompileContext, 'store'>> = {}): Promise<Compiled> {
+export async function compile(
+  file: string,
+  user: Options = {},
+  context: Partial<Omit<CompileContext, 'store'>> = {},
+): Promise<Compiled> {
   const resolved = resolveOptions(user)
   const { log = () => {}, warn = console.warn, verbose = resolved.verbose, signal } = context
   const path = resolve(file)
@@ -23,25 +27,41 @@ export async function compile(file: string, user: Options = {}, context: Partial
   const [{ openStore }, { compileModel }] = await Promise.all([import('./cache/store.ts'), import('./compile.ts')])
   const store = openStore({ ...resolved.cache, warn })
   const query = queryOf(options)
-  const compiled = await compileModel({ file: path, query, options, root: resolved.root }, { store, log, warn, verbose, ...(signal && { signal }) })
+  const compiled = await compileModel(
+    { file: path, query, options, root: resolved.root },
+    { store, log, warn, verbose, ...(signal && { signal }) },
+  )
   await store.collect()
   return compiled
 }
 
 /**
- * Writes the engines of a compiled model and the manifest that `loadModel` of the runtime takes; returns the manifest's path,
- * `<name>.json`. The manifest comes last, so that it never names an engine that is not there yet. Throws OUTPUT_FAILED for a folder that cannot
- * be made or written.
+ * Writes the engines of a compiled model and the manifest that `loadModel` of the runtime takes; returns the manifest's
+ * path, `<name>.json`. The manifest comes last, so that it never names an engine that is not there yet. Throws
+ * OUTPUT_FAILED for a folder that cannot be made or written.
  */
 export async function writeModel(compiled: Compiled, folder: string): Promise<string> {
   const assets = compiled.variants.map((variant) => engineAsset(compiled.name, variant))
   for (const asset of assets) await copyEngine(asset, folder)
   const manifest = resolve(folder, `${compiled.name}.json`)
-  await writing(folder, () => replaceFile(manifest, `${JSON.stringify(modelManifest(compiled, assets.map(({ name }) => name)), null, 2)}\n`))
+  await writing(folder, () =>
+    replaceFile(
+      manifest,
+      `${JSON.stringify(
+        modelManifest(
+          compiled,
+          assets.map(({ name }) => name),
+        ),
+        null,
+        2,
+      )}\n`,
+    ),
+  )
   return manifest
 }
 
-// What an import would say in its query names an engine's history: calls that differ in it do not explain each other's misses.
+// What an import would say in its query names an engine's history: calls that differ in it do not explain each other's
+// misses.
 function queryOf({ engine, precision: { io }, backends, targets, shapes, profiles }: CompileOptions): string {
   const query = {
     engine,

@@ -6,11 +6,11 @@ import { modelFilter } from './query.ts'
  * The plugin for Bun's bundler, for ES modules.
  *
  * @example
- * ```ts
- * // build.js
- * import onnx from 'unplugin-onnx/bun'
- * await Bun.build({ entrypoints: ['src/main.js'], target: 'node', outdir: 'dist', plugins: [onnx()] })
- * ```
+ *   ;```ts
+ *   // build.js
+ *   import onnx from 'unplugin-onnx/bun'
+ *   await Bun.build({ entrypoints: ['src/main.js'], target: 'node', outdir: 'dist', plugins: [onnx()] })
+ *   ```
  */
 const onnx: typeof unpluginOnnx.bun = (options) => {
   const plugin = unpluginOnnx.bun(options)

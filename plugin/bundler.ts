@@ -10,7 +10,10 @@ export const runtime = 'unplugin-onnx/runtime'
 /** What bundlers ask us about: models, and the runtime. Also a regular expression of Go and Rust. */
 export const importFilter: RegExp = /\.onnx(?:\?|$)|^unplugin-onnx\/runtime$/
 
-/** What a hook's context hides of the bundler that runs it; undefined for Rollup, Rolldown and Vite, whose context is the bundler's own. */
+/**
+ * What a hook's context hides of the bundler that runs it; undefined for Rollup, Rolldown and Vite, whose context is
+ * the bundler's own.
+ */
 export function nativeContext(context: object): NativeBuildContext | undefined {
   return (context as { getNativeBuildContext?(): NativeBuildContext }).getNativeBuildContext?.()
 }
@@ -32,42 +35,62 @@ export function bundlerLogger(context: object): Logger {
 }
 
 /**
- * Prepares webpack or Rspack, in which an external that a plugin resolves becomes an empty module, and which try the files that an
- * import with a variable can mean without their query.
+ * Prepares webpack or Rspack, in which an external that a plugin resolves becomes an empty module, and which try the
+ * files that an import with a variable can mean without their query.
  */
 export function setUpWebpack(compiler: WebpackCompiler): void {
-  new compiler.webpack.ExternalsPlugin(compiler.options.output.module ? 'module' : 'node-commonjs', [runtime]).apply(compiler)
+  new compiler.webpack.ExternalsPlugin(compiler.options.output.module ? 'module' : 'node-commonjs', [runtime]).apply(
+    compiler,
+  )
   compiler.hooks.compilation.tap('unplugin-onnx', (compilation, { contextModuleFactory }) => {
     contextModuleFactory.hooks.beforeResolve.tap('unplugin-onnx', (data) => {
       // Not a test of the expression itself: Rspack hands over one that matches nothing.
-      if (data && data.request.includes('?') && data.regExp && data.regExp.source.includes('\\.onnx')) compilation.warnings.push(new Error(lostQuery(`import(\`${data.request}/...\`)`)))
+      if (data && data.request.includes('?') && data.regExp && data.regExp.source.includes('\\.onnx'))
+        compilation.warnings.push(new Error(lostQuery(`import(\`${data.request}/...\`)`)))
       return data
     })
   })
 }
 
 /** Whether webpack or Rspack keeps modules from one process to the next. */
-export function hasPersistentCache({ cache, experiments }: { readonly cache?: unknown; readonly experiments?: object }): boolean {
-  return [cache, experiments && 'cache' in experiments ? experiments.cache : undefined].some((setting) => typeof setting === 'object' && setting !== null && 'type' in setting && setting.type !== 'memory')
+export function hasPersistentCache({
+  cache,
+  experiments,
+}: {
+  readonly cache?: unknown
+  readonly experiments?: object
+}): boolean {
+  return [cache, experiments && 'cache' in experiments ? experiments.cache : undefined].some(
+    (setting) => typeof setting === 'object' && setting !== null && 'type' in setting && setting.type !== 'memory',
+  )
 }
 
 /**
- * Stops a build of esbuild with `publicPath` and an engine that is used in a folder below the output's: the loader then gives only the
- * public path, from which no code below can tell where the engine lies.
+ * Stops a build of esbuild with `publicPath` and an engine that is used in a folder below the output's: the loader then
+ * gives only the public path, from which no code below can tell where the engine lies.
  */
 export function checkPublicPath(build: PluginBuild, outdir: string): void {
   const { absWorkingDir = process.cwd(), publicPath } = build.initialOptions
   if (!publicPath) return
   build.initialOptions.metafile = true
   build.onEnd(({ metafile }) => {
-    const outputs = Object.entries(metafile?.outputs ?? {}).filter(([file]) => dirname(resolve(absWorkingDir, file)) !== outdir)
-    const misplaced = outputs.filter(([, { inputs }]) => Object.keys(inputs).some((input) => input.startsWith('unplugin-onnx-engine:')))
+    const outputs = Object.entries(metafile?.outputs ?? {}).filter(
+      ([file]) => dirname(resolve(absWorkingDir, file)) !== outdir,
+    )
+    const misplaced = outputs.filter(([, { inputs }]) =>
+      Object.keys(inputs).some((input) => input.startsWith('unplugin-onnx-engine:')),
+    )
     return {
-      errors: misplaced.map(([file]) => new OnnxEngineError('UNSUPPORTED_TARGET', `the option 'publicPath' of esbuild, with a model in ${file}`, {
-        expected: 'entries and chunks at the top of the output folder',
-        received: 'one below it',
-        hint: `Leave 'publicPath' out, which is for browsers, or change 'entryNames' and 'chunkNames'`,
-      })).map(({ message }) => ({ text: message })),
+      errors: misplaced
+        .map(
+          ([file]) =>
+            new OnnxEngineError('UNSUPPORTED_TARGET', `the option 'publicPath' of esbuild, with a model in ${file}`, {
+              expected: 'entries and chunks at the top of the output folder',
+              received: 'one below it',
+              hint: `Leave 'publicPath' out, which is for browsers, or change 'entryNames' and 'chunkNames'`,
+            }),
+        )
+        .map(({ message }) => ({ text: message })),
     }
   })
 }
@@ -86,8 +109,8 @@ export function isQuestion(id: string): boolean {
 }
 
 /**
- * The resolver of the bundler that runs a hook: aliases, tsconfig paths and whatever else the app has set. Undefined where a bundler
- * has none for plugins.
+ * The resolver of the bundler that runs a hook: aliases, tsconfig paths and whatever else the app has set. Undefined
+ * where a bundler has none for plugins.
  */
 export function bundlerResolver(context: object, importer: string | undefined): ImportSite['ask'] {
   const resolve = resolverOf(context, importer)
@@ -99,17 +122,35 @@ type Resolve = (specifier: string) => Promise<string | undefined>
 
 /** The part of the plugin context that Rollup, Rolldown and Vite share. */
 interface RollupContext {
-  resolve(id: string, importer: string | undefined, options: { readonly skipSelf: true }): Promise<{ readonly id: string; readonly external?: unknown } | null>
+  resolve(
+    id: string,
+    importer: string | undefined,
+    options: { readonly skipSelf: true },
+  ): Promise<{ readonly id: string; readonly external?: unknown } | null>
 }
 
 /** The part of the compiler that webpack and Rspack share. */
 export interface WebpackCompiler {
   readonly context: string
   readonly options: { readonly output: { readonly module?: boolean } }
-  readonly webpack: { readonly ExternalsPlugin: new (type: 'module' | 'node-commonjs', externals: string[]) => { apply(compiler: WebpackCompiler): void } }
-  readonly hooks: { readonly compilation: { tap(name: string, fn: (compilation: WebpackCompilation, params: WebpackParams) => void): void } }
+  readonly webpack: {
+    readonly ExternalsPlugin: new (
+      type: 'module' | 'node-commonjs',
+      externals: string[],
+    ) => { apply(compiler: WebpackCompiler): void }
+  }
+  readonly hooks: {
+    readonly compilation: {
+      tap(name: string, fn: (compilation: WebpackCompilation, params: WebpackParams) => void): void
+    }
+  }
   readonly resolverFactory: {
-    get(type: string, options: object): { resolve(context: object, folder: string, request: string, resolveContext: object, done: WebpackCallback): void }
+    get(
+      type: string,
+      options: object,
+    ): {
+      resolve(context: object, folder: string, request: string, resolveContext: object, done: WebpackCallback): void
+    }
   }
 }
 
@@ -118,7 +159,13 @@ interface WebpackCompilation {
 }
 
 interface WebpackParams {
-  readonly contextModuleFactory: { readonly hooks: { readonly beforeResolve: { tap(name: string, fn: (data: WebpackContext | false | void) => WebpackContext | false | void): void } } }
+  readonly contextModuleFactory: {
+    readonly hooks: {
+      readonly beforeResolve: {
+        tap(name: string, fn: (data: WebpackContext | false | void) => WebpackContext | false | void): void
+      }
+    }
+  }
 }
 
 interface WebpackContext {
@@ -138,12 +185,19 @@ function resolverOf(context: object, importer: string | undefined): Resolve | un
     case 'esbuild':
       return async (specifier) => {
         const resolveDir = folderOf(importer) ?? process.cwd()
-        const { path, external } = await native.build.resolve(specifier + mark, { kind: 'import-statement', importer, resolveDir })
+        const { path, external } = await native.build.resolve(specifier + mark, {
+          kind: 'import-statement',
+          importer,
+          resolveDir,
+        })
         return external ? undefined : path || undefined
       }
     case 'farm':
       return async (specifier) => {
-        const found = await native.context.resolve({ source: specifier + mark, importer: null, kind: 'import' }, { caller: 'unplugin-onnx', meta: {} })
+        const found = await native.context.resolve(
+          { source: specifier + mark, importer: null, kind: 'import' },
+          { caller: 'unplugin-onnx', meta: {} },
+        )
         return found.external ? undefined : found.resolvedPath
       }
     default:
@@ -151,16 +205,26 @@ function resolverOf(context: object, importer: string | undefined): Resolve | un
   }
 }
 
-async function resolveInRollup(context: RollupContext, specifier: string, importer: string | undefined): Promise<string | undefined> {
+async function resolveInRollup(
+  context: RollupContext,
+  specifier: string,
+  importer: string | undefined,
+): Promise<string | undefined> {
   const found = await context.resolve(specifier, importer, { skipSelf: true })
   return found && !found.external ? found.id : undefined
 }
 
-function resolveInWebpack(compiler: WebpackCompiler, specifier: string, importer: string | undefined): Promise<string | undefined> {
+function resolveInWebpack(
+  compiler: WebpackCompiler,
+  specifier: string,
+  importer: string | undefined,
+): Promise<string | undefined> {
   const resolver = compiler.resolverFactory.get('normal', { dependencyType: 'esm' })
   const folder = folderOf(importer) ?? compiler.context
   return new Promise((settle, reject) => {
-    resolver.resolve({ issuer: importer }, folder, specifier + mark, {}, (error, path) => (error ? reject(error) : settle(path || undefined)))
+    resolver.resolve({ issuer: importer }, folder, specifier + mark, {}, (error, path) =>
+      error ? reject(error) : settle(path || undefined),
+    )
   })
 }
 

@@ -55,7 +55,10 @@ export interface Compiled {
 export interface CompileRequest {
   /** Absolute path of the .onnx file. */
   readonly file: string
-  /** Canonical text of the import's query: two imports of one file with different queries are told apart in the cache's history. */
+  /**
+   * Canonical text of the import's query: two imports of one file with different queries are told apart in the cache's
+   * history.
+   */
   readonly query: string
   readonly options: CompileOptions
   /** Folder of the app: installed libraries are looked for from here. */
@@ -85,9 +88,14 @@ export async function compileModel(request: CompileRequest, context: CompileCont
   checkIo(options, name)
   const { engines, skipped } = await chooseEngines(model, options, root)
   for (const { message } of skipped) logOnce(context, `passed over ${message}`)
-  const built = await Promise.all(engines.map((engine) => build(engine, { name, model, source: sourceFacts(source), request, context })))
+  const built = await Promise.all(
+    engines.map((engine) => build(engine, { name, model, source: sourceFacts(source), request, context })),
+  )
   const variants = built.filter((variant) => variant !== undefined)
-  if (variants.length === 0) throw new OnnxEngineError('COMPILE_FAILED', `${name}: no backend could compile the model`, { hint: 'The warnings above say why' })
+  if (variants.length === 0)
+    throw new OnnxEngineError('COMPILE_FAILED', `${name}: no backend could compile the model`, {
+      hint: 'The warnings above say why',
+    })
   return { name, bindings: bindingsOf(model, options), variants, files: filesOf(model) }
 }
 
@@ -99,7 +107,10 @@ interface BuildContext {
   readonly context: CompileContext
 }
 
-async function build(engine: PlannedEngine, { name, model, source, request, context }: BuildContext): Promise<Variant | undefined> {
+async function build(
+  engine: PlannedEngine,
+  { name, model, source, request, context }: BuildContext,
+): Promise<Variant | undefined> {
   const { backend, plan, pass, requested } = engine
   const { store, signal, log, warn, verbose = false } = context
   const { label, extension, requires, settings } = plan
@@ -114,9 +125,16 @@ async function build(engine: PlannedEngine, { name, model, source, request, cont
     phase('waiting for other compilers')
     // Loaded, like the passes, when something has to be built: a build of hits does not wait for them.
     const [{ runChild }, { modelBytes }] = await Promise.all([import('./backend/child.ts'), import('./onnx/size.ts')])
-    return runChild(plan.worker, { name, model: file, output, settings, verbose }, {
-      signal, modelBytes: modelBytes(model), started: () => phase('compiling'), log: (severity, text) => tell[severity](text),
-    })
+    return runChild(
+      plan.worker,
+      { name, model: file, output, settings, verbose },
+      {
+        signal,
+        modelBytes: modelBytes(model),
+        started: () => phase('compiling'),
+        log: (severity, text) => tell[severity](text),
+      },
+    )
   }
   for (const note of plan.notes ?? []) log(`${name}: ${note}`)
   try {
@@ -132,27 +150,49 @@ async function build(engine: PlannedEngine, { name, model, source, request, cont
     const fixes = plan.fixDims ? [{ name: 'fix-dims', version: 1, options: {} }] : []
     const passes = pass ? [...fixes, await pass.describe(passRequest)] : fixes
     const key = cacheKey(engineFacts(graphFacts(source, { passes, shapes: options.shapes }), backend, plan.facts))
-    const { artifact, metadata, ...cache } = await store.getOrBuild({ key, family, label: name, signal }, async (output) => {
-      const { startProgress } = await import('./progress.ts')
-      const progress = startProgress(title, await store.lastSeconds(family), log)
-      try {
-        const bindings = plan.fixDims ? bindingsOf(model, options) : undefined
-        const use = (file: string): Promise<void> => compile(file, output, progress)
-        if (!pass) return bindings ? await (await import('./onnx/fix-graph.ts')).fixModel(bindings, model.file, dirname(output), use) : await use(model.file)
-        progress.phase(`lowering to ${options.engine}`)
-        const { lowerModel } = await import('./precision/lower.ts')
-        return await lowerModel(pass, passRequest, dirname(output), use, bindings)
-      } finally {
-        progress.stop()
-      }
-    })
+    const { artifact, metadata, ...cache } = await store.getOrBuild(
+      { key, family, label: name, signal },
+      async (output) => {
+        const { startProgress } = await import('./progress.ts')
+        const progress = startProgress(title, await store.lastSeconds(family), log)
+        try {
+          const bindings = plan.fixDims ? bindingsOf(model, options) : undefined
+          const use = (file: string): Promise<void> => compile(file, output, progress)
+          if (!pass)
+            return bindings
+              ? await (await import('./onnx/fix-graph.ts')).fixModel(bindings, model.file, dirname(output), use)
+              : await use(model.file)
+          progress.phase(`lowering to ${options.engine}`)
+          const { lowerModel } = await import('./precision/lower.ts')
+          return await lowerModel(pass, passRequest, dirname(output), use, bindings)
+        } finally {
+          progress.stop()
+        }
+      },
+    )
     const variant = { backend, engine: options.engine, label, extension, artifact, requires, cache, report: null }
     log(`${title}  ${describe(variant)}`)
     if (options.engine === 'fp32') return variant
     const { reportEngine } = await import('./precision/report.ts')
     const bindings = bindingsOf(model, options)
-    const { pins, ...report } = await reportEngine({ ...passRequest, pass, key, family, manifest: modelManifest({ name, bindings, variants: [variant], files: [] }, [pathToFileURL(artifact.file).href]) }, metadata)
-    return pins.length === 0 ? { ...variant, report } : make({ ...options, precision: { ...options.precision, fp32: [...options.precision.fp32, ...pins], autoPin: false } })
+    const { pins, ...report } = await reportEngine(
+      {
+        ...passRequest,
+        pass,
+        key,
+        family,
+        manifest: modelManifest({ name, bindings, variants: [variant], files: [] }, [
+          pathToFileURL(artifact.file).href,
+        ]),
+      },
+      metadata,
+    )
+    return pins.length === 0
+      ? { ...variant, report }
+      : make({
+          ...options,
+          precision: { ...options.precision, fp32: [...options.precision.fp32, ...pins], autoPin: false },
+        })
   }
 }
 

@@ -6,11 +6,14 @@ import { modelFilter } from './query.ts'
  * The plugin for Farm.
  *
  * @example
- * ```ts
- * // farm.config.ts
- * import onnx from 'unplugin-onnx/farm'
- * export default { compilation: { input: { main: './src/main.ts' }, output: { targetEnv: 'node' } }, plugins: [onnx()] }
- * ```
+ *   ;```ts
+ *   // farm.config.ts
+ *   import onnx from 'unplugin-onnx/farm'
+ *   export default {
+ *     compilation: { input: { main: './src/main.ts' }, output: { targetEnv: 'node' } },
+ *     plugins: [onnx()],
+ *   }
+ *   ```
  */
 const onnx: typeof unpluginOnnx.farm = (options) => {
   const { resolve, load, ...plugin } = unpluginOnnx.farm(options)

@@ -4,10 +4,10 @@ import { dirname, extname, join, relative, resolve } from 'node:path'
 import { createPathsMatcher, getTsconfig, parseTsconfig, type Cache, type TsConfigResult } from 'get-tsconfig'
 import { glob } from 'tinyglobby'
 import { OnnxEngineError } from '../runtime/errors.ts'
-import { modelSpecifiers, sourceExtensions, type Specifier } from './specifiers.ts'
 import { compileOptions, type ResolvedOptions } from './options.ts'
 import { parseRequest } from './query.ts'
 import { resolveModel } from './resolve.ts'
+import { modelSpecifiers, sourceExtensions, type Specifier } from './specifiers.ts'
 import type { ModelImport } from './types.ts'
 
 /** An alias as bundlers have it: a string stands for itself and for whatever follows it after '/'. */
@@ -19,34 +19,61 @@ export interface Alias {
 
 export interface FoundImports {
   readonly imports: readonly ModelImport[]
-  /** Imports that cannot be typed: MODEL_NOT_FOUND, QUERY_INVALID, OPTION_INVALID, or TYPES_FAILED for a file that cannot be parsed. */
+  /**
+   * Imports that cannot be typed: MODEL_NOT_FOUND, QUERY_INVALID, OPTION_INVALID, or TYPES_FAILED for a file that
+   * cannot be parsed.
+   */
   readonly problems: readonly OnnxEngineError[]
   /** Imports that are not wrong but lose something, one sentence each. */
   readonly notes: readonly string[]
 }
 
 /**
- * Finds every import of a model in the sources below `options.root`, without a bundler. Names are resolved by `alias`, by the `paths`
- * of the nearest tsconfig.json or jsconfig.json and of those it refers to, by Node's rules, and past the `exports` of a package.
- * Throws OPTION_INVALID when there is no such folder, and TYPES_FAILED where the parser of sources is not fully installed.
+ * Finds every import of a model in the sources below `options.root`, without a bundler. Names are resolved by `alias`,
+ * by the `paths` of the nearest tsconfig.json or jsconfig.json and of those it refers to, by Node's rules, and past the
+ * `exports` of a package. Throws OPTION_INVALID when there is no such folder, and TYPES_FAILED where the parser of
+ * sources is not fully installed.
  */
-export async function findImports({ options, alias = [] }: { readonly options: ResolvedOptions; readonly alias?: readonly Alias[] }): Promise<FoundImports> {
+export async function findImports({
+  options,
+  alias = [],
+}: {
+  readonly options: ResolvedOptions
+  readonly alias?: readonly Alias[]
+}): Promise<FoundImports> {
   const imports: ModelImport[] = []
   const problems: OnnxEngineError[] = []
   const notes: string[] = []
-  if (!existsSync(options.root)) throw new OnnxEngineError('OPTION_INVALID', `option 'root'`, { expected: 'a folder that exists', received: options.root })
+  if (!existsSync(options.root))
+    throw new OnnxEngineError('OPTION_INVALID', `option 'root'`, {
+      expected: 'a folder that exists',
+      received: options.root,
+    })
   const paths = tsconfigPaths()
-  const importers = await glob(`**/*{${sourceExtensions.join(',')}}`, { cwd: options.root, absolute: true, ignore: ignoredSources(options) })
+  const importers = await glob(`**/*{${sourceExtensions.join(',')}}`, {
+    cwd: options.root,
+    absolute: true,
+    ignore: ignoredSources(options),
+  })
 
   for (const importer of importers.sort()) {
     const source = await readFile(importer, 'utf8')
     if (!source.includes('.onnx')) continue
     const { specifiers, lossy, error } = await modelSpecifiers(importer, source)
     if (error !== undefined) {
-      problems.push(new OnnxEngineError('TYPES_FAILED', relative(options.root, importer), { expected: 'source text that can be parsed', received: error }))
+      problems.push(
+        new OnnxEngineError('TYPES_FAILED', relative(options.root, importer), {
+          expected: 'source text that can be parsed',
+          received: error,
+        }),
+      )
     }
-    notes.push(...lossy.map(({ text, line }) =>
-      `${relative(options.root, importer)}:${line}: the import ${text} loses its query, because its name is known at run time only. Write one import for each model`))
+    notes.push(
+      ...lossy.map(
+        ({ text, line }) =>
+          `${relative(options.root, importer)}:${line}: the import ${text} loses its query, because its name is known at run time only. Write one import for each model`,
+      ),
+    )
     for (const specifier of specifiers) {
       try {
         const found = await modelImport(importer, specifier, options, alias, paths)
@@ -69,17 +96,28 @@ export function ignoredSources({ root, types }: ResolvedOptions): string[] {
 type Paths = (importer: string, specifier: string) => readonly string[]
 
 async function modelImport(
-  importer: string, { text }: Specifier, options: ResolvedOptions, alias: readonly Alias[], paths: Paths,
+  importer: string,
+  { text }: Specifier,
+  options: ResolvedOptions,
+  alias: readonly Alias[],
+  paths: Paths,
 ): Promise<ModelImport | undefined> {
   const request = parseRequest(text)
   if (request === undefined) return undefined
   const name = aliased(request.file, options.root, alias)
   // A key of "paths" may hold the query; a path from '/' starts at the root, as Vite has it.
-  const candidates = () => [...paths(importer, text), ...paths(importer, name), ...(name.startsWith('/') ? [join(options.root, name)] : [])]
+  const candidates = () => [
+    ...paths(importer, text),
+    ...paths(importer, name),
+    ...(name.startsWith('/') ? [join(options.root, name)] : []),
+  ]
   const ask = async (): Promise<string | undefined> => candidates().find(isModel)
   const file = await resolveModel(name, { importer, root: options.root, ask })
   if (file === undefined) return undefined
-  const { shapes, precision: { io } } = compileOptions(options, { ...request, file })
+  const {
+    shapes,
+    precision: { io },
+  } = compileOptions(options, { ...request, file })
   return { importer, specifier: text, file, shapes, io }
 }
 
@@ -98,7 +136,9 @@ function applyAlias({ find, replacement }: Alias, name: string): string | undefi
     return replaced === name ? undefined : replaced
   }
   const rest = name.slice(find.length)
-  return name.startsWith(find) && (rest === '' || rest.startsWith('/') || find.endsWith('/')) ? replacement + rest : undefined
+  return name.startsWith(find) && (rest === '' || rest.startsWith('/') || find.endsWith('/'))
+    ? replacement + rest
+    : undefined
 }
 
 function tsconfigPaths(): Paths {
@@ -106,7 +146,11 @@ function tsconfigPaths(): Paths {
   const matchers = new Map<string, readonly ((specifier: string) => string[])[]>()
   return (importer, specifier) => {
     const folder = dirname(importer)
-    const known = matchers.get(folder) ?? configsOf(folder, cache).map((config) => createPathsMatcher(config)).filter((matcher) => matcher !== null)
+    const known =
+      matchers.get(folder) ??
+      configsOf(folder, cache)
+        .map((config) => createPathsMatcher(config))
+        .filter((matcher) => matcher !== null)
     matchers.set(folder, known)
     return known.flatMap((matcher) => matcher(specifier))
   }
@@ -131,5 +175,9 @@ function configsOf(folder: string, cache: Cache): TsConfigResult[] {
 
 function atLine(error: OnnxEngineError, place: string): OnnxEngineError {
   const { code, message, expected, received, hint } = error
-  return Object.assign(new OnnxEngineError(code, `${message}\n  at ${place}`, { cause: error }), { expected, received, hint })
+  return Object.assign(new OnnxEngineError(code, `${message}\n  at ${place}`, { cause: error }), {
+    expected,
+    received,
+    hint,
+  })
 }

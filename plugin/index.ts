@@ -1,6 +1,6 @@
 import { createUnplugin, type UnpluginInstance } from 'unplugin'
-import { pluginHooks } from './plugin.ts'
 import type { Options } from './options.ts'
+import { pluginHooks } from './plugin.ts'
 
 export { compile, writeModel } from './build.ts'
 export type { Compiled, Variant } from './compile.ts'

@@ -1,10 +1,27 @@
 import * as v from 'valibot'
 import { backendNames, precisions } from '../runtime/manifest.ts'
 import {
-  calibrationMethods, hardwareCompatibilities, imageChannels, imageLayouts, ioPrecisions, optimizationLevels, performanceHints, profilingVerbosities,
+  calibrationMethods,
+  hardwareCompatibilities,
+  imageChannels,
+  imageLayouts,
+  ioPrecisions,
+  optimizationLevels,
+  performanceHints,
+  profilingVerbosities,
+} from './option-types.ts'
+import type {
+  CacheOptions,
+  CalibrationOptions,
+  ModelOptions,
+  Options,
+  PreprocessOptions,
+  Profile,
+  TypesOptions,
+  ValueBounds,
+  VerifyOptions,
 } from './option-types.ts'
 import { oneOf, quantity, recordOf, section, uniqueList } from './schema.ts'
-import type { CacheOptions, CalibrationOptions, ModelOptions, Options, PreprocessOptions, Profile, TypesOptions, ValueBounds, VerifyOptions } from './option-types.ts'
 
 /** The options with all defaults, absolute folders, bytes and milliseconds. */
 export type ResolvedOptions = v.InferOutput<typeof schema> & { readonly root: string }
@@ -21,30 +38,67 @@ const byteUnits = { B: 1, KB: 1e3, MB: 1e6, GB: 1e9, TB: 1e12, KiB: 2 ** 10, MiB
 const timeUnits = { ms: 1, s: 1e3, m: 60e3, h: 3600e3, d: 86_400e3 }
 
 const engine = oneOf(precisions)
-const backendList = v.pipe(uniqueList(oneOf(backendNames)), v.check((names) => names.length > 0, 'at least one backend'))
-const backends = v.lazy((input) => (Array.isArray(input) ? backendList : v.literal('auto', `'auto' or a list of ${backendNames.join(', ')}`)))
+const backendList = v.pipe(
+  uniqueList(oneOf(backendNames)),
+  v.check((names) => names.length > 0, 'at least one backend'),
+)
+const backends = v.lazy((input) =>
+  Array.isArray(input) ? backendList : v.literal('auto', `'auto' or a list of ${backendNames.join(', ')}`),
+)
 const target = v.pipe(v.string(), v.regex(/^sm\d{2,3}$/, `a compute capability such as 'sm86'`))
-const targets = v.pipe(uniqueList(target), v.transform((names): readonly string[] => [...names].sort()))
+const targets = v.pipe(
+  uniqueList(target),
+  v.transform((names): readonly string[] => [...names].sort()),
+)
 const shapes = recordOf(v.array(v.number()))
-const valueBounds = section({ min: v.array(v.number()), opt: v.array(v.number()), max: v.array(v.number()) } satisfies SchemasOf<ValueBounds>)
-const profiles = v.array(section({ min: shapes, opt: shapes, max: shapes, values: v.optional(recordOf(valueBounds)) } satisfies SchemasOf<Profile>))
+const valueBounds = section({
+  min: v.array(v.number()),
+  opt: v.array(v.number()),
+  max: v.array(v.number()),
+} satisfies SchemasOf<ValueBounds>)
+const profiles = v.array(
+  section({
+    min: shapes,
+    opt: shapes,
+    max: shapes,
+    values: v.optional(recordOf(valueBounds)),
+  } satisfies SchemasOf<Profile>),
+)
 const onnxruntime = {
   optimization: v.optional(oneOf(optimizationLevels), 'all'),
   portable: v.optional(v.boolean(), true),
 }
-const folder = v.pipe(v.string(), v.check((path) => path !== '', 'a path'))
+const folder = v.pipe(
+  v.string(),
+  v.check((path) => path !== '', 'a path'),
+)
 const openvino = {
-  device: v.optional(v.pipe(v.string(), v.regex(/^[A-Z]+(\.\d+)?$/, `a device such as 'CPU', 'GPU.1' or 'NPU'`)), 'CPU'),
+  device: v.optional(
+    v.pipe(v.string(), v.regex(/^[A-Z]+(\.\d+)?$/, `a device such as 'CPU', 'GPU.1' or 'NPU'`)),
+    'CPU',
+  ),
   performanceHint: v.optional(oneOf(performanceHints), 'latency'),
-  threads: v.optional(v.pipe(v.number(), v.check((count) => Number.isSafeInteger(count) && count >= 1, 'a whole number from 1'))),
+  threads: v.optional(
+    v.pipe(
+      v.number(),
+      v.check((count) => Number.isSafeInteger(count) && count >= 1, 'a whole number from 1'),
+    ),
+  ),
   library: v.optional(folder),
 }
-const whole = (least: number, most: number, phrase: string) => v.pipe(v.number(), v.check((count) => Number.isSafeInteger(count) && count >= least && count <= most, phrase))
+const whole = (least: number, most: number, phrase: string) =>
+  v.pipe(
+    v.number(),
+    v.check((count) => Number.isSafeInteger(count) && count >= least && count <= most, phrase),
+  )
 const tensorrtRtx = {
   library: v.optional(folder),
   builderOptimizationLevel: v.optional(whole(0, 5, 'a whole number from 0 to 5')),
   maxAuxStreams: v.optional(whole(0, 128, 'a whole number from 0 to 128')),
-  memoryPoolLimits: v.optional(section({ workspace: v.optional(quantity(byteUnits, `a positive number of bytes, or text such as '2GiB'`)) }), {}),
+  memoryPoolLimits: v.optional(
+    section({ workspace: v.optional(quantity(byteUnits, `a positive number of bytes, or text such as '2GiB'`)) }),
+    {},
+  ),
   profilingVerbosity: v.optional(oneOf(profilingVerbosities), 'layer-names-only'),
   stripPlan: v.optional(v.boolean(), false),
   refit: v.optional(v.boolean(), false),
@@ -55,8 +109,14 @@ const tensorrt = {
   versionCompatible: v.optional(v.boolean(), false),
   timingCache: v.optional(v.boolean(), true),
 }
-const count = v.pipe(v.number(), v.check((value) => Number.isSafeInteger(value) && value >= 1, 'a whole number from 1'))
-const channelNumbers = v.pipe(v.array(v.pipe(v.number(), v.finite())), v.check((list) => list.length === 1 || list.length === 3, 'one number, or one for each channel'))
+const count = v.pipe(
+  v.number(),
+  v.check((value) => Number.isSafeInteger(value) && value >= 1, 'a whole number from 1'),
+)
+const channelNumbers = v.pipe(
+  v.array(v.pipe(v.number(), v.finite())),
+  v.check((list) => list.length === 1 || list.length === 3, 'one number, or one for each channel'),
+)
 const preprocess = section({
   input: v.optional(v.string()),
   size: v.optional(v.tuple([count, count])),
@@ -64,7 +124,13 @@ const preprocess = section({
   channels: v.optional(oneOf(imageChannels), 'rgb'),
   scale: v.pipe(v.number(), v.finite()),
   mean: v.optional(channelNumbers, [0]),
-  std: v.optional(v.pipe(channelNumbers, v.check((list) => !list.includes(0), 'no 0')), [1]),
+  std: v.optional(
+    v.pipe(
+      channelNumbers,
+      v.check((list) => !list.includes(0), 'no 0'),
+    ),
+    [1],
+  ),
 } satisfies SchemasOf<PreprocessOptions>)
 const calibrationSection = v.pipe(
   section({
@@ -72,27 +138,53 @@ const calibrationSection = v.pipe(
     images: v.optional(folder),
     preprocess: v.optional(preprocess),
     method: v.optional(oneOf(calibrationMethods)),
-    percentile: v.optional(v.pipe(v.number(), v.check((value) => value > 50 && value <= 100, 'more than 50 and at most 100')), 99.999),
+    percentile: v.optional(
+      v.pipe(
+        v.number(),
+        v.check((value) => value > 50 && value <= 100, 'more than 50 and at most 100'),
+      ),
+      99.999,
+    ),
     limit: v.optional(count, 512),
     timeout: v.optional(quantity(timeUnits, `a positive number of milliseconds, or text such as '90s'`), '60s'),
   } satisfies SchemasOf<CalibrationOptions>),
-  v.check(({ samples, images }) => (samples === undefined) !== (images === undefined), 'samples or images, and not both'),
-  v.check(({ images, preprocess: declared }) => (images === undefined) === (declared === undefined), 'preprocess with images, and only with them'),
+  v.check(
+    ({ samples, images }) => (samples === undefined) !== (images === undefined),
+    'samples or images, and not both',
+  ),
+  v.check(
+    ({ images, preprocess: declared }) => (images === undefined) === (declared === undefined),
+    'preprocess with images, and only with them',
+  ),
 )
 const calibration = v.pipe(
-  v.custom<string | CalibrationOptions>((input) => (typeof input === 'string' ? input !== '' : typeof input === 'object'), 'a glob, the path of a module, or an object'),
+  v.custom<string | CalibrationOptions>(
+    (input) => (typeof input === 'string' ? input !== '' : typeof input === 'object'),
+    'a glob, the path of a module, or an object',
+  ),
   v.transform((input): CalibrationOptions => (typeof input === 'string' ? { samples: input } : input)),
   calibrationSection,
 )
 
 const precision = {
   fp32: v.optional(v.pipe(uniqueList(v.string()), v.readonly()), []),
-  maxDepth: v.optional(v.pipe(v.number(), v.check((depth) => depth >= 1, 'a number from 1'))),
+  maxDepth: v.optional(
+    v.pipe(
+      v.number(),
+      v.check((depth) => depth >= 1, 'a number from 1'),
+    ),
+  ),
   io: v.optional(oneOf(ioPrecisions), 'fp32'),
   autoPin: v.optional(v.boolean(), false),
 }
-const tolerance = v.pipe(v.number(), v.check((value) => value >= 0 && value < Infinity, 'a number from 0'))
-const share = v.pipe(v.number(), v.check((value) => value >= 0 && value <= 1, 'a number from 0 to 1'))
+const tolerance = v.pipe(
+  v.number(),
+  v.check((value) => value >= 0 && value < Infinity, 'a number from 0'),
+)
+const share = v.pipe(
+  v.number(),
+  v.check((value) => value >= 0 && value <= 1, 'a number from 0 to 1'),
+)
 const verifySection = section({
   samples: v.optional(calibration),
   atol: v.optional(tolerance),
@@ -137,15 +229,29 @@ export const schema = section({
   tensorrt: v.optional(section(tensorrt), {}),
   models: v.optional(recordOf(modelSchema), {}),
   root: v.optional(folder),
-  cache: v.optional(section({
-    dir: v.optional(folder, 'node_modules/.cache/unplugin-onnx'),
-    maxSize: v.optional(quantity(byteUnits, `a positive number of bytes, or text such as '5GB'`), '10GB'),
-    maxAge: v.optional(quantity(timeUnits, `a positive number of milliseconds, or text such as '30d'`), '30d'),
-  } satisfies SchemasOf<CacheOptions>), {}),
-  types: v.optional(v.lazy((input) => (
-    typeof input === 'object' ? section({ dir: v.optional(folder, '.unplugin-onnx') } satisfies SchemasOf<TypesOptions>) : v.literal(false, 'false or an object')
-  )), {}),
-  assetsDir: v.optional(v.pipe(v.string(), v.regex(/^(?![\\/]|[A-Za-z]:)(?!(?:.*[\\/])?\.\.(?:[\\/]|$)).+$/, 'a relative path inside the output folder')), 'assets'),
+  cache: v.optional(
+    section({
+      dir: v.optional(folder, 'node_modules/.cache/unplugin-onnx'),
+      maxSize: v.optional(quantity(byteUnits, `a positive number of bytes, or text such as '5GB'`), '10GB'),
+      maxAge: v.optional(quantity(timeUnits, `a positive number of milliseconds, or text such as '30d'`), '30d'),
+    } satisfies SchemasOf<CacheOptions>),
+    {},
+  ),
+  types: v.optional(
+    v.lazy((input) =>
+      typeof input === 'object'
+        ? section({ dir: v.optional(folder, '.unplugin-onnx') } satisfies SchemasOf<TypesOptions>)
+        : v.literal(false, 'false or an object'),
+    ),
+    {},
+  ),
+  assetsDir: v.optional(
+    v.pipe(
+      v.string(),
+      v.regex(/^(?![\\/]|[A-Za-z]:)(?!(?:.*[\\/])?\.\.(?:[\\/]|$)).+$/, 'a relative path inside the output folder'),
+    ),
+    'assets',
+  ),
   standalone: v.optional(v.boolean(), false),
   verbose: v.optional(v.boolean(), false),
 } satisfies SchemasOf<Options>)

@@ -8,7 +8,10 @@ export interface Profile {
   readonly min: Shapes
   readonly opt: Shapes
   readonly max: Shapes
-  /** Bounds of the values of shape tensors: integer inputs that decide the dims of other tensors. TensorRT needs them, other backends ignore them. */
+  /**
+   * Bounds of the values of shape tensors: integer inputs that decide the dims of other tensors. TensorRT needs them,
+   * other backends ignore them.
+   */
   readonly values?: Readonly<Record<string, ValueBounds>>
 }
 
@@ -19,7 +22,10 @@ export interface ValueBounds {
   readonly max: readonly number[]
 }
 
-/** How one model is compiled. Written at the top level it holds for all models, under `models` for those that a glob matches. */
+/**
+ * How one model is compiled. Written at the top level it holds for all models, under `models` for those that a glob
+ * matches.
+ */
 export interface ModelOptions {
   /** Precision of imports that name none: `./pose.onnx` and `./pose.onnx?engine`. */
   readonly engine?: Precision
@@ -29,13 +35,21 @@ export interface ModelOptions {
   readonly targets?: readonly string[]
   /** Fixed dims by input name. Other inputs keep their dynamic dims. */
   readonly shapes?: Shapes
-  /** Optimization profiles for dynamic inputs: `min`, `opt` and `max` dims by input name, and `values` of shape tensors. */
+  /**
+   * Optimization profiles for dynamic inputs: `min`, `opt` and `max` dims by input name, and `values` of shape tensors.
+   */
   readonly profiles?: readonly Profile[]
-  /** Samples of the inputs, which int8 needs to find the ranges of values: a glob of `.npy` or `.npz` files, a module, or an object. See docs/calibration.md. */
+  /**
+   * Samples of the inputs, which int8 needs to find the ranges of values: a glob of `.npy` or `.npz` files, a module,
+   * or an object. See docs/calibration.md.
+   */
   readonly calibration?: string | CalibrationOptions
   /** What stays in fp32 in engines of lower precision, and the dtype of their inputs and outputs. */
   readonly precision?: PrecisionOptions
-  /** How far the outputs of an engine of lower precision may be from those of the fp32 model; `false` does not compare. See docs/precision.md. */
+  /**
+   * How far the outputs of an engine of lower precision may be from those of the fp32 model; `false` does not compare.
+   * See docs/precision.md.
+   */
   readonly verify?: false | VerifyOptions
   /** Folder that the lowered graphs are written to, for other tools to open. */
   readonly keepOnnx?: string
@@ -53,7 +67,10 @@ export const optimizationLevels = ['disabled', 'basic', 'extended', 'all'] as co
 export type OptimizationLevel = (typeof optimizationLevels)[number]
 
 export interface OnnxRuntimeOptions {
-  /** Level of the offline graph optimization, in ONNX Runtime's terms. `'all'` lays weights out for the build machine's kind of CPU. */
+  /**
+   * Level of the offline graph optimization, in ONNX Runtime's terms. `'all'` lays weights out for the build machine's
+   * kind of CPU.
+   */
   readonly optimization?: OptimizationLevel
   /** Adds a portable engine beside one that runs on the build machine's kind of CPU only. */
   readonly portable?: boolean
@@ -67,24 +84,37 @@ export interface PrecisionOptions {
   readonly fp32?: readonly string[]
   /** Most products that a node of fp16 or bf16 may sum up, such as 4096. No limit unless it is given. */
   readonly maxDepth?: number
-  /** What float32 inputs and outputs of the model become: `'fp32'` leaves them, `'fp16'` and `'bf16'` go with the same `engine`. */
+  /**
+   * What float32 inputs and outputs of the model become: `'fp32'` leaves them, `'fp16'` and `'bf16'` go with the same
+   * `engine`.
+   */
   readonly io?: IoPrecision
   /** Keeps nodes in fp32 that break the verification, instead of failing the build with their names. */
   readonly autoPin?: boolean
 }
 
 export interface VerifyOptions {
-  /** Samples to compare on, as for `calibration`, which is taken when there are none here. Without either, inputs are random. */
+  /**
+   * Samples to compare on, as for `calibration`, which is taken when there are none here. Without either, inputs are
+   * random.
+   */
   readonly samples?: string | CalibrationOptions
   /** Each element may differ by `atol + rtol * |expected|`. Looked at when one of the two is given. */
   readonly atol?: number
   /** See `atol`. */
   readonly rtol?: number
-  /** Least cosine between an output and the expected one; its length may differ by `sqrt(2 * (1 - cosine))` of the expected length. Default: 0.999 for fp16, 0.99 for bf16 and int8-weights, 0.98 for int8; on random inputs 0.99 for fp16 and 0.95 for the others. */
+  /**
+   * Least cosine between an output and the expected one; its length may differ by `sqrt(2 * (1 - cosine))` of the
+   * expected length. Default: 0.999 for fp16, 0.99 for bf16 and int8-weights, 0.98 for int8; on random inputs 0.99 for
+   * fp16 and 0.95 for the others.
+   */
   readonly cosine?: number
   /** Least share, from 0 to 1, of rows (along the last axis) whose largest element is the same. */
   readonly argmax?: number
-  /** Time after which the comparison is given up, which fails the build: milliseconds, or text such as `'90s'`. Default 5 minutes. */
+  /**
+   * Time after which the comparison is given up, which fails the build: milliseconds, or text such as `'90s'`. Default
+   * 5 minutes.
+   */
   readonly timeout?: number | string
 }
 
@@ -98,7 +128,10 @@ export interface CalibrationOptions {
   readonly images?: string
   /** How an image becomes an input. */
   readonly preprocess?: PreprocessOptions
-  /** How a range follows from the values that were seen. Default: the one whose engine comes closest to fp32 on a few of the samples. */
+  /**
+   * How a range follows from the values that were seen. Default: the one whose engine comes closest to fp32 on a few of
+   * the samples.
+   */
   readonly method?: CalibrationMethod
   /** Percentage of the values that the method `percentile` keeps inside the range. Default 99.999. */
   readonly percentile?: number
@@ -111,7 +144,10 @@ export interface CalibrationOptions {
 export interface PreprocessOptions {
   /** Input that takes the image. Needed when the model has several. */
   readonly input?: string
-  /** Height and width that images are resized to, bilinearly. Default: the static dims of the input, or else the size of each image. */
+  /**
+   * Height and width that images are resized to, bilinearly. Default: the static dims of the input, or else the size of
+   * each image.
+   */
   readonly size?: readonly [number, number]
   /** Order of the dims: `'nchw'` is [1,C,H,W]. */
   readonly layout: ImageLayout
@@ -175,7 +211,10 @@ export type HardwareCompatibility = (typeof hardwareCompatibilities)[number]
 export interface TensorRtOptions extends TensorRtRtxOptions {
   /** Other GPUs that the plan may run on, at some cost in speed. */
   readonly hardwareCompatibility?: HardwareCompatibility
-  /** Makes the plan run on later releases of the major version too: it brings TensorRT's lean runtime, which is code that the app then runs. */
+  /**
+   * Makes the plan run on later releases of the major version too: it brings TensorRT's lean runtime, which is code
+   * that the app then runs.
+   */
   readonly versionCompatible?: boolean
   /** Keeps timings of kernels for the next build on this GPU. */
   readonly timingCache?: boolean
@@ -183,7 +222,10 @@ export interface TensorRtOptions extends TensorRtRtxOptions {
 
 /** Options of the plugin. Every key is optional; an unknown one is an error. */
 export interface Options extends ModelOptions {
-  /** Options for the models that a glob matches: by path from `root`, by absolute path, or by the path inside `node_modules` (`'@scope/models/**'`). */
+  /**
+   * Options for the models that a glob matches: by path from `root`, by absolute path, or by the path inside
+   * `node_modules` (`'@scope/models/**'`).
+   */
   readonly models?: Readonly<Record<string, ModelOptions>>
   /** Folder that relative paths start from. Default: the bundler's root, or else the current folder. */
   readonly root?: string
@@ -193,7 +235,10 @@ export interface Options extends ModelOptions {
   readonly types?: false | TypesOptions
   /** Folder of the engines inside the bundler's output folder. */
   readonly assetsDir?: string
-  /** Copies the runtime and what the engines need of ONNX Runtime and the native addons, for this platform, into `node_modules` of the output folder, which then runs without the app's own. */
+  /**
+   * Copies the runtime and what the engines need of ONNX Runtime and the native addons, for this platform, into
+   * `node_modules` of the output folder, which then runs without the app's own.
+   */
   readonly standalone?: boolean
   /** Prints all that the backends log. */
   readonly verbose?: boolean
@@ -202,7 +247,10 @@ export interface Options extends ModelOptions {
 export interface CacheOptions {
   /** Folder of the cache. */
   readonly dir?: string
-  /** Size above which the least recently used engines are removed: bytes, or text such as `'5GB'` (1000^3) or `'5GiB'` (1024^3). */
+  /**
+   * Size above which the least recently used engines are removed: bytes, or text such as `'5GB'` (1000^3) or `'5GiB'`
+   * (1024^3).
+   */
   readonly maxSize?: number | string
   /** Age since the last use above which engines are removed: milliseconds, or text such as `'12h'` or `'30d'`. */
   readonly maxAge?: number | string

@@ -1,13 +1,13 @@
 import { relative, resolve, sep } from 'node:path'
 import picomatch from 'picomatch'
+import type * as v from 'valibot'
 import { OnnxEngineError } from '../runtime/errors.ts'
 import { modelSchema, schema } from './option-schema.ts'
-import { requestKey } from './query.ts'
-import { byName, keyPath, read, shorten } from './schema.ts'
-import type * as v from 'valibot'
 import type { CompileOptions, ResolvedOptions } from './option-schema.ts'
 import type { ModelOptions } from './option-types.ts'
+import { requestKey } from './query.ts'
 import type { ModelRequest, Query } from './query.ts'
+import { byName, keyPath, read, shorten } from './schema.ts'
 
 export type { Calibration, CompileOptions, ResolvedOptions } from './option-schema.ts'
 export * from './option-types.ts'
@@ -18,10 +18,15 @@ export { checkShapes } from './shapes.ts'
  * OPTION_INVALID with the key path, what was expected, what was received and the nearest valid name.
  */
 export function resolveOptions(user: unknown = {}, root: string = process.cwd()): ResolvedOptions {
-  const options = read(schema, user, 'OPTION_INVALID', (path) => (path.length > 0 ? `option '${keyPath(path)}'` : 'the options'))
+  const options = read(schema, user, 'OPTION_INVALID', (path) =>
+    path.length > 0 ? `option '${keyPath(path)}'` : 'the options',
+  )
   for (const glob of Object.keys(options.models)) {
     if (glob === '' || glob.startsWith('!')) {
-      throw new OnnxEngineError('OPTION_INVALID', `option '${keyPath(['models', glob])}'`, { expected: `a glob that is not empty and does not start with '!'`, received: `'${glob}'` })
+      throw new OnnxEngineError('OPTION_INVALID', `option '${keyPath(['models', glob])}'`, {
+        expected: `a glob that is not empty and does not start with '!'`,
+        received: `'${glob}'`,
+      })
     }
   }
   const base = resolve(root, options.root ?? '')
@@ -34,40 +39,57 @@ export function resolveOptions(user: unknown = {}, root: string = process.cwd())
 }
 
 /**
- * The options of one import. Later wins: top level, then each matching glob of `models` in the order written, then the query.
- * `shapes` and backend sections are merged key by key, everything else is replaced. An input that ends up both with fixed dims and in
- * a profile is a contradiction: QUERY_INVALID when the query has a part in it, OPTION_INVALID otherwise. QUERY_INVALID is
- * also thrown for a wrong name in the query.
+ * The options of one import. Later wins: top level, then each matching glob of `models` in the order written, then the
+ * query. `shapes` and backend sections are merged key by key, everything else is replaced. An input that ends up both
+ * with fixed dims and in a profile is a contradiction: QUERY_INVALID when the query has a part in it, OPTION_INVALID
+ * otherwise. QUERY_INVALID is also thrown for a wrong name in the query.
  */
-export function compileOptions(options: ResolvedOptions, request: ModelRequest, root: string = options.root): CompileOptions {
+export function compileOptions(
+  options: ResolvedOptions,
+  request: ModelRequest,
+  root: string = options.root,
+): CompileOptions {
   const paths = modelPaths(request.file, root)
   const importText = requestKey({ ...request, file: paths[0] })
-  const asked = read(modelSchema, modelOptionsOf(request.query), 'QUERY_INVALID', ([key]) => `import '${importText}': ${queryNames[String(key)] ?? String(key)}`)
+  const asked = read(
+    modelSchema,
+    modelOptionsOf(request.query),
+    'QUERY_INVALID',
+    ([key]) => `import '${importText}': ${queryNames[String(key)] ?? String(key)}`,
+  )
   const matching = Object.entries(options.models).filter(([glob]) => matchesAny(glob, paths))
   const layers = [
     ['', options] as const,
     ...matching.map(([glob, layer]) => [`${keyPath(['models', glob])}.`, layer] as const),
-    ['the query\'s ', asked] as const,
+    ["the query's ", asked] as const,
   ]
   const merged = layers.map(([, layer]) => layer).reduce<CompileOptions>(merge, options)
-  const profiled = new Set(merged.profiles.flatMap(({ min, opt, max }) => [min, opt, max].flatMap((bound) => Object.keys(bound))))
+  const profiled = new Set(
+    merged.profiles.flatMap(({ min, opt, max }) => [min, opt, max].flatMap((bound) => Object.keys(bound))),
+  )
   const both = Object.keys(merged.shapes).find((name) => profiled.has(name))
   if (both === undefined) return merged
 
   const shapesFrom = layers.findLast(([, layer]) => layer.shapes !== undefined && Object.hasOwn(layer.shapes, both))
   const profilesFrom = layers.findLast(([, layer]) => layer.profiles !== undefined)
   const fromQuery = shapesFrom?.[1] === asked || profilesFrom?.[1] === asked
-  throw new OnnxEngineError(fromQuery ? 'QUERY_INVALID' : 'OPTION_INVALID', `model '${paths[0]}': input '${shorten(both)}'`, {
-    expected: 'fixed dims or an optimization profile',
-    received: `both, from ${shapesFrom?.[0]}shapes and from ${profilesFrom?.[0]}${profilesFrom?.[1] === asked ? 'min, opt and max' : 'profiles'}`,
-    hint: 'Remove one of them',
-  })
+  throw new OnnxEngineError(
+    fromQuery ? 'QUERY_INVALID' : 'OPTION_INVALID',
+    `model '${paths[0]}': input '${shorten(both)}'`,
+    {
+      expected: 'fixed dims or an optimization profile',
+      received: `both, from ${shapesFrom?.[0]}shapes and from ${profilesFrom?.[0]}${profilesFrom?.[1] === asked ? 'min, opt and max' : 'profiles'}`,
+      hint: 'Remove one of them',
+    },
+  )
 }
 
 /** Key paths of the globs under `models` that match none of these files. */
 export function unusedGlobs({ models, root }: ResolvedOptions, files: readonly string[]): readonly string[] {
   const paths = files.flatMap((file) => modelPaths(file, root))
-  return Object.keys(models).filter((glob) => !matchesAny(glob, paths)).map((glob) => keyPath(['models', glob]))
+  return Object.keys(models)
+    .filter((glob) => !matchesAny(glob, paths))
+    .map((glob) => keyPath(['models', glob]))
 }
 
 type ModelLayer = v.InferOutput<typeof modelSchema>
@@ -93,10 +115,17 @@ function merge(base: CompileOptions, layer: ModelLayer): CompileOptions {
 }
 
 // How the keys of ModelOptions are called in a query. Shapes and profiles have passed the query's own grammar.
-const queryNames: Readonly<Record<string, string>> = { engine: 'engine', backends: 'backend', targets: 'target', precision: 'io' }
+const queryNames: Readonly<Record<string, string>> = {
+  engine: 'engine',
+  backends: 'backend',
+  targets: 'target',
+  precision: 'io',
+}
 
 /** What a query says, as options: not checked yet. */
-export function modelOptionsOf({ engine, io, backend, target, shapes, min, opt, max }: Query): { readonly [K in keyof ModelOptions]: unknown } {
+export function modelOptionsOf({ engine, io, backend, target, shapes, min, opt, max }: Query): {
+  readonly [K in keyof ModelOptions]: unknown
+} {
   return {
     engine,
     backends: backend?.length === 1 && backend[0] === 'auto' ? 'auto' : backend,
@@ -116,7 +145,11 @@ function matchesAny(glob: string, paths: readonly string[]): boolean {
 function modelPaths(file: string, root: string): [string, ...string[]] {
   const absolute = slashes(resolve(root, file))
   const inPackage = absolute.lastIndexOf('/node_modules/')
-  return [slashes(relative(root, absolute)), absolute, ...(inPackage < 0 ? [] : [absolute.slice(inPackage + '/node_modules/'.length)])]
+  return [
+    slashes(relative(root, absolute)),
+    absolute,
+    ...(inPackage < 0 ? [] : [absolute.slice(inPackage + '/node_modules/'.length)]),
+  ]
 }
 
 function slashes(path: string): string {

@@ -1,12 +1,34 @@
 import { dirname, relative, resolve } from 'node:path'
 import type { UnpluginFactory } from 'unplugin'
-import { bundlerLogger, bundlerResolver, checkPublicPath, hasPersistentCache, importFilter, isQuestion, lostQuery, nativeContext, runtime, setUpWebpack, type WebpackCompiler } from './bundler.ts'
-import { cachedEngine, copiedEngine, engineAsset, fileLoaderAssets, rollupAssets, webpackEngine, type EngineAsset, type EngineCode, type WebpackLoader } from './emit/asset.ts'
+import {
+  bundlerLogger,
+  bundlerResolver,
+  checkPublicPath,
+  hasPersistentCache,
+  importFilter,
+  isQuestion,
+  lostQuery,
+  nativeContext,
+  runtime,
+  setUpWebpack,
+  type WebpackCompiler,
+} from './bundler.ts'
+import {
+  cachedEngine,
+  copiedEngine,
+  engineAsset,
+  fileLoaderAssets,
+  rollupAssets,
+  webpackEngine,
+  type EngineAsset,
+  type EngineCode,
+  type WebpackLoader,
+} from './emit/asset.ts'
 import { moduleText } from './emit/module.ts'
+import type { Options } from './options.ts'
 import { openProject, type Logger } from './project.ts'
 import { modelFilter } from './query.ts'
 import { checkTarget, type BuildFacts } from './target.ts'
-import type { Options } from './options.ts'
 
 /** The hooks of the plugin for every bundler, in unplugin's terms. Throws OPTION_INVALID. */
 export const pluginHooks: UnpluginFactory<Options | undefined, false> = (user, { framework }) => {
@@ -54,11 +76,17 @@ export const pluginHooks: UnpluginFactory<Options | undefined, false> = (user, {
       async handler(id, importer) {
         // Old versions of Vite and Rollup know no filters.
         if (isQuestion(id) || !importFilter.test(id)) return undefined
-        // Its worker and addon lie beside it: a bundled copy would not find them. A model of another package cannot see the app's
-        // dependencies when no bundle stands between.
-        if (id === runtime) return framework === 'webpack' || framework === 'rspack' ? undefined : { id: serves ? import.meta.resolve(runtime) : runtime, external: true }
+        // Its worker and addon lie beside it: a bundled copy would not find them. A model of another package cannot see
+        // the app's dependencies when no bundle stands between.
+        if (id === runtime)
+          return framework === 'webpack' || framework === 'rspack'
+            ? undefined
+            : { id: serves ? import.meta.resolve(runtime) : runtime, external: true }
         // unplugin takes Farm's relative paths for relative to the current folder.
-        const from = framework === 'farm' && importer !== undefined ? resolve(project.options.root, relative(process.cwd(), importer)) : importer
+        const from =
+          framework === 'farm' && importer !== undefined
+            ? resolve(project.options.root, relative(process.cwd(), importer))
+            : importer
         return project.resolve(id, from, bundlerResolver(this, from))
       },
     },
@@ -104,7 +132,15 @@ export const pluginHooks: UnpluginFactory<Options | undefined, false> = (user, {
       onResolveFilter: importFilter,
       onLoadFilter: modelFilter,
       setup(build) {
-        const { absWorkingDir = process.cwd(), platform = 'browser', format = { browser: 'iife', node: 'cjs', neutral: 'esm' }[platform], publicPath, outdir, outfile = '', write = true } = build.initialOptions
+        const {
+          absWorkingDir = process.cwd(),
+          platform = 'browser',
+          format = { browser: 'iife', node: 'cjs', neutral: 'esm' }[platform],
+          publicPath,
+          outdir,
+          outfile = '',
+          write = true,
+        } = build.initialOptions
         project.moveTo(absWorkingDir)
         const output = resolve(absWorkingDir, outdir ?? dirname(outfile))
         project.writesTo(write ? output : undefined)
@@ -118,7 +154,8 @@ export const pluginHooks: UnpluginFactory<Options | undefined, false> = (user, {
         project.writesTo(outdir && resolve(outdir))
         files.setup(build, { format: 'esm', publicPath })
         build.onEnd?.(async ({ outputs = [] }: BunResult) => {
-          for (const output of outputs) if (/\.[cm]?js$/.test(output.path)) warnOfTemplate(await output.text(), console.warn)
+          for (const output of outputs)
+            if (/\.[cm]?js$/.test(output.path)) warnOfTemplate(await output.text(), console.warn)
         })
       },
     },
@@ -135,7 +172,8 @@ export const pluginHooks: UnpluginFactory<Options | undefined, false> = (user, {
 
 const templateImport = /\bimport\(\s*`[^`]*\$\{[^`]*\.onnx\?[^`]*`/
 
-// Vite reads such an import as a glob. Rollup and Rolldown leave it to Node.js, unless another plugin has replaced it before.
+// Vite reads such an import as a glob. Rollup and Rolldown leave it to Node.js, unless another plugin has replaced it
+// before.
 const warnOfTemplates = {
   order: 'post',
   filter: { code: templateImport },

@@ -6,8 +6,9 @@ export interface Progress {
 }
 
 /**
- * Prints a line when a build has taken 5 seconds, and again after pauses of 10, 20, 40 and then 60 seconds: how long it has been, what it
- * does, and how long it took the last time. Never a percentage: builders do not know how far they are.
+ * Prints a line when a build has taken 5 seconds, and again after pauses of 10, 20, 40 and then 60 seconds: how long it
+ * has been, what it does, and how long it took the last time. Never a percentage: builders do not know how far they
+ * are.
  */
 export function startProgress(name: string, last: number | undefined, log: (line: string) => void): Progress {
   const started = performance.now()
@@ -18,7 +19,11 @@ export function startProgress(name: string, last: number | undefined, log: (line
 
   function tell(): void {
     const elapsed = `${Math.round((performance.now() - started) / 1000)} s`
-    log([`${name}: ${elapsed}`, doing, last === undefined ? '' : `${last.toFixed(1)} s the last time`].filter(Boolean).join(', '))
+    log(
+      [`${name}: ${elapsed}`, doing, last === undefined ? '' : `${last.toFixed(1)} s the last time`]
+        .filter(Boolean)
+        .join(', '),
+    )
     pause = Math.min(2 * pause, longestPause)
     timer = setTimeout(tell, pause)
     timer.unref()

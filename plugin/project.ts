@@ -1,13 +1,13 @@
 import { existsSync } from 'node:fs'
 import { isAbsolute, relative } from 'node:path'
 import { OnnxEngineError } from '../runtime/errors.ts'
+import type { BackendName, Bindings } from '../runtime/manifest.ts'
+import type { Store } from './cache/store.ts'
+import type { Compiled } from './compile.ts'
 import { compileOptions, resolveOptions, unusedGlobs, type Options, type ResolvedOptions } from './options.ts'
 import { parseRequest, requestKey, type ModelRequest } from './query.ts'
 import { resolveModel, type ImportSite } from './resolve.ts'
 import { shorten } from './schema.ts'
-import type { BackendName, Bindings } from '../runtime/manifest.ts'
-import type { Store } from './cache/store.ts'
-import type { Compiled } from './compile.ts'
 import type { ModelImport, TypesReport } from './types.ts'
 
 /** Where a project's lines go. */
@@ -29,25 +29,31 @@ export interface Project {
   readonly options: ResolvedOptions
   /** Reads the options again from the bundler's root, which some bundlers tell late. */
   moveTo(root: string): void
-  /** The id of the module that stands for an imported model, the same for every spelling; undefined for what is not ours. */
+  /**
+   * The id of the module that stands for an imported model, the same for every spelling; undefined for what is not
+   * ours.
+   */
   resolve(specifier: string, importer: string | undefined, ask: ImportSite['ask']): Promise<string | undefined>
   /** The engines of the model with that id; undefined for what is not ours. */
   compile(id: string, hook: LoadHook): Promise<Compiled | undefined>
   buildStart(): void
   /**
-   * Cancels what is still compiling, because the build has failed or its server is closing, and waits for the types. Only a build that is `whole`,
-   * in which every import was seen, can tell which options no model has used.
+   * Cancels what is still compiling, because the build has failed or its server is closing, and waits for the types.
+   * Only a build that is `whole`, in which every import was seen, can tell which options no model has used.
    */
   buildEnd(logger: Logger, whole: boolean): Promise<void>
-  /** Tells a folder that the bundler writes to; undefined when it keeps its output in memory, which `standalone` cannot. Throws OPTION_INVALID. */
+  /**
+   * Tells a folder that the bundler writes to; undefined when it keeps its output in memory, which `standalone` cannot.
+   * Throws OPTION_INVALID.
+   */
   writesTo(folder: string | undefined): void
   /** Makes the written folders run alone, if they are to, and keeps the cache within its limits. */
   written(): Promise<void>
 }
 
 /**
- * Throws OPTION_INVALID. Nothing is read or written before a model is imported, and the compiler's own modules are loaded then: a build
- * without models does not wait for them.
+ * Throws OPTION_INVALID. Nothing is read or written before a model is imported, and the compiler's own modules are
+ * loaded then: a build without models does not wait for them.
  */
 export function openProject(user: Options | undefined): Project {
   let options = resolveOptions(user)
@@ -73,7 +79,10 @@ export function openProject(user: Options | undefined): Project {
   function remember(id: string, specifier: string, importer: string, request: ModelRequest): void {
     // Bundlers also resolve what they have resolved before; nobody writes absolute paths of this machine.
     if (isAbsolute(specifier) && existsSync(specifier.split('?', 1)[0] ?? '')) return
-    const { shapes, precision: { io } } = compileOptions(options, request)
+    const {
+      shapes,
+      precision: { io },
+    } = compileOptions(options, request)
     const item = { importer, specifier, file: request.file, shapes, io }
     const items = declared.get(id) ?? new Map<string, ModelImport>()
     declared.set(id, items.set(JSON.stringify([importer, specifier]), item))
@@ -104,7 +113,7 @@ export function openProject(user: Options | undefined): Project {
     async resolve(specifier, importer, ask) {
       try {
         const request = parseRequest(specifier)
-        const file = request && await resolveModel(request.file, { importer, root: options.root, ask })
+        const file = request && (await resolveModel(request.file, { importer, root: options.root, ask }))
         if (request === undefined || file === undefined) return undefined
         const resolved = { ...request, file }
         const text = requestKey(resolved)
@@ -130,10 +139,18 @@ export function openProject(user: Options | undefined): Project {
       const early = setTimeout(declareAll, 1000, id)
       try {
         check(file)
-        const [{ openStore }, { compileModel }] = await Promise.all([import('./cache/store.ts'), import('./compile.ts')])
+        const [{ openStore }, { compileModel }] = await Promise.all([
+          import('./cache/store.ts'),
+          import('./compile.ts'),
+        ])
         store ??= openStore({ ...options.cache, warn: logger.warn })
         const compiled = await compileModel(
-          { file, query: requestKey({ ...request, file: '' }), options: compileOptions(options, request), root: options.root },
+          {
+            file,
+            query: requestKey({ ...request, file: '' }),
+            options: compileOptions(options, request),
+            root: options.root,
+          },
           { ...logger, store, verbose: options.verbose, signal: running.signal },
         )
         for (const part of compiled.files) watch(part)
@@ -162,17 +179,30 @@ export function openProject(user: Options | undefined): Project {
       }
       const waiting = [...reports]
       reports.clear()
-      const lines = (await Promise.all(waiting)).flatMap(({ problems, notes }) => [...problems.map(({ message }) => message), ...notes])
+      const lines = (await Promise.all(waiting)).flatMap(({ problems, notes }) => [
+        ...problems.map(({ message }) => message),
+        ...notes,
+      ])
       for (const line of new Set(lines)) logger.warn(line)
       if (!whole || failed || known.size === 0) return
       const files = [...known.keys()].map((id) => id.split('?', 1)[0] ?? '')
       const named = [...new Set(files)].map((file) => relative(options.root, file)).join(', ')
       // Once by a watcher, not after each change.
-      warnOnce(unusedGlobs(options, files).map((path) => `option '${path}': no model that this build imports is matched by it. Imported are ${shorten(named, 300)}`), logger)
+      warnOnce(
+        unusedGlobs(options, files).map(
+          (path) =>
+            `option '${path}': no model that this build imports is matched by it. Imported are ${shorten(named, 300)}`,
+        ),
+        logger,
+      )
     },
     writesTo(folder) {
       if (folder !== undefined) outputs.add(folder)
-      else if (options.standalone) throw new OnnxEngineError('OPTION_INVALID', `option 'standalone'`, { expected: 'a build that writes its output into a folder', received: 'one that keeps it in memory' })
+      else if (options.standalone)
+        throw new OnnxEngineError('OPTION_INVALID', `option 'standalone'`, {
+          expected: 'a build that writes its output into a folder',
+          received: 'one that keeps it in memory',
+        })
     },
     async written() {
       const alone = options.standalone && known.size > 0 ? [...outputs].filter((output) => !standing.has(output)) : []
@@ -188,8 +218,8 @@ export function openProject(user: Options | undefined): Project {
 }
 
 /**
- * Bundlers print the message, not all of them with the importer, and then the stacks of the error and its causes, which lead only
- * into this plugin: for what a user can mend, the message is all there is to know.
+ * Bundlers print the message, not all of them with the importer, and then the stacks of the error and its causes, which
+ * lead only into this plugin: for what a user can mend, the message is all there is to know.
  */
 export function atImporter(error: unknown, importer: string | undefined, root: string): unknown {
   if (!(error instanceof OnnxEngineError)) return error

@@ -7,15 +7,27 @@ import type { Initializer, ModelWithInitializers } from './onnx/model.ts'
 import type { TypedSources } from './source-types.ts'
 
 /** What `unplugin-onnx inspect` prints: bindings, opsets and how much of the file is weights. */
-export function modelReport({ file, size, irVersion, opsets, bindings, initializers, external }: ModelWithInitializers): string {
-  const opset = Object.entries(opsets).map(([domain, version]) => `${domain === '' ? 'opset' : plain(domain)} ${version}`)
+export function modelReport({
+  file,
+  size,
+  irVersion,
+  opsets,
+  bindings,
+  initializers,
+  external,
+}: ModelWithInitializers): string {
+  const opset = Object.entries(opsets).map(
+    ([domain, version]) => `${domain === '' ? 'opset' : plain(domain)} ${version}`,
+  )
   const bytes = initializers.reduce((sum, initializer) => sum + bytesOf(initializer), 0)
   const files = new Map<string, number>()
   for (const { file, length } of external) files.set(file, (files.get(file) ?? 0) + length)
   return [
     `${plain(file)}  ${formatBytes(size)}  IR ${irVersion}  ${opset.join('  ')}`,
-    'inputs', ...columns(bindings.inputs.map(bindingRow)),
-    'outputs', ...columns(bindings.outputs.map(bindingRow)),
+    'inputs',
+    ...columns(bindings.inputs.map(bindingRow)),
+    'outputs',
+    ...columns(bindings.outputs.map(bindingRow)),
     `initializers  ${initializers.length}, ${formatBytes(bytes)}`,
     ...[...files].map(([file, length]) => `external data  ${plain(file)}, ${formatBytes(length)}`),
   ].join('\n')
@@ -24,19 +36,29 @@ export function modelReport({ file, size, irVersion, opsets, bindings, initializ
 /** What `unplugin-onnx cache ls` prints: one line per engine, the most recently used first, and their sum. */
 export function cacheReport(entries: readonly StoreEntry[], dir: string): string {
   const rows = entries.map(({ digest, size, seconds, used, families }) => [
-    digest.slice(0, 12), formatBytes(size), `built in ${seconds.toFixed(1)} s`, `used ${new Date(used).toISOString().slice(0, 10)}`,
+    digest.slice(0, 12),
+    formatBytes(size),
+    `built in ${seconds.toFixed(1)} s`,
+    `used ${new Date(used).toISOString().slice(0, 10)}`,
     families.map(plain).join(', ') || 'superseded',
   ])
   const total = entries.reduce((sum, { size }) => sum + size, 0)
   return [...columns(rows), `${count(entries.length, 'engine')}, ${formatBytes(total)} in ${dir}`].join('\n')
 }
 
-/** What `unplugin-onnx cache why` prints: when and why an import got the engine it has, and all that the engine's key holds. */
+/**
+ * What `unplugin-onnx cache why` prints: when and why an import got the engine it has, and all that the engine's key
+ * holds.
+ */
 export function whyReport(records: readonly FamilyRecord[]): string {
-  return records.map(({ family, reason, at, entry }) => [
-    `${plain(family)}  ${reason}  ${new Date(at).toISOString()}  ${entry.digest.slice(0, 12)}`,
-    ...columns(Object.entries(entry.facts).map(([name, value]) => [plain(name), plain(String(value))])),
-  ].join('\n')).join('\n\n')
+  return records
+    .map(({ family, reason, at, entry }) =>
+      [
+        `${plain(family)}  ${reason}  ${new Date(at).toISOString()}  ${entry.digest.slice(0, 12)}`,
+        ...columns(Object.entries(entry.facts).map(([name, value]) => [plain(name), plain(String(value))])),
+      ].join('\n'),
+    )
+    .join('\n\n')
 }
 
 /** What `unplugin-onnx types` prints when it has written. */
@@ -60,7 +82,7 @@ export interface Diagnosis {
   readonly platform: string
   readonly arch: string
   readonly backends: readonly ({ readonly name: string } & Probe)[]
-  readonly cache: { readonly dir: string, readonly engines: number, readonly bytes: number }
+  readonly cache: { readonly dir: string; readonly engines: number; readonly bytes: number }
 }
 
 /** What `unplugin-onnx doctor` prints: what is installed here, and how to get what is not. */
@@ -68,7 +90,10 @@ export function doctorReport({ version, node, platform, arch, backends, cache }:
   return [
     `unplugin-onnx ${version}, Node.js ${node}, ${platform} ${arch}`,
     ...columns([
-      ...backends.map((backend) => [backend.name, backend.available ? backend.version : `not found: ${[backend.reason, backend.hint].filter(Boolean).join('. ')}`]),
+      ...backends.map((backend) => [
+        backend.name,
+        backend.available ? backend.version : `not found: ${[backend.reason, backend.hint].filter(Boolean).join('. ')}`,
+      ]),
       ['cache', `${count(cache.engines, 'engine')}, ${formatBytes(cache.bytes)} in ${cache.dir}`],
     ]),
   ].join('\n')
@@ -86,7 +111,10 @@ export function count(amount: number, noun: string): string {
 }
 
 function bindingRow({ name, dtype, dims }: Binding): readonly string[] {
-  return [plain(name), `${dtype}${dims === null ? ' of unknown rank' : `[${dims.map((dim) => (dim === null ? '?' : plain(String(dim)))).join(', ')}]`}`]
+  return [
+    plain(name),
+    `${dtype}${dims === null ? ' of unknown rank' : `[${dims.map((dim) => (dim === null ? '?' : plain(String(dim)))).join(', ')}]`}`,
+  ]
 }
 
 function bytesOf({ dtype, dims }: Initializer): number {
@@ -94,11 +122,22 @@ function bytesOf({ dtype, dims }: Initializer): number {
 }
 
 function columns(rows: readonly (readonly string[])[]): readonly string[] {
-  const widths = rows.reduce<number[]>((widest, row) => row.map((cell, index) => Math.max(cell.length, widest[index] ?? 0)), [])
-  return rows.map((row) => `  ${row.map((cell, index) => (index === row.length - 1 ? cell : cell.padEnd(widths[index] ?? 0))).join('  ')}`)
+  const widths = rows.reduce<number[]>(
+    (widest, row) => row.map((cell, index) => Math.max(cell.length, widest[index] ?? 0)),
+    [],
+  )
+  return rows.map(
+    (row) =>
+      `  ${row.map((cell, index) => (index === row.length - 1 ? cell : cell.padEnd(widths[index] ?? 0))).join('  ')}`,
+  )
 }
 
 // A name in a hostile model may hold escape sequences for the terminal.
 function plain(text: string): string {
-  return /^[^\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]*$/u.test(text) ? text : JSON.stringify(text).replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (char) => `\\u{${char.codePointAt(0)?.toString(16)}}`)
+  return /^[^\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]*$/u.test(text)
+    ? text
+    : JSON.stringify(text).replaceAll(
+        /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu,
+        (char) => `\\u{${char.codePointAt(0)?.toString(16)}}`,
+      )
 }

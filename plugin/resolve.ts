@@ -15,10 +15,10 @@ export interface ImportSite {
 }
 
 /**
- * The absolute path of an imported model: relative to the importer, by the bundler's aliases, by Node's rules (`#imports` and
- * packages), and at last past the `exports` of a package, which rarely list model files. Folders on the way are real ones, so that
- * a linked package is one package; the file's own name stays, because a link may point at a store that renames its files.
- * Returns undefined when the id belongs to another plugin. Throws MODEL_NOT_FOUND.
+ * The absolute path of an imported model: relative to the importer, by the bundler's aliases, by Node's rules
+ * (`#imports` and packages), and at last past the `exports` of a package, which rarely list model files. Folders on the
+ * way are real ones, so that a linked package is one package; the file's own name stays, because a link may point at a
+ * store that renames its files. Returns undefined when the id belongs to another plugin. Throws MODEL_NOT_FOUND.
  */
 export async function resolveModel(specifier: string, site: ImportSite): Promise<string | undefined> {
   const from = site.importer?.split('?', 1)[0] ?? ''
@@ -69,8 +69,13 @@ function notFound(specifier: string, direct: string | undefined, { importer, roo
   const near = direct && nearest(basename(direct), modelsIn(dirname(direct)))
   return new OnnxEngineError('MODEL_NOT_FOUND', where, {
     expected: 'a model file',
-    received: direct === undefined ? 'a name that no alias, package or imports entry has' : `nothing at ${relative(root, direct)}`,
-    hint: near ? `Did you mean '${specifier.slice(0, -basename(direct).length)}${near}'?` : 'Check the path, or install the package that has the model',
+    received:
+      direct === undefined
+        ? 'a name that no alias, package or imports entry has'
+        : `nothing at ${relative(root, direct)}`,
+    hint: near
+      ? `Did you mean '${specifier.slice(0, -basename(direct).length)}${near}'?`
+      : 'Check the path, or install the package that has the model',
   })
 }
 

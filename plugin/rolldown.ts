@@ -4,11 +4,11 @@ import { rollupPlugin } from './rollup-plugin.ts'
  * The plugin for Rolldown.
  *
  * @example
- * ```ts
- * // rolldown.config.js
- * import onnx from 'unplugin-onnx/rolldown'
- * export default { input: 'src/main.js', plugins: [onnx()], output: { dir: 'dist' } }
- * ```
+ *   ;```ts
+ *   // rolldown.config.js
+ *   import onnx from 'unplugin-onnx/rolldown'
+ *   export default { input: 'src/main.js', plugins: [onnx()], output: { dir: 'dist' } }
+ *   ```
  */
 const onnx: ReturnType<typeof rollupPlugin<'rolldown'>> = rollupPlugin('rolldown')
 export default onnx

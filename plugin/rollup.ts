@@ -4,11 +4,11 @@ import { rollupPlugin } from './rollup-plugin.ts'
  * The plugin for Rollup 4.
  *
  * @example
- * ```ts
- * // rollup.config.js
- * import onnx from 'unplugin-onnx/rollup'
- * export default { input: 'src/main.js', plugins: [onnx()], output: { dir: 'dist' } }
- * ```
+ *   ;```ts
+ *   // rollup.config.js
+ *   import onnx from 'unplugin-onnx/rollup'
+ *   export default { input: 'src/main.js', plugins: [onnx()], output: { dir: 'dist' } }
+ *   ```
  */
 const onnx: ReturnType<typeof rollupPlugin<'rollup'>> = rollupPlugin('rollup')
 export default onnx

@@ -9,21 +9,36 @@ import { foreignQuery, modelFilter } from './query.ts'
 import type { RspackLoader } from './rspack-loader.mts'
 
 /**
- * The plugin for Rspack. A hook on its resolver is called across threads for every module of an app, which doubles the time of a large build:
- * so the first pass leaves resolving to Rspack itself, and sees only the models, by a rule. What Rspack alone does not find or may not
- * look into, such as a model past the `exports` of its package, fails that pass; then a second one asks us for every import, and
- * either finds all models or says what is wrong. Watchers and builds with a cache on disk, which see a part of the modules, start with that one.
+ * The plugin for Rspack. A hook on its resolver is called across threads for every module of an app, which doubles the
+ * time of a large build: so the first pass leaves resolving to Rspack itself, and sees only the models, by a rule. What
+ * Rspack alone does not find or may not look into, such as a model past the `exports` of its package, fails that pass;
+ * then a second one asks us for every import, and either finds all models or says what is wrong. Watchers and builds
+ * with a cache on disk, which see a part of the modules, start with that one.
  */
 export function rspackPlugin(options: Options | undefined): RspackPluginInstance {
   return {
     apply(compiler) {
-      const plugin = pluginHooks(options, { framework: 'rspack', versions: {}, rspack: { compiler } }) as unknown as Plugin
+      const plugin = pluginHooks(options, {
+        framework: 'rspack',
+        versions: {},
+        rspack: { compiler },
+      }) as unknown as Plugin
       const { name } = plugin
-      const build: Build = { compiler, plugin, asks: hasPersistentCache(compiler.options), loaded: new Set(), failures: new Map(), issuers: new Map() }
+      const build: Build = {
+        compiler,
+        plugin,
+        asks: hasPersistentCache(compiler.options),
+        loaded: new Set(),
+        failures: new Map(),
+        issuers: new Map(),
+      }
 
       const use = [{ loader: loaderFile, options: { load: (loader: RspackLoader) => loadModel(build, loader) } }]
       const rule = { enforce: 'post', type: 'javascript/auto', use } as const
-      compiler.options.module.rules.push({ ...rule, test: /\.onnx$/, resourceQuery: { not: foreignQuery } }, { ...rule, resourceQuery: markedQuery })
+      compiler.options.module.rules.push(
+        { ...rule, test: /\.onnx$/, resourceQuery: { not: foreignQuery } },
+        { ...rule, resourceQuery: markedQuery },
+      )
       plugin.rspack(compiler)
 
       compiler.hooks.watchRun.tap(name, () => {
@@ -35,16 +50,22 @@ export function rspackPlugin(options: Options | undefined): RspackPluginInstance
       })
       compiler.hooks.compilation.tap(name, (compilation, { normalModuleFactory }) => {
         if (build.asks) normalModuleFactory.hooks.resolve.tapPromise(name, (data) => ask(build, compilation, data))
-        else if (compilation.compiler === compiler) compilation.hooks.needAdditionalPass.tap(name, () => failed(build, compilation))
+        else if (compilation.compiler === compiler)
+          compilation.hooks.needAdditionalPass.tap(name, () => failed(build, compilation))
       })
-      compiler.hooks.shouldEmit.tap(name, (compilation) => (!build.asks && concernsModels(compilation) ? false : undefined))
+      compiler.hooks.shouldEmit.tap(name, (compilation) =>
+        !build.asks && concernsModels(compilation) ? false : undefined,
+      )
       compiler.hooks.thisCompilation.tap(name, (compilation) => {
-        compilation.hooks.processAssets.tapPromise({ name, stage: compiler.rspack.Compilation.PROCESS_ASSETS_STAGE_ADDITIONAL }, async () => {
-          if (build.asks) build.failures.clear()
-          else if (!concernsModels(compilation)) await declare(build, compilation)
-          const [error] = compilation.errors
-          await plugin.buildEnd.call(contextOf(build, compilation), error)
-        })
+        compilation.hooks.processAssets.tapPromise(
+          { name, stage: compiler.rspack.Compilation.PROCESS_ASSETS_STAGE_ADDITIONAL },
+          async () => {
+            if (build.asks) build.failures.clear()
+            else if (!concernsModels(compilation)) await declare(build, compilation)
+            const [error] = compilation.errors
+            await plugin.buildEnd.call(contextOf(build, compilation), error)
+          },
+        )
       })
       compiler.hooks.afterEmit.tapPromise(name, () => plugin.writeBundle())
     },
@@ -84,10 +105,14 @@ const escape = '\u200B'
 
 async function loadModel(build: Build, loader: RspackLoader): Promise<string | undefined> {
   const { compiler, plugin, failures, issuers } = build
-  const { _module: module, _compilation: compilation } = loader as unknown as { readonly _module: NormalModule; readonly _compilation: Compilation }
+  const { _module: module, _compilation: compilation } = loader as unknown as {
+    readonly _module: NormalModule
+    readonly _compilation: Compilation
+  }
   const context = contextOf(build, compilation, loader)
   const asked = new URLSearchParams(loader.resourceQuery).get(mark)
-  const id = asked === null ? loader.resource.replaceAll(escape, '') : resolve(compiler.context, asked).split(sep).join('/')
+  const id =
+    asked === null ? loader.resource.replaceAll(escape, '') : resolve(compiler.context, asked).split(sep).join('/')
   if (failures.has(id)) throw atImporter(failures.get(id), issuers.get(id), compiler.context)
   build.loaded.add(module)
   // Options, libraries and CPUs change from process to process; our own cache knows them all.
@@ -117,7 +142,9 @@ async function ask(build: Build, compilation: Compilation, data: ResolveData): P
 function failed(build: Build, compilation: Compilation): true | undefined {
   if (!concernsModels(compilation)) return undefined
   // An incremental build looks only at these again.
-  build.compiler.modifiedFiles = new Set([...compilation.errors].flatMap(({ module }) => (module && 'resource' in module ? [String(module.resource)] : [])))
+  build.compiler.modifiedFiles = new Set(
+    [...compilation.errors].flatMap(({ module }) => (module && 'resource' in module ? [String(module.resource)] : [])),
+  )
   compilation.errors.splice(0)
   build.asks = true
   return true
@@ -125,8 +152,11 @@ function failed(build: Build, compilation: Compilation): true | undefined {
 
 // Of the list of errors only its iterator can be relied on: methods such as some() see an empty array.
 function concernsModels(compilation: Compilation): boolean {
-  return [...compilation.errors].some(({ message, module }: RspackError) =>
-    message.includes('.onnx') || (module instanceof Object && 'rawRequest' in module && modelFilter.test(String(module.rawRequest))))
+  return [...compilation.errors].some(
+    ({ message, module }: RspackError) =>
+      message.includes('.onnx') ||
+      (module instanceof Object && 'rawRequest' in module && modelFilter.test(String(module.rawRequest))),
+  )
 }
 
 /** Declares types for the text of each import, which after a pass that did not ask only the finished graph tells. */

@@ -5,11 +5,11 @@ import { rspackPlugin } from './rspack-plugin.ts'
  * The plugin for Rspack 1 and 2.
  *
  * @example
- * ```ts
- * // rspack.config.js
- * import onnx from 'unplugin-onnx/rspack'
- * export default { target: 'node', entry: './src/main.js', plugins: [onnx()] }
- * ```
+ *   ;```ts
+ *   // rspack.config.js
+ *   import onnx from 'unplugin-onnx/rspack'
+ *   export default { target: 'node', entry: './src/main.js', plugins: [onnx()] }
+ *   ```
  */
 const onnx: typeof unpluginOnnx.rspack = rspackPlugin
 export default onnx

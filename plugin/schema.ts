@@ -4,11 +4,14 @@ import { nearest, OnnxEngineError } from '../runtime/errors.ts'
 import type { ErrorCode } from '../runtime/errors.ts'
 
 /**
- * The value as `schema` reads it, defaults filled in. Throws the first violation as an error of `code`; `where` puts the path
- * of keys into words.
+ * The value as `schema` reads it, defaults filled in. Throws the first violation as an error of `code`; `where` puts
+ * the path of keys into words.
  */
 export function read<S extends v.GenericSchema>(
-  schema: S, value: unknown, code: ErrorCode, where: (path: readonly PropertyKey[]) => string,
+  schema: S,
+  value: unknown,
+  code: ErrorCode,
+  where: (path: readonly PropertyKey[]) => string,
 ): v.InferOutput<S> {
   const result = v.safeParse(schema, value, firstIssue)
   if (result.success) return result.output
@@ -23,12 +26,14 @@ export function read<S extends v.GenericSchema>(
 
 /** `shapes.image[1]`, with names that are not identifiers in brackets and quotes. */
 export function keyPath(path: readonly PropertyKey[]): string {
-  return path.map((key, index) => {
-    if (typeof key === 'number') return `[${key}]`
-    const name = String(key)
-    if (/^[A-Za-z_$][\w$]{0,79}$/.test(name)) return index === 0 ? name : `.${name}`
-    return `[${JSON.stringify(shorten(name))}]`
-  }).join('')
+  return path
+    .map((key, index) => {
+      if (typeof key === 'number') return `[${key}]`
+      const name = String(key)
+      if (/^[A-Za-z_$][\w$]{0,79}$/.test(name)) return index === 0 ? name : `.${name}`
+      return `[${JSON.stringify(shorten(name))}]`
+    })
+    .join('')
 }
 
 /** Text for a message: names in hostile models, imports and options can be megabytes long. */
@@ -48,22 +53,37 @@ export function oneOf<const L extends readonly string[]>(list: L): v.PicklistSch
 
 /** A list in which no item may be there twice. */
 export function uniqueList<T>(item: v.GenericSchema<T>): v.GenericSchema<T[]> {
-  return v.pipe(v.array(item), v.check((items) => new Set(items).size === items.length, 'no name twice'))
+  return v.pipe(
+    v.array(item),
+    v.check((items) => new Set(items).size === items.length, 'no name twice'),
+  )
 }
 
 /** A plain object with these keys and no others; a key that is undefined counts as absent. */
 export function section<const E extends v.ObjectEntries>(entries: E): Section<E> {
   const known = Object.keys(entries).join(', ')
-  const strict = v.strictObject(entries, (issue) => (issue.expected === 'never' ? `one of ${known}` : `the keys ${known}`))
-  return v.pipe(v.custom<v.InferInput<typeof strict>>(isPlainObject, 'an object'), strict, v.transform(withoutUndefined))
+  const strict = v.strictObject(entries, (issue) =>
+    issue.expected === 'never' ? `one of ${known}` : `the keys ${known}`,
+  )
+  return v.pipe(
+    v.custom<v.InferInput<typeof strict>>(isPlainObject, 'an object'),
+    strict,
+    v.transform(withoutUndefined),
+  )
 }
 
 export type Section<E extends v.ObjectEntries> = v.GenericSchema<
-  v.InferInput<v.StrictObjectSchema<E, undefined>>, v.InferOutput<v.StrictObjectSchema<E, undefined>>
+  v.InferInput<v.StrictObjectSchema<E, undefined>>,
+  v.InferOutput<v.StrictObjectSchema<E, undefined>>
 >
 
-/** A record by names that users choose. Valibot's own would drop `constructor` and `__proto__`, which are legal input names. */
-export function recordOf<In, Out>(value: v.GenericSchema<In, Out>): v.GenericSchema<Readonly<Record<string, In>>, Readonly<Record<string, Out>>> {
+/**
+ * A record by names that users choose. Valibot's own would drop `constructor` and `__proto__`, which are legal input
+ * names.
+ */
+export function recordOf<In, Out>(
+  value: v.GenericSchema<In, Out>,
+): v.GenericSchema<Readonly<Record<string, In>>, Readonly<Record<string, Out>>> {
   return v.pipe(
     v.custom<Readonly<Record<string, In>>>(isPlainObject, 'an object'),
     v.rawTransform(({ dataset, addIssue, NEVER }) => {
@@ -72,7 +92,11 @@ export function recordOf<In, Out>(value: v.GenericSchema<In, Out>): v.GenericSch
         const result = v.safeParse(value, entry, firstIssue)
         if (!result.success) {
           const [{ message, input, path = [] }] = result.issues
-          addIssue({ message, input, path: [{ type: 'object', origin: 'value', input: dataset.value, key, value: entry }, ...path] })
+          addIssue({
+            message,
+            input,
+            path: [{ type: 'object', origin: 'value', input: dataset.value, key, value: entry }, ...path],
+          })
           return NEVER
         }
         entries.push([key, result.output])
@@ -83,12 +107,18 @@ export function recordOf<In, Out>(value: v.GenericSchema<In, Out>): v.GenericSch
 }
 
 /** A positive number, as a number or as text with a unit ('5GB', '30d'). Infinity means no limit. */
-export function quantity(units: Readonly<Record<string, number>>, phrase: string): v.GenericSchema<number | string, number> {
+export function quantity(
+  units: Readonly<Record<string, number>>,
+  phrase: string,
+): v.GenericSchema<number | string, number> {
   return v.pipe(
     v.union([v.number(), v.string()], phrase),
     v.rawTransform(({ dataset, addIssue, NEVER }) => {
       const [, count, unit = ''] = /^(\d+(?:\.\d+)?) ?([A-Za-z]+)$/.exec(String(dataset.value)) ?? []
-      const amount = typeof dataset.value === 'number' ? dataset.value : Number(count) * (Object.hasOwn(units, unit) ? units[unit] ?? NaN : NaN)
+      const amount =
+        typeof dataset.value === 'number'
+          ? dataset.value
+          : Number(count) * (Object.hasOwn(units, unit) ? (units[unit] ?? NaN) : NaN)
       if (amount > 0) return amount
       addIssue({ message: phrase })
       return NEVER
@@ -97,7 +127,10 @@ export function quantity(units: Readonly<Record<string, number>>, phrase: string
 }
 
 // An issue's message is only what was expected: the rest of the sentence is the error's.
-const firstIssue: v.Config<v.BaseIssue<unknown>> = { abortEarly: true, message: (issue) => issue.expected ?? 'another value' }
+const firstIssue: v.Config<v.BaseIssue<unknown>> = {
+  abortEarly: true,
+  message: (issue) => issue.expected ?? 'another value',
+}
 
 // Another realm (a config file in a vm context) has another Object.prototype, so the chain's length decides.
 function isPlainObject(value: unknown): boolean {

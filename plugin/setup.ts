@@ -54,17 +54,23 @@ export interface SetupOptions {
 }
 
 /**
- * Downloads an engine library with the user's pip, verifies its SHA-256 and unpacks it into the user's cache folder, where every project
- * finds it. The folder appears complete or not at all; what was downloaded before an interruption is not downloaded again.
- * Returns the folder.
+ * Downloads an engine library with the user's pip, verifies its SHA-256 and unpacks it into the user's cache folder,
+ * where every project finds it. The folder appears complete or not at all; what was downloaded before an interruption
+ * is not downloaded again. Returns the folder.
  *
  * @throws OnnxEngineError BACKEND_UNAVAILABLE, OPTION_INVALID.
  */
-export async function setup(name: InstallableName, { indexUrl, acceptLicense = false, log = () => {}, signal }: SetupOptions = {}): Promise<string> {
+export async function setup(
+  name: InstallableName,
+  { indexUrl, acceptLicense = false, log = () => {}, signal }: SetupOptions = {},
+): Promise<string> {
   const installable: Installable = installables[name]
   const where = `unplugin-onnx setup ${name}`
   if (indexUrl !== undefined && !indexUrl.startsWith('https://')) {
-    throw new OnnxEngineError('OPTION_INVALID', `${where}: --index-url`, { expected: 'an address that starts with https://', received: indexUrl })
+    throw new OnnxEngineError('OPTION_INVALID', `${where}: --index-url`, {
+      expected: 'an address that starts with https://',
+      received: indexUrl,
+    })
   }
   const folder = setupFolder(installable.folder)
   if (existsSync(folder)) {
@@ -75,7 +81,11 @@ export async function setup(name: InstallableName, { indexUrl, acceptLicense = f
   const wheel = installable.wheels[machine]
   if (!wheel) {
     const known = Object.keys(installable.wheels).join(', ')
-    throw new OnnxEngineError('BACKEND_UNAVAILABLE', where, { expected: `one of the machines ${known}`, received: machine, hint: installable.otherwise })
+    throw new OnnxEngineError('BACKEND_UNAVAILABLE', where, {
+      expected: `one of the machines ${known}`,
+      received: machine,
+      hint: installable.otherwise,
+    })
   }
   if (installable.agreement && !acceptLicense) {
     throw new OnnxEngineError('OPTION_INVALID', where, {
@@ -86,7 +96,11 @@ export async function setup(name: InstallableName, { indexUrl, acceptLicense = f
   }
   try {
     log(`downloading ${wheel.name} ${wheel.version} (${installable.license}) with pip`)
-    const file = await fetchWheel(wheel, { downloads: setupFolder('downloads'), ...(indexUrl && { indexUrl }), ...(signal && { signal }) })
+    const file = await fetchWheel(wheel, {
+      downloads: setupFolder('downloads'),
+      ...(indexUrl && { indexUrl }),
+      ...(signal && { signal }),
+    })
     await unpackWheel(file, folder, installable.place)
     await rm(file, { force: true })
   } catch (cause) {

@@ -18,17 +18,31 @@ export interface SourceSpecifiers {
   readonly error?: string
 }
 
-export const sourceExtensions = ['.ts', '.tsx', '.mts', '.cts', '.js', '.jsx', '.mjs', '.cjs', '.vue', '.svelte'] as const
+export const sourceExtensions = [
+  '.ts',
+  '.tsx',
+  '.mts',
+  '.cts',
+  '.js',
+  '.jsx',
+  '.mjs',
+  '.cjs',
+  '.vue',
+  '.svelte',
+] as const
 
 /**
- * The models that a source file imports: by `import`, `export ... from`, `import()`, `import x = require()`, `require()`, and in types by
- * `import('...')`. Of a Vue or Svelte file the script blocks are read. Throws TYPES_FAILED where the parser is not fully installed.
+ * The models that a source file imports: by `import`, `export ... from`, `import()`, `import x = require()`,
+ * `require()`, and in types by `import('...')`. Of a Vue or Svelte file the script blocks are read. Throws TYPES_FAILED
+ * where the parser is not fully installed.
  */
 export async function modelSpecifiers(file: string, source: string): Promise<SourceSpecifiers> {
   const parser = await loadParser()
   const extension = extname(file)
   const parts = components.has(extension) ? scriptBlocks(source) : [{ code: source, offset: 0, name: file }]
-  const read = parts.map(({ code, offset, name }) => specifiersOf(parser, name, code, source.slice(0, offset).split('\n').length))
+  const read = parts.map(({ code, offset, name }) =>
+    specifiersOf(parser, name, code, source.slice(0, offset).split('\n').length),
+  )
   const error = read.find((part) => part.error !== undefined)?.error
   return {
     specifiers: read.flatMap(({ specifiers }) => specifiers),

@@ -15,11 +15,14 @@ export interface FolderReport {
 }
 
 /**
- * Brings the generated folder to what `next` makes of the imports that it has types of: the files of emit/declarations.ts, and
- * `imports.json`, which lists the imports with their bindings for the next time. Touches only files whose text differs, and of
- * the others removes only generated ones. Rejects when the folder cannot be written.
+ * Brings the generated folder to what `next` makes of the imports that it has types of: the files of
+ * emit/declarations.ts, and `imports.json`, which lists the imports with their bindings for the next time. Touches only
+ * files whose text differs, and of the others removes only generated ones. Rejects when the folder cannot be written.
  */
-export async function updateFolder(out: string, next: (known: readonly TypedImport[]) => readonly TypedImport[]): Promise<FolderReport> {
+export async function updateFolder(
+  out: string,
+  next: (known: readonly TypedImport[]) => readonly TypedImport[],
+): Promise<FolderReport> {
   const first = await planFiles(out, next)
   if (first.writes.size === 0 && first.removals.length === 0) return reportOf(first)
   // Mostly nothing is written, and a build does not wait for more modules than it needs.
@@ -38,7 +41,10 @@ export async function updateFolder(out: string, next: (known: readonly TypedImpo
 }
 
 /** What `updateFolder` would do now; touches nothing. */
-export async function compareFolder(out: string, next: (known: readonly TypedImport[]) => readonly TypedImport[]): Promise<FolderReport> {
+export async function compareFolder(
+  out: string,
+  next: (known: readonly TypedImport[]) => readonly TypedImport[],
+): Promise<FolderReport> {
   return reportOf(await planFiles(out, next))
 }
 
@@ -52,17 +58,24 @@ const indexFile = 'imports.json'
 
 const bindingSchema = v.object({
   name: v.string(),
-  dtype: v.custom<DType>((name) => typeof name === 'string' && Object.hasOwn(dtypes, name) && isBindingDType(name as StoredDType)),
+  dtype: v.custom<DType>(
+    (name) => typeof name === 'string' && Object.hasOwn(dtypes, name) && isBindingDType(name as StoredDType),
+  ),
   dims: v.nullable(v.array(v.nullable(v.union([v.string(), v.number()])))),
 })
 
-const indexSchema: v.GenericSchema<unknown, { readonly version: 1; readonly imports: readonly TypedImport[] }> = v.object({
-  version: v.literal(1),
-  imports: v.array(v.object({
-    importer: v.string(), specifier: v.string(), file: v.string(),
-    bindings: v.object({ inputs: v.array(bindingSchema), outputs: v.array(bindingSchema) }),
-  })),
-})
+const indexSchema: v.GenericSchema<unknown, { readonly version: 1; readonly imports: readonly TypedImport[] }> =
+  v.object({
+    version: v.literal(1),
+    imports: v.array(
+      v.object({
+        importer: v.string(),
+        specifier: v.string(),
+        file: v.string(),
+        bindings: v.object({ inputs: v.array(bindingSchema), outputs: v.array(bindingSchema) }),
+      }),
+    ),
+  })
 
 async function planFiles(out: string, next: (known: readonly TypedImport[]) => readonly TypedImport[]): Promise<Plan> {
   const imports = next(await readIndex(out))
@@ -70,7 +83,7 @@ async function planFiles(out: string, next: (known: readonly TypedImport[]) => r
   const wanted = imports.length > 0 ? new Map([...files, [indexFile, indexText(imports)]]) : files
   const writes = new Map<string, string>()
   for (const [file, text] of wanted) {
-    if (await textOf(join(out, file)) !== text) writes.set(file, text)
+    if ((await textOf(join(out, file))) !== text) writes.set(file, text)
   }
   const removals = (await generatedFiles(out)).filter((file) => !wanted.has(file)).sort()
   return { writes, removals, notes }
@@ -91,14 +104,19 @@ async function readIndex(out: string): Promise<readonly TypedImport[]> {
 
 function indexText(imports: readonly TypedImport[]): string {
   const rows = imports.map(({ importer, specifier, file, bindings: { inputs, outputs } }) =>
-    JSON.stringify({ importer, specifier, file, bindings: { inputs, outputs } }))
+    JSON.stringify({ importer, specifier, file, bindings: { inputs, outputs } }),
+  )
   return `{ "version": 1, "imports": [\n${[...new Set(rows)].sort().join(',\n')}\n] }\n`
 }
 
 async function generatedFiles(out: string): Promise<readonly string[]> {
   const entries = await readdir(out, { recursive: true }).catch(() => [])
-  const marked = await Promise.all(entries.map(async (file) =>
-    file === indexFile || (file.endsWith('.ts') && ((await textOf(join(out, file)))?.startsWith(header) ?? false))))
+  const marked = await Promise.all(
+    entries.map(
+      async (file) =>
+        file === indexFile || (file.endsWith('.ts') && ((await textOf(join(out, file)))?.startsWith(header) ?? false)),
+    ),
+  )
   return entries.filter((_, index) => marked[index]).map((file) => (sep === '/' ? file : file.replaceAll(sep, '/')))
 }
 

@@ -2,12 +2,12 @@ import { existsSync } from 'node:fs'
 import { realpath } from 'node:fs/promises'
 import { basename, isAbsolute, relative, resolve, sep } from 'node:path'
 import { OnnxEngineError } from '../runtime/errors.ts'
+import type { Bindings } from '../runtime/manifest.ts'
+import type { TypedImport } from './emit/declarations.ts'
 import type { Model } from './onnx/model.ts'
 import { checkShapes, type IoPrecision, type Shapes } from './options.ts'
 import { engineBindings } from './precision/io.ts'
 import { compareFolder, updateFolder, type FolderReport } from './types-folder.ts'
-import type { Bindings } from '../runtime/manifest.ts'
-import type { TypedImport } from './emit/declarations.ts'
 
 /** One import of a model that was found in the sources or seen by a bundler. Paths are absolute. */
 export interface ModelImport {
@@ -38,30 +38,38 @@ export interface TypesReport extends FolderReport {
 }
 
 /**
- * Makes the generated folder hold the types of exactly these imports. A file whose text is right already is not touched, and
- * generated files of other imports are removed. Never rejects because of a model or a folder: see `problems`.
+ * Makes the generated folder hold the types of exactly these imports. A file whose text is right already is not
+ * touched, and generated files of other imports are removed. Never rejects because of a model or a folder: see
+ * `problems`.
  */
-export async function writeTypes({ imports, ...folder }: TypesFolder & { readonly imports: readonly ModelImport[] }): Promise<TypesReport> {
+export async function writeTypes({
+  imports,
+  ...folder
+}: TypesFolder & { readonly imports: readonly ModelImport[] }): Promise<TypesReport> {
   const { typed, problems } = await readTypes(folder, imports)
   const report = await update(folder, () => typed)
   return { ...report, problems: [...problems, ...report.problems] }
 }
 
 /** What `writeTypes` would write and remove now; touches nothing. */
-export async function compareTypes({ imports, ...folder }: TypesFolder & { readonly imports: readonly ModelImport[] }): Promise<TypesReport> {
+export async function compareTypes({
+  imports,
+  ...folder
+}: TypesFolder & { readonly imports: readonly ModelImport[] }): Promise<TypesReport> {
   const { typed, problems } = await readTypes(folder, imports)
-  return { ...await compareFolder(outOf(folder), () => typed), problems }
+  return { ...(await compareFolder(outOf(folder), () => typed)), problems }
 }
 
 /**
- * Adds an import that a bundler resolved. A build sees only a part of an app, so it never takes away the types of another part:
- * those stay until `writeTypes` or until their importer or model is gone, and their models are not read. Calls that come together
- * share one write; importers that TypeScript never reads (virtual modules, packages) are passed over. Problems of models are left to
- * their compilation.
+ * Adds an import that a bundler resolved. A build sees only a part of an app, so it never takes away the types of
+ * another part: those stay until `writeTypes` or until their importer or model is gone, and their models are not read.
+ * Calls that come together share one write; importers that TypeScript never reads (virtual modules, packages) are
+ * passed over. Problems of models are left to their compilation.
  */
 export async function recordImport(folder: TypesFolder, item: ModelImport): Promise<TypesReport> {
   const importer = item.importer.split('?', 1)[0] ?? ''
-  if (!isAbsolute(importer) || importer.split(/[\\/]/).includes('node_modules')) return { written: [], removed: [], notes: [], problems: [] }
+  if (!isAbsolute(importer) || importer.split(/[\\/]/).includes('node_modules'))
+    return { written: [], removed: [], notes: [], problems: [] }
   const { imports, report } = batchOf(folder)
   imports.push({ ...item, importer })
   return report
@@ -87,20 +95,30 @@ function batchOf(folder: TypesFolder): Batch {
     const { typed } = await readTypes(folder, imports)
     return update(folder, (known) => union(folder.root, known, typed))
   })
-  running.set(out, report.catch(() => {}))
+  running.set(
+    out,
+    report.catch(() => {}),
+  )
   waiting.set(out, { imports, report })
   return { imports, report }
 }
 
 function union(root: string, known: readonly TypedImport[], seen: readonly TypedImport[]): readonly TypedImport[] {
-  const alive = known.filter(({ importer, file }) => existsSync(resolve(root, importer)) && existsSync(resolve(root, file)))
-  return [...new Map([...alive, ...seen].map((item) => [JSON.stringify([item.importer, item.specifier]), item])).values()]
+  const alive = known.filter(
+    ({ importer, file }) => existsSync(resolve(root, importer)) && existsSync(resolve(root, file)),
+  )
+  return [
+    ...new Map([...alive, ...seen].map((item) => [JSON.stringify([item.importer, item.specifier]), item])).values(),
+  ]
 }
 
-async function update(folder: TypesFolder, next: (known: readonly TypedImport[]) => readonly TypedImport[]): Promise<TypesReport> {
+async function update(
+  folder: TypesFolder,
+  next: (known: readonly TypedImport[]) => readonly TypedImport[],
+): Promise<TypesReport> {
   const out = outOf(folder)
   try {
-    return { ...await updateFolder(out, next), problems: [] }
+    return { ...(await updateFolder(out, next)), problems: [] }
   } catch (cause) {
     const failed = new OnnxEngineError('TYPES_FAILED', `type declarations in ${out}`, {
       expected: 'a folder that can be written',
@@ -113,7 +131,8 @@ async function update(folder: TypesFolder, next: (known: readonly TypedImport[])
 }
 
 async function readTypes(
-  { root }: TypesFolder, imports: readonly ModelImport[],
+  { root }: TypesFolder,
+  imports: readonly ModelImport[],
 ): Promise<{ readonly typed: readonly TypedImport[]; readonly problems: readonly OnnxEngineError[] }> {
   const realRoot = await realpath(root).catch(() => root)
   const short = (path: string) => fromRoot(path, root, realRoot)
@@ -122,7 +141,7 @@ async function readTypes(
   const problems = new Map<string, OnnxEngineError>()
   for (const { importer, specifier, file, shapes = {}, io = 'fp32', ...given } of imports) {
     try {
-      const bindings = given.bindings ?? await typedBindings(file, { shapes, io }, models)
+      const bindings = given.bindings ?? (await typedBindings(file, { shapes, io }, models))
       typed.push({ importer: await short(importer), specifier, file: await short(file), bindings })
     } catch (error) {
       if (!(error instanceof OnnxEngineError)) throw error
@@ -132,7 +151,11 @@ async function readTypes(
   return { typed, problems: [...problems.values()] }
 }
 
-async function typedBindings(file: string, wishes: { readonly shapes: Shapes; readonly io: IoPrecision }, models: Map<string, Promise<Model>>): Promise<Bindings> {
+async function typedBindings(
+  file: string,
+  wishes: { readonly shapes: Shapes; readonly io: IoPrecision },
+  models: Map<string, Promise<Model>>,
+): Promise<Bindings> {
   const reading = models.get(file) ?? readHeader(file)
   models.set(file, reading)
   const { bindings } = await reading

@@ -4,11 +4,11 @@ import { rollupPlugin } from './rollup-plugin.ts'
  * The plugin for Vite 6 and newer, and for Vitest.
  *
  * @example
- * ```ts
- * // vite.config.ts
- * import onnx from 'unplugin-onnx/vite'
- * export default { plugins: [onnx()] }
- * ```
+ *   ;```ts
+ *   // vite.config.ts
+ *   import onnx from 'unplugin-onnx/vite'
+ *   export default { plugins: [onnx()] }
+ *   ```
  */
 const onnx: ReturnType<typeof rollupPlugin<'vite'>> = rollupPlugin('vite')
 export default onnx

@@ -15,10 +15,15 @@ export interface WatchContext {
 }
 
 /**
- * Calls `run` now, and again whenever a source, a model, a package.json or a tsconfig.json changes below the root or beside the models that
- * `run` returns; one call at a time, until the signal aborts. Rejects with TYPES_FAILED when the system refuses to watch so many folders.
+ * Calls `run` now, and again whenever a source, a model, a package.json or a tsconfig.json changes below the root or
+ * beside the models that `run` returns; one call at a time, until the signal aborts. Rejects with TYPES_FAILED when the
+ * system refuses to watch so many folders.
  */
-export async function watchSources(options: ResolvedOptions, run: () => Promise<readonly string[]>, { failed, signal }: WatchContext): Promise<void> {
+export async function watchSources(
+  options: ResolvedOptions,
+  run: () => Promise<readonly string[]>,
+  { failed, signal }: WatchContext,
+): Promise<void> {
   const watchers = new Map<string, FSWatcher>()
   const changes = new EventEmitter()
   const wake = () => void changes.emit('change')
@@ -28,7 +33,7 @@ export async function watchSources(options: ResolvedOptions, run: () => Promise<
       // Listening comes before looking, so that no change is lost between the two.
       const folders = await sourceFolders(options)
       for (const folder of folders) follow(watchers, folder, wake)
-      const files = await run().catch(failed) ?? []
+      const files = (await run().catch(failed)) ?? []
       const beside = files.map((file) => dirname(file))
       for (const folder of beside) follow(watchers, folder, wake)
       const wanted = new Set([...folders, ...beside])
@@ -84,6 +89,11 @@ function matters(file: string, watchers: ReadonlyMap<string, FSWatcher>): boolea
 }
 
 async function sourceFolders(options: ResolvedOptions): Promise<readonly string[]> {
-  const found = await glob('**/', { cwd: options.root, absolute: true, onlyDirectories: true, ignore: ignoredSources(options) })
+  const found = await glob('**/', {
+    cwd: options.root,
+    absolute: true,
+    onlyDirectories: true,
+    ignore: ignoredSources(options),
+  })
   return [...new Set([options.root, ...found.map((folder) => resolve(folder))])]
 }

@@ -3,8 +3,8 @@ import { OnnxEngineError } from './errors.ts'
 const waiting = new WeakMap<AbortSignal, Set<() => void>>()
 
 /**
- * Calls `callback` when the signal aborts, until the returned function is called. Takes one listener for each signal, however many calls
- * share it: Node warns of a leak from the eleventh on.
+ * Calls `callback` when the signal aborts, until the returned function is called. Takes one listener for each signal,
+ * however many calls share it: Node warns of a leak from the eleventh on.
  */
 export function onAbort(signal: AbortSignal, callback: () => void): () => void {
   const callbacks = waiting.get(signal) ?? listen(signal)

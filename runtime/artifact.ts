@@ -12,8 +12,8 @@ export type ArtifactFacts = Pick<VariantManifest, 'size' | 'sha256'>
 const sliceBytes = 1 << 20
 
 /**
- * The path that a manifest or an engine is at: a file URL (as an object or text), an absolute path, or a path relative to `folder`.
- * Undefined for what names no file, such as a URL of another scheme.
+ * The path that a manifest or an engine is at: a file URL (as an object or text), an absolute path, or a path relative
+ * to `folder`. Undefined for what names no file, such as a URL of another scheme.
  */
 export function pathOf(place: unknown, folder: string): string | undefined {
   const text = typeof place === 'object' && place !== null && 'href' in place ? place.href : place
@@ -25,8 +25,8 @@ export function pathOf(place: unknown, folder: string): string | undefined {
 }
 
 /**
- * The bytes of an engine, verified against the size and SHA-256 that it was shipped with. Throws ARTIFACT_INVALID. Reads through
- * `node:fs`, because Electron lets it see inside an asar archive and native libraries cannot.
+ * The bytes of an engine, verified against the size and SHA-256 that it was shipped with. Throws ARTIFACT_INVALID.
+ * Reads through `node:fs`, because Electron lets it see inside an asar archive and native libraries cannot.
  */
 export async function readArtifact(file: string, facts: ArtifactFacts, model: string): Promise<ArrayBuffer> {
   const where = `model ${JSON.stringify(model)}, engine file ${file}`
@@ -40,7 +40,12 @@ export async function readArtifact(file: string, facts: ArtifactFacts, model: st
   } catch (cause) {
     if (cause instanceof OnnxEngineError) throw cause
     const hint = 'Ship the engine files that the build wrote together with its code, or build again.'
-    throw new OnnxEngineError('ARTIFACT_INVALID', where, { expected: `a file of ${facts.size} bytes`, received: reason(cause), hint, cause })
+    throw new OnnxEngineError('ARTIFACT_INVALID', where, {
+      expected: `a file of ${facts.size} bytes`,
+      received: reason(cause),
+      hint,
+      cause,
+    })
   }
 }
 
@@ -63,7 +68,11 @@ async function readVerified(handle: FileHandle, facts: ArtifactFacts, where: str
 }
 
 function damaged(where: string, expected: string, received: string): OnnxEngineError {
-  return new OnnxEngineError('ARTIFACT_INVALID', where, { expected, received, hint: 'The file was changed or truncated after the build: build or copy it again.' })
+  return new OnnxEngineError('ARTIFACT_INVALID', where, {
+    expected,
+    received,
+    hint: 'The file was changed or truncated after the build: build or copy it again.',
+  })
 }
 
 function reason(cause: unknown): string {

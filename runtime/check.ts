@@ -14,13 +14,22 @@ interface Given {
 type NamedDims = Map<string, { readonly size: number; readonly input: string }>
 
 /**
- * Checks the inputs of infer() against the bindings before anything is copied. Throws INPUT_INVALID that names the model and the
- * binding. Dims of the result are resolved, and its data covers exactly their product.
+ * Checks the inputs of infer() against the bindings before anything is copied. Throws INPUT_INVALID that names the
+ * model and the binding. Dims of the result are resolved, and its data covers exactly their product.
  */
 export function checkInputs(model: string, bindings: readonly Binding[], inputs: unknown): Map<string, CheckedTensor> {
-  if (typeof inputs !== 'object' || inputs === null || Array.isArray(inputs) || ArrayBuffer.isView(inputs) || inputs instanceof Map) {
+  if (
+    typeof inputs !== 'object' ||
+    inputs === null ||
+    Array.isArray(inputs) ||
+    ArrayBuffer.isView(inputs) ||
+    inputs instanceof Map
+  ) {
     const expected = `an object with ${names(bindings)}`
-    throw new OnnxEngineError('INPUT_INVALID', `model ${quote(model)}, inputs of infer()`, { expected, received: describe(inputs) })
+    throw new OnnxEngineError('INPUT_INVALID', `model ${quote(model)}, inputs of infer()`, {
+      expected,
+      received: describe(inputs),
+    })
   }
   for (const name of Object.keys(inputs)) {
     if (!bindings.some((binding) => binding.name === name)) throw unknownInput(model, name, bindings)
@@ -28,10 +37,12 @@ export function checkInputs(model: string, bindings: readonly Binding[], inputs:
   const named: NamedDims = new Map()
   const record = inputs as Readonly<Record<string, unknown>>
   // Own properties only: a binding may be called `toString` or `__proto__`.
-  return new Map(bindings.map((binding) => {
-    const value = Object.hasOwn(record, binding.name) ? record[binding.name] : undefined
-    return [binding.name, checkInput(`model ${quote(model)}, input ${quote(binding.name)}`, binding, value, named)]
-  }))
+  return new Map(
+    bindings.map((binding) => {
+      const value = Object.hasOwn(record, binding.name) ? record[binding.name] : undefined
+      return [binding.name, checkInput(`model ${quote(model)}, input ${quote(binding.name)}`, binding, value, named)]
+    }),
+  )
 }
 
 /** A binding's type as declarations print it: `float32[batch,3,?]`; `float32` alone when the rank itself is unknown. */
@@ -51,7 +62,9 @@ function checkInput(where: string, binding: Binding, value: unknown, named: Name
     throw invalid(where, { expected: 'dims whose product can be counted', received: `dims ${list(dims)}` })
   }
   if (data.length !== length) {
-    const hint = isDetached(data) ? 'The array is detached: its buffer was transferred elsewhere, so pass a new one.' : undefined
+    const hint = isDetached(data)
+      ? 'The array is detached: its buffer was transferred elsewhere, so pass a new one.'
+      : undefined
     throw invalid(where, { expected: `${length} elements for dims ${list(dims)}`, received: `${data.length}`, hint })
   }
   return { dtype: binding.dtype, dims, data }
@@ -77,7 +90,11 @@ function read(where: string, binding: Binding, value: unknown): Given {
 type Data = (ArrayBufferView & { readonly length: number }) | readonly string[]
 
 // Other array types that carry the same elements.
-const alsoAccepted: { readonly [D in DType]?: string } = { uint8: 'Uint8ClampedArray', float16: 'Float16Array', bfloat16: 'Uint16Array' }
+const alsoAccepted: { readonly [D in DType]?: string } = {
+  uint8: 'Uint8ClampedArray',
+  float16: 'Float16Array',
+  bfloat16: 'Uint16Array',
+}
 
 function checkData(where: string, binding: Binding, data: unknown): Data {
   const expected = dtypes[binding.dtype].array
@@ -96,7 +113,10 @@ function checkDims(where: string, binding: Binding, dims: unknown, named: NamedD
   // A copy, because `every` skips the holes of a sparse array, and because the caller may change its own.
   const given: readonly unknown[] = Array.isArray(dims) ? Array.from(dims) : [undefined]
   if (!isCounts(given)) {
-    throw invalid(where, { expected: 'dims as an array of whole numbers from 0', received: Array.isArray(dims) ? list(given) : describe(dims) })
+    throw invalid(where, {
+      expected: 'dims as an array of whole numbers from 0',
+      received: Array.isArray(dims) ? list(given) : describe(dims),
+    })
   }
   if (!binding.dims) return given
   if (given.length !== binding.dims.length) {
@@ -124,13 +144,24 @@ function invalid(where: string, details: ErrorDetails): OnnxEngineError {
 }
 
 function unknownInput(model: string, name: string, bindings: readonly Binding[]): OnnxEngineError {
-  const near = nearest(name, bindings.map((binding) => binding.name))
+  const near = nearest(
+    name,
+    bindings.map((binding) => binding.name),
+  )
   const hint = near === undefined ? undefined : `Did you mean ${quote(near)}?`
-  return invalid(`model ${quote(model)}, input ${quote(name)}`, { expected: names(bindings), received: 'an unknown name', hint })
+  return invalid(`model ${quote(model)}, input ${quote(name)}`, {
+    expected: names(bindings),
+    received: 'an unknown name',
+    hint,
+  })
 }
 
-// The getter of the intrinsic prototype tells the type across realms (test runners, Electron), and cannot be overridden.
-const typedArrayTag = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Uint8Array.prototype), Symbol.toStringTag)?.get
+// The getter of the intrinsic prototype tells the type across realms (test runners, Electron), and cannot be
+// overridden.
+const typedArrayTag = Object.getOwnPropertyDescriptor(
+  Object.getPrototypeOf(Uint8Array.prototype),
+  Symbol.toStringTag,
+)?.get
 
 function arrayTag(value: unknown): string | undefined {
   return typedArrayTag?.call(value) as string | undefined
@@ -158,7 +189,8 @@ function describe(value: unknown): string {
   if (typeof value !== 'object') return `a ${typeof value}`
   if (Array.isArray(value)) return `an array of ${value.length}`
   const prototype: unknown = Object.getPrototypeOf(value)
-  if (prototype === null || prototype === Object.prototype) return `an object with ${Object.keys(value).map(quote).join(', ') || 'no keys'}`
+  if (prototype === null || prototype === Object.prototype)
+    return `an object with ${Object.keys(value).map(quote).join(', ') || 'no keys'}`
   return withArticle(arrayTag(value) ?? Object.prototype.toString.call(value).slice(8, -1))
 }
 
@@ -175,5 +207,5 @@ function quote(name: string): string {
 }
 
 function list(dims: readonly unknown[]): string {
-  return `[${dims.map((dim) => typeof dim === 'number' ? dim : describe(dim)).join(',')}]`
+  return `[${dims.map((dim) => (typeof dim === 'number' ? dim : describe(dim))).join(',')}]`
 }

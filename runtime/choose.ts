@@ -20,7 +20,10 @@ const runners: { readonly [B in BackendName]?: () => Promise<Runner<B>> } = {
   onnxruntime: async () => (await import('./onnxruntime.ts')).onnxruntimeRunner,
 }
 
-/** Opens the first variant that this machine can run. Throws NO_VARIANT with the reason of each. `folder` is the manifest's own. */
+/**
+ * Opens the first variant that this machine can run. Throws NO_VARIANT with the reason of each. `folder` is the
+ * manifest's own.
+ */
 export async function openVariant(manifest: ModelManifest, folder: string, options: LoadOptions): Promise<Opened> {
   const skipped: SkippedVariant[] = []
   for (const variant of manifest.variants) {
@@ -34,9 +37,15 @@ export async function openVariant(manifest: ModelManifest, folder: string, optio
   throw noVariant(manifest, skipped, options.require)
 }
 
-async function tryOpen<B extends BackendName>(variant: VariantManifest<B>, file: string, manifest: ModelManifest, options: LoadOptions): Promise<Session | string> {
+async function tryOpen<B extends BackendName>(
+  variant: VariantManifest<B>,
+  file: string,
+  manifest: ModelManifest,
+  options: LoadOptions,
+): Promise<Session | string> {
   const backend = variant.backend as B
-  if (options.require !== undefined && options.require !== backend) return `${JSON.stringify(options.require)} is required`
+  if (options.require !== undefined && options.require !== backend)
+    return `${JSON.stringify(options.require)} is required`
   const runner = Object.hasOwn(runners, backend) ? await runners[backend]?.() : undefined
   if (!runner) return 'this version of unplugin-onnx cannot run it'
   const refusal = await runner.refusal(variant.requires)
@@ -51,14 +60,29 @@ async function tryOpen<B extends BackendName>(variant: VariantManifest<B>, file:
 
 function noFile(model: string, { backend, engine, file }: VariantManifest): OnnxEngineError {
   const where = `model ${JSON.stringify(model)}, engine file of ${backend} ${engine}`
-  return new OnnxEngineError('ARTIFACT_INVALID', where, { expected: 'a path or a file: URL', received: String(file), hint: 'Build for Node.js: engines are read from disk.' })
+  return new OnnxEngineError('ARTIFACT_INVALID', where, {
+    expected: 'a path or a file: URL',
+    received: String(file),
+    hint: 'Build for Node.js: engines are read from disk.',
+  })
 }
 
-function noVariant({ name, variants }: ModelManifest, skipped: readonly SkippedVariant[], required: BackendName | undefined): OnnxEngineError {
+function noVariant(
+  { name, variants }: ModelManifest,
+  skipped: readonly SkippedVariant[],
+  required: BackendName | undefined,
+): OnnxEngineError {
   const received = skipped.map(({ backend, engine, reason }) => `${backend} ${engine} (${reason})`).join('; ')
   const hint = variants.some((variant) => variant.backend === 'onnxruntime')
     ? 'Follow the reason of a variant above, or compile the model on this kind of machine.'
     : 'Add "onnxruntime" to the backends of the build: it runs on every CPU.'
-  const expected = required === undefined ? 'a variant that this machine can run' : `a variant of ${required} that this machine can run`
-  return new OnnxEngineError('NO_VARIANT', `model ${JSON.stringify(name)}`, { expected, received: received || 'no variants', hint })
+  const expected =
+    required === undefined
+      ? 'a variant that this machine can run'
+      : `a variant of ${required} that this machine can run`
+  return new OnnxEngineError('NO_VARIANT', `model ${JSON.stringify(name)}`, {
+    expected,
+    received: received || 'no variants',
+    hint,
+  })
 }

@@ -2,8 +2,8 @@ import { readFileSync } from 'node:fs'
 
 /**
  * Channels per block (NCHWc) of ONNX Runtime's convolutions on this CPU: 16 with AVX-512F, 8 on other x64. Source: MLAS
- * (`MlasNchwcGetBlockSize`, onnxruntime/core/mlas/lib/platform.cpp). 0 where it cannot be told, as on Arm and on Windows,
- * which has no text that lists CPU features.
+ * (`MlasNchwcGetBlockSize`, onnxruntime/core/mlas/lib/platform.cpp). 0 where it cannot be told, as on Arm and on
+ * Windows, which has no text that lists CPU features.
  */
 export function blockedLayout(): 0 | 8 | 16 {
   if (process.arch !== 'x64') return 0
@@ -13,8 +13,8 @@ export function blockedLayout(): 0 | 8 | 16 {
 }
 
 /**
- * Whether this CPU, or one that it cannot be told from, adds products of uint8 and int8 in 16 bits, where two large ones overflow: an x64 CPU
- * without VNNI. Source: ONNX Runtime's "Quantize ONNX models", on `reduce_range`.
+ * Whether this CPU, or one that it cannot be told from, adds products of uint8 and int8 in 16 bits, where two large
+ * ones overflow: an x64 CPU without VNNI. Source: ONNX Runtime's "Quantize ONNX models", on `reduce_range`.
  */
 export function saturatesInt8({ arch, features }: Cpu = { arch: process.arch, features: cpuFeatures() }): boolean {
   return arch === 'x64' && !features?.some((feature) => vnni.has(feature))
@@ -49,5 +49,11 @@ function cpuFeatures(): readonly string[] | undefined {
 const probes: Partial<Record<NodeJS.Platform, () => string[]>> = {
   linux: () => /^flags\s*:(.*)$/m.exec(readFileSync('/proc/cpuinfo', 'latin1'))?.[1]?.trim().split(/\s+/) ?? [],
   // Loaded only there: it would cost every start 2 ms.
-  darwin: () => process.getBuiltinModule('node:child_process').execFileSync('sysctl', ['-n', 'machdep.cpu.leaf7_features'], { encoding: 'latin1' }).trim().toLowerCase().split(/\s+/),
+  darwin: () =>
+    process
+      .getBuiltinModule('node:child_process')
+      .execFileSync('sysctl', ['-n', 'machdep.cpu.leaf7_features'], { encoding: 'latin1' })
+      .trim()
+      .toLowerCase()
+      .split(/\s+/),
 }

@@ -1,9 +1,10 @@
 /**
- * THE dtype table: every element type of ONNX's `TensorProto.DataType`, with its code, its size in bits and the typed array
- * that carries it in JavaScript. Source: onnx.proto (ONNX 1.23), enum `TensorProto.DataType`.
+ * THE dtype table: every element type of ONNX's `TensorProto.DataType`, with its code, its size in bits and the typed
+ * array that carries it in JavaScript. Source: onnx.proto (ONNX 1.23), enum `TensorProto.DataType`.
  *
- * `array: null` means that no typed array represents it: such a type may be stored in an initializer, but is refused as a
- * binding. `float16` and `bfloat16` travel as the raw 16 bits in a `Uint16Array` (or a `Float16Array` where the platform has one).
+ * `array: null` means that no typed array represents it: such a type may be stored in an initializer, but is refused as
+ * a binding. `float16` and `bfloat16` travel as the raw 16 bits in a `Uint16Array` (or a `Float16Array` where the
+ * platform has one).
  */
 export const dtypes = {
   float32: { code: 1, bits: 32, array: 'Float32Array' },
@@ -40,7 +41,9 @@ export type StoredDType = keyof typeof dtypes
 /** An element type that a binding (an input or output of a model) may have. */
 export type DType = { [D in StoredDType]: (typeof dtypes)[D]['array'] extends null ? never : D }[StoredDType]
 
-const byCode = new Map<number, StoredDType>(Object.entries(dtypes).map(([name, { code }]) => [code, name as StoredDType]))
+const byCode = new Map<number, StoredDType>(
+  Object.entries(dtypes).map(([name, { code }]) => [code, name as StoredDType]),
+)
 
 /** The name for an ONNX element type code, or undefined when ONNX has none such. */
 export function dtypeOfCode(code: number): StoredDType | undefined {

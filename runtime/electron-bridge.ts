@@ -26,20 +26,26 @@ export type BridgeReply =
 export const defaultChannel = 'unplugin-onnx'
 
 /**
- * Tensors with data that holds their own elements and nothing else: a clone of a view takes its whole buffer along, and shared memory cannot
- * cross between processes. What is no plain object of tensors stays as it is, for infer() to refuse.
+ * Tensors with data that holds their own elements and nothing else: a clone of a view takes its whole buffer along, and
+ * shared memory cannot cross between processes. What is no plain object of tensors stays as it is, for infer() to
+ * refuse.
  */
 export function ownData(tensors: unknown): unknown {
   if (!isPlain(tensors)) return tensors
-  return Object.fromEntries(Object.entries(tensors).map(([name, tensor]: [string, unknown]) =>
-    [name, isPlain(tensor) && 'data' in tensor ? { ...tensor, data: owned(tensor.data) } : owned(tensor)]))
+  return Object.fromEntries(
+    Object.entries(tensors).map(([name, tensor]: [string, unknown]) => [
+      name,
+      isPlain(tensor) && 'data' in tensor ? { ...tensor, data: owned(tensor.data) } : owned(tensor),
+    ]),
+  )
 }
 
 const { slice } = Object.getPrototypeOf(Uint8Array.prototype) as Uint8Array
 
 function owned(data: unknown): unknown {
   if (!ArrayBuffer.isView(data) || data instanceof DataView) return data
-  const whole = Object.prototype.toString.call(data.buffer) === '[object ArrayBuffer]' && data.byteLength === data.buffer.byteLength
+  const whole =
+    Object.prototype.toString.call(data.buffer) === '[object ArrayBuffer]' && data.byteLength === data.buffer.byteLength
   // Not the method of the view itself: that of a Buffer makes another view.
   return whole ? data : slice.call(data)
 }

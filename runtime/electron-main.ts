@@ -1,9 +1,18 @@
 /// <reference lib="esnext.disposable" preserve="true" />
-import { defaultChannel, ownData, type BridgeOptions, type BridgeReply, type BridgeRequest, type ModelFacts } from './electron-bridge.ts'
+import {
+  defaultChannel,
+  ownData,
+  type BridgeOptions,
+  type BridgeReply,
+  type BridgeRequest,
+  type ModelFacts,
+} from './electron-bridge.ts'
 import { OnnxEngineError, recordError } from './errors.ts'
 import type { CompactBindings, Inputs, Model } from './types.ts'
 
-/** What is used of Electron's `ipcMain`; the `ipc` of a WebContents or a frame will do too, and admits only that one. */
+/**
+ * What is used of Electron's `ipcMain`; the `ipc` of a WebContents or a frame will do too, and admits only that one.
+ */
 export interface IpcMain {
   on(channel: string, listener: (event: { readonly ports: readonly MainPort[] }) => void): unknown
   removeListener(channel: string, listener: (event: { readonly ports: readonly MainPort[] }) => void): unknown
@@ -25,10 +34,15 @@ export interface ExposedModel {
 }
 
 /**
- * Lets windows run a model of the main process through `connectModel`. Call it before they load. The model stays the main process's own: a
- * window cannot dispose it, and a window that goes away aborts its own calls only. Throws OPTION_INVALID for a channel that is taken.
+ * Lets windows run a model of the main process through `connectModel`. Call it before they load. The model stays the
+ * main process's own: a window cannot dispose it, and a window that goes away aborts its own calls only. Throws
+ * OPTION_INVALID for a channel that is taken.
  */
-export function exposeModel(ipcMain: IpcMain, model: Model, { channel = defaultChannel }: BridgeOptions = {}): ExposedModel {
+export function exposeModel(
+  ipcMain: IpcMain,
+  model: Model,
+  { channel = defaultChannel }: BridgeOptions = {},
+): ExposedModel {
   const ends = new Set<() => void>()
   const release = claim(ipcMain, channel, model.name)
   const connect = ({ ports: [port] }: { readonly ports: readonly MainPort[] }) => {
@@ -74,7 +88,10 @@ function serve(port: MainPort, model: Model, ends: Set<() => void>): void {
     for (const call of running.values()) call.abort()
   }
   const end = () => {
-    const gone = new OnnxEngineError('DISPOSED', `model ${JSON.stringify(model.name)}`, { expected: 'a model in use', received: 'one that the main process no longer exposes' })
+    const gone = new OnnxEngineError('DISPOSED', `model ${JSON.stringify(model.name)}`, {
+      expected: 'a model in use',
+      received: 'one that the main process no longer exposes',
+    })
     reply({ id: 'end', error: recordError(gone, 'DISPOSED') })
     close()
     port.close()
@@ -103,7 +120,9 @@ function serve(port: MainPort, model: Model, ends: Set<() => void>): void {
   reply({ id: 0, value: factsOf(model) })
 }
 
-const answers: Readonly<Record<'load' | 'infer', (model: Model, request: BridgeRequest, signal: AbortSignal) => Promise<unknown>>> = {
+const answers: Readonly<
+  Record<'load' | 'infer', (model: Model, request: BridgeRequest, signal: AbortSignal) => Promise<unknown>>
+> = {
   async load(model) {
     return factsOf(await model.load())
   },
@@ -119,5 +138,9 @@ function factsOf({ name, bindings, variant }: Model): ModelFacts {
 
 function isRequest(data: unknown): data is BridgeRequest {
   if (typeof data !== 'object' || data === null || !('id' in data) || !('call' in data)) return false
-  return typeof data.id === 'number' && typeof data.call === 'string' && (data.call === 'abort' || Object.hasOwn(answers, data.call))
+  return (
+    typeof data.id === 'number' &&
+    typeof data.call === 'string' &&
+    (data.call === 'abort' || Object.hasOwn(answers, data.call))
+  )
 }

@@ -1,6 +1,13 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 import { abortedError, onAbort } from './abort.ts'
-import { defaultChannel, ownData, type BridgeOptions, type BridgeReply, type BridgeRequest, type ModelFacts } from './electron-bridge.ts'
+import {
+  defaultChannel,
+  ownData,
+  type BridgeOptions,
+  type BridgeReply,
+  type BridgeRequest,
+  type ModelFacts,
+} from './electron-bridge.ts'
 import { OnnxEngineError, reviveError } from './errors.ts'
 import { checkInferOptions } from './options.ts'
 import type { InferOptions } from './session.ts'
@@ -14,11 +21,14 @@ export interface IpcRenderer {
 
 /** A model of the main process, as a window has it. */
 export interface ConnectedModel<M extends Model> {
-  /** Opens the engine now instead of at the first infer(), and tells what the model is. Rejects as the model's own load() does. */
+  /**
+   * Opens the engine now instead of at the first infer(), and tells what the model is. Rejects as the model's own
+   * load() does.
+   */
   load(): Promise<ModelFacts>
   /**
-   * Runs the model as its own infer() does, and rejects with the same codes. Inputs and outputs are copied once on their way, because Electron moves
-   * no buffers between processes: `transfer` is accepted and changes nothing here.
+   * Runs the model as its own infer() does, and rejects with the same codes. Inputs and outputs are copied once on
+   * their way, because Electron moves no buffers between processes: `transfer` is accepted and changes nothing here.
    */
   readonly infer: M['infer']
   /** Waits for the calls in flight, then ends this connection; the model of the main process stays as it is. */
@@ -27,10 +37,13 @@ export interface ConnectedModel<M extends Model> {
 }
 
 /**
- * The model that the main process has exposed on the channel, for a preload script or a window. Returns at once; calls wait for the connection,
- * and reject with UNSUPPORTED_TARGET when nothing has answered for ten seconds.
+ * The model that the main process has exposed on the channel, for a preload script or a window. Returns at once; calls
+ * wait for the connection, and reject with UNSUPPORTED_TARGET when nothing has answered for ten seconds.
  */
-export function connectModel<M extends Model = Model>(ipcRenderer: IpcRenderer, { channel = defaultChannel }: BridgeOptions = {}): ConnectedModel<M> {
+export function connectModel<M extends Model = Model>(
+  ipcRenderer: IpcRenderer,
+  { channel = defaultChannel }: BridgeOptions = {},
+): ConnectedModel<M> {
   const where = `model on channel ${JSON.stringify(channel)}`
   const calls = new Map<number, Call>()
   const running = new Set<Promise<unknown>>()
@@ -97,7 +110,11 @@ export function connectModel<M extends Model = Model>(ipcRenderer: IpcRenderer, 
       port1.postMessage(message)
     } catch (cause) {
       const received = cause instanceof Error ? cause.message : String(cause)
-      throw new OnnxEngineError('INPUT_INVALID', where, { expected: 'inputs of plain objects, typed arrays and strings', received, cause })
+      throw new OnnxEngineError('INPUT_INVALID', where, {
+        expected: 'inputs of plain objects, typed arrays and strings',
+        received,
+        cause,
+      })
     }
   }
 

@@ -1,11 +1,12 @@
 /**
- * Every error code with one sentence on what it means. docs/errors.md is generated from this table.
- * A code is a promise to users: it may be added, never renamed.
+ * Every error code with one sentence on what it means. docs/errors.md is generated from this table. A code is a promise
+ * to users: it may be added, never renamed.
  */
 export const errorCodes = {
   MODEL_NOT_FOUND: 'The imported model file does not exist.',
   MODEL_INVALID: 'The file is not a readable ONNX model: empty, truncated, or not a model at all.',
-  MODEL_UNSUPPORTED: 'The model is valid, but uses something that cannot be represented: a sequence, map, optional or sparse binding, or an unknown dtype.',
+  MODEL_UNSUPPORTED:
+    'The model is valid, but uses something that cannot be represented: a sequence, map, optional or sparse binding, or an unknown dtype.',
   EXTERNAL_DATA: 'External data of the model is missing, too short, or outside the folder of the model.',
   QUERY_INVALID: 'The query of an import is wrong: an unknown key, a wrong value, or a contradiction with the options.',
   OPTION_INVALID: 'An option is wrong: an unknown key, a wrong value, or a contradiction with another option.',
@@ -15,7 +16,8 @@ export const errorCodes = {
   BACKEND_UNAVAILABLE: 'The backend is not installed here or cannot run on this machine.',
   COMPILE_FAILED: 'The backend could not compile the model; its own text is kept in the message.',
   COMPILE_ABORTED: 'The compilation was cancelled.',
-  VERIFICATION_FAILED: 'The outputs of an engine are further from those of the fp32 model than the option `verify` allows, or could not be compared with them.',
+  VERIFICATION_FAILED:
+    'The outputs of an engine are further from those of the fp32 model than the option `verify` allows, or could not be compared with them.',
   CACHE_FAILED: 'The cache folder cannot be used.',
   OUTPUT_FAILED: 'An engine or the runtime cannot be written into the output folder.',
   TYPES_FAILED: 'Type declarations cannot be written, or a source file that imports models cannot be parsed.',
@@ -23,7 +25,8 @@ export const errorCodes = {
   NO_VARIANT: 'No variant of the model can run on this machine; the reason for each is listed.',
   INPUT_INVALID: 'An input of infer() does not fit the bindings: name, dtype, rank, dims, or length.',
   INFERENCE_FAILED: 'The backend failed while running the model; its own text is kept in the message.',
-  WORKER_CRASHED: 'The worker that ran the model died; what was in flight is rejected and the next call starts it again.',
+  WORKER_CRASHED:
+    'The worker that ran the model died; what was in flight is rejected and the next call starts it again.',
   DISPOSED: 'The model was disposed.',
   ABORTED: 'The call was aborted by its signal.',
   UNSUPPORTED_TARGET: 'The bundler, output format or environment cannot carry a model.',
@@ -40,8 +43,8 @@ export interface ErrorDetails {
 }
 
 /**
- * THE error class. `message` names the model, binding or option's key path and already contains what was expected, what was
- * received and what to do next, so that a user who sees only the message is not left alone.
+ * THE error class. `message` names the model, binding or option's key path and already contains what was expected, what
+ * was received and what to do next, so that a user who sees only the message is not left alone.
  */
 export class OnnxEngineError extends Error {
   override readonly name = 'OnnxEngineError'
@@ -84,7 +87,9 @@ export function reviveError(record: ErrorRecord): OnnxEngineError {
   return Object.assign(error, { expected: record.expected, received: record.received, hint: record.hint })
 }
 
-/** The candidate nearest to `name` (Levenshtein distance at most a third of its length, at least 2), for "did you mean". */
+/**
+ * The candidate nearest to `name` (Levenshtein distance at most a third of its length, at least 2), for "did you mean".
+ */
 export function nearest(name: string, candidates: Iterable<string>): string | undefined {
   let best: string | undefined
   let bestDistance = Math.max(2, Math.floor(name.length / 3)) + 1
@@ -101,7 +106,10 @@ function isOnnxEngineError(error: unknown): error is OnnxEngineError {
 }
 
 function compose(where: string, { expected, received, hint }: ErrorDetails): string {
-  const facts = [expected === undefined ? '' : `expected ${expected}`, received === undefined ? '' : `received ${received}`]
+  const facts = [
+    expected === undefined ? '' : `expected ${expected}`,
+    received === undefined ? '' : `received ${received}`,
+  ]
   const detail = facts.filter(Boolean).join(', ')
   return [detail ? `${where}: ${detail}` : where, hint ?? ''].filter(Boolean).join('. ')
 }

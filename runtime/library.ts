@@ -19,8 +19,14 @@ export interface LibraryPattern {
   readonly folders: readonly string[]
 }
 
-/** Looks for an engine library by name only: nothing is opened. When there is none, `tried` lists every place, for one error. */
-export function findLibrary(pattern: LibraryPattern, places: readonly Place[]): { readonly file: string } | { readonly tried: string } {
+/**
+ * Looks for an engine library by name only: nothing is opened. When there is none, `tried` lists every place, for one
+ * error.
+ */
+export function findLibrary(
+  pattern: LibraryPattern,
+  places: readonly Place[],
+): { readonly file: string } | { readonly tried: string } {
   const tried: string[] = []
   for (const place of places) {
     const file = place.path === undefined ? undefined : searchPlace(pattern, place.path)
@@ -63,7 +69,8 @@ function listFolder(folder: string): string[] {
   }
 }
 
-// Not path.join(), which tracers of deployments (nft and its kin) work out for the machine that builds: they would ship its whole cache.
+// Not path.join(), which tracers of deployments (nft and its kin) work out for the machine that builds: they would ship
+// its whole cache.
 function below(...parts: readonly string[]): string {
   return parts.join(path.sep)
 }

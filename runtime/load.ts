@@ -9,8 +9,9 @@ import type { LoadOptions } from './options.ts'
 import type { Model } from './types.ts'
 
 /**
- * The model of a manifest file (`.json`) that `compile` or `unplugin-onnx build` wrote. Its engines are found relative to it, and are
- * opened by load() or the first infer(). Rejects with MODEL_NOT_FOUND, ARTIFACT_INVALID or OPTION_INVALID.
+ * The model of a manifest file (`.json`) that `compile` or `unplugin-onnx build` wrote. Its engines are found relative
+ * to it, and are opened by load() or the first infer(). Rejects with MODEL_NOT_FOUND, ARTIFACT_INVALID or
+ * OPTION_INVALID.
  */
 export async function loadModel(manifest: FileUrl | string, options: LoadOptions = {}): Promise<Model> {
   const path = pathOf(manifest, '.')
@@ -59,7 +60,10 @@ const bindingShape: Shape = {
   keys: {
     name: string,
     dtype: { text: 'a dtype', accepts: (value) => typeof value === 'string' && Object.hasOwn(dtypes, value) },
-    dims: { text: 'dims (a list of numbers, names and nulls) or null', accepts: (value) => value === null || (Array.isArray(value) && value.every(isDim)) },
+    dims: {
+      text: 'dims (a list of numbers, names and nulls) or null',
+      accepts: (value) => value === null || (Array.isArray(value) && value.every(isDim)),
+    },
   },
 }
 const modelShape: Shape = {
@@ -74,7 +78,10 @@ const modelShape: Shape = {
           engine: string,
           file: string,
           size: { text: 'a number of bytes', accepts: (value) => Number.isSafeInteger(value) && Number(value) >= 0 },
-          sha256: { text: '64 hex digits', accepts: (value) => typeof value === 'string' && /^[\da-f]{64}$/.test(value) },
+          sha256: {
+            text: '64 hex digits',
+            accepts: (value) => typeof value === 'string' && /^[\da-f]{64}$/.test(value),
+          },
           requires: { keys: {} },
         },
       },
@@ -83,13 +90,21 @@ const modelShape: Shape = {
 }
 
 function mismatch(value: unknown, shape: Shape, where: string): { expected: string; received: string } | undefined {
-  if ('accepts' in shape) return shape.accepts(value) ? undefined : { expected: `${where} to be ${shape.text}`, received: JSON.stringify(value) ?? 'nothing' }
+  if ('accepts' in shape)
+    return shape.accepts(value)
+      ? undefined
+      : { expected: `${where} to be ${shape.text}`, received: JSON.stringify(value) ?? 'nothing' }
   if ('each' in shape) {
     if (!Array.isArray(value)) return { expected: `${where} to be a list`, received: typeof value }
     return first(value.map((item, index) => mismatch(item, shape.each, `${where}[${index}]`)))
   }
-  if (typeof value !== 'object' || value === null) return { expected: `${where} to be an object`, received: value === null ? 'null' : typeof value }
-  return first(Object.entries(shape.keys).map(([key, inner]) => mismatch((value as Record<string, unknown>)[key], inner, `${where}.${key}`)))
+  if (typeof value !== 'object' || value === null)
+    return { expected: `${where} to be an object`, received: value === null ? 'null' : typeof value }
+  return first(
+    Object.entries(shape.keys).map(([key, inner]) =>
+      mismatch((value as Record<string, unknown>)[key], inner, `${where}.${key}`),
+    ),
+  )
 }
 
 function first<T>(values: readonly (T | undefined)[]): T | undefined {

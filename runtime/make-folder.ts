@@ -2,8 +2,9 @@ import { mkdir, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 
 /**
- * Makes a folder, and those around it that are missing. Step by step, because Node's own recursive `mkdir` (20 to 26) never ends below a folder
- * that exists but answers ENOENT to every new one, such as /proc. Rejects with the error of the system; ENOTDIR stands for that one.
+ * Makes a folder, and those around it that are missing. Step by step, because Node's own recursive `mkdir` (20 to 26)
+ * never ends below a folder that exists but answers ENOENT to every new one, such as /proc. Rejects with the error of
+ * the system; ENOTDIR stands for that one.
  */
 export async function makeFolder(folder: string): Promise<void> {
   const first = await tryFolder(folder)
@@ -13,7 +14,11 @@ export async function makeFolder(folder: string): Promise<void> {
   await makeFolder(parent)
   // Another process may have made the folder around it meanwhile, so only the second answer counts.
   const second = await tryFolder(folder)
-  if (second?.code === 'ENOENT') throw Object.assign(new Error(`${parent} takes no folders: ${second.message}`, { cause: second }), { code: 'ENOTDIR', syscall: 'mkdir' })
+  if (second?.code === 'ENOENT')
+    throw Object.assign(new Error(`${parent} takes no folders: ${second.message}`, { cause: second }), {
+      code: 'ENOTDIR',
+      syscall: 'mkdir',
+    })
   if (second) throw second
 }
 
@@ -28,5 +33,8 @@ async function tryFolder(folder: string): Promise<NodeJS.ErrnoException | undefi
 }
 
 async function isFolder(path: string): Promise<boolean> {
-  return stat(path).then((found) => found.isDirectory(), () => false)
+  return stat(path).then(
+    (found) => found.isDirectory(),
+    () => false,
+  )
 }

@@ -20,16 +20,27 @@ export interface Bindings {
 export const precisions = ['fp32', 'fp16', 'bf16', 'int8', 'int8-weights'] as const
 export type Precision = (typeof precisions)[number]
 
-/** What an engine of each backend requires of the machine that runs it. Flat data: checked at load, shown by `inspect`. */
+/**
+ * What an engine of each backend requires of the machine that runs it. Flat data: checked at load, shown by `inspect`.
+ */
 export interface Requirements {
   readonly onnxruntime: {
-    /** ONNX Runtime that wrote the engine. A portable engine runs on it or a newer one of its major version, one with a layout on its minor version only. */
+    /**
+     * ONNX Runtime that wrote the engine. A portable engine runs on it or a newer one of its major version, one with a
+     * layout on its minor version only.
+     */
     readonly version: string
     /** CPU architecture in Node's terms (`process.arch`), or 'any' for a portable engine. */
     readonly arch: string
-    /** Channels per block (NCHWc) that the weights are laid out in: 16 where the CPU has AVX-512, else 8; 0 for a portable engine. */
+    /**
+     * Channels per block (NCHWc) that the weights are laid out in: 16 where the CPU has AVX-512, else 8; 0 for a
+     * portable engine.
+     */
     readonly layout: 0 | 8 | 16
-    /** Of an int8 engine for x64 CPUs with VNNI: its weights have 8 bits, whose products overflow in the 16 bits that other CPUs add them in. */
+    /**
+     * Of an int8 engine for x64 CPUs with VNNI: its weights have 8 bits, whose products overflow in the 16 bits that
+     * other CPUs add them in.
+     */
     readonly vnni?: true
   }
   readonly openvino: {
@@ -43,7 +54,10 @@ export interface Requirements {
      * 'meta=1.0;ov=2026.4.1;isa=Intel AVX 10.1': importing refuses any other. Empty where the device states none.
      */
     readonly runtimeRequirements: string
-    /** OpenVINO properties to load the engine with, such as PERFORMANCE_HINT: a CPU blob does not carry its precision along. */
+    /**
+     * OpenVINO properties to load the engine with, such as PERFORMANCE_HINT: a CPU blob does not carry its precision
+     * along.
+     */
     readonly properties: Readonly<Record<string, string>>
   }
   readonly 'tensorrt-rtx': {
@@ -57,7 +71,10 @@ export interface Requirements {
   readonly tensorrt: {
     /** TensorRT version that built the plan: the very one that runs it, or the least with `versionCompatible`. */
     readonly version: string
-    /** Of a plan that brings TensorRT's lean runtime, and so also runs on later versions of that major one. It is code that the process runs. */
+    /**
+     * Of a plan that brings TensorRT's lean runtime, and so also runs on later versions of that major one. It is code
+     * that the process runs.
+     */
     readonly versionCompatible?: true
     readonly gpu: string
     /** What runs it, as 'sm89', or the least that does, as 'sm80+'. */
@@ -70,7 +87,12 @@ export interface Requirements {
 }
 
 export type BackendName = keyof Requirements
-export const backendNames = ['onnxruntime', 'openvino', 'tensorrt-rtx', 'tensorrt'] as const satisfies readonly BackendName[]
+export const backendNames = [
+  'onnxruntime',
+  'openvino',
+  'tensorrt-rtx',
+  'tensorrt',
+] as const satisfies readonly BackendName[]
 
 /** One engine of a model: where it is, how it is checked, and what it needs. */
 export type VariantManifest<B extends BackendName = BackendName> = {
@@ -90,7 +112,10 @@ export type VariantManifest<B extends BackendName = BackendName> = {
 /** A `URL`. An app that is compiled without DOM and @types/node has none, and must compile all the same. */
 export type FileUrl = typeof globalThis extends { URL: { prototype: infer U } } ? U : { readonly href: string }
 
-/** What the generated module hands to the runtime, and what `compile` writes as `.json`. Variants are in order of preference. */
+/**
+ * What the generated module hands to the runtime, and what `compile` writes as `.json`. Variants are in order of
+ * preference.
+ */
 export interface ModelManifest {
   /** Format version of this manifest. */
   readonly schema: 1

@@ -3,15 +3,15 @@ import { checkInputs } from './check.ts'
 import { openVariant, type Opened } from './choose.ts'
 import { OnnxEngineError } from './errors.ts'
 import { createInFlight } from './in-flight.ts'
-import { copyTensors, takeTensors } from './own.ts'
 import type { ModelManifest } from './manifest.ts'
 import { checkInferOptions, checkLoadOptions, type LoadOptions } from './options.ts'
+import { copyTensors, takeTensors } from './own.ts'
 import type { CheckedTensor, InferOptions } from './session.ts'
 import type { CompactBindings, Model, Outputs } from './types.ts'
 
 /**
- * The model of a manifest. Does nothing until load() or infer(): engines, workers and libraries are opened then.
- * Throws OPTION_INVALID.
+ * The model of a manifest. Does nothing until load() or infer(): engines, workers and libraries are opened then. Throws
+ * OPTION_INVALID.
  */
 export function createModel(manifest: ModelManifest, options: LoadOptions = {}, folder = '.'): Model {
   const { name, bindings } = manifest
@@ -40,7 +40,9 @@ export function createModel(manifest: ModelManifest, options: LoadOptions = {}, 
       if (options.signal?.aborted) throw abortedError(where, options.signal)
       const checked = checkInputs(name, bindings.inputs, inputs)
       const result = work.track(run(options.transfer ? takeTensors(checked) : checked, options))
-      return Object.fromEntries(await (options.signal ? abortable(result, options.signal, where) : result)) as Outputs<CompactBindings>
+      return Object.fromEntries(
+        await (options.signal ? abortable(result, options.signal, where) : result),
+      ) as Outputs<CompactBindings>
     },
     dispose,
     [Symbol.asyncDispose]: dispose,
@@ -58,7 +60,10 @@ export function createModel(manifest: ModelManifest, options: LoadOptions = {}, 
     return opening
   }
 
-  async function run(inputs: ReadonlyMap<string, CheckedTensor>, options: InferOptions): Promise<ReadonlyMap<string, CheckedTensor>> {
+  async function run(
+    inputs: ReadonlyMap<string, CheckedTensor>,
+    options: InferOptions,
+  ): Promise<ReadonlyMap<string, CheckedTensor>> {
     if (opened) return opened.session.infer(inputs, options)
     // The caller may change its arrays as soon as infer() has returned, which is before the engine is open.
     const own = options.transfer ? inputs : copyTensors(inputs)
@@ -75,6 +80,7 @@ export function createModel(manifest: ModelManifest, options: LoadOptions = {}, 
   }
 
   function refuseDisposed(): void {
-    if (disposing) throw new OnnxEngineError('DISPOSED', where, { expected: 'a model in use', received: 'a disposed one' })
+    if (disposing)
+      throw new OnnxEngineError('DISPOSED', where, { expected: 'a model in use', received: 'a disposed one' })
   }
 }

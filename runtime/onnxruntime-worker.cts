@@ -50,10 +50,16 @@ const library = loadLibrary()
 leaveNative()
 const engines = new Map<number, Engine>()
 
-const handlers: { readonly [K in WorkerRequest['kind']]: (request: Extract<WorkerRequest, { kind: K }>) => Promise<Answer> } = {
+const handlers: {
+  readonly [K in WorkerRequest['kind']]: (request: Extract<WorkerRequest, { kind: K }>) => Promise<Answer>
+} = {
   async open({ engine, bytes, threads }) {
     if ('missing' in library) return { error: { message: library.missing, missing: true } }
-    const options = { ...quiet, ...(isOrt(bytes) ? finished : portable), ...(threads !== undefined && { intraOpNumThreads: threads }) }
+    const options = {
+      ...quiet,
+      ...(isOrt(bytes) ? finished : portable),
+      ...(threads !== undefined && { intraOpNumThreads: threads }),
+    }
     engines.set(engine, { session: await library.open(bytes, options), bytes })
     return {}
   },
@@ -79,7 +85,9 @@ const quiet: InferenceSession.SessionOptions = { logSeverityLevel: 4 }
 // An .ort engine was optimised when it was compiled, and is used in place instead of being copied.
 const finished: InferenceSession.SessionOptions = {
   graphOptimizationLevel: 'disabled',
-  extra: { session: { load_model_format: 'ORT', use_ort_model_bytes_directly: '1', use_ort_model_bytes_for_initializers: '1' } },
+  extra: {
+    session: { load_model_format: 'ORT', use_ort_model_bytes_directly: '1', use_ort_model_bytes_for_initializers: '1' },
+  },
 }
 
 // A portable engine is an ONNX file, which is laid out for this CPU now.
@@ -90,10 +98,14 @@ parentPort?.on('message', async (request: WorkerRequest) => {
   Atomics.store(gate, 0, 1)
   // See `waitForNative` of worker.ts.
   const leaving = Atomics.load(gate, 1) === 1
-  const answer = leaving ? {} : await handle(request).catch((error: unknown): Answer => ({ error: { message: textOf(error) } }))
+  const answer = leaving
+    ? {}
+    : await handle(request).catch((error: unknown): Answer => ({ error: { message: textOf(error) } }))
   leaveNative()
   const pooled = request.kind === 'run' ? request.pooled : undefined
-  const moved = (answer.outputs ?? []).flatMap(({ data }) => (ArrayBuffer.isView(data) ? [data.buffer as ArrayBuffer] : []))
+  const moved = (answer.outputs ?? []).flatMap(({ data }) =>
+    ArrayBuffer.isView(data) ? [data.buffer as ArrayBuffer] : [],
+  )
   parentPort?.postMessage({ id: request.id, ...answer, ...(pooled && { pooled }) }, pooled ? [...moved, pooled] : moved)
 })
 
@@ -103,8 +115,9 @@ function leaveNative(): void {
 }
 
 function loadLibrary(): Library | { readonly missing: string } {
-  // Where the platform has Float16Array, onnxruntime-node 1.30 wraps float16 in it, and then fails to read it (Node 24 and 26). This
-  // global scope is the worker's own; without the class it takes the raw 16 bits, as a binding promises them.
+  // Where the platform has Float16Array, onnxruntime-node 1.30 wraps float16 in it, and then fails to read it (Node 24
+  // and 26). This global scope is the worker's own; without the class it takes the raw 16 bits, as a binding promises
+  // them.
   Reflect.deleteProperty(globalThis, 'Float16Array')
   try {
     return nativeLibrary() ?? publicLibrary()
@@ -136,8 +149,9 @@ interface NativeSession {
 }
 
 /**
- * The native module of onnxruntime-node without the twenty modules of JavaScript around it, which check what is checked already and take 10 ms
- * of every start. Undefined for a release whose native module may be another one, and where it cannot be loaded: the public module says why.
+ * The native module of onnxruntime-node without the twenty modules of JavaScript around it, which check what is checked
+ * already and take 10 ms of every start. Undefined for a release whose native module may be another one, and where it
+ * cannot be loaded: the public module says why.
  */
 function nativeLibrary(): Library | undefined {
   try {
@@ -146,7 +160,8 @@ function nativeLibrary(): Library | undefined {
     if (!version.startsWith('1.30.')) return undefined
     const file = join(dirname(manifest), 'bin', 'napi-v6', process.platform, process.arch, 'onnxruntime_binding.node')
     const { initOrtOnce, InferenceSession } = require(file) as Binding
-    // Now rather than with the first engine, whose bytes may still be read: it takes 20 ms. 2 is the level of the public module.
+    // Now rather than with the first engine, whose bytes may still be read: it takes 20 ms. 2 is the level of the
+    // public module.
     initOrtOnce(2, PlainTensor, false)
     return { Tensor: PlainTensor, open: async (bytes, options) => openNative(new InferenceSession(), bytes, options) }
   } catch {

@@ -9,12 +9,18 @@ import { bytesOf, viewOf } from './own.ts'
 import type { CheckedTensor, InferOptions, OpenOptions, Runner, Session } from './session.ts'
 import { createEngineWorker, type EngineWorker, type Job, type WorkerReply, type WorkerTensor } from './worker.ts'
 
-/** Runs `.ort` engines with onnxruntime-node, in a worker: its `run()` would hold the event loop for as long as it takes. */
+/**
+ * Runs `.ort` engines with onnxruntime-node, in a worker: its `run()` would hold the event loop for as long as it
+ * takes.
+ */
 export const onnxruntimeRunner: Runner<'onnxruntime'> = { refusal, open }
 
 const require = createRequire(import.meta.url)
 
-/** Never called: tracers of deployments (nft and its kin) follow a literal require, and no worker, to the worker and onnxruntime-node. */
+/**
+ * Never called: tracers of deployments (nft and its kin) follow a literal require, and no worker, to the worker and
+ * onnxruntime-node.
+ */
 export const traced = (): unknown => require('./onnxruntime-worker.cjs')
 
 // Views start at multiples of this, which is enough for every dtype and for vector loads.
@@ -26,8 +32,10 @@ let lastEngine = 0
 
 async function refusal({ version, arch, layout, vnni }: Requirements['onnxruntime']): Promise<string | undefined> {
   if (arch !== 'any' && arch !== process.arch) return `compiled for ${arch}, this machine is ${process.arch}`
-  if (layout !== 0 && layout !== blockedLayout()) return `weights laid out for CPUs ${layout === 16 ? 'with' : 'without'} AVX-512, which this one is not`
-  if (vnni && saturatesInt8()) return 'int8 for CPUs with VNNI, which this one is not known to have: its sums would overflow'
+  if (layout !== 0 && layout !== blockedLayout())
+    return `weights laid out for CPUs ${layout === 16 ? 'with' : 'without'} AVX-512, which this one is not`
+  if (vnni && saturatesInt8())
+    return 'int8 for CPUs with VNNI, which this one is not known to have: its sums would overflow'
   const installed = installedVersion()
   if (installed === undefined) return 'onnxruntime-node is not installed: add it to the dependencies of the app'
   const [major = 0, minor = 0] = numbers(installed)
@@ -43,14 +51,21 @@ function numbers(version: string): number[] {
 // Sooner done than waited for: the worker starts after it.
 function installedVersion(): string | undefined {
   try {
-    const { version } = JSON.parse(readFileSync(require.resolve('onnxruntime-node/package.json'), 'utf8')) as { version: string }
+    const { version } = JSON.parse(readFileSync(require.resolve('onnxruntime-node/package.json'), 'utf8')) as {
+      version: string
+    }
     return version
   } catch {
     return undefined
   }
 }
 
-async function open(variant: VariantManifest<'onnxruntime'>, file: string, _bindings: Bindings, options: OpenOptions): Promise<Session> {
+async function open(
+  variant: VariantManifest<'onnxruntime'>,
+  file: string,
+  _bindings: Bindings,
+  options: OpenOptions,
+): Promise<Session> {
   sharedWorker ??= createEngineWorker()
   const own = options.workers === undefined ? [] : Array.from({ length: options.workers }, createEngineWorker)
   const engines = (own.length > 0 ? own : [sharedWorker]).map((worker) => createEngine(worker, variant, file, options))
@@ -66,7 +81,9 @@ async function open(variant: VariantManifest<'onnxruntime'>, file: string, _bind
   }
   return {
     infer(inputs, options) {
-      return engines.reduce((least, engine) => (engine.pending() < least.pending() ? engine : least)).infer(inputs, options)
+      return engines
+        .reduce((least, engine) => (engine.pending() < least.pending() ? engine : least))
+        .infer(inputs, options)
     },
     async dispose() {
       await Promise.all(engines.map((engine) => engine.close()))
@@ -82,7 +99,12 @@ interface Engine extends Pick<Session, 'infer'> {
   pending(): number
 }
 
-function createEngine(worker: EngineWorker, variant: VariantManifest<'onnxruntime'>, file: string, { model, threads }: OpenOptions): Engine {
+function createEngine(
+  worker: EngineWorker,
+  variant: VariantManifest<'onnxruntime'>,
+  file: string,
+  { model, threads }: OpenOptions,
+): Engine {
   const engine = ++lastEngine
   const where = `model ${JSON.stringify(model)}`
   // The worker's generation that holds the engine: after a crash it is opened again.
@@ -104,7 +126,10 @@ function createEngine(worker: EngineWorker, variant: VariantManifest<'onnxruntim
     const reply = await worker.send({ where, request: { kind: 'open', engine, bytes, threads }, transfer: [bytes] })
     if (reply?.error?.missing) {
       const { foreignNote } = await import('../native/platform.ts')
-      throw new OnnxEngineError('BACKEND_UNAVAILABLE', `onnxruntime-node could not be loaded: ${reply.error.message}${foreignNote(reply.error.message)}`)
+      throw new OnnxEngineError(
+        'BACKEND_UNAVAILABLE',
+        `onnxruntime-node could not be loaded: ${reply.error.message}${foreignNote(reply.error.message)}`,
+      )
     }
     if (reply?.error) throw failed(`${where}: ONNX Runtime could not open ${file}`, reply)
     heldBy = worker.generation
@@ -113,7 +138,12 @@ function createEngine(worker: EngineWorker, variant: VariantManifest<'onnxruntim
   async function infer(inputs: ReadonlyMap<string, CheckedTensor>, { signal, transfer: owned }: InferOptions) {
     refuseNul(where, inputs)
     const packed = owned ? takeAll(inputs) : pack(inputs)
-    return run({ where, request: { kind: 'run', engine, inputs: packed.tensors, pooled: packed.pooled }, transfer: packed.transfer, signal })
+    return run({
+      where,
+      request: { kind: 'run', engine, inputs: packed.tensors, pooled: packed.pooled },
+      transfer: packed.transfer,
+      signal,
+    })
   }
 
   async function run(job: Job): Promise<ReadonlyMap<string, CheckedTensor>> {
@@ -127,7 +157,8 @@ function createEngine(worker: EngineWorker, variant: VariantManifest<'onnxruntim
 
   async function close(): Promise<void> {
     // A worker that dies meanwhile takes the engine with it, which is what was asked for.
-    if (heldBy === worker.generation) await worker.send({ where, request: { kind: 'close', engine }, transfer: [] }).catch(() => undefined)
+    if (heldBy === worker.generation)
+      await worker.send({ where, request: { kind: 'close', engine }, transfer: [] }).catch(() => undefined)
     heldBy = undefined
   }
 }
@@ -138,7 +169,10 @@ function refuseNul(where: string, inputs: ReadonlyMap<string, CheckedTensor>): v
     const index = ArrayBuffer.isView(data) ? -1 : data.findIndex((text) => text.includes('\0'))
     if (index < 0) continue
     const expected = 'strings without NUL characters, which ONNX Runtime for Node cannot carry'
-    throw new OnnxEngineError('INPUT_INVALID', `${where}, input ${JSON.stringify(name)}`, { expected, received: `one at index ${index}` })
+    throw new OnnxEngineError('INPUT_INVALID', `${where}, input ${JSON.stringify(name)}`, {
+      expected,
+      received: `one at index ${index}`,
+    })
   }
 }
 

@@ -7,10 +7,13 @@ import { findLibrary, setupFolder, type LibraryPattern, type Place } from './lib
 export const openvinoSetup: string = `openvino-${openvinoVersion}`
 
 /**
- * The path of OpenVINO's C library, or why there is none. `option` is what the user configured: a folder or the library itself. A place
- * that the user named (the option, the environment variable OPENVINO_ROOT) is the only one that counts.
+ * The path of OpenVINO's C library, or why there is none. `option` is what the user configured: a folder or the library
+ * itself. A place that the user named (the option, the environment variable OPENVINO_ROOT) is the only one that
+ * counts.
  */
-export function findOpenVino(option?: string): { readonly file: string } | { readonly reason: string; readonly tried: string; readonly hint: string } {
+export function findOpenVino(
+  option?: string,
+): { readonly file: string } | { readonly reason: string; readonly tried: string; readonly hint: string } {
   const found = findLibrary(patterns[process.platform] ?? linux, placesOf(option))
   if ('file' in found) return found
   return {
@@ -25,12 +28,22 @@ const archives = ['libs', 'lib', 'runtime/lib/intel64', 'runtime/lib/aarch64']
 const linux: LibraryPattern = { file: /^libopenvino_c\.so(\.\d+)*$/, folders: archives }
 const patterns: Partial<Record<NodeJS.Platform, LibraryPattern>> = {
   linux,
-  darwin: { file: /^libopenvino_c(\.\d+)*\.dylib$/, folders: [...archives, 'runtime/lib/arm64/Release', 'runtime/lib/intel64/Release'] },
+  darwin: {
+    file: /^libopenvino_c(\.\d+)*\.dylib$/,
+    folders: [...archives, 'runtime/lib/arm64/Release', 'runtime/lib/intel64/Release'],
+  },
   win32: { file: /^openvino_c\.dll$/i, folders: [...archives, 'bin', 'runtime/bin/intel64/Release'] },
 }
 
 const systemFolders: Partial<Record<NodeJS.Platform, readonly string[]>> = {
-  linux: ['/usr/lib/x86_64-linux-gnu', '/usr/lib/aarch64-linux-gnu', '/usr/lib64', '/usr/lib', '/usr/local/lib', '/opt/intel/openvino'],
+  linux: [
+    '/usr/lib/x86_64-linux-gnu',
+    '/usr/lib/aarch64-linux-gnu',
+    '/usr/lib64',
+    '/usr/lib',
+    '/usr/local/lib',
+    '/opt/intel/openvino',
+  ],
   darwin: ['/opt/homebrew/lib', '/usr/local/lib', '/opt/intel/openvino'],
   win32: ['C:\\Program Files (x86)\\Intel\\openvino'],
 }

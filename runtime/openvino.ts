@@ -11,7 +11,10 @@ import type { CheckedTensor, InferOptions, OpenOptions, Runner, Session } from '
 /** Runs blobs with OpenVINO, in its own threads: no worker, and nothing on the event loop but copies of the tensors. */
 export const openvinoRunner: Runner<'openvino'> = { refusal, open }
 
-/** OpenVINO as this machine has it. Its devices are not asked for: that loads the plugins of all, and takes longer than an import. */
+/**
+ * OpenVINO as this machine has it. Its devices are not asked for: that loads the plugins of all, and takes longer than
+ * an import.
+ */
 interface Installed {
   readonly addon: OpenVinoAddon
   readonly library: string
@@ -53,14 +56,22 @@ function release(version: string): string {
   return version.split('-', 1)[0] ?? version
 }
 
-async function open(variant: VariantManifest<'openvino'>, file: string, bindings: Bindings, options: OpenOptions): Promise<Session> {
+async function open(
+  variant: VariantManifest<'openvino'>,
+  file: string,
+  bindings: Bindings,
+  options: OpenOptions,
+): Promise<Session> {
   const { requires } = variant
   const where = `model ${JSON.stringify(options.model)}`
   const found = await theInstalled()
   if ('reason' in found) throw new OnnxEngineError('BACKEND_UNAVAILABLE', `${where}: ${found.reason}`)
   const bytes = await readArtifact(file, variant, options.model)
   const device = requires.device === 'GPU' && options.device !== undefined ? `GPU.${options.device}` : requires.device
-  const properties = { ...requires.properties, ...(options.threads !== undefined && { INFERENCE_NUM_THREADS: String(options.threads) }) }
+  const properties = {
+    ...requires.properties,
+    ...(options.threads !== undefined && { INFERENCE_NUM_THREADS: String(options.threads) }),
+  }
   const names = { inputs: namesOf(bindings.inputs), outputs: namesOf(bindings.outputs) }
   try {
     const engine = await found.addon.load(found.library, new Uint8Array(bytes), { device, properties, ...names })
@@ -74,14 +85,20 @@ async function open(variant: VariantManifest<'openvino'>, file: string, bindings
 // OpenVINO compares the machine with what the blob says of itself, and lists both when they differ.
 function importFailure(text: string, file: string): string {
   const [, blob, current] = /\bblob:.*isa=(.+)\s+current:.*isa=(.+)/.exec(text) ?? []
-  return blob && current ? `compiled for machines with ${blob}, but this one has ${current}` : `OpenVINO cannot import ${file}: ${text}`
+  return blob && current
+    ? `compiled for machines with ${blob}, but this one has ${current}`
+    : `OpenVINO cannot import ${file}: ${text}`
 }
 
 // Reading bytes as another dtype would give wrong numbers without an error.
 function checkTypes(engine: OpenVinoEngine, bindings: Bindings): void {
-  for (const [ports, wanted] of [[engine.inputs, bindings.inputs], [engine.outputs, bindings.outputs]] as const) {
+  for (const [ports, wanted] of [
+    [engine.inputs, bindings.inputs],
+    [engine.outputs, bindings.outputs],
+  ] as const) {
     for (const [index, { name, dtype }] of wanted.entries()) {
-      if (ports[index]?.dtype !== dtype) throw new Error(`the engine's '${name}' is ${ports[index]?.dtype}, the model's is ${dtype}`)
+      if (ports[index]?.dtype !== dtype)
+        throw new Error(`the engine's '${name}' is ${ports[index]?.dtype}, the model's is ${dtype}`)
     }
   }
 }
@@ -105,26 +122,38 @@ function createSession(engine: OpenVinoEngine, bindings: Bindings, where: string
 
   async function infer(inputs: ReadonlyMap<string, CheckedTensor>, { signal, transfer = false }: InferOptions) {
     const free = idle.pop()
-    // The caller may change its arrays as soon as this function gives its promise, so a call that has to wait takes a copy along.
+    // The caller may change its arrays as soon as this function gives its promise, so a call that has to wait takes a
+    // copy along.
     if (free !== undefined) return run(free, inputs, transfer, signal)
     const own = transfer ? inputs : copyTensors(inputs)
     return run(await new Promise<number>((resolve) => waiting.push(resolve)), own, true, signal)
   }
 
-  async function run(request: number, inputs: ReadonlyMap<string, CheckedTensor>, borrow: boolean, signal: InferOptions['signal']) {
+  async function run(
+    request: number,
+    inputs: ReadonlyMap<string, CheckedTensor>,
+    borrow: boolean,
+    signal: InferOptions['signal'],
+  ) {
     const cancel = () => engine.cancel(request)
     try {
       if (signal?.aborted) throw new OnnxEngineError('ABORTED', `${where}: infer() was aborted by its signal`)
       const result = engine.infer(request, tensorsOf(inputs), borrow)
       signal?.addEventListener('abort', cancel, { once: true })
       const outputs = await result
-      return new Map(bindings.outputs.map(({ name, dtype }, index): [string, CheckedTensor] => {
-        const { buffer, dims } = outputs[index] ?? { buffer: new ArrayBuffer(0), dims: [] }
-        return [name, { dtype, dims, data: viewOf(dtype, buffer, 0, buffer.byteLength) }]
-      }))
+      return new Map(
+        bindings.outputs.map(({ name, dtype }, index): [string, CheckedTensor] => {
+          const { buffer, dims } = outputs[index] ?? { buffer: new ArrayBuffer(0), dims: [] }
+          return [name, { dtype, dims, data: viewOf(dtype, buffer, 0, buffer.byteLength) }]
+        }),
+      )
     } catch (cause) {
       if (cause instanceof OnnxEngineError) throw cause
-      throw new OnnxEngineError('INFERENCE_FAILED', `${where}: OpenVINO failed while running the model: ${textOf(cause)}`, { cause })
+      throw new OnnxEngineError(
+        'INFERENCE_FAILED',
+        `${where}: OpenVINO failed while running the model: ${textOf(cause)}`,
+        { cause },
+      )
     } finally {
       signal?.removeEventListener('abort', cancel)
       const next = waiting.shift()
@@ -138,9 +167,19 @@ function createSession(engine: OpenVinoEngine, bindings: Bindings, where: string
       const tensor = inputs.get(name)
       const bounds = engine.inputs[index]?.dims
       if (!tensor || !ArrayBuffer.isView(tensor.data)) throw invalid(name, 'a tensor', 'none')
-      if (bounds && !fits(tensor.dims, bounds)) throw invalid(name, `dims ${rangeText(bounds)}, as the engine was compiled for`, `dims [${tensor.dims.join(',')}]`)
+      if (bounds && !fits(tensor.dims, bounds))
+        throw invalid(
+          name,
+          `dims ${rangeText(bounds)}, as the engine was compiled for`,
+          `dims [${tensor.dims.join(',')}]`,
+        )
       const lost = valueBeyond32Bits(tensor.dtype, tensor.data)
-      if (lost !== undefined) throw invalid(name, `values from ${-(2 ** 31)} to ${2 ** 31 - 1}, since OpenVINO computes integers in 32 bits`, String(lost))
+      if (lost !== undefined)
+        throw invalid(
+          name,
+          `values from ${-(2 ** 31)} to ${2 ** 31 - 1}, since OpenVINO computes integers in 32 bits`,
+          String(lost),
+        )
       return { bytes: bytesOf(tensor.data), dims: tensor.dims }
     })
   }
@@ -150,17 +189,26 @@ function createSession(engine: OpenVinoEngine, bindings: Bindings, where: string
   }
 }
 
-// OpenVINO converts int64, uint64 and uint32 to int32 by cutting off bits, and says nothing: 2^40 becomes 0. Seen on the CPU with
-// 2026.4.1; refusing costs one pass over inputs that are seldom longer than a list of tokens.
-function valueBeyond32Bits(dtype: DType, { buffer, byteOffset, byteLength }: ArrayBufferView): bigint | number | undefined {
+// OpenVINO converts int64, uint64 and uint32 to int32 by cutting off bits, and says nothing: 2^40 becomes 0. Seen on
+// the CPU with 2026.4.1; refusing costs one pass over inputs that are seldom longer than a list of tokens.
+function valueBeyond32Bits(
+  dtype: DType,
+  { buffer, byteOffset, byteLength }: ArrayBufferView,
+): bigint | number | undefined {
   if (dtype !== 'int64' && dtype !== 'uint64' && dtype !== 'uint32') return undefined
-  const values = viewOf(dtype, buffer as ArrayBuffer, byteOffset, byteLength) as BigInt64Array | BigUint64Array | Uint32Array
+  const values = viewOf(dtype, buffer as ArrayBuffer, byteOffset, byteLength) as
+    | BigInt64Array
+    | BigUint64Array
+    | Uint32Array
   for (const value of values) if (value > 2 ** 31 - 1 || value < -(2 ** 31)) return value
   return undefined
 }
 
 function fits(dims: readonly number[], { min, max }: DimBounds): boolean {
-  return dims.length === min.length && dims.every((dim, axis) => dim >= (min[axis] ?? 0) && (max[axis] === -1 || dim <= (max[axis] ?? 0)))
+  return (
+    dims.length === min.length &&
+    dims.every((dim, axis) => dim >= (min[axis] ?? 0) && (max[axis] === -1 || dim <= (max[axis] ?? 0)))
+  )
 }
 
 function rangeText({ min, max }: DimBounds): string {

@@ -13,14 +13,20 @@ interface Rule {
   readonly accepts: (value: unknown) => boolean
 }
 
-const count: Rule = { expected: 'a whole number from 1', accepts: (value) => Number.isSafeInteger(value) && Number(value) >= 1 }
+const count: Rule = {
+  expected: 'a whole number from 1',
+  accepts: (value) => Number.isSafeInteger(value) && Number(value) >= 1,
+}
 
 const modelRules: Readonly<Record<keyof LoadOptions, Rule>> = {
   workers: count,
   threads: count,
   device: { expected: 'a whole number from 0', accepts: (value) => Number.isSafeInteger(value) && Number(value) >= 0 },
   cudaGraph: { expected: `'auto' or 'off'`, accepts: (value) => value === 'auto' || value === 'off' },
-  require: { expected: 'onnxruntime, openvino, tensorrt-rtx or tensorrt', accepts: (value) => backendNames.some((name) => name === value) },
+  require: {
+    expected: 'onnxruntime, openvino, tensorrt-rtx or tensorrt',
+    accepts: (value) => backendNames.some((name) => name === value),
+  },
 }
 
 const inferRules: Readonly<Record<keyof InferOptions, Rule>> = {
@@ -48,10 +54,16 @@ function check<O extends object>(where: string, options: O, rules: Readonly<Reco
     if (!rule) {
       const near = nearest(key, Object.keys(rules))
       const hint = near ? `Did you mean ${JSON.stringify(near)}?` : `Known options: ${Object.keys(rules).join(', ')}.`
-      throw new OnnxEngineError('OPTION_INVALID', `${where} ${JSON.stringify(key)}`, { expected: 'a known option', hint })
+      throw new OnnxEngineError('OPTION_INVALID', `${where} ${JSON.stringify(key)}`, {
+        expected: 'a known option',
+        hint,
+      })
     }
     if (!rule.accepts(value)) {
-      throw new OnnxEngineError('OPTION_INVALID', `${where} ${JSON.stringify(key)}`, { expected: rule.expected, received: typeof value === 'object' ? 'an object' : String(value) })
+      throw new OnnxEngineError('OPTION_INVALID', `${where} ${JSON.stringify(key)}`, {
+        expected: rule.expected,
+        received: typeof value === 'object' ? 'an object' : String(value),
+      })
     }
   }
   return options

@@ -9,8 +9,8 @@ export function copyTensors(tensors: Tensors): Tensors {
 }
 
 /**
- * The same tensors in buffers of our own: the caller's are detached. Memory that cannot be moved (shared, of WebAssembly, or of Node's own
- * Buffer pool) is copied and left alone.
+ * The same tensors in buffers of our own: the caller's are detached. Memory that cannot be moved (shared, of
+ * WebAssembly, or of Node's own Buffer pool) is copied and left alone.
  */
 export function takeTensors(tensors: Tensors): Tensors {
   // Read before anything moves: several inputs may be views of one buffer, and a detached one forgets its extent.

@@ -11,7 +11,10 @@ export interface CheckedTensor {
 export interface InferOptions {
   /** Rejects at once with ABORTED; a late result is dropped. */
   readonly signal?: Signal | undefined
-  /** Lets the runtime take the caller's buffers instead of copying them: the arrays passed in are detached. Default false. */
+  /**
+   * Lets the runtime take the caller's buffers instead of copying them: the arrays passed in are detached. Default
+   * false.
+   */
   readonly transfer?: boolean | undefined
 }
 
@@ -21,9 +24,10 @@ type Signal = typeof globalThis extends { AbortSignal: { prototype: infer S } } 
 /** One opened engine. Backends implement it; `model.ts` owns its lifetime. */
 export interface Session {
   /**
-   * Copies the inputs before it returns its promise, so that callers may reuse their arrays at once; with `transfer` the inputs are the
-   * session's own, in ArrayBuffers that nobody else sees. When the signal aborts, `model.ts` has already rejected the caller's promise: a
-   * session only uses the signal to skip work that has not begun. `data` may be a view of the same bytes in another array type.
+   * Copies the inputs before it returns its promise, so that callers may reuse their arrays at once; with `transfer`
+   * the inputs are the session's own, in ArrayBuffers that nobody else sees. When the signal aborts, `model.ts` has
+   * already rejected the caller's promise: a session only uses the signal to skip work that has not begun. `data` may
+   * be a view of the same bytes in another array type.
    */
   infer(inputs: ReadonlyMap<string, CheckedTensor>, options: InferOptions): Promise<ReadonlyMap<string, CheckedTensor>>
   /** Waits for what is in flight, then frees. */
@@ -35,8 +39,8 @@ export interface Runner<B extends BackendName> {
   /** Why this machine cannot run an engine with these requirements, in words; undefined when it can. Never throws. */
   refusal(requires: Requirements[B]): Promise<string | undefined>
   /**
-   * Throws BACKEND_UNAVAILABLE for what `refusal` could not see without loading the library (the next variant is tried), and
-   * ARTIFACT_INVALID for bytes that are not the ones that were shipped (no other variant is tried).
+   * Throws BACKEND_UNAVAILABLE for what `refusal` could not see without loading the library (the next variant is
+   * tried), and ARTIFACT_INVALID for bytes that are not the ones that were shipped (no other variant is tried).
    */
   open(variant: VariantManifest<B>, file: string, bindings: Bindings, options: OpenOptions): Promise<Session>
 }
@@ -49,7 +53,10 @@ export interface SessionOptions {
   readonly threads?: number
   /** GPU index, for backends with GPUs. Default 0. */
   readonly device?: number
-  /** Whether TensorRT replays inferences of unchanged shapes as CUDA graphs: `'auto'` (the default) where the engine allows it, or `'off'`. */
+  /**
+   * Whether TensorRT replays inferences of unchanged shapes as CUDA graphs: `'auto'` (the default) where the engine
+   * allows it, or `'off'`.
+   */
   readonly cudaGraph?: 'auto' | 'off'
 }
 

@@ -4,10 +4,13 @@ import { createInFlight } from './in-flight.ts'
 import type { Bindings } from './manifest.ts'
 import { bytesOf, viewOf } from './own.ts'
 import type { CheckedTensor, InferOptions, Session } from './session.ts'
-import type { KernelCache } from './tensorrt-cache.ts'
 import { refuseInputs } from './tensorrt-bounds.ts'
+import type { KernelCache } from './tensorrt-cache.ts'
 
-/** Runs inferences on a loaded engine. Throws a plain Error for an engine whose inputs and outputs are not those of the model. */
+/**
+ * Runs inferences on a loaded engine. Throws a plain Error for an engine whose inputs and outputs are not those of the
+ * model.
+ */
 export function createSession(engine: TensorRtEngine, bindings: Bindings, where: string, cache: KernelCache): Session {
   checkTypes(engine, bindings)
   const calls = createInFlight()
@@ -27,7 +30,11 @@ export function createSession(engine: TensorRtEngine, bindings: Bindings, where:
   async function infer(inputs: ReadonlyMap<string, CheckedTensor>, { signal, transfer = false }: InferOptions) {
     const tensors = inputPorts.map(({ name }) => {
       const tensor = inputs.get(name)
-      if (!tensor || !ArrayBuffer.isView(tensor.data)) throw new OnnxEngineError('INPUT_INVALID', `${where}, input ${JSON.stringify(name)}`, { expected: 'a tensor', received: 'none' })
+      if (!tensor || !ArrayBuffer.isView(tensor.data))
+        throw new OnnxEngineError('INPUT_INVALID', `${where}, input ${JSON.stringify(name)}`, {
+          expected: 'a tensor',
+          received: 'none',
+        })
       return { bytes: bytesOf(tensor.data), dims: tensor.dims }
     })
     refuseInputs(engine.profiles, inputPorts, tensors, where)
@@ -37,13 +44,20 @@ export function createSession(engine: TensorRtEngine, bindings: Bindings, where:
       signal?.addEventListener('abort', () => engine.cancel(id), { once: true, signal: stop.signal })
       const results = await outputs
       const byName = new Map(outputPorts.map(({ name }, index) => [name, results[index]]))
-      return new Map(bindings.outputs.map(({ name, dtype }): [string, CheckedTensor] => {
-        const { buffer, dims } = byName.get(name) ?? { buffer: new ArrayBuffer(0), dims: [] }
-        return [name, { dtype, dims, data: viewOf(dtype, buffer, 0, buffer.byteLength) }]
-      }))
+      return new Map(
+        bindings.outputs.map(({ name, dtype }): [string, CheckedTensor] => {
+          const { buffer, dims } = byName.get(name) ?? { buffer: new ArrayBuffer(0), dims: [] }
+          return [name, { dtype, dims, data: viewOf(dtype, buffer, 0, buffer.byteLength) }]
+        }),
+      )
     } catch (cause) {
-      if (signal?.aborted) throw new OnnxEngineError('ABORTED', `${where}: infer() was aborted by its signal`, { cause })
-      throw new OnnxEngineError('INFERENCE_FAILED', `${where}: TensorRT failed while running the model: ${textOf(cause)}`, { cause })
+      if (signal?.aborted)
+        throw new OnnxEngineError('ABORTED', `${where}: infer() was aborted by its signal`, { cause })
+      throw new OnnxEngineError(
+        'INFERENCE_FAILED',
+        `${where}: TensorRT failed while running the model: ${textOf(cause)}`,
+        { cause },
+      )
     } finally {
       stop.abort()
     }
@@ -54,7 +68,8 @@ export function createSession(engine: TensorRtEngine, bindings: Bindings, where:
 function checkTypes({ ports }: TensorRtEngine, { inputs, outputs }: Bindings): void {
   for (const { name, dtype } of [...inputs, ...outputs]) {
     const port = ports.find((candidate) => candidate.name === name)
-    if (port && port.dtype !== dtype) throw new Error(`the engine's '${name}' is ${port.dtype}, the model's is ${dtype}`)
+    if (port && port.dtype !== dtype)
+      throw new Error(`the engine's '${name}' is ${port.dtype}, the model's is ${dtype}`)
     if (!port && outputs.some((output) => output.name === name)) throw new Error(`the engine has no output '${name}'`)
   }
 }

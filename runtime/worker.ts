@@ -2,10 +2,25 @@ import { SHARE_ENV, Worker } from 'node:worker_threads'
 import type { DType } from './dtype.ts'
 import { OnnxEngineError } from './errors.ts'
 
-/** What the main side asks of `onnxruntime-worker.cts`. Engines are numbered by it; every request gets one reply with its `id`. */
+/**
+ * What the main side asks of `onnxruntime-worker.cts`. Engines are numbered by it; every request gets one reply with
+ * its `id`.
+ */
 export type WorkerRequest =
-  | { readonly id: number; readonly kind: 'open'; readonly engine: number; readonly bytes: ArrayBuffer; readonly threads?: number | undefined }
-  | { readonly id: number; readonly kind: 'run'; readonly engine: number; readonly inputs: readonly WorkerTensor[]; readonly pooled?: ArrayBuffer | undefined }
+  | {
+      readonly id: number
+      readonly kind: 'open'
+      readonly engine: number
+      readonly bytes: ArrayBuffer
+      readonly threads?: number | undefined
+    }
+  | {
+      readonly id: number
+      readonly kind: 'run'
+      readonly engine: number
+      readonly inputs: readonly WorkerTensor[]
+      readonly pooled?: ArrayBuffer | undefined
+    }
   | { readonly id: number; readonly kind: 'close'; readonly engine: number }
 
 export interface WorkerTensor {
@@ -55,7 +70,8 @@ interface Waiting {
   readonly reject: (error: OnnxEngineError) => void
 }
 
-// One job runs and one lies ready in the worker's port, so that it never idles; the others stay here, where an abort can still skip them.
+// One job runs and one lies ready in the worker's port, so that it never idles; the others stay here, where an abort
+// can still skip them.
 const sentAtOnce = 2
 
 export function createEngineWorker(): EngineWorker {
@@ -106,12 +122,18 @@ export function createEngineWorker(): EngineWorker {
   }
 
   function launch(): Worker {
-    // From 1.29 on ONNX Runtime for Linux sends names and hashes of models to its makers, and a process starts 50 ms later for it. Set here and
-    // not in the worker: setting a variable while another thread reads one can crash the process.
+    // From 1.29 on ONNX Runtime for Linux sends names and hashes of models to its makers, and a process starts 50 ms
+    // later for it. Set here and not in the worker: setting a variable while another thread reads one can crash the
+    // process.
     process.env['ORT_DISABLE_TELEMETRY'] ??= '1'
     const gate = newGate()
     // Flags of the process, such as loaders and inspectors, are not meant for this worker and slow its start.
-    const started = new Worker(new URL('./onnxruntime-worker.cjs', import.meta.url), { name: 'unplugin-onnx', execArgv: [], env: SHARE_ENV, workerData: gate.buffer })
+    const started = new Worker(new URL('./onnxruntime-worker.cjs', import.meta.url), {
+      name: 'unplugin-onnx',
+      execArgv: [],
+      env: SHARE_ENV,
+      workerData: gate.buffer,
+    })
     started.once('exit', () => gates.delete(gate))
     let failure: unknown
     started.on('message', (reply: WorkerReply) => {
@@ -138,14 +160,22 @@ export function createEngineWorker(): EngineWorker {
     sent.clear()
     for (const { job, reject } of lost) {
       const received = cause instanceof Error ? cause.message : `exit code ${code}`
-      reject(new OnnxEngineError('WORKER_CRASHED', `${job.where}: the worker that runs ONNX Runtime ended`, {
-        expected: 'a reply', received, hint: 'The next call starts it again.', cause,
-      }))
+      reject(
+        new OnnxEngineError('WORKER_CRASHED', `${job.where}: the worker that runs ONNX Runtime ended`, {
+          expected: 'a reply',
+          received,
+          hint: 'The next call starts it again.',
+          cause,
+        }),
+      )
     }
   }
 }
 
-/** What a worker and this side share: [0] is 1 while the worker may be inside native code, [1] is 1 when it is not to enter it any more. */
+/**
+ * What a worker and this side share: [0] is 1 while the worker may be inside native code, [1] is 1 when it is not to
+ * enter it any more.
+ */
 type Gate = Int32Array<SharedArrayBuffer>
 
 const gates = new Set<Gate>()
@@ -159,8 +189,9 @@ function newGate(): Gate {
   return gate
 }
 
-// Node.js ends workers when the process exits. One inside onnxruntime-node then aborts the whole process (SIGABRT, exit code 134): the native
-// module throws when it cannot hand its result over, and nobody catches that. So the exit waits for the call that runs, and no other begins.
+// Node.js ends workers when the process exits. One inside onnxruntime-node then aborts the whole process (SIGABRT, exit
+// code 134): the native module throws when it cannot hand its result over, and nobody catches that. So the exit waits
+// for the call that runs, and no other begins.
 function waitForNative(): void {
   for (const gate of gates) Atomics.store(gate, 1, 1)
   const end = Date.now() + longestWait

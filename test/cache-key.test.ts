@@ -1,10 +1,28 @@
-import { appendFileSync, copyFileSync, mkdirSync, readFileSync, renameSync, statSync, truncateSync, utimesSync, writeFileSync } from 'node:fs'
+import {
+  appendFileSync,
+  copyFileSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  truncateSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
 import { open } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { explain } from '../plugin/cache/explain.ts'
 import { hashAround, hashFile, hashSegments } from '../plugin/cache/hash.ts'
-import { cacheKey, canonicalJson, engineFacts, graphFacts, sourceFacts, type Facts, type Json } from '../plugin/cache/key.ts'
+import {
+  cacheKey,
+  canonicalJson,
+  engineFacts,
+  graphFacts,
+  sourceFacts,
+  type Facts,
+  type Json,
+} from '../plugin/cache/key.ts'
 import { digestSource } from '../plugin/cache/source.ts'
 import { openStatIndex, type StatIndex } from '../plugin/cache/stat-index.ts'
 import type { ModelWithInitializers } from '../plugin/onnx/model.ts'
@@ -12,19 +30,36 @@ import { tempFolder } from './helpers.ts'
 
 const sha = (letter: string) => letter.repeat(64)
 const source = sourceFacts({ model: sha('a'), graph: sha('b'), external: [{ location: 'w.bin', sha256: sha('c') }] })
-const graph = graphFacts(source, { passes: [{ name: 'fp16', version: 1, options: { keep: ['/head'] } }], shapes: { x: [1, 3, 48, 320] } })
-const plan: Facts = { onnxruntime: '1.30.0', level: 'extended', arch: 'x64', bounds: ['x:1..4'], strict: true, threads: 4 }
+const graph = graphFacts(source, {
+  passes: [{ name: 'fp16', version: 1, options: { keep: ['/head'] } }],
+  shapes: { x: [1, 3, 48, 320] },
+})
+const plan: Facts = {
+  onnxruntime: '1.30.0',
+  level: 'extended',
+  arch: 'x64',
+  bounds: ['x:1..4'],
+  strict: true,
+  threads: 4,
+}
 const facts = engineFacts(graph, 'onnxruntime', plan)
 
 describe('a cache key', () => {
   test.each(Object.keys(facts))('changes with the fact %s', (name) => {
     const value = facts[name]!
-    const other = typeof value === 'object' ? [...value, 'more'].map(String) : typeof value === 'boolean' ? !value : `${value}0`
+    const other =
+      typeof value === 'object' ? [...value, 'more'].map(String) : typeof value === 'boolean' ? !value : `${value}0`
     expect(cacheKey({ ...facts, [name]: other }).digest).not.toBe(cacheKey(facts).digest)
   })
 
   test('changes when a fact is added, and does not confuse a number with its text', () => {
-    const digests = [facts, { ...facts, driver: '570' }, { ...facts, driver: 570 }, { ...facts, driver: [570] }, { ...facts, driver: ['570'] }]
+    const digests = [
+      facts,
+      { ...facts, driver: '570' },
+      { ...facts, driver: 570 },
+      { ...facts, driver: [570] },
+      { ...facts, driver: ['570'] },
+    ]
     expect(new Set(digests.map((each) => cacheKey(each).digest)).size).toBe(digests.length)
   })
 
@@ -32,12 +67,17 @@ describe('a cache key', () => {
     const reversed = Object.fromEntries(Object.entries(facts).reverse())
     expect(cacheKey(reversed).digest).toBe(cacheKey(facts).digest)
     const shapes = { a: [1], b: [2] }
-    expect(graphFacts(source, { passes: [], shapes })).toEqual(graphFacts(source, { passes: [], shapes: { b: [2], a: [1] } }))
+    expect(graphFacts(source, { passes: [], shapes })).toEqual(
+      graphFacts(source, { passes: [], shapes: { b: [2], a: [1] } }),
+    )
   })
 
   test('depends on the order of passes', () => {
     const [one, two] = ['fp16', 'fold'].map((name) => ({ name, version: 1, options: {} }))
-    const digests = [[one!, two!], [two!, one!]].map((passes) => cacheKey(graphFacts(source, { passes, shapes: {} })).digest)
+    const digests = [
+      [one!, two!],
+      [two!, one!],
+    ].map((passes) => cacheKey(graphFacts(source, { passes, shapes: {} })).digest)
     expect(digests[0]).not.toBe(digests[1])
   })
 
@@ -62,12 +102,21 @@ describe('the difference of two keys is told in words', () => {
     [{ ...facts, model: sha('d') }, 'weights changed'],
     [{ ...facts, model: sha('d'), graph: sha('e') }, 'graph changed'],
     [{ ...facts, external: [`w.bin=${sha('d')}`] }, 'external data changed: w.bin'],
-    [{ ...facts, external: [...(facts['external'] as string[]), `v.bin=${sha('d')}`] }, 'external data changed: v.bin added'],
+    [
+      { ...facts, external: [...(facts['external'] as string[]), `v.bin=${sha('d')}`] },
+      'external data changed: v.bin added',
+    ],
     [{ ...facts, shapes: ['x=1x3x48x640'] }, 'shapes changed: x 1x3x48x320 -> 1x3x48x640'],
     [{ ...facts, shapes: [] }, 'shapes changed: x removed (1x3x48x320)'],
     [{ ...facts, shapes: ['x=1x3x48x320', 'a=b=1'] }, 'shapes changed: a=b added (1)'],
-    [{ ...facts, passes: ['fp16@2={"keep":["/head"]}'] }, 'passes changed: fp16@1 removed ({"keep":["/head"]}); fp16@2 added ({"keep":["/head"]})'],
-    [{ ...facts, passes: ['fp16@1={"keep":["a=b"]}'] }, 'passes changed: fp16@1 {"keep":["/head"]} -> {"keep":["a=b"]}'],
+    [
+      { ...facts, passes: ['fp16@2={"keep":["/head"]}'] },
+      'passes changed: fp16@1 removed ({"keep":["/head"]}); fp16@2 added ({"keep":["/head"]})',
+    ],
+    [
+      { ...facts, passes: ['fp16@1={"keep":["a=b"]}'] },
+      'passes changed: fp16@1 {"keep":["/head"]} -> {"keep":["a=b"]}',
+    ],
     [{ ...facts, onnxruntime: '1.31.0' }, 'ONNX Runtime 1.30.0 -> 1.31.0'],
     [{ ...facts, model: sha('d'), onnxruntime: '1.31.0' }, 'weights changed, ONNX Runtime 1.30.0 -> 1.31.0'],
     [{ ...facts, bounds: ['x:1..4', 'y:2..2'] }, 'shape bounds changed: y:2..2 added'],
@@ -80,7 +129,9 @@ describe('the difference of two keys is told in words', () => {
   })
 
   test('the order of a list alone is shown whole', () => {
-    expect(explain({ targets: ['sm86', 'sm89'] }, { targets: ['sm89', 'sm86'] })).toBe('targets changed: sm86, sm89 -> sm89, sm86')
+    expect(explain({ targets: ['sm86', 'sm89'] }, { targets: ['sm89', 'sm86'] })).toBe(
+      'targets changed: sm86, sm89 -> sm89, sm86',
+    )
   })
 })
 
@@ -93,10 +144,27 @@ describe('hashing', () => {
   test.each([
     { segments: [] },
     { segments: [{ offset: 0, length: bytes.length }] },
-    { segments: [{ offset: 100, length: 50 }, { offset: 120, length: 200 }, { offset: 320, length: 5 }] },
-    { segments: [{ offset: (1 << 20) - 7, length: 14 }, { offset: 0, length: 1 }, { offset: 5, length: 0 }] },
+    {
+      segments: [
+        { offset: 100, length: 50 },
+        { offset: 120, length: 200 },
+        { offset: 320, length: 5 },
+      ],
+    },
+    {
+      segments: [
+        { offset: (1 << 20) - 7, length: 14 },
+        { offset: 0, length: 1 },
+        { offset: 5, length: 0 },
+      ],
+    },
     { segments: [{ offset: 10, length: 2 << 20 }] },
-    { segments: [{ offset: bytes.length - 3, length: 3 }, { offset: bytes.length - 3, length: 3 }] },
+    {
+      segments: [
+        { offset: bytes.length - 3, length: 3 },
+        { offset: bytes.length - 3, length: 3 },
+      ],
+    },
   ])('around the segments $segments gives the digest of what is left', async ({ segments }) => {
     const left = bytes.filter((_, at) => !segments.some(({ offset, length }) => at >= offset && at < offset + length))
     const rest = join(folder, 'rest')
@@ -105,9 +173,25 @@ describe('hashing', () => {
   })
 
   test('of ranges sees their places and bytes, not how often they are named', async () => {
-    const once = await hashPairs(file, [[10, 20], [30, 5], [100, 1]])
-    expect(await hashPairs(file, [[100, 1], [10, 25], [10, 20]])).toBe(once)
-    expect(await hashPairs(file, [[10, 20], [30, 5], [101, 1]])).not.toBe(once)
+    const once = await hashPairs(file, [
+      [10, 20],
+      [30, 5],
+      [100, 1],
+    ])
+    expect(
+      await hashPairs(file, [
+        [100, 1],
+        [10, 25],
+        [10, 20],
+      ]),
+    ).toBe(once)
+    expect(
+      await hashPairs(file, [
+        [10, 20],
+        [30, 5],
+        [101, 1],
+      ]),
+    ).not.toBe(once)
     expect(await hashPairs(file, [[bytes.length - 1, 2]])).toBeUndefined()
     expect(await hashPairs(file, [[bytes.length + 10, 1]])).toBeUndefined()
   })
@@ -130,7 +214,10 @@ describe('the digests of a model', () => {
 
   test('bytes of the external file that the model does not use change nothing', async () => {
     const model = make(join(tempFolder(), 'm'))
-    expect(await change(model, () => edit(model.external[0]!.file, 10))).toEqual({ same: true, words: 'nothing changed' })
+    expect(await change(model, () => edit(model.external[0]!.file, 10))).toEqual({
+      same: true,
+      words: 'nothing changed',
+    })
   })
 
   test('another name, folder or time of the same bytes changes nothing', async () => {
@@ -142,7 +229,10 @@ describe('the digests of a model', () => {
   test('external data that is too short is named', async () => {
     const model = make(join(tempFolder(), 'm'))
     writeFileSync(model.external[0]!.file, 'x')
-    await expect(digestSource(model, fresh())).rejects.toMatchObject({ code: 'EXTERNAL_DATA', message: expect.stringContaining('at least 128 bytes') })
+    await expect(digestSource(model, fresh())).rejects.toMatchObject({
+      code: 'EXTERNAL_DATA',
+      message: expect.stringContaining('at least 128 bytes'),
+    })
   })
 
   test('a big model is hashed once, then known by its stat: at most 0.05 of the time of reading it', async () => {
@@ -179,19 +269,25 @@ describe('the stat index', () => {
   })
 
   test.each([
-    ['the same size, with the old mtime put back', (file: string) => {
-      // The clock of a file system has ticks of some milliseconds: until the next one, ctime stays what it was.
-      const { ctimeNs } = statSync(file, { bigint: true })
-      do {
-        writeFileSync(file, 'new')
-        age(file)
-      } while (statSync(file, { bigint: true }).ctimeNs === ctimeNs)
-    }],
-    ['another file moved over it, with the same size and mtime', (file: string) => {
-      writeFileSync(`${file}2`, 'new')
-      age(`${file}2`)
-      renameSync(`${file}2`, file)
-    }],
+    [
+      'the same size, with the old mtime put back',
+      (file: string) => {
+        // The clock of a file system has ticks of some milliseconds: until the next one, ctime stays what it was.
+        const { ctimeNs } = statSync(file, { bigint: true })
+        do {
+          writeFileSync(file, 'new')
+          age(file)
+        } while (statSync(file, { bigint: true }).ctimeNs === ctimeNs)
+      },
+    ],
+    [
+      'another file moved over it, with the same size and mtime',
+      (file: string) => {
+        writeFileSync(`${file}2`, 'new')
+        age(`${file}2`)
+        renameSync(`${file}2`, file)
+      },
+    ],
     ['another size', (file: string) => appendFileSync(file, 'er')],
   ])('notices %s', async (_, edit) => {
     const { file, index, compute } = setUp()
@@ -229,7 +325,9 @@ describe('the stat index', () => {
       return { text }
     }
     expect(await openStatIndex(index).remember(file, 'a', whileEdited(1))).toEqual({ text: 'old.' })
-    await expect(openStatIndex(index).remember(file, 'b', whileEdited(99))).rejects.toMatchObject({ code: 'MODEL_INVALID' })
+    await expect(openStatIndex(index).remember(file, 'b', whileEdited(99))).rejects.toMatchObject({
+      code: 'MODEL_INVALID',
+    })
     expect(statSync(file).size).toBeGreaterThan(3)
   })
 
@@ -248,7 +346,10 @@ function keyOfInput(name: string): string {
 }
 
 function hashPairs(file: string, pairs: readonly (readonly [number, number])[]): Promise<string | undefined> {
-  return hashSegments(file, pairs.map(([offset, length]) => ({ offset, length })))
+  return hashSegments(
+    file,
+    pairs.map(([offset, length]) => ({ offset, length })),
+  )
 }
 
 function make(folder: string, name = 'model.onnx'): Pick<ModelWithInitializers, 'file' | 'external' | 'initializers'> {

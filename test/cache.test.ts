@@ -1,7 +1,17 @@
 import { execFileSync, fork, spawnSync, type ChildProcess } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, utimesSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { hostname, tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
@@ -30,7 +40,11 @@ describe('an engine is built once and found again', () => {
     expect(hit.artifact).toEqual(miss.artifact)
     const bytes = readFileSync(hit.artifact.file)
     expect(bytes.toString()).toBe('engine')
-    expect(hit.artifact).toMatchObject({ size: 6, sha256: createHash('sha256').update(bytes).digest('hex'), key: request().key })
+    expect(hit.artifact).toMatchObject({
+      size: 6,
+      sha256: createHash('sha256').update(bytes).digest('hex'),
+      key: request().key,
+    })
   })
 
   test('a change is told in words, and going back is a hit', async () => {
@@ -41,13 +55,18 @@ describe('an engine is built once and found again', () => {
     expect((await open().why('pose'))?.reason).toBe('miss: weights changed')
     expect((await open().getOrBuild(request(), refuse)).reason).toBe('hit')
     expect((await open().why('pose'))?.reason).toBe('hit: weights changed')
-    expect((await open().getOrBuild(request({ onnxruntime: '1.31.0' }), counted('three').build)).reason).toBe('miss: ONNX Runtime 1.30.0 -> 1.31.0')
+    expect((await open().getOrBuild(request({ onnxruntime: '1.31.0' }), counted('three').build)).reason).toBe(
+      'miss: ONNX Runtime 1.30.0 -> 1.31.0',
+    )
   })
 
   test('the same weights with another static shape are another engine', async () => {
     const { open } = setUp()
     const source = sourceFacts({ model: 'a', graph: 'b', external: [] })
-    const fixed = (dims: number[]) => ({ ...request(), key: cacheKey(graphFacts(source, { passes: [], shapes: { x: dims } })) })
+    const fixed = (dims: number[]) => ({
+      ...request(),
+      key: cacheKey(graphFacts(source, { passes: [], shapes: { x: dims } })),
+    })
     await open().getOrBuild(fixed([1, 3, 48, 320]), counted('narrow').build)
     const wide = await open().getOrBuild(fixed([1, 3, 48, 640]), counted('wide').build)
     expect(wide.reason).toBe('miss: shapes changed: x 1x3x48x320 -> 1x3x48x640')
@@ -92,19 +111,49 @@ describe('damage is found, said and repaired', () => {
   const damages: readonly (readonly [string, string, (at: { root: string; file: string }) => void])[] = [
     ['a truncated engine', 'miss: the cached engine was corrupted', ({ file }) => truncateSync(file, 3)],
     ['an empty engine', 'miss: the cached engine was corrupted', ({ file }) => truncateSync(file, 0)],
-    ['other bytes of the same size', 'miss: the cached engine was corrupted', ({ file }) => writeFileSync(file, 'Engine')],
-    ['a folder where the engine was', 'miss: the cached engine was corrupted', ({ file }) => {
-      rmSync(file)
-      mkdirSync(file)
-    }],
+    [
+      'other bytes of the same size',
+      'miss: the cached engine was corrupted',
+      ({ file }) => writeFileSync(file, 'Engine'),
+    ],
+    [
+      'a folder where the engine was',
+      'miss: the cached engine was corrupted',
+      ({ file }) => {
+        rmSync(file)
+        mkdirSync(file)
+      },
+    ],
     ['a removed engine', 'miss: the cached engine was removed', ({ file }) => rmSync(file)],
-    ['removed content', 'miss: the cached engine was removed', ({ root }) => rmSync(join(root, 'content-v2'), { recursive: true })],
-    ['a damaged index and note', 'miss: new', ({ root }) => {
-      for (const file of [...filesIn(join(root, 'index-v5')), ...filesIn(join(root, 'families'))]) writeFileSync(file, 'garbage\n{"')
-    }],
-    ['a damaged note', 'hit', ({ root }) => filesIn(join(root, 'families')).forEach((file) => writeFileSync(file, '{"family":"pose","entry":{}}'))],
-    ['a damaged index', 'hit', ({ root }) => filesIn(join(root, 'index-v5')).forEach((file) => writeFileSync(file, '\0'.repeat(99)))],
-    ['a damaged stat index', 'hit', ({ root }) => writeFileSync(join(root, 'stat-index.json'), '{"version":1,"entries":[{}]}')],
+    [
+      'removed content',
+      'miss: the cached engine was removed',
+      ({ root }) => rmSync(join(root, 'content-v2'), { recursive: true }),
+    ],
+    [
+      'a damaged index and note',
+      'miss: new',
+      ({ root }) => {
+        for (const file of [...filesIn(join(root, 'index-v5')), ...filesIn(join(root, 'families'))])
+          writeFileSync(file, 'garbage\n{"')
+      },
+    ],
+    [
+      'a damaged note',
+      'hit',
+      ({ root }) =>
+        filesIn(join(root, 'families')).forEach((file) => writeFileSync(file, '{"family":"pose","entry":{}}')),
+    ],
+    [
+      'a damaged index',
+      'hit',
+      ({ root }) => filesIn(join(root, 'index-v5')).forEach((file) => writeFileSync(file, '\0'.repeat(99))),
+    ],
+    [
+      'a damaged stat index',
+      'hit',
+      ({ root }) => writeFileSync(join(root, 'stat-index.json'), '{"version":1,"entries":[{}]}'),
+    ],
   ]
   test.each(damages)('%s: %s', async (_, reason, damage) => {
     const { open, root } = setUp()
@@ -151,7 +200,10 @@ describe('a build that fails', () => {
     ['writes an empty file', (output: string) => writeFile(output, '')],
   ])('because it %s is a named error', async (_, build) => {
     const { open, root } = setUp()
-    await expect(open().getOrBuild(request(), build)).rejects.toMatchObject({ code: 'COMPILE_FAILED', message: expect.stringContaining('pose.onnx') })
+    await expect(open().getOrBuild(request(), build)).rejects.toMatchObject({
+      code: 'COMPILE_FAILED',
+      message: expect.stringContaining('pose.onnx'),
+    })
     expect(readdirSync(join(root, 'tmp'))).toEqual([])
   })
 
@@ -171,7 +223,9 @@ describe('a build that fails', () => {
 describe('an abort', () => {
   test('before anything starts rejects without a build', async () => {
     const { open } = setUp()
-    await expect(open().getOrBuild({ ...request(), signal: AbortSignal.abort() }, refuse)).rejects.toMatchObject({ code: 'COMPILE_ABORTED' })
+    await expect(open().getOrBuild({ ...request(), signal: AbortSignal.abort() }, refuse)).rejects.toMatchObject({
+      code: 'COMPILE_ABORTED',
+    })
   })
 
   test('may end a hundred builds at once, without a warning of Node', async () => {
@@ -179,7 +233,9 @@ describe('an abort', () => {
     const warned = vi.fn<(warning: Error) => void>()
     process.on('warning', warned)
     const stop = new AbortController()
-    const all = Array.from({ length: 100 }, (_, i) => store.getOrBuild({ ...request({ i }), signal: stop.signal }, (output) => writeFile(output, String(i))))
+    const all = Array.from({ length: 100 }, (_, i) =>
+      store.getOrBuild({ ...request({ i }), signal: stop.signal }, (output) => writeFile(output, String(i))),
+    )
     stop.abort()
     const results = await Promise.allSettled(all)
     expect(results.filter(({ status }) => status === 'rejected')).toHaveLength(100)
@@ -244,7 +300,8 @@ describe('collecting', () => {
 
   test('goes by size: superseded engines first, then the least recently used', async () => {
     const { open } = setUp({ maxSize: 2000 })
-    const store = async (name: string, days: number, family = name) => aged(days, () => open().getOrBuild(request({ name }, family), counted(name.repeat(1000)).build))
+    const store = async (name: string, days: number, family = name) =>
+      aged(days, () => open().getOrBuild(request({ name }, family), counted(name.repeat(1000)).build))
     await store('a', 9)
     await store('b', 8)
     await store('c', 2, 'pose')
@@ -311,7 +368,11 @@ describe('collecting', () => {
 
   test('a folder that does not exist holds nothing', async () => {
     const store = setUp().open()
-    expect([await store.list(), await store.collect(), await store.verify()]).toEqual([[], { removed: [], bytes: 0 }, { checked: 0, damaged: [] }])
+    expect([await store.list(), await store.collect(), await store.verify()]).toEqual([
+      [],
+      { removed: [], bytes: 0 },
+      { checked: 0, damaged: [] },
+    ])
   })
 })
 
@@ -334,16 +395,17 @@ describe('a lock', () => {
     expect(existsSync(file)).toBe(!free)
   })
 
-  test.each([['empty', ''], ['of another program', 'pid 12'], ['with a path for a token', JSON.stringify({ ...lockRecord, token: '../../x' })]])(
-    'that is %s is respected while it may be in writing, then broken',
-    async (_, text) => {
-      const file = lockFile()
-      writeFileSync(file, text)
-      expect(await tryLock(file)).toBeUndefined()
-      utimesSync(file, 1, 1)
-      expect(await tryLock(file)).toBeDefined()
-    },
-  )
+  test.each([
+    ['empty', ''],
+    ['of another program', 'pid 12'],
+    ['with a path for a token', JSON.stringify({ ...lockRecord, token: '../../x' })],
+  ])('that is %s is respected while it may be in writing, then broken', async (_, text) => {
+    const file = lockFile()
+    writeFileSync(file, text)
+    expect(await tryLock(file)).toBeUndefined()
+    utimesSync(file, 1, 1)
+    expect(await tryLock(file)).toBeDefined()
+  })
 
   test('is never held twice, when many find a dead holder at once', async () => {
     for (let round = 0; round < 20; round++) {
@@ -404,7 +466,8 @@ describe('a folder that cannot be used costs a warning, not the build', () => {
     expect(count()).toBe(1)
     expect(await store.collect()).toEqual({ removed: [], bytes: 0 })
     expect(warnings).toEqual([expect.stringMatching(/cannot be used .*ENOTDIR.*built again next time/)])
-    for (const use of [store.list, store.families, store.verify, store.clear]) await expect(use()).rejects.toMatchObject({ code: 'CACHE_FAILED' })
+    for (const use of [store.list, store.families, store.verify, store.clear])
+      await expect(use()).rejects.toMatchObject({ code: 'CACHE_FAILED' })
   })
 
   test('because the disk is full while the compiler writes', async () => {
@@ -422,7 +485,10 @@ describe('a folder that cannot be used costs a warning, not the build', () => {
   test.skipIf(!small)('because its disk of 1 MB is really full', () => {
     const result = inMount('size=1m', ['trouble'])
     expect(result).toMatchObject({
-      stored: [{ inside: false, right: true }, { reason: 'hit', inside: false, right: true }],
+      stored: [
+        { inside: false, right: true },
+        { reason: 'hit', inside: false, right: true },
+      ],
       builds: 2,
       warnings: [expect.stringContaining('ENOSPC')],
       known: 'miss: new',
@@ -432,7 +498,10 @@ describe('a folder that cannot be used costs a warning, not the build', () => {
   test.skipIf(!small)('because it is really read-only, while what it holds still hits', () => {
     const result = inMount('size=1m', ['known', 'ro', 'trouble'])
     expect(result).toMatchObject({
-      stored: [{ inside: false, right: true }, { reason: 'hit', inside: false, right: true }],
+      stored: [
+        { inside: false, right: true },
+        { reason: 'hit', inside: false, right: true },
+      ],
       builds: 1,
       warnings: [expect.stringContaining('EROFS')],
       known: 'hit',
@@ -443,7 +512,9 @@ describe('a folder that cannot be used costs a warning, not the build', () => {
 describe('between processes', () => {
   test('many that make one folder at once all get it', async () => {
     const deep = join(tempFolder(), 'a', 'b', 'c', 'd')
-    await expect(Promise.all(Array.from({ length: 30 }, (_, index) => makeFolder(join(deep, `${index % 3}`))))).resolves.toHaveLength(30)
+    await expect(
+      Promise.all(Array.from({ length: 30 }, (_, index) => makeFolder(join(deep, `${index % 3}`)))),
+    ).resolves.toHaveLength(30)
     expect(readdirSync(deep)).toEqual(['0', '1', '2'])
   })
 
@@ -453,7 +524,10 @@ describe('between processes', () => {
     const results = await Promise.all(children.map((child) => answer(child)))
     expect(readFileSync(join(dir, 'builds'), 'utf8').trim().split('\n')).toHaveLength(1)
     expect(new Set(results.map(({ sha256 }) => sha256)).size).toBe(1)
-    expect(results.map(({ reason }) => reason).sort()).toEqual([...Array.from({ length: 15 }, () => 'hit'), 'miss: new'])
+    expect(results.map(({ reason }) => reason).sort()).toEqual([
+      ...Array.from({ length: 15 }, () => 'hit'),
+      'miss: new',
+    ])
   })
 
   test('a holder that was killed does not hold up the next', async () => {
@@ -478,7 +552,10 @@ describe('between processes', () => {
         await new Promise((resolve) => setTimeout(resolve, Math.random() * 60))
         await kill(child)
         const name = `engine ${round * 17}`
-        const { artifact } = await store.getOrBuild({ key: cacheKey({ name }), family: `family of ${name}`, label: name }, counted(name).build)
+        const { artifact } = await store.getOrBuild(
+          { key: cacheKey({ name }), family: `family of ${name}`, label: name },
+          counted(name).build,
+        )
         expect(createHash('sha256').update(readFileSync(artifact.file)).digest('hex')).toBe(artifact.sha256)
       }
     }
@@ -486,8 +563,13 @@ describe('between processes', () => {
     expect((await open().verify()).damaged).toEqual([])
     await store.collect()
     await store.collect()
-    expect([...readdirSync(join(root, 'tmp')), ...readdirSync(join(root, 'locks')).filter((name) => name.endsWith('.lock'))]).toEqual([])
-    const hits = (await open().list()).map(({ digest }) => open().getOrBuild({ key: { digest, facts: {} }, family: 'check', label: 'check' }, refuse))
+    expect([
+      ...readdirSync(join(root, 'tmp')),
+      ...readdirSync(join(root, 'locks')).filter((name) => name.endsWith('.lock')),
+    ]).toEqual([])
+    const hits = (await open().list()).map(({ digest }) =>
+      open().getOrBuild({ key: { digest, facts: {} }, family: 'check', label: 'check' }, refuse),
+    )
     expect((await Promise.all(hits)).length).toBeGreaterThan(10)
   })
 })
@@ -498,7 +580,8 @@ const lockRecord = { token: '00000000-0000-4000-8000-000000000000', pid: process
 function setUp(options: { readonly dir?: string; readonly maxSize?: number } = {}) {
   const dir = options.dir ?? join(tempFolder(), 'cache')
   const warnings: string[] = []
-  const open = (): Store => openStore({ dir, maxSize: options.maxSize ?? 1e9, maxAge: 30 * day, warn: (message) => warnings.push(message) })
+  const open = (): Store =>
+    openStore({ dir, maxSize: options.maxSize ?? 1e9, maxAge: 30 * day, warn: (message) => warnings.push(message) })
   return { dir, root: join(dir, 'v1'), warnings, open }
 }
 
@@ -575,11 +658,15 @@ async function kill(child: ChildProcess): Promise<void> {
 /** Whether a file system of our own can be mounted here, in a namespace that ends with its process. */
 function mountable(options: string): boolean {
   const { status } = spawnSync('unshare', ['-rm', 'mount', '-t', 'tmpfs', '-o', options, 'none', tempFolder()])
-  if (status !== 0) console.warn('skipped: a really full and a really read-only disk, because this system lets no user mount a tmpfs')
+  if (status !== 0)
+    console.warn('skipped: a really full and a really read-only disk, because this system lets no user mount a tmpfs')
   return status === 0
 }
 
-/** Runs the modes of the builder one after the other in a fresh file system; 'ro' makes it read-only. Gives what the last one said. */
+/**
+ * Runs the modes of the builder one after the other in a fresh file system; 'ro' makes it read-only. Gives what the
+ * last one said.
+ */
 function inMount(options: string, modes: readonly string[]): unknown {
   const dir = tempFolder()
   const steps = modes.map((mode) => (mode === 'ro' ? 'mount -o remount,ro "$0"' : `"$1" "$2" ${mode} "$0"`))

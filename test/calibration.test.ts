@@ -60,7 +60,10 @@ async function read(found: FoundSamples | undefined): Promise<Sample[]> {
 const twoInputs: ModelSpec = {
   inputs: { a: 'float32[n]', 'b.1': 'int64[n]' },
   outputs: { y: 'float32[n]' },
-  nodes: [{ op: 'Cast', inputs: ['b.1'], outputs: ['c'], attributes: { to: 1 } }, { op: 'Add', inputs: ['a', 'c'], outputs: ['y'] }],
+  nodes: [
+    { op: 'Cast', inputs: ['b.1'], outputs: ['c'], attributes: { to: 1 } },
+    { op: 'Add', inputs: ['a', 'c'], outputs: ['y'] },
+  ],
 }
 const image: ModelSpec = {
   inputs: { x: 'float32[1,3,2,2]' },
@@ -79,22 +82,35 @@ describe('samples', () => {
     write('s/1.a.npy', npy([2], [1, 2]))
     write('s/1.b.1.npy', npy([2], BigInt64Array.of(3n, 4n), '<i8'))
     write('z/1.npz', zipSync({ 'a.npy': npy([2], [1, 2]), 'b.1.npy': npy([2], BigInt64Array.of(3n, 4n), '<i8') }))
-    const expected = [new Map<string, unknown>([
-      ['a', { dtype: 'float32', dims: [2], data: Float32Array.of(1, 2) }],
-      ['b.1', { dtype: 'int64', dims: [2], data: BigInt64Array.of(3n, 4n) }],
-    ])]
+    const expected = [
+      new Map<string, unknown>([
+        ['a', { dtype: 'float32', dims: [2], data: Float32Array.of(1, 2) }],
+        ['b.1', { dtype: 'int64', dims: [2], data: BigInt64Array.of(3n, 4n) }],
+      ]),
+    ]
     expect(await read(await modelSamples(await requestFor(onnxModel(twoInputs), 's/*.npy')))).toEqual(expected)
     expect(await read(await modelSamples(await requestFor(onnxModel(twoInputs), 'z/*.npz')))).toEqual(expected)
   })
 
   test('are what a module gives', async () => {
-    write('samples.mjs', 'export default async function* () { for (let i = 0; i < 3; i++) yield { x: { data: Float32Array.of(i, 0, 0, 0), dims: [1, 4] } } }')
+    write(
+      'samples.mjs',
+      'export default async function* () { for (let i = 0; i < 3; i++) yield { x: { data: Float32Array.of(i, 0, 0, 0), dims: [1, 4] } } }',
+    )
     const samples = await read(await modelSamples(await requestFor(affineModel(), './samples.mjs')))
     expect(samples.map((sample) => (sample.get('x')!.data as Float32Array)[0])).toEqual([0, 1, 2])
   })
 
   test('are images, as their preprocessing says', async () => {
-    write('i/a.png', encodePng({ width: 2, height: 2, channels: 3, data: Uint8Array.of(255, 0, 10, 255, 0, 20, 255, 0, 30, 255, 0, 40) }))
+    write(
+      'i/a.png',
+      encodePng({
+        width: 2,
+        height: 2,
+        channels: 3,
+        data: Uint8Array.of(255, 0, 10, 255, 0, 20, 255, 0, 30, 255, 0, 40),
+      }),
+    )
     const preprocess = { layout: 'nchw', channels: 'bgr', scale: 1 / 255, mean: [0, 0, 0.5], std: [1, 1, 0.5] } as const
     const [sample] = await read(await modelSamples(await requestFor(onnxModel(image), { images: 'i/*', preprocess })))
     const { dims, data } = sample!.get('x')!
@@ -105,7 +121,11 @@ describe('samples', () => {
 
   test('are JPEG images too, resized to the static dims of the input', async () => {
     write('i/a.jpg', encodeJpeg({ width: 16, height: 8, data: new Uint8Array(16 * 8 * 4).fill(100) }, 100).data)
-    const [sample] = await read(await modelSamples(await requestFor(onnxModel(image), { images: 'i/*.jpg', preprocess: { layout: 'nchw', scale: 1 } })))
+    const [sample] = await read(
+      await modelSamples(
+        await requestFor(onnxModel(image), { images: 'i/*.jpg', preprocess: { layout: 'nchw', scale: 1 } }),
+      ),
+    )
     for (const value of sample!.get('x')!.data as Float32Array) expect(Math.abs(value - 100)).toBeLessThanOrEqual(1)
   })
 
@@ -119,27 +139,98 @@ describe('samples', () => {
     expect(await digestNow()).not.toBe(first)
   })
 
-  test.each<[title: string, files: Record<string, string | Uint8Array>, calibration: Options['calibration'], message: RegExp]>([
-    ['no file matches', {}, 's/*.npy', /m: calibration samples 's\/\*\.npy': expected files that match, of type \.npy or \.npz, received none\. The path starts from /],
+  test.each<
+    [title: string, files: Record<string, string | Uint8Array>, calibration: Options['calibration'], message: RegExp]
+  >([
+    [
+      'no file matches',
+      {},
+      's/*.npy',
+      /m: calibration samples 's\/\*\.npy': expected files that match, of type \.npy or \.npz, received none\. The path starts from /,
+    ],
     ['only other files match', { 's/1.txt': 'x' }, 's/*', /received 1 files of other types, such as 1\.txt/],
     ['not a .npy file', { 's/1.npy': 'nonsense' }, 's/*.npy', /1\.npy: it is not a \.npy file/],
-    ['a truncated .npy file', { 's/1.npy': npy([1, 4], [1, 2, 3, 4]).subarray(0, -4) }, 's/*.npy', /1\.npy: it holds 12 bytes of data; its shape needs 16/],
-    ['a wrong name', { 's.mjs': 'export default [{ y: new Float32Array(4) }]' }, 's.mjs', /sample 0: model "m", input "y": expected "x": float32\[1,4\], received an unknown name/],
-    ['a wrong dtype', { 's/1.npy': npy([1, 4], Float64Array.of(1, 2, 3, 4), '<f8') }, 's/*.npy', /sample 1: .*expected dtype float32, received dtype "float64"/],
-    ['a wrong shape', { 's/1.npy': npy([1, 5], [1, 2, 3, 4, 5]) }, 's/*.npy', /sample 1: .*expected 4 at dim 1 of float32\[1,4\], received 5/],
-    ['NaN', { 's/1.npy': npy([1, 4], [1, 2, NaN, 4]) }, 's/*.npy', /sample 1: expected numbers for input "x", received NaN at element 2/],
-    ['a module without samples', { 's.mjs': 'export default []' }, 's.mjs', /expected at least one sample, received none/],
-    ['a module without a default export', { 's.mjs': 'export const samples = []' }, 's.mjs', /expected a default export that is an \(async\) iterable of samples/],
-    ['a module that is not there', {}, 's.mjs', /the module: Cannot find module .*Install the package, or correct the path/],
-    ['a module that needs a missing package', { 's.mjs': "import 'no-such-package-here'" }, 's.mjs', /Cannot find package 'no-such-package-here'.*Install the package/],
-    ['a module that throws', { 's.mjs': 'export default (function* () { yield { x: new Float32Array(4) }; throw new Error("no disk") })()' }, 's.mjs', /the module after 1 samples: no disk/],
-    ['a module that never gives a sample', { 's.mjs': 'export default (async function* () { await new Promise(() => {}) })()' }, { samples: 's.mjs', timeout: 300 }, /expected a sample within 0\.3 s, received none/],
-    ['a module that never returns', { 's.mjs': 'while (true) {}' }, { samples: 's.mjs', timeout: 300 }, /expected a sample within 0\.3 s, received none/],
+    [
+      'a truncated .npy file',
+      { 's/1.npy': npy([1, 4], [1, 2, 3, 4]).subarray(0, -4) },
+      's/*.npy',
+      /1\.npy: it holds 12 bytes of data; its shape needs 16/,
+    ],
+    [
+      'a wrong name',
+      { 's.mjs': 'export default [{ y: new Float32Array(4) }]' },
+      's.mjs',
+      /sample 0: model "m", input "y": expected "x": float32\[1,4\], received an unknown name/,
+    ],
+    [
+      'a wrong dtype',
+      { 's/1.npy': npy([1, 4], Float64Array.of(1, 2, 3, 4), '<f8') },
+      's/*.npy',
+      /sample 1: .*expected dtype float32, received dtype "float64"/,
+    ],
+    [
+      'a wrong shape',
+      { 's/1.npy': npy([1, 5], [1, 2, 3, 4, 5]) },
+      's/*.npy',
+      /sample 1: .*expected 4 at dim 1 of float32\[1,4\], received 5/,
+    ],
+    [
+      'NaN',
+      { 's/1.npy': npy([1, 4], [1, 2, NaN, 4]) },
+      's/*.npy',
+      /sample 1: expected numbers for input "x", received NaN at element 2/,
+    ],
+    [
+      'a module without samples',
+      { 's.mjs': 'export default []' },
+      's.mjs',
+      /expected at least one sample, received none/,
+    ],
+    [
+      'a module without a default export',
+      { 's.mjs': 'export const samples = []' },
+      's.mjs',
+      /expected a default export that is an \(async\) iterable of samples/,
+    ],
+    [
+      'a module that is not there',
+      {},
+      's.mjs',
+      /the module: Cannot find module .*Install the package, or correct the path/,
+    ],
+    [
+      'a module that needs a missing package',
+      { 's.mjs': "import 'no-such-package-here'" },
+      's.mjs',
+      /Cannot find package 'no-such-package-here'.*Install the package/,
+    ],
+    [
+      'a module that throws',
+      { 's.mjs': 'export default (function* () { yield { x: new Float32Array(4) }; throw new Error("no disk") })()' },
+      's.mjs',
+      /the module after 1 samples: no disk/,
+    ],
+    [
+      'a module that never gives a sample',
+      { 's.mjs': 'export default (async function* () { await new Promise(() => {}) })()' },
+      { samples: 's.mjs', timeout: 300 },
+      /expected a sample within 0\.3 s, received none/,
+    ],
+    [
+      'a module that never returns',
+      { 's.mjs': 'while (true) {}' },
+      { samples: 's.mjs', timeout: 300 },
+      /expected a sample within 0\.3 s, received none/,
+    ],
   ])('%s: an error says so', async (_, files, calibration, message) => {
     for (const [name, content] of Object.entries(files)) write(name, content)
     const request = await requestFor(affineModel(), calibration)
     const reading = modelSamples(request).then((found) => calibrate(request, found!, ['x']))
-    await expect(reading).rejects.toMatchObject({ name: 'OnnxEngineError', code: 'SAMPLES_INVALID', message: expect.stringMatching(message) })
+    await expect(reading).rejects.toMatchObject({
+      name: 'OnnxEngineError',
+      code: 'SAMPLES_INVALID',
+      message: expect.stringMatching(message),
+    })
   })
 
   test.each<[unknown, string]>([
@@ -149,7 +240,10 @@ describe('samples', () => {
     [{ images: 'i/*', preprocess: { layout: 'nchw' } }, `option 'calibration.preprocess.scale': expected`],
     [{ samples: 'a.mjs', methd: 'minmax' }, `option 'calibration.methd': expected one of`],
     [{ samples: 'a.mjs', limit: 0 }, `option 'calibration.limit': expected a whole number from 1, received 0`],
-    [{ samples: 'a.mjs', percentile: 20 }, `option 'calibration.percentile': expected more than 50 and at most 100, received 20`],
+    [
+      { samples: 'a.mjs', percentile: 20 },
+      `option 'calibration.percentile': expected more than 50 and at most 100, received 20`,
+    ],
   ])('the option %j is refused', (calibration, message) => {
     expect(() => resolveOptions({ calibration })).toThrow(message)
   })
@@ -162,7 +256,11 @@ describe('calibration', () => {
     const request = await requestFor(affineModel(), 's/*.npy')
     const found = (await modelSamples(request))!
     const ranges = await calibrate(request, found, ['x', 'scaled', 'y'])
-    for (const [value, min, max] of [['x', -1, 8], ['scaled', -2, 16], ['y', -1, 17]] as const) {
+    for (const [value, min, max] of [
+      ['x', -1, 8],
+      ['scaled', -2, 16],
+      ['y', -1, 17],
+    ] as const) {
       const halfAStep = (max - min) / 255 / 2 + 1e-6
       const range = ranges.get(value)!
       expect(Math.abs(range.min - min)).toBeLessThanOrEqual(halfAStep)
@@ -184,7 +282,9 @@ describe('calibration', () => {
     write('s/1.npy', npy([1, 3, 2, 2], new Float32Array(12).fill(-1)))
     const root = { ...image, nodes: [{ op: 'Sqrt', inputs: ['x'], outputs: ['y'] }] }
     const request = await requestFor(onnxModel(root), 's/*.npy')
-    await expect(calibrate(request, (await modelSamples(request))!, ['x'])).rejects.toMatchObject({ message: expect.stringMatching(/output "y" of sample 1: expected numbers from the fp32 model, received NaN/) })
+    await expect(calibrate(request, (await modelSamples(request))!, ['x'])).rejects.toMatchObject({
+      message: expect.stringMatching(/output "y" of sample 1: expected numbers from the fp32 model, received NaN/),
+    })
   })
 })
 
@@ -217,7 +317,11 @@ describe('a histogram', () => {
 
   test('of a tensor that is never negative keeps more of it for unsigned numbers, which have twice the levels', () => {
     const histogram = newHistogram()
-    for (let seed = 0; seed < 4; seed++) addFloats(histogram, normal(50_000, seed + 1).map((value) => Math.abs(value) ** 3))
+    for (let seed = 0; seed < 4; seed++)
+      addFloats(
+        histogram,
+        normal(50_000, seed + 1).map((value) => Math.abs(value) ** 3),
+      )
     const { entropy, min, max } = rangeOf(histogram, 100)
     expect(entropy.uint8[1]).toBeGreaterThan(entropy.int8[1])
     expect([min, entropy.uint8[0]]).toEqual([0, 0])
@@ -241,14 +345,23 @@ describe('a histogram', () => {
     addStored(histogram, { ...stored, scale: Infinity }, true)
     expect(rangeOf(histogram, 100)).toMatchObject({ min: 0, max: 0, nonFinite: 2 })
     addFloats(histogram, Float32Array.of(-1, 1))
-    expect(rangeOf(histogram, 100)).toMatchObject({ min: expect.closeTo(-1, 1), max: expect.closeTo(1, 1), nonFinite: 2 })
+    expect(rangeOf(histogram, 100)).toMatchObject({
+      min: expect.closeTo(-1, 1),
+      max: expect.closeTo(1, 1),
+      nonFinite: 2,
+    })
     expect(rangeOf(newHistogram(), 100)).toMatchObject({ min: 0, max: 0, nonFinite: 0 })
   })
 
   test('of a tensor of zeros has no range', () => {
     const histogram = newHistogram()
     addFloats(histogram, new Float32Array(8))
-    expect(rangeOf(histogram, 99.9)).toMatchObject({ min: 0, max: 0, percentile: [0, 0], entropy: { int8: [0, 0], uint8: [0, 0] } })
+    expect(rangeOf(histogram, 99.9)).toMatchObject({
+      min: 0,
+      max: 0,
+      percentile: [0, 0],
+      entropy: { int8: [0, 0], uint8: [0, 0] },
+    })
   })
 })
 
@@ -257,7 +370,15 @@ function addFloats(histogram: Histogram, values: Float32Array): void {
   const [min, max] = values.reduce(([low, high], value) => [Math.min(low, value), Math.max(high, value)], [0, 0])
   const scale = max === min ? 1 : (max - min) / 255
   const zero = Math.round(-min / scale)
-  addStored(histogram, { data: Uint8Array.from(values, (value) => Math.max(0, Math.min(255, Math.round(value / scale) + zero))), scale, zero }, true)
+  addStored(
+    histogram,
+    {
+      data: Uint8Array.from(values, (value) => Math.max(0, Math.min(255, Math.round(value / scale) + zero))),
+      scale,
+      zero,
+    },
+    true,
+  )
 }
 
 test.each([

@@ -15,15 +15,28 @@ const root = fileURLToPath(new URL('..', import.meta.url)).replace(/[\\/]$/, '')
 const folder = tempFolder()
 const model = join(folder, 'affine.onnx')
 const hostile = join(folder, 'hostile.onnx')
-const build = (...more: string[]) => run(['build', model, '--root', root, '--cache-dir', join(folder, 'cache'), ...(more.includes('--out') ? [] : ['--out', join(folder, 'out')]), ...more])
+const build = (...more: string[]) =>
+  run([
+    'build',
+    model,
+    '--root',
+    root,
+    '--cache-dir',
+    join(folder, 'cache'),
+    ...(more.includes('--out') ? [] : ['--out', join(folder, 'out')]),
+    ...more,
+  ])
 
 beforeAll(() => {
   writeFileSync(model, affineModel({ dims: 'batch,4' }))
-  writeFileSync(hostile, onnxModel({
-    inputs: { 'x\u001B[2J\n': 'float32[n]', ['__proto__']: 'float32[n]' },
-    outputs: { y: 'float32[n]' },
-    nodes: [{ op: 'Add', inputs: ['x\u001B[2J\n', '__proto__'], outputs: ['y'] }],
-  }))
+  writeFileSync(
+    hostile,
+    onnxModel({
+      inputs: { 'x\u001B[2J\n': 'float32[n]', ['__proto__']: 'float32[n]' },
+      outputs: { y: 'float32[n]' },
+      nodes: [{ op: 'Add', inputs: ['x\u001B[2J\n', '__proto__'], outputs: ['y'] }],
+    }),
+  )
 })
 
 describe('the command line', () => {
@@ -42,7 +55,10 @@ describe('the command line', () => {
     [['inspect'], 'missing required args for command `inspect <model>`'],
     [['inspect', 'a.onnx', 'b.onnx'], 'Unused args: `b.onnx`'],
     [['inspect', 'a.onnx', '--jsn'], `'--jsn' is not an option of 'inspect'. Did you mean '--json'?`],
-    [['cache', 'lst'], `unplugin-onnx cache: expected one of ls, why, verify, clean, received 'lst'. Did you mean 'ls'?`],
+    [
+      ['cache', 'lst'],
+      `unplugin-onnx cache: expected one of ls, why, verify, clean, received 'lst'. Did you mean 'ls'?`,
+    ],
     [['cache', 'ls', '--cache-dir'], 'option `--cache-dir <dir>` value is missing'],
     [['cache', 'ls', '--cache-dir', 'a', '--cache-dir=b'], '--cache-dir is given twice. Give it once'],
   ])('%j is refused in one line', async (args, message) => {
@@ -53,10 +69,18 @@ describe('the command line', () => {
 describe('build', () => {
   it('writes a manifest and engines that the runtime loads, and compiles nothing twice', async () => {
     const first = await build('--backend', 'onnxruntime', '--shapes', 'x:2x4')
-    expect(first).toMatchObject({ code: 0, stdout: `${join(folder, 'out', 'affine.json')}\n`, stderr: expect.stringContaining('miss: new') })
+    expect(first).toMatchObject({
+      code: 0,
+      stdout: `${join(folder, 'out', 'affine.json')}\n`,
+      stderr: expect.stringContaining('miss: new'),
+    })
 
     const second = await build('--backend', 'onnxruntime', '--shapes', 'x:2x4', '--json')
-    const { manifest, bindings, variants } = JSON.parse(second.stdout) as { manifest: string, bindings: unknown, variants: { cache: { hit: boolean } }[] }
+    const { manifest, bindings, variants } = JSON.parse(second.stdout) as {
+      manifest: string
+      bindings: unknown
+      variants: { cache: { hit: boolean } }[]
+    }
     expect(bindings).toMatchObject({ inputs: [{ name: 'x', dims: [2, 4] }] })
     expect(variants.map(({ cache }) => cache.hit)).not.toContain(false)
 
@@ -67,36 +91,65 @@ describe('build', () => {
   })
 
   it.each([
-    [['--engine', 'fp17'], `option 'engine': expected one of fp32, fp16, bf16, int8, int8-weights, received 'fp17'. Did you mean 'fp16'?`],
+    [
+      ['--engine', 'fp17'],
+      `option 'engine': expected one of fp32, fp16, bf16, int8, int8-weights, received 'fp17'. Did you mean 'fp16'?`,
+    ],
     [['--shapes', 'x:2x5'], `model 'affine': shapes.x[1]: expected 4, which is static in the model, received 5`],
-    [['--shapes', 'x'], `import 'affine.onnx?shapes=x': shapes: expected 'name:1x3x224x224' for each input, separated by commas, received 'x'`],
-    [['--shapes', 'x&engine=int8:1'], `model 'affine': shapes["x&engine=int8"]: expected one of the model's inputs ('x'), received no such input`],
+    [
+      ['--shapes', 'x'],
+      `import 'affine.onnx?shapes=x': shapes: expected 'name:1x3x224x224' for each input, separated by commas, received 'x'`,
+    ],
+    [
+      ['--shapes', 'x&engine=int8:1'],
+      `model 'affine': shapes["x&engine=int8"]: expected one of the model's inputs ('x'), received no such input`,
+    ],
     [['--min', 'x:1x4'], `import 'affine.onnx?min=x:1x4': min, opt, max: expected all three of them, received min`],
   ])('refuses %j in one line and writes nothing', async (args, message) => {
     expect(await build(...args)).toEqual({ code: 1, stdout: '', stderr: `${message}\n` })
   })
 
   it('refuses a file that is not a model by its name', async () => {
-    expect(await run(['build', 'notes.txt'])).toMatchObject({ code: 1, stderr: `'notes.txt' is not an .onnx file. Give the path of a model\n` })
+    expect(await run(['build', 'notes.txt'])).toMatchObject({
+      code: 1,
+      stderr: `'notes.txt' is not an .onnx file. Give the path of a model\n`,
+    })
   })
 
   it('does not explain the engine of one variant by that of another', async () => {
-    for (const shapes of ['x:5x4', 'x:6x4']) expect((await build('--backend', 'onnxruntime', '--shapes', shapes)).stderr).toContain('miss: new')
+    for (const shapes of ['x:5x4', 'x:6x4'])
+      expect((await build('--backend', 'onnxruntime', '--shapes', shapes)).stderr).toContain('miss: new')
     writeFileSync(model, affineModel({ dims: 'batch,4', weight: 3 }))
     expect((await build('--backend', 'onnxruntime', '--shapes', 'x:5x4')).stderr).toMatch(/miss: weights changed {2}/)
     writeFileSync(model, affineModel({ dims: 'batch,4' }))
   })
 
   // Node's own recursive mkdir never ends below /proc.
-  it.each([join(model, 'out'), ...(process.platform === 'linux' ? ['/proc/unplugin-onnx/engines'] : [])])('says in one line that %s cannot be written', async (out) => {
-    const { code, stderr } = await build('--out', out)
-    expect(code).toBe(1)
-    expect(stderr).toMatch(/^the output folder .*: expected a folder that can be written, with space for the engines, received .*E(NOTDIR|EXIST|NOENT)[^\n]*\n$/m)
-    expect(stderr).not.toContain('    at ')
-  })
+  it.each([join(model, 'out'), ...(process.platform === 'linux' ? ['/proc/unplugin-onnx/engines'] : [])])(
+    'says in one line that %s cannot be written',
+    async (out) => {
+      const { code, stderr } = await build('--out', out)
+      expect(code).toBe(1)
+      expect(stderr).toMatch(
+        /^the output folder .*: expected a folder that can be written, with space for the engines, received .*E(NOTDIR|EXIST|NOENT)[^\n]*\n$/m,
+      )
+      expect(stderr).not.toContain('    at ')
+    },
+  )
 
   it.runIf(process.platform === 'linux')('builds with a warning where the cache folder cannot be made', async () => {
-    const { code, stderr } = await run(['build', model, '--root', root, '--cache-dir', '/proc/unplugin-onnx', '--backend', 'onnxruntime', '--out', join(folder, 'uncached')])
+    const { code, stderr } = await run([
+      'build',
+      model,
+      '--root',
+      root,
+      '--cache-dir',
+      '/proc/unplugin-onnx',
+      '--backend',
+      'onnxruntime',
+      '--out',
+      join(folder, 'uncached'),
+    ])
     expect(code).toBe(0)
     expect(stderr).toContain('the cache folder /proc/unplugin-onnx/v1 cannot be used (/proc takes no folders')
   })
@@ -107,7 +160,10 @@ describe('doctor', () => {
     const { code, stdout } = await run(['doctor', '--root', root])
     expect(code).toBe(0)
     expect(stdout).toMatch(/^unplugin-onnx [\d.]+, Node\.js [\d.]+, \S+ \S+\n[^]*onnxruntime {2,}\d/)
-    const { backends, cache } = JSON.parse((await run(['doctor', '--root', root, '--json'])).stdout) as { backends: unknown[], cache: object }
+    const { backends, cache } = JSON.parse((await run(['doctor', '--root', root, '--json'])).stdout) as {
+      backends: unknown[]
+      cache: object
+    }
     expect(backends).toContainEqual(expect.objectContaining({ name: 'onnxruntime', available: true }))
     expect(cache).toMatchObject({ dir: join(root, 'node_modules', '.cache', 'unplugin-onnx') })
   })
@@ -116,15 +172,25 @@ describe('doctor', () => {
 describe('types', () => {
   const app = join(folder, 'app')
 
-  beforeAll(() => writeProject(app, {
-    'pose.onnx': { inputs: { x: 'float32[n,4]' }, outputs: { y: 'float32[n,4]' } },
-    'src/a.ts': "import a from '../pose.onnx'",
-  }))
+  beforeAll(() =>
+    writeProject(app, {
+      'pose.onnx': { inputs: { x: 'float32[n,4]' }, outputs: { y: 'float32[n,4]' } },
+      'src/a.ts': "import a from '../pose.onnx'",
+    }),
+  )
 
   it('types every import, and writes nothing the second time', async () => {
     const dir = join(app, '.unplugin-onnx')
-    expect(await run(['types', '--root', app])).toEqual({ code: 0, stdout: `1 import of models typed in ${dir}: 2 files written, 0 removed\n`, stderr: '' })
-    expect(await run(['types', '--root', app])).toEqual({ code: 0, stdout: `1 import of models typed in ${dir}: 0 files written, 0 removed\n`, stderr: '' })
+    expect(await run(['types', '--root', app])).toEqual({
+      code: 0,
+      stdout: `1 import of models typed in ${dir}: 2 files written, 0 removed\n`,
+      stderr: '',
+    })
+    expect(await run(['types', '--root', app])).toEqual({
+      code: 0,
+      stdout: `1 import of models typed in ${dir}: 0 files written, 0 removed\n`,
+      stderr: '',
+    })
   })
 
   it('fails when an import has no model, after it has typed the others', async () => {
@@ -133,7 +199,10 @@ describe('types', () => {
     expect(code).toBe(1)
     expect(stderr).toContain('src/b.ts:1')
     expect(JSON.parse(stdout)).toMatchObject({
-      imports: [{ specifier: '../pose.onnx' }], written: ['types/pose.d.onnx.ts', 'imports.json'], removed: [], problems: [{ code: 'MODEL_NOT_FOUND' }],
+      imports: [{ specifier: '../pose.onnx' }],
+      written: ['types/pose.d.onnx.ts', 'imports.json'],
+      removed: [],
+      problems: [{ code: 'MODEL_NOT_FOUND' }],
     })
   })
 })
@@ -143,14 +212,17 @@ describe('types --check', () => {
   const dir = join(app, '.unplugin-onnx')
   const check = (...more: string[]) => run(['types', '--check', '--root', app, ...more])
 
-  beforeAll(() => writeProject(app, {
-    'pose.onnx': { inputs: { x: 'float32[n,4]' }, outputs: { y: 'float32[n,4]' } },
-    'src/a.ts': "import a from '../pose.onnx'",
-  }))
+  beforeAll(() =>
+    writeProject(app, {
+      'pose.onnx': { inputs: { x: 'float32[n,4]' }, outputs: { y: 'float32[n,4]' } },
+      'src/a.ts': "import a from '../pose.onnx'",
+    }),
+  )
 
   it('fails while types are stale, names them, and touches nothing', async () => {
     expect(await check()).toEqual({
-      code: 1, stderr: '',
+      code: 1,
+      stderr: '',
       stdout: `missing or changed: types/pose.d.onnx.ts\nmissing or changed: imports.json\n1 import of models, types in ${dir}: 2 files stale. Run 'unplugin-onnx types'\n`,
     })
     expect(existsSync(dir)).toBe(false)
@@ -159,18 +231,30 @@ describe('types --check', () => {
     expect(await check()).toEqual({ code: 0, stdout: `1 import of models, types in ${dir}: up to date\n`, stderr: '' })
 
     writeProject(app, { 'pose.onnx': { inputs: { x: 'float32[n,2]' }, outputs: { y: 'float32[n,2]' } } })
-    expect(await check()).toMatchObject({ code: 1, stdout: expect.stringContaining('missing or changed: types/pose.d.onnx.ts\n') })
+    expect(await check()).toMatchObject({
+      code: 1,
+      stdout: expect.stringContaining('missing or changed: types/pose.d.onnx.ts\n'),
+    })
 
     writeProject(app, { 'src/a.ts': 'export {}' })
     const { code, stdout } = await check('--json')
-    expect({ code, ...JSON.parse(stdout) as object }).toMatchObject({ code: 1, imports: [], written: [], removed: ['imports.json', 'types/pose.d.onnx.ts'] })
+    expect({ code, ...(JSON.parse(stdout) as object) }).toMatchObject({
+      code: 1,
+      imports: [],
+      written: [],
+      removed: ['imports.json', 'types/pose.d.onnx.ts'],
+    })
     expect(existsSync(join(dir, 'types/pose.d.onnx.ts'))).toBe(true)
   })
 })
 
 describe('types --watch', () => {
   it.each([['--check'], ['--json']])('goes without %s', async (flag) => {
-    expect(await run(['types', '--watch', flag])).toEqual({ code: 1, stdout: '', stderr: `--watch and ${flag} exclude each other. Give one of them\n` })
+    expect(await run(['types', '--watch', flag])).toEqual({
+      code: 1,
+      stdout: '',
+      stderr: `--watch and ${flag} exclude each other. Give one of them\n`,
+    })
   })
 
   it('follows sources, models, new folders and what is wrong with them until it is ended', async () => {
@@ -178,7 +262,8 @@ describe('types --watch', () => {
     writeProject(app, { 'src/a.ts': 'export {}' })
     const watching = spawn(process.execPath, [bin, 'types', '--watch', '--root', app], { cwd: folder })
     let output = ''
-    for (const stream of [watching.stdout, watching.stderr]) stream.setEncoding('utf8').on('data', (text: string) => (output += text))
+    for (const stream of [watching.stdout, watching.stderr])
+      stream.setEncoding('utf8').on('data', (text: string) => (output += text))
     const patient = { timeout: 20_000 }
     const declared = join(app, '.unplugin-onnx/types/src/deep/b.d.onnx.ts')
     const types = () => (existsSync(declared) ? readFileSync(declared, 'utf8') : '')
@@ -204,7 +289,12 @@ describe('inspect', () => {
     const { stdout, code } = await run(['inspect', model])
     expect(code).toBe(0)
     expect(stdout.split('\n').slice(1)).toEqual([
-      'inputs', '  x  float32[batch, 4]', 'outputs', '  y  float32[batch, 4]', 'initializers  2, 8 B', '',
+      'inputs',
+      '  x  float32[batch, 4]',
+      'outputs',
+      '  y  float32[batch, 4]',
+      'initializers  2, 8 B',
+      '',
     ])
     expect(stdout).toMatch(/affine\.onnx {2}\d+ B {2}IR 8 {2}opset 17\n/)
   })
@@ -213,7 +303,9 @@ describe('inspect', () => {
     const { stdout, stderr } = await run(['inspect', model, '--json'])
     expect(stderr).toBe('')
     expect(JSON.parse(stdout)).toMatchObject({
-      file: model, irVersion: 8, opsets: { '': 17 },
+      file: model,
+      irVersion: 8,
+      opsets: { '': 17 },
       bindings: { inputs: [{ name: 'x', dtype: 'float32', dims: ['batch', 4] }] },
       initializers: [{ name: 'weight', dtype: 'float32', dims: [1] }, { name: 'bias' }],
     })
@@ -239,12 +331,17 @@ describe('inspect', () => {
 describe('cache', () => {
   // '007' must not become 7 on its way through the command line.
   const dir = join(folder, '007')
-  const cache = (verb: string, ...more: string[]) => run(['cache', verb, ...more, '--root', folder, '--cache-dir', '007'])
+  const cache = (verb: string, ...more: string[]) =>
+    run(['cache', verb, ...more, '--root', folder, '--cache-dir', '007'])
 
   beforeAll(async () => {
     const store = openStore({ dir, maxSize: Infinity, maxAge: Infinity, warn: console.warn })
     for (const name of ['pose', 'face']) {
-      const request = { key: cacheKey({ model: name, backend: 'onnxruntime' }), family: `models/${name}.onnx  onnxruntime `, label: name }
+      const request = {
+        key: cacheKey({ model: name, backend: 'onnxruntime' }),
+        family: `models/${name}.onnx  onnxruntime `,
+        label: name,
+      }
       await store.getOrBuild(request, async (output) => writeFileSync(output, `engine of ${name}`))
     }
   })
@@ -252,7 +349,9 @@ describe('cache', () => {
   it('lists what is kept', async () => {
     const { stdout, code } = await cache('ls')
     expect(code).toBe(0)
-    expect(stdout).toMatch(/^ {2}[\da-f]{12} {2}14 B {2}built in [^]*models\/face\.onnx[^]*\n2 engines, 28 B in .*007\n$/)
+    expect(stdout).toMatch(
+      /^ {2}[\da-f]{12} {2}14 B {2}built in [^]*models\/face\.onnx[^]*\n2 engines, 28 B in .*007\n$/,
+    )
     expect(JSON.parse((await cache('ls', '--json')).stdout)).toHaveLength(2)
   })
 
@@ -261,7 +360,11 @@ describe('cache', () => {
     expect(stdout).toMatch(/^models\/pose\.onnx .* {2}miss: new {2}/)
     expect(stdout).not.toContain('face')
     expect(JSON.parse((await cache('why', '--json')).stdout)).toHaveLength(2)
-    expect(await cache('why', 'hand')).toMatchObject({ code: 1, stdout: '', stderr: expect.stringContaining(`no import of 'hand' is known`) })
+    expect(await cache('why', 'hand')).toMatchObject({
+      code: 1,
+      stdout: '',
+      stderr: expect.stringContaining(`no import of 'hand' is known`),
+    })
   })
 
   it('finds damage, then removes everything', async () => {
@@ -269,7 +372,10 @@ describe('cache', () => {
     const [{ file }] = JSON.parse((await cache('ls', '--json')).stdout) as [{ file: string }]
     appendFileSync(file, 'x')
     expect(await cache('verify')).toMatchObject({ code: 1, stdout: expect.stringContaining('1 damaged') })
-    expect(await cache('clean')).toMatchObject({ code: 0, stdout: expect.stringMatching(/^1 engine removed from .*007, /) })
+    expect(await cache('clean')).toMatchObject({
+      code: 0,
+      stdout: expect.stringMatching(/^1 engine removed from .*007, /),
+    })
     expect(await cache('ls', '--json')).toMatchObject({ stdout: '[]\n' })
   })
 })
@@ -278,7 +384,7 @@ function wide(size: number): object {
   return { inputs: { x: `float32[${size}]` }, outputs: { y: `float32[${size}]` } }
 }
 
-async function run(args: readonly string[]): Promise<{ code: number, stdout: string, stderr: string }> {
+async function run(args: readonly string[]): Promise<{ code: number; stdout: string; stderr: string }> {
   return new Promise((resolve) => {
     execFile(process.execPath, [bin, ...args], { cwd: folder }, (error, stdout, stderr) => {
       resolve({ code: typeof error?.code === 'number' ? error.code : error ? -1 : 0, stdout, stderr })

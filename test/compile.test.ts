@@ -29,7 +29,12 @@ async function compileImport(text: string, options: Options = {}, signal?: Abort
   const request = parseRequest(join(folder, text))!
   const store = openStore({ ...resolved.cache, warn: log })
   return compileModel(
-    { file: request.file, query: requestKey({ ...request, file: '' }), options: compileOptions(resolved, request), root },
+    {
+      file: request.file,
+      query: requestKey({ ...request, file: '' }),
+      options: compileOptions(resolved, request),
+      root,
+    },
     { store, log, warn: log, ...(signal && { signal }) },
   )
 }
@@ -42,10 +47,14 @@ function write(name: string, bytes: Uint8Array | string): string {
 }
 
 function sessions({ variants }: Compiled): Promise<ort.InferenceSession[]> {
-  return Promise.all(variants.map(({ artifact, extension }) => {
-    const format = extension === '.ort' ? 'ORT' : 'ONNX'
-    return ort.InferenceSession.create(readFileSync(artifact.file), { extra: { session: { load_model_format: format } } })
-  }))
+  return Promise.all(
+    variants.map(({ artifact, extension }) => {
+      const format = extension === '.ort' ? 'ORT' : 'ONNX'
+      return ort.InferenceSession.create(readFileSync(artifact.file), {
+        extra: { session: { load_model_format: format } },
+      })
+    }),
+  )
 }
 
 async function run(compiled: Compiled, x: number[]): Promise<number[][]> {
@@ -74,7 +83,9 @@ describe('a model compiled for ONNX Runtime', () => {
     const second = await compileImport('m.onnx')
     expect(second.variants.map(({ cache }) => cache.reason)).toEqual(second.variants.map(() => 'hit'))
     expect(second.variants.map(({ artifact }) => artifact)).toEqual(first.variants.map(({ artifact }) => artifact))
-    expect(lines).toContainEqual(expect.stringMatching(/^m {2}fp32 {2}onnxruntime.* {2}miss: new {2}[\d.]+ kB {2}[\d.]+ s$/))
+    expect(lines).toContainEqual(
+      expect.stringMatching(/^m {2}fp32 {2}onnxruntime.* {2}miss: new {2}[\d.]+ kB {2}[\d.]+ s$/),
+    )
     expect(lines.at(-1)).toMatch(/ {2}hit {2}/)
   })
 
@@ -108,21 +119,29 @@ describe('dims that are fixed', () => {
     write('m.onnx', dims === undefined ? unranked : affineModel({ dims }))
     const compiled = await compileImport('m.onnx?shapes=x:1x4', options)
     expect(compiled.bindings.inputs[0]?.dims).toEqual([1, 4])
-    for (const { inputMetadata: [input] } of await sessions(compiled)) expect(input).toMatchObject({ name: 'x', shape: [1, 4] })
+    for (const {
+      inputMetadata: [input],
+    } of await sessions(compiled))
+      expect(input).toMatchObject({ name: 'x', shape: [1, 4] })
     for (const result of await run(compiled, [1, 2, 3, 4])) expect(result).toEqual([3, 5, 7, 9])
   })
 
   test('fold what is computed from them, also beside external data', async () => {
-    write('m.onnx', onnxModel({
-      inputs: { x: 'float32[?,?]' },
-      outputs: { y: 'float32[?,?]' },
-      nodes: [
-        { op: 'Shape', inputs: ['x'], outputs: ['shape'] },
-        { op: 'Reshape', inputs: ['w', 'shape'], outputs: ['shaped'] },
-        { op: 'Mul', inputs: ['x', 'shaped'], outputs: ['y'] },
-      ],
-      initializers: { w: { dtype: 'float32', dims: [4], data: [], external: { location: 'w.bin', offset: 0, length: 16 } } },
-    }))
+    write(
+      'm.onnx',
+      onnxModel({
+        inputs: { x: 'float32[?,?]' },
+        outputs: { y: 'float32[?,?]' },
+        nodes: [
+          { op: 'Shape', inputs: ['x'], outputs: ['shape'] },
+          { op: 'Reshape', inputs: ['w', 'shape'], outputs: ['shaped'] },
+          { op: 'Mul', inputs: ['x', 'shaped'], outputs: ['y'] },
+        ],
+        initializers: {
+          w: { dtype: 'float32', dims: [4], data: [], external: { location: 'w.bin', offset: 0, length: 16 } },
+        },
+      }),
+    )
     write('w.bin', new Uint8Array(Float32Array.of(1, 2, 3, 4).buffer))
     const compiled = await compileImport('m.onnx?shapes=x:1x4')
     for (const { artifact } of compiled.variants) expect(readFileSync(artifact.file).includes('Reshape')).toBe(false)
@@ -132,12 +151,36 @@ describe('dims that are fixed', () => {
 
 describe('what a rebuild says', () => {
   test.each<[string, () => void, Options, string, string]>([
-    ['other weights under the same name', () => write('m.onnx', affineModel({ weight: 3, dims: 'n,4' })), {}, 'm.onnx', 'miss: weights changed'],
+    [
+      'other weights under the same name',
+      () => write('m.onnx', affineModel({ weight: 3, dims: 'n,4' })),
+      {},
+      'm.onnx',
+      'miss: weights changed',
+    ],
     ['one node attribute', () => write('m.onnx', softmax(0)), {}, 'm.onnx', 'miss: graph changed'],
     ['another static shape', () => {}, { shapes: { x: [2, 4] } }, 'm.onnx', 'miss: shapes changed: x added (2x4)'],
-    ['another optimization level', () => {}, { onnxruntime: { optimization: 'basic' } }, 'm.onnx', 'miss: optimization level all -> basic'],
-    ['an option set to its default', () => {}, { engine: 'fp32', shapes: {}, onnxruntime: { optimization: 'all' } }, 'm.onnx', 'hit'],
-    ['a renamed file', () => copyFileSync(join(folder, 'm.onnx'), write('renamed/other.onnx', '')), {}, 'renamed/other.onnx', 'hit'],
+    [
+      'another optimization level',
+      () => {},
+      { onnxruntime: { optimization: 'basic' } },
+      'm.onnx',
+      'miss: optimization level all -> basic',
+    ],
+    [
+      'an option set to its default',
+      () => {},
+      { engine: 'fp32', shapes: {}, onnxruntime: { optimization: 'all' } },
+      'm.onnx',
+      'hit',
+    ],
+    [
+      'a renamed file',
+      () => copyFileSync(join(folder, 'm.onnx'), write('renamed/other.onnx', '')),
+      {},
+      'renamed/other.onnx',
+      'hit',
+    ],
   ])('%s', async (title, change, options, text, expected) => {
     write('m.onnx', title.startsWith('one node') ? softmax(1) : affineModel({ dims: 'n,4' }))
     await compileImport('m.onnx')
@@ -151,7 +194,9 @@ describe('what a rebuild says', () => {
       inputs: { x: 'float32[1,4]' },
       outputs: { y: 'float32[1,4]' },
       nodes: [{ op: 'Mul', inputs: ['x', 'w'], outputs: ['y'] }],
-      initializers: { w: { dtype: 'float32', dims: [4], data: [], external: { location: 'w.bin', offset: 0, length: 16 } } },
+      initializers: {
+        w: { dtype: 'float32', dims: [4], data: [], external: { location: 'w.bin', offset: 0, length: 16 } },
+      },
     })
     write('m.onnx', model)
     write('w.bin', new Uint8Array(Float32Array.of(1, 2, 3, 4).buffer))
@@ -166,8 +211,18 @@ describe('what a rebuild says', () => {
 
 describe('what cannot be compiled', () => {
   test('a model that ONNX Runtime refuses keeps its text and the name of the node', async () => {
-    write('m.onnx', onnxModel({ inputs: { x: 'float32[1]' }, outputs: { y: 'float32[1]' }, nodes: [{ op: 'NoSuchOp', inputs: ['x'], outputs: ['y'], name: 'culprit' }] }))
-    await expect(compileImport('m.onnx', { backends: ['onnxruntime'] })).rejects.toMatchObject({ code: 'COMPILE_FAILED', message: expect.stringMatching(/^m: .*(NoSuchOp|culprit)/) })
+    write(
+      'm.onnx',
+      onnxModel({
+        inputs: { x: 'float32[1]' },
+        outputs: { y: 'float32[1]' },
+        nodes: [{ op: 'NoSuchOp', inputs: ['x'], outputs: ['y'], name: 'culprit' }],
+      }),
+    )
+    await expect(compileImport('m.onnx', { backends: ['onnxruntime'] })).rejects.toMatchObject({
+      code: 'COMPILE_FAILED',
+      message: expect.stringMatching(/^m: .*(NoSuchOp|culprit)/),
+    })
     write('m.onnx', affineModel())
     await expect(compileImport('m.onnx')).resolves.toBeDefined()
   })
@@ -194,10 +249,17 @@ describe('what cannot be compiled', () => {
 const unranked = onnxModel({
   inputs: { x: 'float32' },
   outputs: { y: 'float32' },
-  nodes: [{ op: 'Mul', inputs: ['x', 'two'], outputs: ['double'] }, { op: 'Add', inputs: ['double', 'one'], outputs: ['y'] }],
+  nodes: [
+    { op: 'Mul', inputs: ['x', 'two'], outputs: ['double'] },
+    { op: 'Add', inputs: ['double', 'one'], outputs: ['y'] },
+  ],
   initializers: { two: { dtype: 'float32', dims: [1], data: [2] }, one: { dtype: 'float32', dims: [1], data: [1] } },
 })
 
 function softmax(axis: number): Uint8Array {
-  return onnxModel({ inputs: { x: 'float32[1,4]' }, outputs: { y: 'float32[1,4]' }, nodes: [{ op: 'Softmax', inputs: ['x'], outputs: ['y'], attributes: { axis } }] })
+  return onnxModel({
+    inputs: { x: 'float32[1,4]' },
+    outputs: { y: 'float32[1,4]' },
+    nodes: [{ op: 'Softmax', inputs: ['x'], outputs: ['y'], attributes: { axis } }],
+  })
 }

@@ -17,35 +17,77 @@ const worker = new URL('./compiler-worker.mjs', import.meta.url)
 
 function run(does: string, options: ChildOptions & { verbose?: boolean } = {}): Promise<void> {
   const { verbose = false, ...rest } = options
-  return runChild(worker, { name: 'pose', model: 'pose.onnx', output: join(folder, does), settings: { does }, verbose }, rest)
+  return runChild(
+    worker,
+    { name: 'pose', model: 'pose.onnx', output: join(folder, does), settings: { does }, verbose },
+    rest,
+  )
 }
 
 describe('a compiler process', () => {
   // Windows has no signals.
   test.skipIf(process.platform === 'win32').each([
     ['is killed', /^pose: the compiler process was killed by SIGKILL before it was done\..*memory runs out/s],
-    ['reads memory that is not its own', /^pose: the compiler process was killed by SIGSEGV before it was done; its last words: last words of a library/],
+    [
+      'reads memory that is not its own',
+      /^pose: the compiler process was killed by SIGSEGV before it was done; its last words: last words of a library/,
+    ],
     // Of the heap that NODE_OPTIONS gives it below.
-    ['runs out of memory', /^pose: the compiler process (was killed by SIGABRT|exited with code \d+) before it was done; its last words: .*heap out of memory/s],
+    [
+      'runs out of memory',
+      /^pose: the compiler process (was killed by SIGABRT|exited with code \d+) before it was done; its last words: .*heap out of memory/s,
+    ],
     ['exits', /^pose: the compiler process exited with code 3 before it was done/],
   ])('that %s is an error with its last words, not the end of this process', async (does, message) => {
     vi.stubEnv('NODE_OPTIONS', '--max-old-space-size=32')
     await expect(run(does)).rejects.toMatchObject({ code: 'COMPILE_FAILED', message: expect.stringMatching(message) })
   })
 
-  test.each([false, true])('tells phases, warnings and errors always, and details on request (verbose: %s)', async (verbose) => {
-    const lines: string[] = []
-    await run('talks', { verbose, log: (severity, text) => lines.push(`${severity}: ${text}`) })
-    expect(lines).toEqual(['phase: Optimizing graph', ...(verbose ? ['info: a detail'] : []), 'warning: a warning', 'error: an error'])
-  })
+  test.each([false, true])(
+    'tells phases, warnings and errors always, and details on request (verbose: %s)',
+    async (verbose) => {
+      const lines: string[] = []
+      await run('talks', { verbose, log: (severity, text) => lines.push(`${severity}: ${text}`) })
+      expect(lines).toEqual([
+        'phase: Optimizing graph',
+        ...(verbose ? ['info: a detail'] : []),
+        'warning: a warning',
+        'error: an error',
+      ])
+    },
+  )
 
   // The point of time is an event: no machine is too slow or too fast for it.
   test.each<[string, (abort: () => void) => ChildOptions]>([
-    ['before it was started', (abort) => { abort(); return {} }],
-    ['in the tick after the call', (abort) => { queueMicrotask(abort); return {} }],
-    ['in the next turn of the event loop', (abort) => { setImmediate(abort); return {} }],
+    [
+      'before it was started',
+      (abort) => {
+        abort()
+        return {}
+      },
+    ],
+    [
+      'in the tick after the call',
+      (abort) => {
+        queueMicrotask(abort)
+        return {}
+      },
+    ],
+    [
+      'in the next turn of the event loop',
+      (abort) => {
+        setImmediate(abort)
+        return {}
+      },
+    ],
     ['when its turn has come', (abort) => ({ started: abort })],
-    ['one millisecond later', (abort) => { setTimeout(abort, 1); return {} }],
+    [
+      'one millisecond later',
+      (abort) => {
+        setTimeout(abort, 1)
+        return {}
+      },
+    ],
     ['while it starts', (abort) => ({ started: () => setTimeout(abort, 20) })],
     ['while it works', (abort) => ({ log: abort })],
   ])('that is cancelled %s is gone when the call rejects', async (_, arrange) => {
@@ -56,7 +98,9 @@ describe('a compiler process', () => {
       pid = Number(text.slice('pid '.length))
       options.log?.(severity, text)
     }
-    await expect(run('writes half an engine for ever', { ...options, log, signal: controller.signal })).rejects.toMatchObject({ code: 'COMPILE_ABORTED' })
+    await expect(
+      run('writes half an engine for ever', { ...options, log, signal: controller.signal }),
+    ).rejects.toMatchObject({ code: 'COMPILE_ABORTED' })
     expect(pid === 0 || isRunning(pid)).toBe(pid === 0)
   })
 })
@@ -72,7 +116,9 @@ describe.skipIf(process.platform === 'win32')('a build whose process ends', () =
     ['by process.exit()', (child) => child.send('exit')],
   ])('%s takes the compiler and what it wrote with it', async (_, end) => {
     const own = mkdtempSync(join(folder, 'parent-'))
-    const parent = fork(fileURLToPath(new URL('./compiler-parent.mjs', import.meta.url)), [join(own, 'engine')], { detached: true })
+    const parent = fork(fileURLToPath(new URL('./compiler-parent.mjs', import.meta.url)), [join(own, 'engine')], {
+      detached: true,
+    })
     const [pid] = (await once(parent, 'message')) as [number]
     expect(isRunning(pid)).toBe(true)
     expect(readdirSync(own)).toEqual(['engine'])
@@ -155,7 +201,9 @@ describe('a build that takes long', () => {
     vi.advanceTimersByTime(1_000_000)
     expect(lines).toEqual([
       'pose  fp16  tensorrt: 5 s, 81.3 s the last time',
-      ...['15', '35', '75'].map((seconds) => `pose  fp16  tensorrt: ${seconds} s, Timing graph nodes, 81.3 s the last time`),
+      ...['15', '35', '75'].map(
+        (seconds) => `pose  fp16  tensorrt: ${seconds} s, Timing graph nodes, 81.3 s the last time`,
+      ),
     ])
   })
 

@@ -23,47 +23,62 @@ test('the Dockerfile copies nothing but the output, which its image starts', () 
   expect(final).toContain('CMD ["node", "/app/server.js"]')
 })
 
-describe.skipIf(reasonToSkip() !== undefined)('a container that has Node.js, its libraries and the output of the example', () => {
-  beforeAll(async () => {
-    cpSync(example, app, { recursive: true })
-    writeFiles(app, { 'src/model.onnx': affineModel({ weight: 2 }) })
-    install(app, ['unplugin-onnx', 'onnxruntime-node', 'vite'])
-    await build({ root: app, configFile: join(app, 'vite.config.js'), logLevel: 'silent', build: { ssr: 'src/server.js' } })
-    for (const folder of ['proc', 'tmp']) mkdirSync(join(image, folder))
-    cpSync(join(app, 'dist'), join(image, 'app'), { recursive: true })
-    cpSync(process.execPath, join(image, 'node'))
-    for (const file of librariesOfNode()) cpSync(file, join(image, file), { dereference: true })
-  })
+describe.skipIf(reasonToSkip() !== undefined)(
+  'a container that has Node.js, its libraries and the output of the example',
+  () => {
+    beforeAll(async () => {
+      cpSync(example, app, { recursive: true })
+      writeFiles(app, { 'src/model.onnx': affineModel({ weight: 2 }) })
+      install(app, ['unplugin-onnx', 'onnxruntime-node', 'vite'])
+      await build({
+        root: app,
+        configFile: join(app, 'vite.config.js'),
+        logLevel: 'silent',
+        build: { ssr: 'src/server.js' },
+      })
+      for (const folder of ['proc', 'tmp']) mkdirSync(join(image, folder))
+      cpSync(join(app, 'dist'), join(image, 'app'), { recursive: true })
+      cpSync(process.execPath, join(image, 'node'))
+      for (const file of librariesOfNode()) cpSync(file, join(image, file), { dereference: true })
+    })
 
-  test('serves the model without network, packages or a place to write', async () => {
-    const container = start(`/tmp/socket`)
-    await once(container.stdout, 'data')
-    expect(await post('[1,2,3,4]')).toBe('[3,5,7,9]')
-    expect(await post('[1,2]')).toMatch(/^model "model", input "x": expected/)
-    container.kill('SIGTERM')
-    expect(await once(container, 'close')).toEqual([0, null])
-  })
-})
+    test('serves the model without network, packages or a place to write', async () => {
+      const container = start(`/tmp/socket`)
+      await once(container.stdout, 'data')
+      expect(await post('[1,2,3,4]')).toBe('[3,5,7,9]')
+      expect(await post('[1,2]')).toMatch(/^model "model", input "x": expected/)
+      container.kill('SIGTERM')
+      expect(await once(container, 'close')).toEqual([0, null])
+    })
+  },
+)
 
 /** The root of the container is the image, read-only but for /tmp, and it has no network. */
 function start(port: string) {
   const script = `
 mount --bind "$0" "$0" && mount --bind "$1" "$0/tmp" && mount --rbind /proc "$0/proc" && mount -o remount,ro,bind "$0" && exec chroot "$0" /node /app/server.js`
-  const container = spawn('unshare', [...namespaces, 'sh', '-c', script, image, writable], { env: { PATH: process.env['PATH'], PORT: port }, stdio: ['ignore', 'pipe', 'inherit'] })
+  const container = spawn('unshare', [...namespaces, 'sh', '-c', script, image, writable], {
+    env: { PATH: process.env['PATH'], PORT: port },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
   onTestFinished(() => void container.kill('SIGKILL'))
   return container
 }
 
 function post(body: string): Promise<string> {
   return new Promise((resolve, reject) => {
-    request({ socketPath: join(writable, 'socket'), method: 'POST', path: '/' }, (response) => resolve(text(response))).on('error', reject).end(body)
+    request({ socketPath: join(writable, 'socket'), method: 'POST', path: '/' }, (response) => resolve(text(response)))
+      .on('error', reject)
+      .end(body)
   })
 }
 
 /** The libraries that Node.js has open when it runs ONNX Runtime, but for ONNX Runtime's own. */
 function librariesOfNode(): readonly string[] {
   const script = `require('onnxruntime-node'); console.log(JSON.stringify(process.report.getReport().sharedObjects))`
-  const files = JSON.parse(execFileSync(process.execPath, ['--eval', script], { cwd: app, encoding: 'utf8' })) as string[]
+  const files = JSON.parse(
+    execFileSync(process.execPath, ['--eval', script], { cwd: app, encoding: 'utf8' }),
+  ) as string[]
   return files.filter((file) => isAbsolute(file) && !file.includes('node_modules'))
 }
 

@@ -42,7 +42,10 @@ export function testBackend({ name, makeManifest, dtypes: kinds, missing }: Cont
   describe.skipIf(missing)(`an engine of ${name}`, () => {
     test('takes several inputs and gives outputs with their dims and dtype', async () => {
       await using model = await open(sum)
-      const { total, product } = await model.infer({ a: matrix(2, [1, 2, 3, 4, 5, 6]), b: matrix(2, [10, 20, 30, 40, 50, 60]) })
+      const { total, product } = await model.infer({
+        a: matrix(2, [1, 2, 3, 4, 5, 6]),
+        b: matrix(2, [10, 20, 30, 40, 50, 60]),
+      })
       expect(total).toEqual({ dtype: 'float32', dims: [2, 3], data: Float32Array.of(11, 22, 33, 44, 55, 66) })
       expect(product).toEqual({ dtype: 'float32', dims: [2, 3], data: Float32Array.of(10, 40, 90, 160, 250, 360) })
     })
@@ -67,19 +70,24 @@ export function testBackend({ name, makeManifest, dtypes: kinds, missing }: Cont
     test('gives each of many callers at once its own numbers', async () => {
       await using model = await open(sum)
       const one = matrix(1, [1, 1, 1])
-      const results = await Promise.all(Array.from({ length: 24 }, (_, n) => model.infer({ a: matrix(1, [n, n, n]), b: one })))
+      const results = await Promise.all(
+        Array.from({ length: 24 }, (_, n) => model.infer({ a: matrix(1, [n, n, n]), b: one })),
+      )
       expect(results.map(({ total }) => total?.data[0])).toEqual(results.map((_, n) => n + 1))
     })
 
-    test.each(['not loaded yet', 'loaded'])('has its own copy of the inputs once infer() has returned (%s)', async (state) => {
-      await using model = await open(sum)
-      if (state === 'loaded') await model.load()
-      const data = Float32Array.of(1, 2, 3)
-      const running = model.infer({ a: { data, dims: [1, 3] }, b: { data, dims: [1, 3] } })
-      data.fill(100)
-      expect((await running)['total']?.data).toEqual(Float32Array.of(2, 4, 6))
-      expect(data).toEqual(Float32Array.of(100, 100, 100))
-    })
+    test.each(['not loaded yet', 'loaded'])(
+      'has its own copy of the inputs once infer() has returned (%s)',
+      async (state) => {
+        await using model = await open(sum)
+        if (state === 'loaded') await model.load()
+        const data = Float32Array.of(1, 2, 3)
+        const running = model.infer({ a: { data, dims: [1, 3] }, b: { data, dims: [1, 3] } })
+        data.fill(100)
+        expect((await running)['total']?.data).toEqual(Float32Array.of(2, 4, 6))
+        expect(data).toEqual(Float32Array.of(100, 100, 100))
+      },
+    )
 
     test('takes shared memory, parts of larger buffers and Node buffers', async () => {
       await using model = await open(sum)
@@ -106,7 +114,9 @@ export function testBackend({ name, makeManifest, dtypes: kinds, missing }: Cont
       await using model = await open(bytes)
       const pooled = Buffer.from('node')
       const shared = new Uint8Array(new SharedArrayBuffer(4))
-      const { Memory } = Reflect.get(globalThis, 'WebAssembly') as { Memory: new (pages: { initial: number }) => { buffer: ArrayBuffer } }
+      const { Memory } = Reflect.get(globalThis, 'WebAssembly') as {
+        Memory: new (pages: { initial: number }) => { buffer: ArrayBuffer }
+      }
       const memory = new Uint8Array(new Memory({ initial: 1 }).buffer, 8, 4)
       for (const data of [pooled, shared, memory]) {
         const { y } = await model.infer({ x: { data, dims: [4] } }, { transfer: true })
@@ -140,12 +150,15 @@ export function testBackend({ name, makeManifest, dtypes: kinds, missing }: Cont
       const order: string[] = []
       const controller = new AbortController()
       const first = model.infer({ x: input }).then(() => order.push('first'))
-      const aborted = Array.from({ length: 12 }, () => model.infer({ x: input }, { signal: controller.signal }).catch((error: unknown) => {
-        order.push('aborted')
-        return error
-      }))
+      const aborted = Array.from({ length: 12 }, () =>
+        model.infer({ x: input }, { signal: controller.signal }).catch((error: unknown) => {
+          order.push('aborted')
+          return error
+        }),
+      )
       controller.abort(new Error('changed my mind'))
-      for (const error of await Promise.all(aborted)) expect(error).toMatchObject({ code: 'ABORTED', cause: { message: 'changed my mind' } })
+      for (const error of await Promise.all(aborted))
+        expect(error).toMatchObject({ code: 'ABORTED', cause: { message: 'changed my mind' } })
       expect(order).not.toContain('first')
       await first
       expect(Object.keys(await model.infer({ x: input }))).toEqual(['y'])
@@ -193,7 +206,11 @@ export function testBackend({ name, makeManifest, dtypes: kinds, missing }: Cont
       })
       const x = { data: Float32Array.of(1, 2, 3, 4), dims: [4] }
       const wrong = model.infer({ x, shape: { data: BigInt64Array.of(3n, 3n), dims: [2] } })
-      await expect(wrong).rejects.toMatchObject({ name: 'OnnxEngineError', code: 'INFERENCE_FAILED', message: expect.stringMatching(/fold|[Rr]eshape/) })
+      await expect(wrong).rejects.toMatchObject({
+        name: 'OnnxEngineError',
+        code: 'INFERENCE_FAILED',
+        message: expect.stringMatching(/fold|[Rr]eshape/),
+      })
       const { y } = await model.infer({ x, shape: BigInt64Array.of(2n, 2n) })
       expect(y?.dims).toEqual([2, 2])
     })
@@ -210,7 +227,10 @@ export function testBackend({ name, makeManifest, dtypes: kinds, missing }: Cont
       ]
       for (const [text, damage] of damages) {
         damage()
-        await expect(model.load()).rejects.toMatchObject({ code: 'ARTIFACT_INVALID', message: expect.stringContaining(text) })
+        await expect(model.load()).rejects.toMatchObject({
+          code: 'ARTIFACT_INVALID',
+          message: expect.stringContaining(text),
+        })
       }
       writeFileSync(file, original)
       await model.load()
@@ -221,7 +241,10 @@ export function testBackend({ name, makeManifest, dtypes: kinds, missing }: Cont
       const { file, manifest } = await openCopy('garbage')
       for (const garbage of ['', 'no engine', readFileSync(file).subarray(0, 200)]) {
         writeFileSync(file, garbage)
-        const model = createModel({ ...manifest, variants: manifest.variants.map((variant) => ({ ...variant, ...factsOf(file) })) })
+        const model = createModel({
+          ...manifest,
+          variants: manifest.variants.map((variant) => ({ ...variant, ...factsOf(file) })),
+        })
         await expect(model.load()).rejects.toMatchObject({ name: 'OnnxEngineError' })
       }
     })
@@ -231,7 +254,10 @@ export function testBackend({ name, makeManifest, dtypes: kinds, missing }: Cont
 const sum: ModelSpec = {
   inputs: { a: 'float32[n,3]', b: 'float32[n,3]' },
   outputs: { total: 'float32[n,3]', product: 'float32[n,3]' },
-  nodes: [{ op: 'Add', inputs: ['a', 'b'], outputs: ['total'] }, { op: 'Mul', inputs: ['a', 'b'], outputs: ['product'] }],
+  nodes: [
+    { op: 'Add', inputs: ['a', 'b'], outputs: ['total'] },
+    { op: 'Mul', inputs: ['a', 'b'], outputs: ['product'] },
+  ],
 }
 
 const bytes: ModelSpec = {
@@ -245,7 +271,9 @@ const slow: ModelSpec = {
   inputs: { x: 'float32[n,n]' },
   outputs: { y: 'float32[n,n]' },
   nodes: Array.from({ length: 40 }, (_, step) => ({
-    op: 'MatMul', inputs: [step === 0 ? 'x' : `x${step}`, 'x'], outputs: [step === 39 ? 'y' : `x${step + 1}`],
+    op: 'MatMul',
+    inputs: [step === 0 ? 'x' : `x${step}`, 'x'],
+    outputs: [step === 39 ? 'y' : `x${step + 1}`],
   })),
 }
 

@@ -48,12 +48,19 @@ function expectation({ irVersion, opsets, inputs, outputs, initializers }: Corpu
     const foreign = bindings.find((binding) => !toBinding(binding))
     if (foreign) return { refused: `${role} ${JSON.stringify(foreign.name)}`, code: 'MODEL_UNSUPPORTED' }
   }
-  return { irVersion, opsets, bindings: { inputs: inputs.map(toBinding), outputs: outputs.map(toBinding) }, initializers }
+  return {
+    irVersion,
+    opsets,
+    bindings: { inputs: inputs.map(toBinding), outputs: outputs.map(toBinding) },
+    initializers,
+  }
 }
 
 function toBinding(binding: CorpusBinding): object | undefined {
   const dtype = binding.kind === 'tensor_type' ? dtypeOfCode(binding.code) : undefined
-  return binding.kind === 'tensor_type' && dtype && isBindingDType(dtype) ? { name: binding.name, dtype, dims: binding.dims } : undefined
+  return binding.kind === 'tensor_type' && dtype && isBindingDType(dtype)
+    ? { name: binding.name, dtype, dims: binding.dims }
+    : undefined
 }
 
 function digest({ file, offset, length }: ByteRange): string {

@@ -49,7 +49,11 @@ describe.each(Object.entries(formats))('a traced deployment, %s', (_, entry) => 
     expect(Object.keys(files).filter((place) => place.includes('..'))).toEqual([])
     for (const [place, file] of Object.entries(files)) cpSync(file, join(target, place))
     expect(await runScript(target, join('dist', entry))).toEqual([3, 5, 7, 9])
-    expect(Object.keys(files).filter((place) => /unplugin-onnx.dist.plugin|(?:cacache|oxc-parser|unplugin|valibot).package\.json/.test(place))).toEqual([])
+    expect(
+      Object.keys(files).filter((place) =>
+        /unplugin-onnx.dist.plugin|(?:cacache|oxc-parser|unplugin|valibot).package\.json/.test(place),
+      ),
+    ).toEqual([])
   })
 })
 
@@ -60,22 +64,35 @@ test('the serverless example answers from an unpacked zip that is within the lim
   install(project, ['unplugin-onnx', 'onnxruntime-node'])
   await run(process.execPath, [join(repository, 'node_modules/rolldown/bin/cli.mjs'), '--config'], { cwd: project })
 
-  const files = Object.entries(await trace(project, join('dist', 'handler.js'))).filter(([place]) => !otherPlatforms.test(place))
-  const zip = zipSync(Object.fromEntries(files.map(([place, file]) => [place.replaceAll(sep, '/'), readFileSync(file)])), { level: 0 })
+  const files = Object.entries(await trace(project, join('dist', 'handler.js'))).filter(
+    ([place]) => !otherPlatforms.test(place),
+  )
+  const zip = zipSync(
+    Object.fromEntries(files.map(([place, file]) => [place.replaceAll(sep, '/'), readFileSync(file)])),
+    { level: 0 },
+  )
   const unpacked = unzipSync(zip)
   expect(Object.values(unpacked).reduce((sum, { length }) => sum + length, 0)).toBeLessThan(250e6)
-  writeFiles(instance, { ...unpacked, 'invoke.mjs': `
+  writeFiles(instance, {
+    ...unpacked,
+    'invoke.mjs': `
 import { handler } from './dist/handler.js'
 const bodies = []
 for (const values of [[1, 2, 3, 4], [0, 0, 0, 0]]) bodies.push(JSON.parse((await handler({ body: JSON.stringify(values) })).body))
-console.log(JSON.stringify(bodies))` })
-  expect(await runScript(instance, 'invoke.mjs')).toEqual([[3, 5, 7, 9], [1, 1, 1, 1]])
+console.log(JSON.stringify(bodies))`,
+  })
+  expect(await runScript(instance, 'invoke.mjs')).toEqual([
+    [3, 5, 7, 9],
+    [1, 1, 1, 1],
+  ])
 })
 
 /** The files that an entry needs: by their place in a deployment, where they are now. */
 async function trace(root: string, entry: string): Promise<Readonly<Record<string, string>>> {
   const { fileList } = await nodeFileTrace([join(root, entry)], { base: '/', processCwd: root })
-  const files = [...fileList].map((file) => join('/', file)).filter((file) => file !== '/proc/cpuinfo' && !lstatSync(file).isSymbolicLink())
+  const files = [...fileList]
+    .map((file) => join('/', file))
+    .filter((file) => file !== '/proc/cpuinfo' && !lstatSync(file).isSymbolicLink())
   return Object.fromEntries(files.map((file) => [placeOf(root, file), file]))
 }
 

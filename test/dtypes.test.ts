@@ -22,7 +22,10 @@ const call = (name: string): object => ({ opType: name, domain: 'mine', input: [
 
 async function inferred(model: object, names: readonly string[]): Promise<unknown[]> {
   const file = join(folder, 'model.onnx')
-  writeFileSync(file, encode('ModelProto', { irVersion: 10, opsetImport: [{ version: 17 }, { domain: 'mine', version: 1 }], ...model }))
+  writeFileSync(
+    file,
+    encode('ModelProto', { irVersion: 10, opsetImport: [{ version: 17 }, { domain: 'mine', version: 1 }], ...model }),
+  )
   const editable = await loadGraph(file)
   const types = inferTypes(editable)
   return names.map((name) => types.of({ graph: editable.proto.graph }, name))
@@ -39,7 +42,9 @@ describe.skipIf(!corpus)('the dtypes of all values', () => {
     const differences: unknown[] = []
     for (const operator of corpus!.operators) {
       const next = Math.min(
-        ...corpus!.operators.flatMap(({ name, since }) => (name === operator.name && since > operator.since ? [since] : [newestOpset + 1])),
+        ...corpus!.operators.flatMap(({ name, since }) =>
+          name === operator.name && since > operator.since ? [since] : [newestOpset + 1],
+        ),
       )
       for (const opset of operator.deprecated || next <= 7 ? [] : new Set([Math.max(7, operator.since), next - 1])) {
         const signature = floatSignature(operator.name, opset)
@@ -48,7 +53,9 @@ describe.skipIf(!corpus)('the dtypes of all values', () => {
           operator.outputs.map((_, index) => signature?.output(index)),
         ]
         // The variables of a heterogeneous list are numbered letters.
-        const received = described([...inputs, ...outputs].map((slot) => slot && { ...slot, variable: slot.variable.charAt(0) }))
+        const received = described(
+          [...inputs, ...outputs].map((slot) => slot && { ...slot, variable: slot.variable.charAt(0) }),
+        )
         const expected = described([...operator.inputs, ...operator.outputs].map(({ type }) => slotOf(operator, type)))
         if (!isDeepStrictEqual(received, expected)) differences.push({ name: operator.name, opset, expected, received })
       }
@@ -56,8 +63,8 @@ describe.skipIf(!corpus)('the dtypes of all values', () => {
     expect(differences).toEqual([])
   })
 
-  // What the models declare is taken away, except for inputs, so that the rules alone decide; only for operators of other domains
-  // the declarations stay.
+  // What the models declare is taken away, except for inputs, so that the rules alone decide; only for operators of
+  // other domains the declarations stay.
   test('are those that the library infers, for every node of its own test models', async () => {
     const differences: unknown[] = []
     let compared = 0
@@ -81,7 +88,12 @@ describe.skipIf(!corpus)('the dtypes of all values', () => {
 
 describe('dtypes', () => {
   test('inside a local function follow its arguments and the attributes of the call', async () => {
-    const node = { opType: 'Cast', input: ['a'], output: ['b'], attribute: [{ name: 'to', refAttrName: 'kind', type: 2 }] }
+    const node = {
+      opType: 'Cast',
+      input: ['a'],
+      output: ['b'],
+      attribute: [{ name: 'to', refAttrName: 'kind', type: 2 }],
+    }
     const inner = { name: 'inner', domain: 'mine', input: ['a'], output: ['b', 'a'], attribute: ['kind'], node: [node] }
     const within = {
       opType: 'inner',
@@ -124,7 +136,13 @@ describe('dtypes', () => {
   })
 
   test('are not looked for without end in functions that call themselves', async () => {
-    const functions = ['f', 'g'].map((name) => ({ name, domain: 'mine', input: ['a'], output: ['b'], node: [call('g'), call('f')] }))
+    const functions = ['f', 'g'].map((name) => ({
+      name,
+      domain: 'mine',
+      input: ['a'],
+      output: ['b'],
+      node: [call('g'), call('f')],
+    }))
     const graph = { input: [{ name: 'a', type: type(1) }], node: [call('f')] }
     expect(await inferred({ functions, graph }, ['a', 'b'])).toEqual(['float32', undefined])
   })
@@ -139,7 +157,12 @@ describe('dtypes', () => {
       ],
       output: [{ name: 'on' }, { name: 'next' }, { name: 'scan' }],
     }
-    const loop = { opType: 'Loop', input: ['', '', 'x'], output: ['last', 'all'], attribute: [{ name: 'body', type: 5, g: body }] }
+    const loop = {
+      opType: 'Loop',
+      input: ['', '', 'x'],
+      output: ['last', 'all'],
+      attribute: [{ name: 'body', type: 5, g: body }],
+    }
     const graph = {
       input: [
         { name: 'x', type: type(10) },
@@ -154,7 +177,10 @@ describe('dtypes', () => {
     [9, 'float32'],
     [10, 'bool'],
   ])('change with the opset: the mask of Dropout at %d is %s', async (version, mask) => {
-    const graph = { input: [{ name: 'x', type: type(1) }], node: [{ opType: 'Dropout', input: ['x'], output: ['y', 'mask'] }] }
+    const graph = {
+      input: [{ name: 'x', type: type(1) }],
+      node: [{ opType: 'Dropout', input: ['x'], output: ['y', 'mask'] }],
+    }
     expect(await inferred({ graph, opsetImport: [{ version }] }, ['y', 'mask'])).toEqual(['float32', mask])
   })
 })
@@ -176,7 +202,9 @@ function slotOf(operator: Operator, type: string): FloatSlot | undefined {
 
 // Which slots go together, whatever their variables are called.
 function described(slots: readonly (FloatSlot | undefined)[]): unknown[] {
-  return slots.map((slot) => slot && { first: slots.findIndex((other) => other?.variable === slot.variable), accepts: slot.accepts })
+  return slots.map(
+    (slot) => slot && { first: slots.findIndex((other) => other?.variable === slot.variable), accepts: slot.accepts },
+  )
 }
 
 function undeclare(scopes: readonly Scope[]): void {

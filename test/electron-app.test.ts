@@ -20,14 +20,24 @@ const run = promisify(execFile)
 
 describe('electron-vite', () => {
   const app = tempFolder()
-  const build = () => run(process.execPath, [fileURLToPath(new URL('../node_modules/electron-vite/bin/electron-vite.js', import.meta.url)), 'build'], {
-    cwd: app, env: { ...process.env, ELECTRON_MAJOR_VER: '38' },
-  })
+  const build = () =>
+    run(
+      process.execPath,
+      [fileURLToPath(new URL('../node_modules/electron-vite/bin/electron-vite.js', import.meta.url)), 'build'],
+      {
+        cwd: app,
+        env: { ...process.env, ELECTRON_MAJOR_VER: '38' },
+      },
+    )
 
   beforeAll(() => {
     install(app, ['unplugin-onnx', 'electron-vite', 'vite'])
     writeFiles(app, {
-      'package.json': JSON.stringify({ main: './out/main/index.js', type: 'module', dependencies: { 'unplugin-onnx': '*', 'onnxruntime-node': '*' } }),
+      'package.json': JSON.stringify({
+        main: './out/main/index.js',
+        type: 'module',
+        dependencies: { 'unplugin-onnx': '*', 'onnxruntime-node': '*' },
+      }),
       'electron.vite.config.js': codeOf('electron.vite.config.js'),
       'src/main/index.js': mainProcess,
       'src/main/model.onnx': affineModel({ weight: 2 }),
@@ -51,9 +61,11 @@ describe('electron-vite', () => {
   ])('stops at a model in the code of %s, and says what to do instead', async (side, file, importer) => {
     const source = readFileSync(join(app, file), 'utf8')
     writeFiles(app, { [file]: `import model from '../main/model.onnx'\nconsole.log(model)` })
-    await expect(build()).rejects.toMatchObject({ stderr: expect.stringContaining(
-      `import of model.onnx: expected code of the main process, a utility process or a worker, received code of ${side} of Electron, where models cannot run. Import it in the main process, and call it from windows by exposeModel() and connectModel() of unplugin-onnx/electron: docs/electron.md shows how\n  imported by ${importer}`,
-    ) })
+    await expect(build()).rejects.toMatchObject({
+      stderr: expect.stringContaining(
+        `import of model.onnx: expected code of the main process, a utility process or a worker, received code of ${side} of Electron, where models cannot run. Import it in the main process, and call it from windows by exposeModel() and connectModel() of unplugin-onnx/electron: docs/electron.md shows how\n  imported by ${importer}`,
+      ),
+    })
     writeFiles(app, { [file]: source })
   })
 })
@@ -69,8 +81,17 @@ test('the configuration of docs/electron.md for Electron Forge carries all that 
     'src/model.onnx': affineModel({ weight: 2 }),
   })
   await buildVite({
-    root: app, configFile: join(app, 'vite.main.config.js'), logLevel: 'silent', resolve: { conditions: ['node'] },
-    build: { outDir: '.vite/build', copyPublicDir: false, emptyOutDir: false, minify: true, lib: { entry: 'src/main.js', fileName: () => '[name].cjs', formats: ['cjs'] } },
+    root: app,
+    configFile: join(app, 'vite.main.config.js'),
+    logLevel: 'silent',
+    resolve: { conditions: ['node'] },
+    build: {
+      outDir: '.vite/build',
+      copyPublicDir: false,
+      emptyOutDir: false,
+      minify: true,
+      lib: { entry: 'src/main.js', fileName: () => '[name].cjs', formats: ['cjs'] },
+    },
   })
   cpSync(join(app, '.vite'), join(packed, '.vite'), { recursive: true })
   expect(await runOutput(join(packed, '.vite/build/main.cjs'))).toEqual([3, 5, 7, 9])
@@ -82,11 +103,21 @@ describe.skipIf(missingOpenVino() !== undefined)('an asar archive of a standalon
 
   beforeAll(async () => {
     install(folder, ['unplugin-onnx', 'onnxruntime-node', '@electron/asar'])
-    writeFiles(folder, { 'src/main.js': mainProcess, 'src/model.onnx': affineModel({ weight: 2 }), 'app/package.json': '{}' })
-    writeFiles(join(folder, 'node_modules/@unplugin-onnx', `native-${platformName()}`), {
-      'package.json': JSON.stringify({ main: './index.cjs' }), 'index.cjs': `exports.openvino = () => require('./openvino.node')`, 'openvino.node': readFileSync(join(root, 'native/build/Release/openvino.node')),
+    writeFiles(folder, {
+      'src/main.js': mainProcess,
+      'src/model.onnx': affineModel({ weight: 2 }),
+      'app/package.json': '{}',
     })
-    await bundle(folder, 'app/dist', 'main.cjs', { backends: ['openvino', 'onnxruntime'], onnxruntime: { portable: false }, standalone: true })
+    writeFiles(join(folder, 'node_modules/@unplugin-onnx', `native-${platformName()}`), {
+      'package.json': JSON.stringify({ main: './index.cjs' }),
+      'index.cjs': `exports.openvino = () => require('./openvino.node')`,
+      'openvino.node': readFileSync(join(root, 'native/build/Release/openvino.node')),
+    })
+    await bundle(folder, 'app/dist', 'main.cjs', {
+      backends: ['openvino', 'onnxruntime'],
+      onnxruntime: { portable: false },
+      standalone: true,
+    })
   })
 
   const ort = expect.stringMatching(/^dist\/assets\/model-onnxruntime-[\da-f]{10}\.ort$/)
@@ -98,7 +129,13 @@ describe.skipIf(missingOpenVino() !== undefined)('an asar archive of a standalon
     ['with ONNX Runtime: the engine beside it', `{${modules},**/*.ort}`, 'onnxruntime', {}, []],
     ['with OpenVINO: the engine inside, the addon beside it', modules, 'openvino', {}, [blob]],
     ['with OpenVINO: the engine and the addon beside it', `{${modules},**/*.blob}`, 'openvino', {}, []],
-    ['with OpenVINO: the engine and the addon inside', '**/node_modules/{unplugin-onnx,onnxruntime-*}/**', 'openvino', { UNPLUGIN_ONNX_NATIVE: addons }, [`${addons}/openvino.node`, blob]],
+    [
+      'with OpenVINO: the engine and the addon inside',
+      '**/node_modules/{unplugin-onnx,onnxruntime-*}/**',
+      'openvino',
+      { UNPLUGIN_ONNX_NATIVE: addons },
+      [`${addons}/openvino.node`, blob],
+    ],
   ] as const)('runs %s', async (title, unpack, backend, places, inside) => {
     const archive = join(folder, title.replaceAll(/\W/g, ''), 'app.asar')
     await createPackageWithOptions(join(folder, 'app'), archive, { unpack })
@@ -109,7 +146,11 @@ describe.skipIf(missingOpenVino() !== undefined)('an asar archive of a standalon
 })
 
 async function bundle(root: string, output: string, entryFileNames: string, options: Options): Promise<void> {
-  const build = await rolldown({ input: join(root, 'src/main.js'), plugins: [onnx({ ...options, root })], onLog: () => {} })
+  const build = await rolldown({
+    input: join(root, 'src/main.js'),
+    plugins: [onnx({ ...options, root })],
+    onLog: () => {},
+  })
   await build.write({ dir: join(root, output), format: 'cjs', entryFileNames })
   await build.close()
 }

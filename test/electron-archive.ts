@@ -28,8 +28,14 @@ export function archiveIn(folder: string): string {
 }
 
 /** Runs a file of an archive by Electron's rules. Gives what it printed, and what was read from inside the archive. */
-export async function runArchive(archive: string, entry: string, env: NodeJS.ProcessEnv = {}): Promise<{ readonly result: unknown; readonly inside: unknown }> {
+export async function runArchive(
+  archive: string,
+  entry: string,
+  env: NodeJS.ProcessEnv = {},
+): Promise<{ readonly result: unknown; readonly inside: unknown }> {
   const files = fileURLToPath(new URL('electron-files.cjs', import.meta.url))
-  const { stdout, stderr } = await promisify(execFile)(process.execPath, [files, archive, normalize(entry)], { env: { ...process.env, ...env } })
+  const { stdout, stderr } = await promisify(execFile)(process.execPath, [files, archive, normalize(entry)], {
+    env: { ...process.env, ...env },
+  })
   return { result: JSON.parse(stdout), inside: JSON.parse(stderr) }
 }

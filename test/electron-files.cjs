@@ -1,6 +1,7 @@
-// Stands in for Electron's rules of files (lib/node/asar-fs-wrapper.ts), where the app needs them: a path inside an asar archive leads to the
-// file beside the archive if it was unpacked, else to a copy of the packed file; so do the paths of native modules. Runs the CommonJS
-// file of the archive that the second argument names, and prints what was read from inside the archive.
+// Stands in for Electron's rules of files (lib/node/asar-fs-wrapper.ts), where the app needs them: a path inside an
+// asar archive leads to the file beside the archive if it was unpacked, else to a copy of the packed file; so do the
+// paths of native modules. Runs the CommonJS file of the archive that the second argument names, and prints what was
+// read from inside the archive.
 const fs = require('node:fs')
 const Module = require('node:module')
 const os = require('node:os')
@@ -19,7 +20,8 @@ Module.syncBuiltinESMExports()
 const { dlopen } = process
 process.dlopen = (module, file, ...rest) => dlopen.call(process, module, real(file), ...rest)
 const { _resolveFilename: resolve } = Module
-Module._resolveFilename = (request, ...rest) => (path.isAbsolute(request) && stat(request) !== undefined ? request : resolve.call(Module, request, ...rest))
+Module._resolveFilename = (request, ...rest) =>
+  path.isAbsolute(request) && stat(request) !== undefined ? request : resolve.call(Module, request, ...rest)
 process.on('exit', () => console.error(JSON.stringify(inside)))
 
 const module_ = new Module(path.join(archive, main))

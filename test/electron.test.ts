@@ -5,10 +5,10 @@ import { rolldown } from 'rolldown'
 import { connectModel, exposeModel, OnnxEngineError, type ConnectedModel } from 'unplugin-onnx/electron'
 import { createModel, type InferOptions, type Model } from 'unplugin-onnx/runtime'
 import { afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
+import type { ModelManifest } from '../runtime/manifest.ts'
 import { createIpc } from './electron.ts'
 import { double, ortManifest, pair } from './engines.ts'
 import { tempFolder } from './helpers.ts'
-import type { ModelManifest } from '../runtime/manifest.ts'
 
 const folder = tempFolder()
 let manifest: ModelManifest
@@ -26,22 +26,44 @@ describe('a window', () => {
   test('runs a model of the main process, and keeps its arrays', async () => {
     const pose = createModel(manifest)
     const { window } = connect(pose)
-    const calls = [1, 2, 3].map(async (scale) => window.infer({ x: { data: pair.data.map((value) => value * scale), dims: pair.dims } }))
-    expect((await Promise.all(calls)).map(({ y }) => [...y!.data])).toEqual([[2, 4], [4, 8], [6, 12]])
+    const calls = [1, 2, 3].map(async (scale) =>
+      window.infer({ x: { data: pair.data.map((value) => value * scale), dims: pair.dims } }),
+    )
+    expect((await Promise.all(calls)).map(({ y }) => [...y!.data])).toEqual([
+      [2, 4],
+      [4, 8],
+      [6, 12],
+    ])
 
     const data = Float32Array.of(5, 6)
     const { y } = await window.infer({ x: { data, dims: [1, 2] } }, { transfer: true })
-    expect({ dtype: y!.dtype, dims: y!.dims, data: y!.data, kept: [...data] }).toEqual({ dtype: 'float32', dims: [1, 2], data: Float32Array.of(10, 12), kept: [5, 6] })
+    expect({ dtype: y!.dtype, dims: y!.dims, data: y!.data, kept: [...data] }).toEqual({
+      dtype: 'float32',
+      dims: [1, 2],
+      data: Float32Array.of(10, 12),
+      kept: [5, 6],
+    })
     expect(await window.load()).toEqual({ name: 'double', bindings: manifest.bindings, variant: pose.variant })
     await pose.dispose()
     await expect(window.infer({ x: pair })).rejects.toMatchObject({ code: 'DISPOSED' })
   })
 
   test.each([
-    ['an unknown name', { frame: pair }, { code: 'INPUT_INVALID', message: 'model "double", input "frame": expected "x": float32[n,2], received an unknown name' }],
+    [
+      'an unknown name',
+      { frame: pair },
+      {
+        code: 'INPUT_INVALID',
+        message: 'model "double", input "frame": expected "x": float32[n,2], received an unknown name',
+      },
+    ],
     ['wrong dims', { x: { ...pair, dims: [1, 3] } }, { code: 'INPUT_INVALID', expected: '2 at dim 1 of float32[n,2]' }],
     ['no object', new Map(), { code: 'INPUT_INVALID', received: 'a Map' }],
-    ['what cannot be sent', { x: { ...pair, read: () => 0 } }, { code: 'INPUT_INVALID', expected: 'inputs of plain objects, typed arrays and strings' }],
+    [
+      'what cannot be sent',
+      { x: { ...pair, read: () => 0 } },
+      { code: 'INPUT_INVALID', expected: 'inputs of plain objects, typed arrays and strings' },
+    ],
   ])('is told of %s as if the model were its own', async (_, inputs, error) => {
     const { window } = connect(createModel(manifest))
     const thrown = await window.infer(inputs as never).catch((reason: unknown) => reason)
@@ -51,15 +73,21 @@ describe('a window', () => {
 
   test('sends the elements of a tensor and nothing beside them, and never shares memory', async () => {
     const seen: ArrayBufferLike[] = []
-    const { window } = connect(fakeModel(async (inputs) => {
-      seen.push(...Object.values(inputs as Record<string, { data: Uint8Array }>).map(({ data }) => data.buffer))
-      return {}
-    }))
+    const { window } = connect(
+      fakeModel(async (inputs) => {
+        seen.push(...Object.values(inputs as Record<string, { data: Uint8Array }>).map(({ data }) => data.buffer))
+        return {}
+      }),
+    )
     const shared = new Uint8Array(new SharedArrayBuffer(8))
     await window.infer({
-      part: { data: new Uint8Array(1 << 20).subarray(8, 16), dims: [8] }, shared: { data: shared, dims: [8] }, pooled: { data: Buffer.from('12345678'), dims: [8] },
+      part: { data: new Uint8Array(1 << 20).subarray(8, 16), dims: [8] },
+      shared: { data: shared, dims: [8] },
+      pooled: { data: Buffer.from('12345678'), dims: [8] },
     })
-    expect(seen.map((buffer) => [Object.prototype.toString.call(buffer), buffer.byteLength])).toEqual(Array.from({ length: 3 }, () => ['[object ArrayBuffer]', 8]))
+    expect(seen.map((buffer) => [Object.prototype.toString.call(buffer), buffer.byteLength])).toEqual(
+      Array.from({ length: 3 }, () => ['[object ArrayBuffer]', 8]),
+    )
   })
 
   test('aborts a call at once, here and in the main process', async () => {
@@ -72,7 +100,10 @@ describe('a window', () => {
     await expect(result).rejects.toMatchObject({ code: 'ABORTED', cause: 'changed my mind' })
     await expect.poll(() => signal?.aborted).toBe(true)
     await expect(window.infer({}, { signal: abort.signal })).rejects.toMatchObject({ code: 'ABORTED' })
-    await expect(window.infer({}, { sigal: abort.signal } as InferOptions)).rejects.toMatchObject({ code: 'OPTION_INVALID', hint: 'Did you mean "signal"?' })
+    await expect(window.infer({}, { sigal: abort.signal } as InferOptions)).rejects.toMatchObject({
+      code: 'OPTION_INVALID',
+      hint: 'Did you mean "signal"?',
+    })
   })
 
   test('waits for what is in flight before it lets go, and takes no other window along', async () => {
@@ -111,7 +142,8 @@ describe('a window', () => {
     vi.advanceTimersByTime(10_000)
     expect(await result).toMatchObject({
       code: 'UNSUPPORTED_TARGET',
-      message: 'model on channel "pose": expected an answer of the main process, received none in 10 s. Call exposeModel(ipcMain, model) with the same channel in the main process before the window loads.',
+      message:
+        'model on channel "pose": expected an answer of the main process, received none in 10 s. Call exposeModel(ipcMain, model) with the same channel in the main process before the window loads.',
     })
     await expect(window.load()).rejects.toBe(await result)
   })
@@ -124,18 +156,28 @@ describe('the main process', () => {
     const result = window.infer({})
     const { signal } = await started()
     exposed.dispose()
-    await expect(result).rejects.toMatchObject({ code: 'DISPOSED', received: 'one that the main process no longer exposes' })
+    await expect(result).rejects.toMatchObject({
+      code: 'DISPOSED',
+      received: 'one that the main process no longer exposes',
+    })
     expect(signal?.aborted).toBe(true)
-    track(exposeModel(ipc.ipcMain, fakeModel(async () => ({ second: true }))))
+    track(
+      exposeModel(
+        ipc.ipcMain,
+        fakeModel(async () => ({ second: true })),
+      ),
+    )
     expect(await track(connectModel(ipc.ipcRenderer)).infer({})).toEqual({ second: true })
   })
 
   test('needs a channel for each model', () => {
     const { ipc } = connect(fakeModel(async () => ({})))
-    expect(() => exposeModel(ipc.ipcMain, createModel(manifest))).toThrow(expect.objectContaining({
-      code: 'OPTION_INVALID',
-      message: `exposeModel() of model "double": option "channel": expected a channel that no model has, received "unplugin-onnx", which model "fake" has. Give each model a channel of its own, here and in connectModel().`,
-    }))
+    expect(() => exposeModel(ipc.ipcMain, createModel(manifest))).toThrow(
+      expect.objectContaining({
+        code: 'OPTION_INVALID',
+        message: `exposeModel() of model "double": option "channel": expected a channel that no model has, received "unplugin-onnx", which model "fake" has. Give each model a channel of its own, here and in connectModel().`,
+      }),
+    )
     track(exposeModel(ipc.ipcMain, createModel(manifest), { channel: 'double' }))
   })
 
@@ -145,7 +187,17 @@ describe('the main process', () => {
     const { port1, port2 } = new MessageChannel()
     ipc.ipcRenderer.postMessage('unplugin-onnx', null, [] as never)
     ipc.ipcRenderer.postMessage('unplugin-onnx', null, [port2 as never])
-    for (const message of [null, 7, [], { id: 1 }, { id: '1', call: 'infer' }, { id: 1, call: 'dispose' }, { id: 1, call: 'constructor' }, { id: 1, call: 'abort' }]) port1.postMessage(message)
+    for (const message of [
+      null,
+      7,
+      [],
+      { id: 1 },
+      { id: '1', call: 'infer' },
+      { id: 1, call: 'dispose' },
+      { id: 1, call: 'constructor' },
+      { id: 1, call: 'abort' },
+    ])
+      port1.postMessage(message)
     const replies: unknown[] = []
     port1.addEventListener('message', (event) => replies.push((event as MessageEvent).data))
     port1.start()
@@ -159,11 +211,23 @@ describe('the main process', () => {
 test('a sandboxed preload script, which has no modules of Node.js, can hold the bridge', async () => {
   const input = join(folder, 'preload.js')
   const bundle = await rolldown({
-    input, platform: 'browser', external: ['electron'],
-    plugins: [{ name: 'preload', resolveId: (id) => (id === input ? id : undefined), load: (id) => (id === input ? preload : undefined) }],
-    resolve: { alias: { 'unplugin-onnx/electron': fileURLToPath(new URL('../dist/runtime/electron.js', import.meta.url)) } },
+    input,
+    platform: 'browser',
+    external: ['electron'],
+    plugins: [
+      {
+        name: 'preload',
+        resolveId: (id) => (id === input ? id : undefined),
+        load: (id) => (id === input ? preload : undefined),
+      },
+    ],
+    resolve: {
+      alias: { 'unplugin-onnx/electron': fileURLToPath(new URL('../dist/runtime/electron.js', import.meta.url)) },
+    },
   })
-  const { output: [{ code, imports }] } = await bundle.generate({ format: 'cjs' })
+  const {
+    output: [{ code, imports }],
+  } = await bundle.generate({ format: 'cjs' })
   await bundle.close()
   expect(imports).toEqual(['electron'])
   expect(code).not.toMatch(/node:|\bprocess\.|\bBuffer[.(]/)
@@ -176,7 +240,11 @@ const pose = connectModel(ipcRenderer)
 contextBridge.exposeInMainWorld('pose', { infer: (inputs) => pose.infer(inputs) })
 `
 
-function connect(model: Model): { ipc: ReturnType<typeof createIpc>; exposed: ReturnType<typeof exposeModel>; window: ConnectedModel<Model> } {
+function connect(model: Model): {
+  ipc: ReturnType<typeof createIpc>
+  exposed: ReturnType<typeof exposeModel>
+  window: ConnectedModel<Model>
+} {
   const ipc = createIpc()
   const exposed = track(exposeModel(ipc.ipcMain, model))
   return { ipc, exposed, window: track(connectModel(ipc.ipcRenderer)) }
@@ -188,7 +256,15 @@ function track<T extends { dispose(): unknown }>(item: T): T {
 }
 
 function fakeModel(infer: (inputs: unknown, options: InferOptions) => Promise<object>): Model {
-  const model = { name: 'fake', bindings: { inputs: [], outputs: [] }, variant: undefined, load: async () => model, infer, dispose: async () => {}, [Symbol.asyncDispose]: async () => {} } as Model
+  const model = {
+    name: 'fake',
+    bindings: { inputs: [], outputs: [] },
+    variant: undefined,
+    load: async () => model,
+    infer,
+    dispose: async () => {},
+    [Symbol.asyncDispose]: async () => {},
+  } as Model
   return model
 }
 

@@ -10,9 +10,10 @@ export interface Ipc {
 }
 
 /**
- * Stands in for Electron's IPC between windows and the main process, on the ports of Node.js, as Electron's documentation has it: a window's
- * ports arrive in `event.ports`, queue until start(), are EventEmitters whose messages are `{ data, ports }`, transfer nothing but ports
- * (electron/electron#34905 and #37565), and tell by 'close' that the other end is gone.
+ * Stands in for Electron's IPC between windows and the main process, on the ports of Node.js, as Electron's
+ * documentation has it: a window's ports arrive in `event.ports`, queue until start(), are EventEmitters whose messages
+ * are `{ data, ports }`, transfer nothing but ports (electron/electron#34905 and #37565), and tell by 'close' that the
+ * other end is gone.
  */
 export function createIpc(): Ipc {
   const ipcMain = new EventEmitter()

@@ -15,7 +15,11 @@ const run = promisify(execFile)
 /** By example: how its output, a folder with the executable, is built. */
 const builds: Readonly<Record<string, (app: string) => Promise<unknown>>> = {
   async executable(app) {
-    await run(process.execPath, [fileURLToPath(new URL('../node_modules/rolldown/bin/cli.mjs', import.meta.url)), '--config'], { cwd: app })
+    await run(
+      process.execPath,
+      [fileURLToPath(new URL('../node_modules/rolldown/bin/cli.mjs', import.meta.url)), '--config'],
+      { cwd: app },
+    )
     await run(await nodeBinary('26.10.0', app), ['--build-sea', 'sea-config.json'], { cwd: app })
     rmSync(join(app, 'dist/main.cjs'))
   },
@@ -32,7 +36,11 @@ describe.runIf(process.platform !== 'darwin').each(Object.entries(builds))('the 
     await build(app)
     cpSync(join(app, 'dist'), elsewhere, { recursive: true })
     rmSync(app, { recursive: true })
-    const { stdout } = await run(join(elsewhere, process.platform === 'win32' ? 'app.exe' : 'app'), ['1', '2', '3', '4'], { cwd: elsewhere, env: { PATH: '' } })
+    const { stdout } = await run(
+      join(elsewhere, process.platform === 'win32' ? 'app.exe' : 'app'),
+      ['1', '2', '3', '4'],
+      { cwd: elsewhere, env: { PATH: '' } },
+    )
     expect(JSON.parse(stdout)).toEqual([3, 5, 7, 9])
   })
 })

@@ -27,7 +27,9 @@ function saved(bytes: Uint8Array): string {
 
 const unknown = (text: string): Uint8Array => wireField(999, Buffer.from(text))
 
-const branch = (op: string) => ({ graph: { outputs: { z: 'float32[2]' }, nodes: [{ op, inputs: ['early'], outputs: ['z'] }] } })
+const branch = (op: string) => ({
+  graph: { outputs: { z: 'float32[2]' }, nodes: [{ op, inputs: ['early'], outputs: ['z'] }] },
+})
 
 async function rewritten(file: string): Promise<string> {
   const out = fresh()
@@ -63,7 +65,12 @@ describe('a model that nobody changed', () => {
       encode('NodeProto', { input: ['x', 'w'], output: ['y'], opType: 'Frobnicate', domain: 'com.example' }),
       unknown('node'),
     ])
-    const graph = Buffer.concat([wireField(1, node), wireField(5, tensor), encode('GraphProto', { input: [{ name: 'x' }] }), big])
+    const graph = Buffer.concat([
+      wireField(1, node),
+      wireField(5, tensor),
+      encode('GraphProto', { input: [{ name: 'x' }] }),
+      big,
+    ])
     const model = Buffer.concat([
       encode('ModelProto', { irVersion: 8 }),
       wireField(7, graph),
@@ -89,12 +96,19 @@ describe('a model that nobody changed', () => {
       { op: 'Add', inputs: ['xab', 'c'], outputs: ['y'] },
     ]
     const file = saved(
-      onnxModel({ inputs: { x: 'float32[1]' }, outputs: { y: 'float32[20000]' }, nodes, initializers: { a: tensor, b: tensor } }),
+      onnxModel({
+        inputs: { x: 'float32[1]' },
+        outputs: { y: 'float32[20000]' },
+        nodes,
+        initializers: { a: tensor, b: tensor },
+      }),
     )
     const out = await rewritten(file)
     expect(statSync(`${out}.data`).size).toBe(weights.byteLength)
     expect((await readModel(out)).external).toHaveLength(3)
-    expect(await run(out, { x: new ort.Tensor('float32', [3], [1]) })).toEqual(await run(file, { x: new ort.Tensor('float32', [3], [1]) }))
+    expect(await run(out, { x: new ort.Tensor('float32', [3], [1]) })).toEqual(
+      await run(file, { x: new ort.Tensor('float32', [3], [1]) }),
+    )
   })
 
   test('moves weights outside when the file would be longer than protobuf allows', async () => {
@@ -118,7 +132,12 @@ describe('a changed model', () => {
           outputs: { y: 'float32[2]' },
           nodes: [
             { op: 'Abs', inputs: ['x'], outputs: ['early'] },
-            { op: 'If', inputs: ['flag'], outputs: ['y'], attributes: { then_branch: branch('Neg'), else_branch: branch('Sqrt') } },
+            {
+              op: 'If',
+              inputs: ['flag'],
+              outputs: ['y'],
+              attributes: { then_branch: branch('Neg'), else_branch: branch('Sqrt') },
+            },
           ],
         }),
       ),
@@ -202,8 +221,17 @@ describe('a changed model', () => {
   test('declared dtypes follow a change', async () => {
     const model = await loadGraph(saved(affineModel()))
     const scope = { graph: model.proto.graph }
-    redeclare(scope, new Map([['y', 'float16'], ['scaled', 'float16']]))
-    expect([...scope.graph.input, ...scope.graph.output].map(({ type }) => declaredType(type))).toEqual(['float32', 'float16'])
+    redeclare(
+      scope,
+      new Map([
+        ['y', 'float16'],
+        ['scaled', 'float16'],
+      ]),
+    )
+    expect([...scope.graph.input, ...scope.graph.output].map(({ type }) => declaredType(type))).toEqual([
+      'float32',
+      'float16',
+    ])
   })
 
   test('attributes are read and set', () => {
@@ -230,7 +258,10 @@ describe('the elements of a tensor', () => {
   ])('are the same from any storage: %s', async (_, fields, expected) => {
     for (const repeat of [1, 1000]) {
       const long = Object.fromEntries(
-        Object.entries(fields).map(([key, value]) => [key, typeof value === 'number' ? value : repeated(value, repeat)]),
+        Object.entries(fields).map(([key, value]) => [
+          key,
+          typeof value === 'number' ? value : repeated(value, repeat),
+        ]),
       )
       const model = await loadGraph(
         saved(
@@ -252,7 +283,9 @@ describe('the elements of a tensor', () => {
     const model = await loadGraph(
       saved(encode('ModelProto', { irVersion: 8, opsetImport: [{ version: 17 }], graph: { initializer: [tensor] } })),
     )
-    await expect(tensorElements(model, model.proto.graph.initializer[0]!)).rejects.toThrow(/tensor "w": expected 12 bytes.*received 8/)
+    await expect(tensorElements(model, model.proto.graph.initializer[0]!)).rejects.toThrow(
+      /tensor "w": expected 12 bytes.*received 8/,
+    )
   })
 })
 

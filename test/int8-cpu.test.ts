@@ -3,9 +3,9 @@ import { describe, expect, test, vi } from 'vitest'
 import { onnxruntime } from '../plugin/backend/onnxruntime.ts'
 import type { Model } from '../plugin/onnx/model.ts'
 import { compileOptions, resolveOptions } from '../plugin/options.ts'
+import * as cpu from '../runtime/cpu.ts'
 import type { Precision } from '../runtime/manifest.ts'
 import { onnxruntimeRunner } from '../runtime/onnxruntime.ts'
-import * as cpu from '../runtime/cpu.ts'
 
 /** The features that Linux or macOS lists for some CPUs, cut to what matters here. */
 const recorded = {
@@ -34,10 +34,16 @@ test.each(Object.entries(recorded))('%s adds products of 8 bits in 16 only witho
 describe('an int8 engine for CPUs like that of the build', () => {
   test('requires VNNI where its weights have 8 bits, and its portable engine does not', () => {
     here = { ...recorded['Sapphire Rapids'], layout: 16 }
-    expect(requirements('int8')).toEqual([expect.objectContaining({ layout: 16, vnni: true }), { version, arch: 'any', layout: 0 }])
+    expect(requirements('int8')).toEqual([
+      expect.objectContaining({ layout: 16, vnni: true }),
+      { version, arch: 'any', layout: 0 },
+    ])
   })
 
-  test.each([['Haswell', 8], ['Skylake-SP', 16]] as const)('requires nothing of the kind where %s made it, since its weights have 7 bits', (name, layout) => {
+  test.each([
+    ['Haswell', 8],
+    ['Skylake-SP', 16],
+  ] as const)('requires nothing of the kind where %s made it, since its weights have 7 bits', (name, layout) => {
     here = { ...recorded[name], layout }
     expect(requirements('int8').map(({ vnni }) => vnni)).toEqual([undefined, undefined])
   })
@@ -62,7 +68,9 @@ describe('an int8 engine for CPUs like that of the build', () => {
     const own = { ...requires, arch: process.arch }
     expect(await onnxruntimeRunner.refusal(own)).toBeUndefined()
     here = { ...recorded['Skylake-SP'], layout: 16 }
-    expect(await onnxruntimeRunner.refusal(own)).toBe('int8 for CPUs with VNNI, which this one is not known to have: its sums would overflow')
+    expect(await onnxruntimeRunner.refusal(own)).toBe(
+      'int8 for CPUs with VNNI, which this one is not known to have: its sums would overflow',
+    )
   })
 })
 

@@ -14,17 +14,25 @@ import { normal, npy } from './samples.ts'
 
 /** Weights that look like a normal distribution. */
 export function floats(dims: readonly number[], seed: number, scale = 1): TensorSpec {
-  return { dtype: 'float32', dims, data: new Uint8Array(normal(count(dims), seed).map((value) => value * scale).buffer) }
+  return {
+    dtype: 'float32',
+    dims,
+    data: new Uint8Array(normal(count(dims), seed).map((value) => value * scale).buffer),
+  }
 }
 
 /** Writes sample0.npy and so on. */
 export function writeSamples(folder: string, number: number, dims: readonly number[]): void {
-  for (let index = 0; index < number; index++) writeFileSync(join(folder, `sample${index}.npy`), npy(dims, normal(count(dims), 100 + index)))
+  for (let index = 0; index < number; index++)
+    writeFileSync(join(folder, `sample${index}.npy`), npy(dims, normal(count(dims), 100 + index)))
 }
 
 /** Runs a model or engine file in ONNX Runtime on one input that was no sample. */
 export async function runOnce(file: string, dims: readonly number[], format = 'ONNX'): Promise<Float32Array> {
-  const session = await ort.InferenceSession.create(readFileSync(file), { logSeverityLevel: 3, extra: { session: { load_model_format: format } } })
+  const session = await ort.InferenceSession.create(readFileSync(file), {
+    logSeverityLevel: 3,
+    extra: { session: { load_model_format: format } },
+  })
   const x = new ort.Tensor('float32', normal(count(dims), 999), dims)
   const results = await session.run({ [session.inputNames[0]!]: x })
   await session.release()
@@ -41,11 +49,27 @@ export interface LoweredGraph {
 export function ignore(): void {}
 
 /** The graph that the pass makes for a backend from the samples in the folder, read back from its file. */
-export async function lowerToInt8(folder: string, file: string, backend: BackendName, options: Options = {}): Promise<LoweredGraph> {
-  const resolved = resolveOptions({ calibration: 'sample*.npy', cache: { dir: join(folder, 'cache') }, ...options }, folder)
+export async function lowerToInt8(
+  folder: string,
+  file: string,
+  backend: BackendName,
+  options: Options = {},
+): Promise<LoweredGraph> {
+  const resolved = resolveOptions(
+    { calibration: 'sample*.npy', cache: { dir: join(folder, 'cache') }, ...options },
+    folder,
+  )
   const request = {
-    name: 'm', model: await readModel(file), options: compileOptions(resolved, { file, query: {} }), backend, label: '', lowering: 'compute' as const,
-    root: folder, store: openStore({ ...resolved.cache, warn: ignore }), log: ignore, warn: ignore,
+    name: 'm',
+    model: await readModel(file),
+    options: compileOptions(resolved, { file, query: {} }),
+    backend,
+    label: '',
+    lowering: 'compute' as const,
+    root: folder,
+    store: openStore({ ...resolved.cache, warn: ignore }),
+    log: ignore,
+    warn: ignore,
   }
   const graph = await loadGraph(file)
   const lowered = await int8Pass.lower(graph, request)
@@ -58,7 +82,9 @@ export async function lowerToInt8(folder: string, file: string, backend: Backend
 export function dequantized(graph: EditableModel, name: string): boolean[] {
   const scope = scopesOf(graph)[0]!
   const { producers } = indexScope(scope)
-  return scope.graph.node.find((node) => node.name === name)!.input.map((input) => producers.get(input)?.opType === 'DequantizeLinear')
+  return scope.graph.node
+    .find((node) => node.name === name)!
+    .input.map((input) => producers.get(input)?.opType === 'DequantizeLinear')
 }
 
 function count(dims: readonly number[]): number {

@@ -19,7 +19,9 @@ describe('the choice of a variant', () => {
     await using model = await createModel({ ...manifest, variants: variants() }).load()
     expect(model.variant?.skipped.map(({ reason }) => reason)).toEqual([
       expect.stringMatching(/^compiled for riscv64, this machine is /),
-      expect.stringMatching(/^weights laid out for CPUs|^compiled by ONNX Runtime 0.1.0, but onnxruntime-node .* is installed/),
+      expect.stringMatching(
+        /^weights laid out for CPUs|^compiled by ONNX Runtime 0.1.0, but onnxruntime-node .* is installed/,
+      ),
       expect.stringMatching(/^compiled by ONNX Runtime 1.999.0, but onnxruntime-node .* is installed/),
       'this version of unplugin-onnx cannot run it',
     ])
@@ -29,14 +31,20 @@ describe('the choice of a variant', () => {
     const model = createModel({ ...manifest, variants: variants().slice(0, 1) })
     await expect(model.infer({ x: pair })).rejects.toMatchObject({
       code: 'NO_VARIANT',
-      message: expect.stringMatching(/model "double": expected a variant that this machine can run, received onnxruntime fp32 \(compiled for riscv64/),
+      message: expect.stringMatching(
+        /model "double": expected a variant that this machine can run, received onnxruntime fp32 \(compiled for riscv64/,
+      ),
     })
-    await expect(createModel({ ...manifest, variants: [] }).load()).rejects.toMatchObject({ code: 'NO_VARIANT', message: expect.stringContaining('no variants') })
+    await expect(createModel({ ...manifest, variants: [] }).load()).rejects.toMatchObject({
+      code: 'NO_VARIANT',
+      message: expect.stringContaining('no variants'),
+    })
   })
 
   test('takes no other backend than the required one', async () => {
     await expect(createModel(manifest, { require: 'tensorrt-rtx' }).load()).rejects.toMatchObject({
-      code: 'NO_VARIANT', message: expect.stringContaining('a variant of tensorrt-rtx that this machine can run'),
+      code: 'NO_VARIANT',
+      message: expect.stringContaining('a variant of tensorrt-rtx that this machine can run'),
     })
     await using model = await createModel(manifest, { require: 'onnxruntime' }).load()
     expect(model.variant?.backend).toBe('onnxruntime')
@@ -72,7 +80,10 @@ describe('loadModel', () => {
   })
 
   test('says that there is no such manifest', async () => {
-    await expect(loadModel(join(folder, 'absent.json'))).rejects.toMatchObject({ code: 'MODEL_NOT_FOUND', message: expect.stringContaining('absent.json') })
+    await expect(loadModel(join(folder, 'absent.json'))).rejects.toMatchObject({
+      code: 'MODEL_NOT_FOUND',
+      message: expect.stringContaining('absent.json'),
+    })
     for (const place of [folder, 'https://example.com/pose.json', 3, undefined] as string[]) {
       await expect(loadModel(place)).rejects.toMatchObject({ name: 'OnnxEngineError', code: 'MODEL_NOT_FOUND' })
     }
@@ -80,7 +91,10 @@ describe('loadModel', () => {
 
   test('says which engine file is missing', async () => {
     const model = await loadModel(write('lost.json', withFile('lost.ort')))
-    await expect(model.load()).rejects.toMatchObject({ code: 'ARTIFACT_INVALID', message: expect.stringMatching(/lost\.ort: expected a file of \d+ bytes, received no such file/) })
+    await expect(model.load()).rejects.toMatchObject({
+      code: 'ARTIFACT_INVALID',
+      message: expect.stringMatching(/lost\.ort: expected a file of \d+ bytes, received no such file/),
+    })
   })
 
   test('reads engines in an asar archive of Electron, and those that were unpacked from it first', async () => {
@@ -98,9 +112,15 @@ describe('loadModel', () => {
 
   test('says that an engine must be a file', async () => {
     await expect(createModel(withFile('https://example.com/pose.ort')).load()).rejects.toMatchObject({
-      code: 'ARTIFACT_INVALID', message: expect.stringContaining('engine file of onnxruntime fp32: expected a path or a file: URL, received https://example.com/pose.ort'),
+      code: 'ARTIFACT_INVALID',
+      message: expect.stringContaining(
+        'engine file of onnxruntime fp32: expected a path or a file: URL, received https://example.com/pose.ort',
+      ),
     })
-    await expect(createModel(withFile(folder)).load()).rejects.toMatchObject({ name: 'OnnxEngineError', code: 'ARTIFACT_INVALID' })
+    await expect(createModel(withFile(folder)).load()).rejects.toMatchObject({
+      name: 'OnnxEngineError',
+      code: 'ARTIFACT_INVALID',
+    })
   })
 
   test.each<[string, () => unknown, string]>([
@@ -109,13 +129,28 @@ describe('loadModel', () => {
     ['a list', () => [], 'expected the manifest.schema to be 1, received nothing'],
     ['null', () => null, 'expected the manifest to be an object, received null'],
     ['a later schema', () => ({ ...relative(), schema: 2 }), 'expected the manifest.schema to be 1, received 2'],
-    ['an unknown dtype', () => ({ ...relative(), bindings: { inputs: [{ name: 'x', dtype: 'float', dims: [] }], outputs: [] } }), 'the manifest.bindings.inputs[0].dtype to be a dtype, received "float"'],
-    ['a negative dim', () => ({ ...relative(), bindings: { inputs: [{ name: 'x', dtype: 'int8', dims: [-1] }], outputs: [] } }), 'the manifest.bindings.inputs[0].dims to be dims'],
+    [
+      'an unknown dtype',
+      () => ({ ...relative(), bindings: { inputs: [{ name: 'x', dtype: 'float', dims: [] }], outputs: [] } }),
+      'the manifest.bindings.inputs[0].dtype to be a dtype, received "float"',
+    ],
+    [
+      'a negative dim',
+      () => ({ ...relative(), bindings: { inputs: [{ name: 'x', dtype: 'int8', dims: [-1] }], outputs: [] } }),
+      'the manifest.bindings.inputs[0].dims to be dims',
+    ],
     ['no variants', () => ({ ...relative(), variants: {} }), 'the manifest.variants to be a list, received object'],
-    ['a short checksum', () => ({ ...relative(), variants: relative().variants.map((variant) => ({ ...variant, sha256: 'abc' })) }), 'the manifest.variants[0].sha256 to be 64 hex digits, received "abc"'],
+    [
+      'a short checksum',
+      () => ({ ...relative(), variants: relative().variants.map((variant) => ({ ...variant, sha256: 'abc' })) }),
+      'the manifest.variants[0].sha256 to be 64 hex digits, received "abc"',
+    ],
   ])('refuses %s', async (name, content, message) => {
     const path = write(`${name}.json`, content())
-    await expect(loadModel(path)).rejects.toMatchObject({ code: 'ARTIFACT_INVALID', message: expect.stringContaining(message) })
+    await expect(loadModel(path)).rejects.toMatchObject({
+      code: 'ARTIFACT_INVALID',
+      message: expect.stringContaining(message),
+    })
   })
 })
 
@@ -126,7 +161,10 @@ function variants(): ModelManifest['variants'] {
   const { requires } = variant
   return [
     { ...variant, requires: { ...requires, arch: 'riscv64' } },
-    { ...variant, requires: { ...requires, arch: process.arch, layout: process.arch === 'x64' ? 8 : 16, version: '0.1.0' } },
+    {
+      ...variant,
+      requires: { ...requires, arch: process.arch, layout: process.arch === 'x64' ? 8 : 16, version: '0.1.0' },
+    },
     { ...variant, requires: { ...requires, version: '1.999.0' } },
     { ...variant, backend: 'crystal-ball' as 'onnxruntime' },
     variant,

@@ -5,7 +5,10 @@ import protobuf from 'protobufjs'
 import { messageType } from '../plugin/onnx/proto.ts'
 import { dtypes, type StoredDType } from '../runtime/dtype.ts'
 
-/** 'float32[batch,3,?]': a static dim is a number, a named one a word, an unknown one '?'; 'float32' alone has no shape at all. */
+/**
+ * 'float32[batch,3,?]': a static dim is a number, a named one a word, an unknown one '?'; 'float32' alone has no shape
+ * at all.
+ */
 export type ValueSpec = string
 
 export interface NodeSpec {
@@ -18,7 +21,14 @@ export interface NodeSpec {
 }
 
 /** A number is an int when it is whole (write `{ f: 1 }` for a whole float); arrays follow their first element. */
-export type AttributeSpec = number | string | readonly number[] | { readonly f: number } | { readonly floats: readonly number[] } | { readonly tensor: TensorSpec } | { readonly graph: GraphSpec }
+export type AttributeSpec =
+  | number
+  | string
+  | readonly number[]
+  | { readonly f: number }
+  | { readonly floats: readonly number[] }
+  | { readonly tensor: TensorSpec }
+  | { readonly graph: GraphSpec }
 
 export interface TensorSpec {
   readonly dtype: StoredDType
@@ -43,7 +53,12 @@ export interface ModelSpec extends GraphSpec {
   readonly irVersion?: number
   readonly opsets?: Readonly<Record<string, number>>
   /** Local functions of the domain 'local'. */
-  readonly functions?: Readonly<Record<string, { readonly inputs: readonly string[]; readonly outputs: readonly string[]; readonly nodes: readonly NodeSpec[] }>>
+  readonly functions?: Readonly<
+    Record<
+      string,
+      { readonly inputs: readonly string[]; readonly outputs: readonly string[]; readonly nodes: readonly NodeSpec[] }
+    >
+  >
 }
 
 /** The bytes of an ONNX model. */
@@ -55,13 +70,20 @@ export function onnxModel(spec: ModelSpec): Uint8Array {
     producerName: 'unplugin-onnx-test',
     opsetImport,
     graph: graphProto(spec),
-    functions: Object.entries(spec.functions ?? {}).map(([name, { inputs, outputs, nodes }]) => ({ name, domain: 'local', input: inputs, output: outputs, node: nodes.map(nodeProto), opsetImport })),
+    functions: Object.entries(spec.functions ?? {}).map(([name, { inputs, outputs, nodes }]) => ({
+      name,
+      domain: 'local',
+      input: inputs,
+      output: outputs,
+      node: nodes.map(nodeProto),
+      opsetImport,
+    })),
   })
 }
 
 /**
- * Silero VAD, a net that finds speech in sound: input float32[1,576] (36 ms at 16 kHz), state float32[2,1,128], sr int64[] (not of `tuned`),
- * output float32[1,1], stateN float32[2,1,128].
+ * Silero VAD, a net that finds speech in sound: input float32[1,576] (36 ms at 16 kHz), state float32[2,1,128], sr
+ * int64[] (not of `tuned`), output float32[1,1], stateN float32[2,1,128].
  */
 export const sileroModels = {
   /** Opset 16. One If holds all of it, with more of them inside. */
@@ -105,19 +127,25 @@ export function identityModel(kinds: readonly StoredDType[]): Uint8Array {
 }
 
 /**
- * Writes a model x float32[n] -> y float32[n] that holds `count` initializers w0, w1, ... of `length` zero bytes each (uint8), as a
- * sparse file where the file system has them.
+ * Writes a model x float32[n] -> y float32[n] that holds `count` initializers w0, w1, ... of `length` zero bytes each
+ * (uint8), as a sparse file where the file system has them.
  */
 export function sparseModel(file: string, count: number, length: number): void {
   const headers = Array.from({ length: count }, (_, index) => {
-    const tensor = Buffer.concat([encode('TensorProto', { name: `w${index}`, dims: [length], dataType: 2 }), prefix(9, length)])
+    const tensor = Buffer.concat([
+      encode('TensorProto', { name: `w${index}`, dims: [length], dataType: 2 }),
+      prefix(9, length),
+    ])
     return Buffer.concat([prefix(5, tensor.length + length), tensor])
   })
-  const graph = encode('GraphProto', graphProto({
-    inputs: { x: 'float32[n]' },
-    outputs: { y: 'float32[n]' },
-    nodes: [{ op: 'Identity', inputs: ['x'], outputs: ['y'] }],
-  }))
+  const graph = encode(
+    'GraphProto',
+    graphProto({
+      inputs: { x: 'float32[n]' },
+      outputs: { y: 'float32[n]' },
+      nodes: [{ op: 'Identity', inputs: ['x'], outputs: ['y'] }],
+    }),
+  )
   const size = headers.reduce((sum, header) => sum + header.length + length, graph.length)
   const model = encode('ModelProto', { irVersion: 8, opsetImport: [{ domain: '', version: 17 }] })
   const start = Buffer.concat([model, prefix(7, size), graph])
@@ -172,12 +200,22 @@ function attributeProto(value: AttributeSpec): object {
 
 function tensorProto(name: string, { dtype, dims, data, external }: TensorSpec): object {
   const shared = { name, dims, dataType: dtypes[dtype].code }
-  if (external) return { ...shared, dataLocation: 1, externalData: Object.entries(external).map(([key, value]) => ({ key, value: String(value) })) }
+  if (external)
+    return {
+      ...shared,
+      dataLocation: 1,
+      externalData: Object.entries(external).map(([key, value]) => ({ key, value: String(value) })),
+    }
   return { ...shared, rawData: data instanceof Uint8Array ? data : rawBytes(dtype, data) }
 }
 
 function rawBytes(dtype: StoredDType, data: readonly number[]): Uint8Array {
-  const array = dtype === 'int64' ? BigInt64Array.from(data.map(BigInt)) : dtype === 'int32' ? Int32Array.from(data) : Float32Array.from(data)
+  const array =
+    dtype === 'int64'
+      ? BigInt64Array.from(data.map(BigInt))
+      : dtype === 'int32'
+        ? Int32Array.from(data)
+        : Float32Array.from(data)
   return new Uint8Array(array.buffer)
 }
 
@@ -199,5 +237,8 @@ function dimension(dim: string): object {
 
 // The tag of a length-delimited field and its length.
 function prefix(id: number, length: number): Uint8Array {
-  return protobuf.Writer.create().uint32(id * 8 + 2).uint64(length).finish()
+  return protobuf.Writer.create()
+    .uint32(id * 8 + 2)
+    .uint64(length)
+    .finish()
 }

@@ -4,11 +4,11 @@ import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { nodeFileTrace } from '@vercel/nft'
 import { afterEach, describe, expect, onTestFinished, test, vi } from 'vitest'
+import type { LoadedAddon } from '../native/index.ts'
 import { nativePlatforms, platformFields, platformName } from '../native/platform.ts'
 import { writeFiles } from './app.ts'
 import { tempFolder } from './helpers.ts'
 import { missingOpenVino } from './openvino-models.ts'
-import type { LoadedAddon } from '../native/index.ts'
 
 const repository = fileURLToPath(new URL('..', import.meta.url))
 const here = platformName()
@@ -24,12 +24,28 @@ afterEach(() => {
 describe('an addon', () => {
   test.each([
     ['that is installed', { [here]: `exports.openvino = () => ({ from: 'package' })` }, { addon: { from: 'package' } }],
-    ['of no package', {}, { reason: `@unplugin-onnx/native-${here} is not installed: add it to the dependencies, or install again without leaving optional dependencies out` }],
-    ['whose node_modules was copied from another machine', { [elsewhere]: '' },
-      { reason: `node_modules was installed for ${elsewhere}, and this machine is ${here}: install again here, or tell the package manager to install for both` }],
+    [
+      'of no package',
+      {},
+      {
+        reason: `@unplugin-onnx/native-${here} is not installed: add it to the dependencies, or install again without leaving optional dependencies out`,
+      },
+    ],
+    [
+      'whose node_modules was copied from another machine',
+      { [elsewhere]: '' },
+      {
+        reason: `node_modules was installed for ${elsewhere}, and this machine is ${here}: install again here, or tell the package manager to install for both`,
+      },
+    ],
     ['that its package lacks', { [here]: '' }, { reason: `@unplugin-onnx/native-${here} has no addon 'openvino'` }],
-    ['that was built for another system', { [here]: `exports.openvino = () => require('./openvino.node')` },
-      { reason: expect.stringMatching(new RegExp(`openvino\\.node.*, which is built for another system than ${here}$`)) }],
+    [
+      'that was built for another system',
+      { [here]: `exports.openvino = () => require('./openvino.node')` },
+      {
+        reason: expect.stringMatching(new RegExp(`openvino\\.node.*, which is built for another system than ${here}$`)),
+      },
+    ],
   ])('%s is loaded, or one sentence says why not', async (_, packages, expected) => {
     expect(await loadFrom(packages)).toEqual(expected)
   })
@@ -52,12 +68,14 @@ describe('an addon', () => {
 
   test('of a machine that has none says for which there are some', async () => {
     vi.spyOn(process, 'arch', 'get').mockReturnValue('mips')
-    expect(await loadFrom({})).toEqual({ reason: expect.stringMatching(/^there are native packages for linux-x64, .*, win32-x64, not for \w+-mips/) })
+    expect(await loadFrom({})).toEqual({
+      reason: expect.stringMatching(/^there are native packages for linux-x64, .*, win32-x64, not for \w+-mips/),
+    })
   })
 
   test('is taken from UNPLUGIN_ONNX_NATIVE first, and a wrong folder there is named', async () => {
     vi.stubEnv('UNPLUGIN_ONNX_NATIVE', join(folder, 'nowhere'))
-    const { reason } = await loadFrom({}) as { reason: string }
+    const { reason } = (await loadFrom({})) as { reason: string }
     expect(reason).toMatch(/^UNPLUGIN_ONNX_NATIVE: .*nowhere.openvino\.node does not exist; @unplugin-onnx/)
   })
 })
@@ -78,32 +96,48 @@ describe('the native packages', () => {
     const root = install({})
     vi.stubEnv('GITHUB_REPOSITORY', 'someone/unplugin-onnx')
     execFileSync(process.execPath, [join(root, 'dist/native/publish.js')], { cwd: root })
-    const { version, optionalDependencies, repository } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as Record<string, unknown>
-    expect(optionalDependencies).toEqual(Object.fromEntries(nativePlatforms.map((name) => [`@unplugin-onnx/native-${name}`, version])))
+    const { version, optionalDependencies, repository } = JSON.parse(
+      readFileSync(join(root, 'package.json'), 'utf8'),
+    ) as Record<string, unknown>
+    expect(optionalDependencies).toEqual(
+      Object.fromEntries(nativePlatforms.map((name) => [`@unplugin-onnx/native-${name}`, version])),
+    )
     expect(repository).toEqual({ type: 'git', url: 'git+https://github.com/someone/unplugin-onnx.git' })
   })
 
-  test.skipIf(missingLinter() !== undefined)('are built and published by workflows that actionlint has nothing against', () => {
-    const linter = ['run', 'github.com/rhysd/actionlint/cmd/actionlint@v1.7.12', '-color=false']
-    expect(spawnSync('go', linter, { cwd: repository, encoding: 'utf8' })).toMatchObject({ status: 0, stdout: '' })
-  })
+  test.skipIf(missingLinter() !== undefined)(
+    'are built and published by workflows that actionlint has nothing against',
+    () => {
+      const linter = ['run', 'github.com/rhysd/actionlint/cmd/actionlint@v1.7.12', '-color=false']
+      expect(spawnSync('go', linter, { cwd: repository, encoding: 'utf8' })).toMatchObject({ status: 0, stdout: '' })
+    },
+  )
 
   test('are followed by tracers of deployments, binaries and all', async () => {
     const root = install({ [here]: `exports.openvino = () => require('./openvino.node')` })
     const { fileList } = await nodeFileTrace([join(root, 'dist/native/index.js')], { base: folder })
-    expect([...fileList].map((file) => file.replaceAll('\\', '/'))).toContainEqual(expect.stringMatching(`@unplugin-onnx/native-${here}/openvino.node$`))
+    expect([...fileList].map((file) => file.replaceAll('\\', '/'))).toContainEqual(
+      expect.stringMatching(`@unplugin-onnx/native-${here}/openvino.node$`),
+    )
   })
 
-  test.skipIf(missingOpenVino() !== undefined)('make no ArrayBuffers over memory of their own, which Electron forbids', () => {
-    const built = join(repository, 'native/build/Release')
-    const addons = readdirSync(built).filter((file) => file.endsWith('.node'))
-    expect(addons).toContain('openvino.node')
-    expect(addons.filter((file) => /create_external_(?:array)?buffer/.test(readFileSync(join(built, file), 'latin1')))).toEqual([])
-  })
+  test.skipIf(missingOpenVino() !== undefined)(
+    'make no ArrayBuffers over memory of their own, which Electron forbids',
+    () => {
+      const built = join(repository, 'native/build/Release')
+      const addons = readdirSync(built).filter((file) => file.endsWith('.node'))
+      expect(addons).toContain('openvino.node')
+      expect(
+        addons.filter((file) => /create_external_(?:array)?buffer/.test(readFileSync(join(built, file), 'latin1'))),
+      ).toEqual([])
+    },
+  )
 
   test('are all built by the workflow', () => {
     const workflow = readFileSync(join(repository, '.github/workflows/release.yml'), 'utf8')
-    expect(nativePlatforms.filter((name) => !new RegExp(`(?:platform|name): ${name}\\b(?!-)`).test(workflow))).toEqual([])
+    expect(nativePlatforms.filter((name) => !new RegExp(`(?:platform|name): ${name}\\b(?!-)`).test(workflow))).toEqual(
+      [],
+    )
   })
 })
 
@@ -121,11 +155,16 @@ function install(packages: Readonly<Record<string, string>>): string {
   const modules = join(folder, String(installed++), 'node_modules')
   const root = join(modules, 'unplugin-onnx')
   cpSync(join(repository, 'dist/native'), join(root, 'dist/native'), { recursive: true })
-  const { name, version, exports } = JSON.parse(readFileSync(join(repository, 'package.json'), 'utf8')) as Record<string, unknown>
+  const { name, version, exports } = JSON.parse(readFileSync(join(repository, 'package.json'), 'utf8')) as Record<
+    string,
+    unknown
+  >
   writeFiles(root, { 'package.json': JSON.stringify({ name, version, type: 'module', exports }) })
   for (const [platform, code] of Object.entries(packages)) {
     writeFiles(join(modules, '@unplugin-onnx', `native-${platform}`), {
-      'package.json': JSON.stringify({ main: './index.cjs' }), 'index.cjs': code, 'openvino.node': new Uint8Array(4096).fill(7),
+      'package.json': JSON.stringify({ main: './index.cjs' }),
+      'index.cjs': code,
+      'openvino.node': new Uint8Array(4096).fill(7),
     })
   }
   return root
@@ -133,7 +172,11 @@ function install(packages: Readonly<Record<string, string>>): string {
 
 async function loadFrom(packages: Readonly<Record<string, string>>): Promise<LoadedAddon<'openvino'>> {
   const root = install(packages)
-  const { loadAddon } = await import(pathToFileURL(join(root, 'dist/native/index.js')).href) as typeof import('../native/index.ts')
+  const { loadAddon } = (await import(
+    pathToFileURL(join(root, 'dist/native/index.js')).href
+  )) as typeof import('../native/index.ts')
   const loaded = loadAddon('openvino')
-  return 'reason' in loaded ? { reason: loaded.reason.replace("the native addon 'openvino' could not be loaded: ", '') } : loaded
+  return 'reason' in loaded
+    ? { reason: loaded.reason.replace("the native addon 'openvino' could not be loaded: ", '') }
+    : loaded
 }

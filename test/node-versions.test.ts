@@ -11,7 +11,9 @@ import { missingOpenVino } from './openvino-models.ts'
 import { missingTensorRtRtx } from './tensorrt-library.ts'
 
 // The first that package.json allows of old lines, and one of each line.
-const versions = ['20.19.0', '20.20.2', '22.12.0', '22.23.3', '24.21.0', '26.10.0'].filter((version) => version !== process.versions.node)
+const versions = ['20.19.0', '20.20.2', '22.12.0', '22.23.3', '24.21.0', '26.10.0'].filter(
+  (version) => version !== process.versions.node,
+)
 const app = tempFolder()
 
 const script = (what: string) => `
@@ -27,7 +29,9 @@ beforeAll(() => {
     'package.json': JSON.stringify({ type: 'module' }),
     'vite.config.js': `import onnx from 'unplugin-onnx/vite'\nexport default { plugins: [onnx({ backends: ['onnxruntime'] })] }`,
     'bundled.js': script(`import model from './model.onnx?engine=fp32'`),
-    'loaded.js': script(`import { loadModel } from 'unplugin-onnx/runtime'\nconst model = await loadModel('engines/model.json')`),
+    'loaded.js': script(
+      `import { loadModel } from 'unplugin-onnx/runtime'\nconst model = await loadModel('engines/model.json')`,
+    ),
     'model.onnx': affineModel({ weight: 2 }),
   })
 })
@@ -43,7 +47,14 @@ describe.each(versions)('Node.js %s', (version) => {
   })
 
   test('bundles a model and runs the output', async () => {
-    await run(fileURLToPath(new URL('../node_modules/vite/bin/vite.js', import.meta.url)), 'build', '--ssr', 'bundled.js', '--outDir', version)
+    await run(
+      fileURLToPath(new URL('../node_modules/vite/bin/vite.js', import.meta.url)),
+      'build',
+      '--ssr',
+      'bundled.js',
+      '--outDir',
+      version,
+    )
     expect(JSON.parse(await run(join(version, 'bundled.js')))).toEqual(result)
   })
 
@@ -52,9 +63,12 @@ describe.each(versions)('Node.js %s', (version) => {
     expect(JSON.parse(await run('loaded.js'))).toEqual(result)
   })
 
-  test.skipIf(missingOpenVino() !== undefined || missingTensorRtRtx() !== undefined)('loads the native addons, which are built once for all', async () => {
-    const loader = new URL('../dist/native/index.js', import.meta.url).href
-    const outcome = `import { loadAddon } from '${loader}'; console.log(Object.keys({ ...loadAddon('openvino'), ...loadAddon('tensorrt_rtx_1_7') }).join())`
-    expect(await run('--input-type=module', '--eval', outcome)).toBe('addon\n')
-  })
+  test.skipIf(missingOpenVino() !== undefined || missingTensorRtRtx() !== undefined)(
+    'loads the native addons, which are built once for all',
+    async () => {
+      const loader = new URL('../dist/native/index.js', import.meta.url).href
+      const outcome = `import { loadAddon } from '${loader}'; console.log(Object.keys({ ...loadAddon('openvino'), ...loadAddon('tensorrt_rtx_1_7') }).join())`
+      expect(await run('--input-type=module', '--eval', outcome)).toBe('addon\n')
+    },
+  )
 })

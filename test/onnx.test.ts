@@ -46,7 +46,8 @@ const identity = (spec: Partial<ModelSpec>): Uint8Array =>
   })
 
 // What `onnxModel` would not write: fields of GraphProto as they are.
-const rawGraph = (graph: object): Uint8Array => encode('ModelProto', { irVersion: 8, opsetImport: [{ domain: '', version: 17 }], graph })
+const rawGraph = (graph: object): Uint8Array =>
+  encode('ModelProto', { irVersion: 8, opsetImport: [{ domain: '', version: 17 }], graph })
 
 const rawInput = (name: string, type: object): Uint8Array => rawGraph({ input: [{ name, type }] })
 
@@ -87,8 +88,16 @@ describe('what a model declares', () => {
   test('initializers that are listed as inputs are not inputs, sparse ones neither', async () => {
     const names = ['x', 'dense', 'sparse']
     const tensor = { name: 'dense', dims: [2], dataType: 1, floatData: [1, 2] }
-    const sparse = { values: { name: 'sparse', dims: [0], dataType: 1 }, indices: { dims: [0], dataType: 7 }, dims: [2] }
-    const graph = { input: names.map((name) => ({ name, type: float })), initializer: [tensor], sparseInitializer: [sparse] }
+    const sparse = {
+      values: { name: 'sparse', dims: [0], dataType: 1 },
+      indices: { dims: [0], dataType: 7 },
+      dims: [2],
+    }
+    const graph = {
+      input: names.map((name) => ({ name, type: float })),
+      initializer: [tensor],
+      sparseInitializer: [sparse],
+    }
     const { bindings, initializers } = await readModel(saved(rawGraph(graph)))
     expect(bindings.inputs.map(({ name }) => name)).toEqual(['x'])
     expect(initializers).toEqual([{ name: 'dense', dtype: 'float32', dims: [2] }])
@@ -158,7 +167,10 @@ describe('what a model declares', () => {
     const read = await countReads(async () => {
       const model = await readModel(file)
       expect(model.initializers).toHaveLength(count)
-      expect(model.initializers.at(-1)).toMatchObject({ name: `w${count - 1}`, range: { file, offset: model.size - length, length } })
+      expect(model.initializers.at(-1)).toMatchObject({
+        name: `w${count - 1}`,
+        range: { file, offset: model.size - length, length },
+      })
       expect(model.bindings.inputs).toEqual([{ name: 'x', dtype: 'float32', dims: ['n'] }])
     })
     expect(read).toBeGreaterThan(0)
@@ -174,7 +186,9 @@ describe('what a model declares', () => {
     const bytes = identity({ initializers })
     const file = saved(bytes)
     expect(
-      await countReads(async () => expect((await readModel(file)).external).toMatchObject([{ offset: 0, length: 2 ** 30 }])),
+      await countReads(async () =>
+        expect((await readModel(file)).external).toMatchObject([{ offset: 0, length: 2 ** 30 }]),
+      ),
     ).toBeLessThanOrEqual(2 * bytes.length)
     truncateSync(join(folder, 'large.bin'))
   })
@@ -197,13 +211,22 @@ describe('what cannot be represented is refused by name', () => {
     expect(error.message).toContain('input "odd \\"name\\"\\n"')
   })
 
-  test.each((Object.keys(dtypes) as StoredDType[]).filter((dtype) => !isBindingDType(dtype)))('a binding of %s', async (dtype) => {
-    expect(await failure(saved(identity({ outputs: { y: `${dtype}[1]` } })))).toMatchObject({ code: 'MODEL_UNSUPPORTED', received: dtype })
-  })
+  test.each((Object.keys(dtypes) as StoredDType[]).filter((dtype) => !isBindingDType(dtype)))(
+    'a binding of %s',
+    async (dtype) => {
+      expect(await failure(saved(identity({ outputs: { y: `${dtype}[1]` } })))).toMatchObject({
+        code: 'MODEL_UNSUPPORTED',
+        received: dtype,
+      })
+    },
+  )
 
   test('a dim of 2^62', async () => {
     const type = {
-      tensorType: { elemType: 1, shape: { dim: [{ dimValue: 3 }, { dimValue: { low: 0, high: 2 ** 30, unsigned: false } }] } },
+      tensorType: {
+        elemType: 1,
+        shape: { dim: [{ dimValue: 3 }, { dimValue: { low: 0, high: 2 ** 30, unsigned: false } }] },
+      },
     }
     const error = await failure(saved(rawInput('x', type)))
     expect(error).toMatchObject({ code: 'MODEL_UNSUPPORTED', received: '4611686018427387904' })
@@ -231,7 +254,9 @@ describe('what is not a model', () => {
         (error: unknown) => error,
       )
       expect(outcome).toSatisfy(
-        (value) => value instanceof OnnxEngineError || isDeepStrictEqual(value, { bindings, initializers: initializers.length, opsets }),
+        (value) =>
+          value instanceof OnnxEngineError ||
+          isDeepStrictEqual(value, { bindings, initializers: initializers.length, opsets }),
       )
     }
   })
@@ -243,7 +268,9 @@ describe('what is not a model', () => {
       for (const value of [0x00, 0x7f, 0xff, (bytes[at] ?? 0) ^ 1]) {
         damaged[at] = value
         const outcome = await readModel(saved(damaged, 'damaged.onnx')).catch((error: unknown) => error)
-        expect(outcome).toSatisfy((result) => result instanceof OnnxEngineError || Object.hasOwn(result as object, 'bindings'))
+        expect(outcome).toSatisfy(
+          (result) => result instanceof OnnxEngineError || Object.hasOwn(result as object, 'bindings'),
+        )
       }
     }
   })
@@ -264,19 +291,31 @@ describe('what is not a model', () => {
       /runs past the end of its message \(byte 2\)/,
     ],
     ['a length of 2^63', Uint8Array.from([tag(7), 255, 255, 255, 255, 255, 255, 255, 255, 127]), /runs past the end/],
-    ['a varint of eleven bytes', Uint8Array.from([tag(1, 0), ...Array.from({ length: 11 }, () => 128), 0]), /more than 64 bits/],
+    [
+      'a varint of eleven bytes',
+      Uint8Array.from([tag(1, 0), ...Array.from({ length: 11 }, () => 128), 0]),
+      /more than 64 bits/,
+    ],
     ['a varint that is cut off', Uint8Array.from([tag(1, 0), 128]), /cut off/],
     ['a field with the number 0', Uint8Array.from([0, 0]), /the number 0/],
     ['a field that only our skeletons have', Uint8Array.from([0xc2, 0xa3, 0x09, 0]), /the number 19000/],
     ['a group', Uint8Array.from([tag(1, 0), 8, tag(7, 3)]), /wire type 3/],
     ['subgraphs nested 50 deep', nestedGraphs(50), /nested more than 100 deep/],
-    ['two graphs', Buffer.concat([affineModel(), encode('ModelProto', { graph: { name: 'other' } })]), /the field graph occurs twice/],
+    [
+      'two graphs',
+      Buffer.concat([affineModel(), encode('ModelProto', { graph: { name: 'other' } })]),
+      /the field graph occurs twice/,
+    ],
     ['no graph', encode('ModelProto', { irVersion: 8 }), /without a graph/],
     ['no IR version', encode('ModelProto', { graph: {} }), /without an IR version/],
     ['no opset', encode('ModelProto', { irVersion: 8, graph: {} }), /imports no opset/],
     [
       'two versions of one opset',
-      encode('ModelProto', { irVersion: 8, graph: {}, opsetImport: [{ version: 1 }, { domain: 'ai.onnx', version: 2 }] }),
+      encode('ModelProto', {
+        irVersion: 8,
+        graph: {},
+        opsetImport: [{ version: 1 }, { domain: 'ai.onnx', version: 2 }],
+      }),
       /received 1 and 2/,
     ],
     ['an input without a name', rawInput('', float), /input 0: expected a name/],
@@ -345,7 +384,12 @@ describe('external data', () => {
     ['without a location', '', {}, /no location/],
     ['too short', 'data.bin', { offset: 56 }, /expected 16 bytes at offset 56, received a file of 64 bytes/],
     ['beyond the end', 'data.bin', { offset: 2 ** 40, length: 16 }, /received a file of 64 bytes/],
-    ['of another size than its dims', 'data.bin', { length: 8 }, /expected 16 bytes for its dims and dtype, received 8/],
+    [
+      'of another size than its dims',
+      'data.bin',
+      { length: 8 },
+      /expected 16 bytes for its dims and dtype, received 8/,
+    ],
     ['with a negative offset', 'data.bin', { offset: -4 }, /offset as a whole number/],
     ['with an offset of 2^70', 'data.bin', { offset: `${2n ** 70n}` }, /offset as a whole number/],
     ["outside the model's folder", '../secret.bin', {}, /a path that leaves it/],
@@ -356,7 +400,9 @@ describe('external data', () => {
     ['a folder', 'inner', {}, /expected a file, received something else/],
     ['the folder itself', '.', {}, /a path that leaves it/],
   ])('%s', async (_, location, more, message) => {
-    const error = await failure(saved(identity({ initializers: { weight: weight(location, more) } }), join('home', 'model.onnx')))
+    const error = await failure(
+      saved(identity({ initializers: { weight: weight(location, more) } }), join('home', 'model.onnx')),
+    )
     expect(error.message).toMatch(message)
     expect(error.message).toContain('tensor "weight"')
     expect(error.code).toBe('EXTERNAL_DATA')
@@ -364,25 +410,30 @@ describe('external data', () => {
 
   test.skipIf(process.platform === 'win32')("a link out of the model's folder", async () => {
     symlinkSync(join(folder, 'secret.bin'), join(home, 'link.bin'))
-    expect(await failure(saved(identity({ initializers: { weight: weight('link.bin') } }), join('home', 'model.onnx')))).toMatchObject({
+    expect(
+      await failure(saved(identity({ initializers: { weight: weight('link.bin') } }), join('home', 'model.onnx'))),
+    ).toMatchObject({
       code: 'EXTERNAL_DATA',
     })
   })
 
-  test.skipIf(process.platform === 'win32')('of a linked model lies beside the link or beside the real file', async () => {
-    const store = join(folder, 'store')
-    const links = join(folder, 'links')
-    mkdirSync(store)
-    mkdirSync(links)
-    writeFileSync(join(store, 'blob1'), identity({ initializers: { weight: weight('weights.bin') } }))
-    writeFileSync(join(store, 'blob2'), new Uint8Array(16))
-    symlinkSync(join(store, 'blob1'), join(links, 'model.onnx'))
-    expect(await failure(join(links, 'model.onnx'))).toMatchObject({ code: 'EXTERNAL_DATA' })
-    symlinkSync(join(store, 'blob2'), join(links, 'weights.bin'))
-    expect((await readModel(join(links, 'model.onnx'))).external[0]?.file).toMatch(/blob2$/)
-    writeFileSync(join(store, 'weights.bin'), new Uint8Array(16))
-    expect((await readModel(join(store, 'blob1'))).external[0]?.file).toMatch(/store.weights\.bin$/)
-  })
+  test.skipIf(process.platform === 'win32')(
+    'of a linked model lies beside the link or beside the real file',
+    async () => {
+      const store = join(folder, 'store')
+      const links = join(folder, 'links')
+      mkdirSync(store)
+      mkdirSync(links)
+      writeFileSync(join(store, 'blob1'), identity({ initializers: { weight: weight('weights.bin') } }))
+      writeFileSync(join(store, 'blob2'), new Uint8Array(16))
+      symlinkSync(join(store, 'blob1'), join(links, 'model.onnx'))
+      expect(await failure(join(links, 'model.onnx'))).toMatchObject({ code: 'EXTERNAL_DATA' })
+      symlinkSync(join(store, 'blob2'), join(links, 'weights.bin'))
+      expect((await readModel(join(links, 'model.onnx'))).external[0]?.file).toMatch(/blob2$/)
+      writeFileSync(join(store, 'weights.bin'), new Uint8Array(16))
+      expect((await readModel(join(store, 'blob1'))).external[0]?.file).toMatch(/store.weights\.bin$/)
+    },
+  )
 })
 
 async function countReads(task: () => Promise<unknown>): Promise<number> {

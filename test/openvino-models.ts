@@ -12,7 +12,9 @@ const vendored = join(root, '.vendor', 'openvino-2026.4.1')
 /** Why the tests with the real library cannot run here; undefined when they can. With CI=true that is an error. */
 export function missingOpenVino(): string | undefined {
   process.env['OPENVINO_ROOT'] ??= vendored
-  const missing = [process.env['OPENVINO_ROOT'], join(root, 'native', 'build', 'Release', 'openvino.node')].find((path) => !existsSync(path))
+  const missing = [process.env['OPENVINO_ROOT'], join(root, 'native', 'build', 'Release', 'openvino.node')].find(
+    (path) => !existsSync(path),
+  )
   const reason = missing && `${missing} is missing: run \`npm run build:native\``
   if (reason && process.env['CI'] === 'true') throw new Error(reason)
   if (reason) console.warn(`tests with OpenVINO are skipped: ${reason}`)
@@ -34,10 +36,16 @@ export interface Built {
 }
 
 /**
- * Compiles a model file as the plugin does, with OpenVINO unless the options say otherwise. The cache lies in `folder`. `told` gets each
- * line as it comes.
+ * Compiles a model file as the plugin does, with OpenVINO unless the options say otherwise. The cache lies in `folder`.
+ * `told` gets each line as it comes.
  */
-export async function build(folder: string, file: string, options: Options = {}, signal?: AbortSignal, told: (line: string) => void = () => {}): Promise<Built> {
+export async function build(
+  folder: string,
+  file: string,
+  options: Options = {},
+  signal?: AbortSignal,
+  told: (line: string) => void = () => {},
+): Promise<Built> {
   const lines: string[] = []
   const log = (line: string) => {
     lines.push(line)
@@ -46,7 +54,13 @@ export async function build(folder: string, file: string, options: Options = {},
   const resolved = resolveOptions({ cache: { dir: join(folder, 'cache') }, backends: ['openvino'], ...options }, root)
   const store = openStore({ ...resolved.cache, warn: log })
   const request = { file, query: '', options: compileOptions(resolved, { file, query: {} }), root }
-  const compiled = await compileModel(request, { store, log, warn: (line) => log(`warning: ${line}`), verbose: resolved.verbose, ...(signal && { signal }) })
+  const compiled = await compileModel(request, {
+    store,
+    log,
+    warn: (line) => log(`warning: ${line}`),
+    verbose: resolved.verbose,
+    ...(signal && { signal }),
+  })
   return { compiled, manifest: manifestOf(compiled), lines }
 }
 

@@ -61,8 +61,11 @@ describe.skipIf(missing)('an OpenVINO engine', () => {
 
   test('keeps weights that are stored as int8, at less than half the size', async () => {
     const dims = [1, 3, 160, 160]
-    // In the random inputs of the build's own check is no text: the detector gives probabilities near zero, whose ratios say nothing.
-    const small = (await build(folder, ocrModel('det_infer.onnx'), { engine: 'int8-weights', shapes: { x: dims }, verify: false })).manifest
+    // In the random inputs of the build's own check is no text: the detector gives probabilities near zero, whose
+    // ratios say nothing.
+    const small = (
+      await build(folder, ocrModel('det_infer.onnx'), { engine: 'int8-weights', shapes: { x: dims }, verify: false })
+    ).manifest
     const large = (await build(folder, ocrModel('det_infer.onnx'), { shapes: { x: dims } })).manifest
     expect((small.variants[0]?.size ?? NaN) / (large.variants[0]?.size ?? NaN)).toBeLessThan(0.5)
     await using model = createModel(small)
@@ -76,7 +79,11 @@ describe.skipIf(missing)('an OpenVINO engine', () => {
     const dims = [1, 3, 48, 192]
     const samples = tempFolder()
     writeFileSync(join(samples, 'one.npy'), npy(dims, image(dims)))
-    const { manifest } = await build(folder, ocrModel('cls_infer.onnx'), { engine: 'int8', shapes: { x: dims }, calibration: join(samples, '*.npy') })
+    const { manifest } = await build(folder, ocrModel('cls_infer.onnx'), {
+      engine: 'int8',
+      shapes: { x: dims },
+      calibration: join(samples, '*.npy'),
+    })
     expect(manifest.variants[0]).toMatchObject({ backend: 'openvino', engine: 'int8' })
     await using model = createModel(manifest)
     const data = image(dims)
@@ -103,7 +110,9 @@ describe.skipIf(missing)('an OpenVINO engine', () => {
     await using model = createModel((await build(folder, file, { profiles })).manifest)
     const { y } = await model.infer({ x: { data: Float32Array.of(1, 2, 3, 4, 5, 6, 7, 8), dims: [2, 4] } })
     expect(y?.data).toEqual(Float32Array.of(3, 5, 7, 9, 11, 13, 15, 17))
-    await expect(model.infer({ x: { data: new Float32Array(16), dims: [4, 4] } })).rejects.toMatchObject({ code: 'INPUT_INVALID' })
+    await expect(model.infer({ x: { data: new Float32Array(16), dims: [4, 4] } })).rejects.toMatchObject({
+      code: 'INPUT_INVALID',
+    })
   })
 
   test('carries wide integers in and out, as far as 32 bits go', async () => {
@@ -114,7 +123,9 @@ describe.skipIf(missing)('an OpenVINO engine', () => {
     }
     const kinds = Object.keys(samples) as (keyof typeof samples)[]
     await using model = createModel((await build(folder, write('wide.onnx', identityModel(kinds)))).manifest)
-    const outputs = await model.infer(Object.fromEntries(kinds.map((dtype) => [`${dtype}_in`, { data: samples[dtype], dims: [1, 2] }])))
+    const outputs = await model.infer(
+      Object.fromEntries(kinds.map((dtype) => [`${dtype}_in`, { data: samples[dtype], dims: [1, 2] }])),
+    )
     expect(Object.fromEntries(kinds.map((dtype) => [dtype, outputs[`${dtype}_out`]?.data]))).toEqual(samples)
   })
 
@@ -124,7 +135,9 @@ describe.skipIf(missing)('an OpenVINO engine', () => {
     ['uint64', BigUint64Array.of(2n ** 63n, 0n), '9223372036854775808'],
     ['uint32', Uint32Array.of(0, 2 ** 32 - 1), '4294967295'],
   ] as const)('refuses the %s values of %s, which OpenVINO would cut to 32 bits', async (dtype, data, received) => {
-    await using model = createModel((await build(folder, write(`identity-${dtype}.onnx`, identityModel([dtype])))).manifest)
+    await using model = createModel(
+      (await build(folder, write(`identity-${dtype}.onnx`, identityModel([dtype])))).manifest,
+    )
     await expect(model.infer({ [`${dtype}_in`]: { data, dims: [1, 2] } })).rejects.toMatchObject({
       code: 'INPUT_INVALID',
       message: `model "identity-${dtype}", input "${dtype}_in": expected values from -2147483648 to 2147483647, since OpenVINO computes integers in 32 bits, received ${received}`,
@@ -132,15 +145,21 @@ describe.skipIf(missing)('an OpenVINO engine', () => {
   })
 
   test('takes scalars beside tensors of any length, none included, and goes from taken memory to copies and back', async () => {
-    const file = write('sum.onnx', onnxModel({
-      inputs: { x: 'float32[n]', s: 'float32[]' },
-      outputs: { y: 'float32[n]' },
-      nodes: [{ op: 'Add', inputs: ['x', 's'], outputs: ['y'] }],
-    }))
+    const file = write(
+      'sum.onnx',
+      onnxModel({
+        inputs: { x: 'float32[n]', s: 'float32[]' },
+        outputs: { y: 'float32[n]' },
+        nodes: [{ op: 'Add', inputs: ['x', 's'], outputs: ['y'] }],
+      }),
+    )
     await using model = createModel((await build(folder, file)).manifest)
     for (const transfer of [false, true, true, false, true]) {
       for (const length of [2, 0, 5]) {
-        const { y } = await model.infer({ x: { data: new Float32Array(length).fill(4), dims: [length] }, s: { data: Float32Array.of(3), dims: [] } }, { transfer })
+        const { y } = await model.infer(
+          { x: { data: new Float32Array(length).fill(4), dims: [length] }, s: { data: Float32Array.of(3), dims: [] } },
+          { transfer },
+        )
         expect(y).toEqual({ dtype: 'float32', dims: [length], data: new Float32Array(length).fill(7) })
       }
     }
@@ -148,26 +167,37 @@ describe.skipIf(missing)('an OpenVINO engine', () => {
 })
 
 describe.skipIf(missing)('many calls at once', () => {
-  test.each(['latency', 'throughput'] as const)('give each caller its own result, tuned for %s', async (performanceHint) => {
-    const file = write('affine.onnx', affineModel({ dims: 'n,4' }))
-    await using model = createModel((await build(folder, file, { openvino: { performanceHint } })).manifest)
-    const results = await Promise.all(Array.from({ length: 64 }, async (_, index) => {
-      const data = new Float32Array(4 * (1 + (index % 5))).fill(index)
-      const result = model.infer({ x: { data, dims: [data.length / 4, 4] } }, { transfer: index % 3 === 0 })
-      // The caller's array is its own again as soon as infer() has returned.
-      if (index % 3 > 0) data.fill(NaN)
-      return (await result)['y']?.data
-    }))
-    results.forEach((data, index) => expect(data).toEqual(new Float32Array(4 * (1 + (index % 5))).fill(index * 2 + 1)))
-  })
+  test.each(['latency', 'throughput'] as const)(
+    'give each caller its own result, tuned for %s',
+    async (performanceHint) => {
+      const file = write('affine.onnx', affineModel({ dims: 'n,4' }))
+      await using model = createModel((await build(folder, file, { openvino: { performanceHint } })).manifest)
+      const results = await Promise.all(
+        Array.from({ length: 64 }, async (_, index) => {
+          const data = new Float32Array(4 * (1 + (index % 5))).fill(index)
+          const result = model.infer({ x: { data, dims: [data.length / 4, 4] } }, { transfer: index % 3 === 0 })
+          // The caller's array is its own again as soon as infer() has returned.
+          if (index % 3 > 0) data.fill(NaN)
+          return (await result)['y']?.data
+        }),
+      )
+      results.forEach((data, index) =>
+        expect(data).toEqual(new Float32Array(4 * (1 + (index % 5))).fill(index * 2 + 1)),
+      )
+    },
+  )
 
   test('of many models at once do not mix', async () => {
-    const built = await Promise.all([2, 3, 4, 5, 6].map((weight) => build(folder, write(`weight-${weight}.onnx`, affineModel({ weight })))))
+    const built = await Promise.all(
+      [2, 3, 4, 5, 6].map((weight) => build(folder, write(`weight-${weight}.onnx`, affineModel({ weight })))),
+    )
     const models = built.map(({ manifest }) => createModel(manifest))
-    const calls = models.flatMap((model, index) => Array.from({ length: 8 }, async (_, value) => {
-      const { y } = await model.infer({ x: { data: new Float32Array(4).fill(value), dims: [1, 4] } })
-      expect(y?.data).toEqual(new Float32Array(4).fill(value * (index + 2) + 1))
-    }))
+    const calls = models.flatMap((model, index) =>
+      Array.from({ length: 8 }, async (_, value) => {
+        const { y } = await model.infer({ x: { data: new Float32Array(4).fill(value), dims: [1, 4] } })
+        expect(y?.data).toEqual(new Float32Array(4).fill(value * (index + 2) + 1))
+      }),
+    )
     await Promise.all(calls)
     await Promise.all(models.map((model) => model.dispose()))
   })
@@ -204,7 +234,9 @@ describe.skipIf(missing)('the end of', () => {
     const moments = ['loading', 'running', 'running', 'loading'] as const
     for (const moment of moments) {
       const worker = startWorker(manifest, dims, Infinity)
-      await new Promise<void>((resolve, reject) => worker.on('message', (message) => message === moment && resolve()).on('error', reject))
+      await new Promise<void>((resolve, reject) =>
+        worker.on('message', (message) => message === moment && resolve()).on('error', reject),
+      )
       await worker.terminate()
     }
     const outputs = await model.infer({ x: { data: image(dims), dims } })
@@ -215,7 +247,10 @@ describe.skipIf(missing)('the end of', () => {
     ['in mid-inference', 'void model.infer(inputs()); process.exit(0)'],
     ['while it loads', 'void createModel(manifest).load(); process.exit(0)'],
     ['with a model that nobody disposed', 'await model.infer(inputs())'],
-    ['with a model that the garbage collector took', 'await createModel(manifest).infer(inputs()); gc(); await new Promise(setImmediate); gc()'],
+    [
+      'with a model that the garbage collector took',
+      'await createModel(manifest).infer(inputs()); gc(); await new Promise(setImmediate); gc()',
+    ],
   ])('a process %s is a clean one', async (_, code) => {
     const { manifest } = await detector()
     const script = `
@@ -225,7 +260,9 @@ describe.skipIf(missing)('the end of', () => {
       const model = await createModel(manifest).load()
       ${code}`
     // Rejects for an exit code other than 0, and for a process that hangs.
-    const ended = promisify(execFile)(process.execPath, ['--expose-gc', '--input-type=module', '--eval', script], { timeout: 30_000 })
+    const ended = promisify(execFile)(process.execPath, ['--expose-gc', '--input-type=module', '--eval', script], {
+      timeout: 30_000,
+    })
     await expect(ended).resolves.toMatchObject({ stderr: '' })
   })
 })
@@ -236,14 +273,23 @@ describe.skipIf(missing)('a variant of OpenVINO is passed over', () => {
     ['for a device that is not here', { device: 'NPU' }, 'NPU'],
     ['for another architecture', { arch: 'riscv64' }, `compiled for riscv64, this machine is ${process.arch}`],
   ])('when it is %s', async (_, other, reason) => {
-    const { manifest } = await build(folder, write('affine.onnx', affineModel()), { backends: ['openvino', 'onnxruntime'] })
-    const variants = manifest.variants.map((variant) => (variant.backend === 'openvino' ? { ...variant, requires: { ...variant.requires, ...other } } : variant))
+    const { manifest } = await build(folder, write('affine.onnx', affineModel()), {
+      backends: ['openvino', 'onnxruntime'],
+    })
+    const variants = manifest.variants.map((variant) =>
+      variant.backend === 'openvino' ? { ...variant, requires: { ...variant.requires, ...other } } : variant,
+    )
     await using model = createModel({ ...manifest, variants })
     const { y } = await model.infer({ x: { data: Float32Array.of(1, 2, 3, 4), dims: [1, 4] } })
     expect(y?.data).toEqual(Float32Array.of(3, 5, 7, 9))
-    expect(model.variant).toMatchObject({ backend: 'onnxruntime', skipped: [{ backend: 'openvino', reason: expect.stringContaining(reason) }] })
+    expect(model.variant).toMatchObject({
+      backend: 'onnxruntime',
+      skipped: [{ backend: 'openvino', reason: expect.stringContaining(reason) }],
+    })
     expect(() => createModel({ ...manifest, variants }, { require: 'openvino' })).not.toThrow()
-    await expect(createModel({ ...manifest, variants }, { require: 'openvino' }).load()).rejects.toMatchObject({ code: 'NO_VARIANT' })
+    await expect(createModel({ ...manifest, variants }, { require: 'openvino' }).load()).rejects.toMatchObject({
+      code: 'NO_VARIANT',
+    })
   })
 
   test('when its blob was compiled for another instruction set', async () => {
@@ -260,10 +306,17 @@ describe.skipIf(missing)('a variant of OpenVINO is passed over', () => {
 
   test('when its bytes have the right checksum but are no blob, with the words of OpenVINO', async () => {
     const { manifest } = await build(folder, write('affine.onnx', affineModel()))
-    for (const bytes of [Buffer.from('no blob'), readFileSync(String(manifest.variants[0]?.file)).subarray(0, 600), Buffer.alloc(0)]) {
+    for (const bytes of [
+      Buffer.from('no blob'),
+      readFileSync(String(manifest.variants[0]?.file)).subarray(0, 600),
+      Buffer.alloc(0),
+    ]) {
       const file = write('damaged.blob', bytes)
       const variants = manifest.variants.map((variant) => ({ ...variant, file, ...factsOf(file) }))
-      await expect(createModel({ ...manifest, variants }).load()).rejects.toMatchObject({ code: 'NO_VARIANT', message: expect.stringContaining('OpenVINO cannot import') })
+      await expect(createModel({ ...manifest, variants }).load()).rejects.toMatchObject({
+        code: 'NO_VARIANT',
+        message: expect.stringContaining('OpenVINO cannot import'),
+      })
     }
   })
 })
@@ -274,16 +327,26 @@ describe.skipIf(missing)('the build with OpenVINO', () => {
     mkdirSync(deep, { recursive: true })
     const weight = { dtype: 'float32', dims: [1], data: [], external: { location: 'weights.bin', length: 4 } } as const
     const file = join(deep, 'external.onnx')
-    writeFileSync(file, onnxModel({
-      inputs: { x: 'float32[1,4]' }, outputs: { y: 'float32[1,4]' }, nodes: [{ op: 'Mul', inputs: ['x', 'weight'], outputs: ['y'] }], initializers: { weight },
-    }))
+    writeFileSync(
+      file,
+      onnxModel({
+        inputs: { x: 'float32[1,4]' },
+        outputs: { y: 'float32[1,4]' },
+        nodes: [{ op: 'Mul', inputs: ['x', 'weight'], outputs: ['y'] }],
+        initializers: { weight },
+      }),
+    )
     writeFileSync(join(deep, 'weights.bin'), new Uint8Array(Float32Array.of(3).buffer))
     await using model = createModel((await build(folder, file)).manifest)
     expect((await model.infer({ x: Float32Array.of(1, 2, 3, 4) }))['y']?.data).toEqual(Float32Array.of(3, 6, 9, 12))
   })
 
   test('says which operator OpenVINO does not know', async () => {
-    const spec = { inputs: { x: 'float32[2]' }, outputs: { y: 'float32[2]' }, nodes: [{ op: 'NoSuchThing', inputs: ['x'], outputs: ['y'], name: 'odd' }] }
+    const spec = {
+      inputs: { x: 'float32[2]' },
+      outputs: { y: 'float32[2]' },
+      nodes: [{ op: 'NoSuchThing', inputs: ['x'], outputs: ['y'], name: 'odd' }],
+    }
     await expect(build(folder, write('unknown-operator.onnx', onnxModel(spec)))).rejects.toMatchObject({
       code: 'COMPILE_FAILED',
       message: expect.stringMatching(/^unknown-operator: OpenVINO cannot compile the model: .*NoSuchThing/s),
@@ -291,7 +354,12 @@ describe.skipIf(missing)('the build with OpenVINO', () => {
   })
 
   test('ships ONNX Runtime alone, with a warning, when it was not asked for and cannot compile', async () => {
-    const spec = { inputs: { x: 'float32[2]' }, outputs: { y: 'float32[2]' }, nodes: [{ op: 'Gelu', domain: 'com.microsoft', inputs: ['x'], outputs: ['y'] }], opsets: { 'com.microsoft': 1 } }
+    const spec = {
+      inputs: { x: 'float32[2]' },
+      outputs: { y: 'float32[2]' },
+      nodes: [{ op: 'Gelu', domain: 'com.microsoft', inputs: ['x'], outputs: ['y'] }],
+      opsets: { 'com.microsoft': 1 },
+    }
     const { manifest, lines } = await build(folder, write('gelu.onnx', onnxModel(spec)), { backends: 'auto' })
     const backends = manifest.variants.map(({ backend }) => backend)
     // OpenVINO may learn the operator: then it has an engine, and no warning.
@@ -304,12 +372,17 @@ describe.skipIf(missing)('the build with OpenVINO', () => {
     ['a file that is no library', () => write('libopenvino_c.so', Buffer.from('no library')), 'cannot be used'],
   ])('names the place when the library was given as %s', async (_, place, message) => {
     const file = write('affine.onnx', affineModel())
-    await expect(build(folder, file, { openvino: { library: place() } })).rejects.toMatchObject({ code: 'BACKEND_UNAVAILABLE', message: expect.stringContaining(message) })
+    await expect(build(folder, file, { openvino: { library: place() } })).rejects.toMatchObject({
+      code: 'BACKEND_UNAVAILABLE',
+      message: expect.stringContaining(message),
+    })
   })
 
   test('stops at once when it is aborted, and leaves nothing', async () => {
     const signal = AbortSignal.timeout(150)
-    await expect(build(tempFolder(), ocrModel('det_infer.onnx'), {}, signal)).rejects.toMatchObject({ code: 'COMPILE_ABORTED' })
+    await expect(build(tempFolder(), ocrModel('det_infer.onnx'), {}, signal)).rejects.toMatchObject({
+      code: 'COMPILE_ABORTED',
+    })
   })
 
   test('compiles once, and finds the same bytes again', async () => {
@@ -359,7 +432,8 @@ function largestDifference(actual: unknown, expected: Float32Array): number {
 }
 
 function computesBf16(): boolean {
-  const computes = process.platform === 'linux' && /\bavx512_bf16\b|\bamx_bf16\b/.test(readFileSync('/proc/cpuinfo', 'latin1'))
+  const computes =
+    process.platform === 'linux' && /\bavx512_bf16\b|\bamx_bf16\b/.test(readFileSync('/proc/cpuinfo', 'latin1'))
   if (!computes) console.warn('the test of bf16 with OpenVINO is skipped: this CPU does not compute in bf16')
   return computes
 }
@@ -389,6 +463,9 @@ function startWorker(manifest: ModelManifest, dims: readonly number[], times: nu
 function lastMessage(worker: Worker): Promise<unknown> {
   return new Promise((resolve, reject) => {
     let last: unknown
-    worker.on('message', (message) => (last = message)).once('error', reject).once('exit', () => resolve(last))
+    worker
+      .on('message', (message) => (last = message))
+      .once('error', reject)
+      .once('exit', () => resolve(last))
   })
 }

@@ -26,7 +26,10 @@ const npm = ['install', '--ignore-scripts', '--prefer-offline', '--no-audit', '-
 const yarn = (linker: string) => ({
   run: byScript('@yarnpkg/cli-dist', 'yarn'),
   install: ['install'],
-  files: { 'yarn.lock': '', '.yarnrc.yml': `nodeLinker: ${linker}\nenableScripts: false\nenableTelemetry: false\nenableImmutableInstalls: false\n` },
+  files: {
+    'yarn.lock': '',
+    '.yarnrc.yml': `nodeLinker: ${linker}\nenableScripts: false\nenableTelemetry: false\nenableImmutableInstalls: false\n`,
+  },
 })
 
 const unpacked = ['oxc-parser', '@farmfe/runtime', '@farmfe/runtime-plugin-import-meta', '@farmfe/runtime-plugin-hmr']
@@ -36,12 +39,33 @@ const dependenciesMeta = Object.fromEntries(unpacked.map((name) => [name, { unpl
 export const managers: readonly PackageManager[] = [
   { name: 'npm', run: runNpm, install: npm, examples: ['vite', 'rolldown'] },
   // Through the npm at hand: as a dependency, npm 12 would warn every user of Node.js 20.
-  { name: 'npm 12', run: (cwd, ...args) => runNpm(cwd, 'exec', '--yes', '--package=npm@12.1.0', '--', 'npm', ...args), install: npm, examples: ['rollup'] },
-  { name: 'pnpm', run: byScript('pnpm'), install: ['install', '--ignore-scripts', '--prefer-offline'], examples: ['webpack', 'farm'] },
+  {
+    name: 'npm 12',
+    run: (cwd, ...args) => runNpm(cwd, 'exec', '--yes', '--package=npm@12.1.0', '--', 'npm', ...args),
+    install: npm,
+    examples: ['rollup'],
+  },
+  {
+    name: 'pnpm',
+    run: byScript('pnpm'),
+    install: ['install', '--ignore-scripts', '--prefer-offline'],
+    examples: ['webpack', 'farm'],
+  },
   { name: 'yarn with node_modules', ...yarn('node-modules'), examples: ['rspack'] },
   // TypeScript 7 does not know Plug'n'Play.
-  { name: `yarn with Plug'n'Play`, ...yarn('pnp'), typescript: '5.9.3', manifest: { dependenciesMeta }, examples: ['esbuild'] },
-  { name: 'Bun', run: (cwd, ...args) => output(cwd, bun, args), install: ['install', '--ignore-scripts'], examples: ['bun'] },
+  {
+    name: `yarn with Plug'n'Play`,
+    ...yarn('pnp'),
+    typescript: '5.9.3',
+    manifest: { dependenciesMeta },
+    examples: ['esbuild'],
+  },
+  {
+    name: 'Bun',
+    run: (cwd, ...args) => output(cwd, bun, args),
+    install: ['install', '--ignore-scripts'],
+    examples: ['bun'],
+  },
 ]
 
 /** Runs the npm beside this Node.js, or the one that runs the tests. */
@@ -56,10 +80,20 @@ function byScript(name: string, command = name): PackageManager['run'] {
   const manifest = join(repository, 'node_modules', name, 'package.json')
   const { bin } = JSON.parse(readFileSync(manifest, 'utf8')) as { bin: Readonly<Record<string, string>> }
   const script = join(manifest, '..', bin[command] ?? '')
-  return async (cwd, ...args) => output(cwd, process.execPath, [script, ...args], false, { YARN_IGNORE_PATH: '1', YARN_NPM_REGISTRY_SERVER: await registry() })
+  return async (cwd, ...args) =>
+    output(cwd, process.execPath, [script, ...args], false, {
+      YARN_IGNORE_PATH: '1',
+      YARN_NPM_REGISTRY_SERVER: await registry(),
+    })
 }
 
-async function output(cwd: string, file: string, args: readonly string[], shell = false, env: NodeJS.ProcessEnv = {}): Promise<string> {
+async function output(
+  cwd: string,
+  file: string,
+  args: readonly string[],
+  shell = false,
+  env: NodeJS.ProcessEnv = {},
+): Promise<string> {
   return (await promisify(execFile)(file, args, { cwd, shell, env: { ...environment(), ...env } })).stdout
 }
 

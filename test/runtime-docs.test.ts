@@ -16,7 +16,9 @@ beforeAll(async () => {
   const { variants, ...pose } = await ortManifest(join(folder, 'engines'), 'pose', {
     inputs: { image: 'float32[batch,3,448,448]' },
     outputs: { heatmap: 'float32[batch,3,56,56]' },
-    nodes: [{ op: 'MaxPool', inputs: ['image'], outputs: ['heatmap'], attributes: { kernel_shape: [8, 8], strides: [8, 8] } }],
+    nodes: [
+      { op: 'MaxPool', inputs: ['image'], outputs: ['heatmap'], attributes: { kernel_shape: [8, 8], strides: [8, 8] } },
+    ],
   })
   const relative = variants.map((variant) => ({ ...variant, file: basename(variant.file as string) }))
   writeFileSync(manifest, JSON.stringify({ ...pose, variants: relative }))
@@ -24,20 +26,28 @@ beforeAll(async () => {
 
 // Node knows `await using` from version 24 on: dispose() has tests of its own.
 describe('docs/runtime.md', () => {
-  test.each(blocks.map((block, index) => ({ title: block.trim().split('\n').at(-1), block, index })))('says what its code prints: $title', async ({ block, index }) => {
-    const runtime = new URL('../dist/runtime/index.js', import.meta.url).href
-    const given = /(const|using) pose\b/.test(block) ? '' : `const pose = await (await import(${JSON.stringify(runtime)})).loadModel(${JSON.stringify(manifest)})\n`
-    const code = block
-      .replaceAll(`'unplugin-onnx/runtime'`, JSON.stringify(runtime))
-      .replaceAll(`'engines/pose.json'`, JSON.stringify(manifest))
-      .replaceAll('await using', 'const')
-    const path = join(folder, `block${index}.mjs`)
-    writeFileSync(path, `${code.replace(/^(import .*\n)*/, '$&' + given + 'const data = new Float32Array(3 * 448 * 448)\n')}`)
-    const log = vi.spyOn(console, 'log').mockReturnValue()
-    await import(pathToFileURL(path).href)
-    const printed = log.mock.calls.map((values) => format(...values))
-    log.mockRestore()
-    expect(printed.length).toBeGreaterThan(0)
-    expect(printed).toEqual([...block.matchAll(/console\.log\(.*\) \/\/ (.*)$/gm)].map(([, text]) => text))
-  })
+  test.each(blocks.map((block, index) => ({ title: block.trim().split('\n').at(-1), block, index })))(
+    'says what its code prints: $title',
+    async ({ block, index }) => {
+      const runtime = new URL('../dist/runtime/index.js', import.meta.url).href
+      const given = /(const|using) pose\b/.test(block)
+        ? ''
+        : `const pose = await (await import(${JSON.stringify(runtime)})).loadModel(${JSON.stringify(manifest)})\n`
+      const code = block
+        .replaceAll(`'unplugin-onnx/runtime'`, JSON.stringify(runtime))
+        .replaceAll(`'engines/pose.json'`, JSON.stringify(manifest))
+        .replaceAll('await using', 'const')
+      const path = join(folder, `block${index}.mjs`)
+      writeFileSync(
+        path,
+        `${code.replace(/^(import .*\n)*/, '$&' + given + 'const data = new Float32Array(3 * 448 * 448)\n')}`,
+      )
+      const log = vi.spyOn(console, 'log').mockReturnValue()
+      await import(pathToFileURL(path).href)
+      const printed = log.mock.calls.map((values) => format(...values))
+      log.mockRestore()
+      expect(printed.length).toBeGreaterThan(0)
+      expect(printed).toEqual([...block.matchAll(/console\.log\(.*\) \/\/ (.*)$/gm)].map(([, text]) => text))
+    },
+  )
 })

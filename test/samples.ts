@@ -1,13 +1,22 @@
 import type { HalfDType } from '../plugin/precision/half.ts'
 
 /** The bytes of a .npy file of float32, or of another type that NumPy describes so. */
-export function npy(dims: readonly number[], data: ArrayBufferView | readonly number[], descr = '<f4', fortran = false): Uint8Array {
+export function npy(
+  dims: readonly number[],
+  data: ArrayBufferView | readonly number[],
+  descr = '<f4',
+  fortran = false,
+): Uint8Array {
   const values = ArrayBuffer.isView(data) ? data : Float32Array.from(data)
   const shape = dims.length === 1 ? `${dims[0]},` : dims.join(', ')
   const text = `{'descr': '${descr}', 'fortran_order': ${fortran ? 'True' : 'False'}, 'shape': (${shape}), }`
   const header = text.padEnd(Math.ceil((text.length + 11) / 64) * 64 - 11) + '\n'
   const start = Buffer.from([0x93, ...Buffer.from('NUMPY'), 1, 0, header.length & 255, header.length >> 8])
-  return Buffer.concat([start, Buffer.from(header, 'latin1'), Buffer.from(values.buffer, values.byteOffset, values.byteLength)])
+  return Buffer.concat([
+    start,
+    Buffer.from(header, 'latin1'),
+    Buffer.from(values.buffer, values.byteOffset, values.byteLength),
+  ])
 }
 
 /** Numbers that look like a normal distribution, the same for the same seed. */

@@ -36,7 +36,11 @@ describe('a wheel', () => {
   test.each<[string, () => Buffer, string]>([
     ['that is not a zip file', () => Buffer.from('nothing'), 'not a zip file'],
     ['that is empty', () => Buffer.alloc(0), 'not a zip file'],
-    ['that lost its middle', () => Buffer.concat([zip(entries).subarray(0, 20), zip(entries).subarray(-100)]), 'zip file'],
+    [
+      'that lost its middle',
+      () => Buffer.concat([zip(entries).subarray(0, 20), zip(entries).subarray(-100)]),
+      'zip file',
+    ],
     ['that leads out of its folder', () => zip({ '../out': 'x' }), 'leads out of its folder'],
     ['with a broken stream', () => Buffer.from(zip(entries)).fill(0xff, 45, 60), 'lib/a.so cannot be unpacked'],
   ])('%s is an error and leaves nothing', async (_, bytes, message) => {
@@ -55,10 +59,18 @@ describe('a wheel', () => {
 // The fake is a shell script.
 describe.skipIf(process.platform === 'win32')('a download', () => {
   const bytes = zip({ 'lib/a.so': 'library' })
-  const wheel: Wheel = { name: 'some-lib', version: '1.2', python: '3.11', platform: 'manylinux_2_28_x86_64', sha256: sha256(bytes) }
+  const wheel: Wheel = {
+    name: 'some-lib',
+    version: '1.2',
+    python: '3.11',
+    platform: 'manylinux_2_28_x86_64',
+    sha256: sha256(bytes),
+  }
 
   test('asks pip for the one wheel that is meant, once', async () => {
-    fakePython(`echo "$@" >> "${folder}/calls"; cp "${write('served', bytes)}" "${downloads()}/some_lib-1.2-cp311-cp311-linux.whl"`)
+    fakePython(
+      `echo "$@" >> "${folder}/calls"; cp "${write('served', bytes)}" "${downloads()}/some_lib-1.2-cp311-cp311-linux.whl"`,
+    )
     const file = await fetchWheel(wheel, { downloads: downloads(), indexUrl: 'https://index.example/simple' })
     expect(readFileSync(file)).toEqual(bytes)
     expect(await fetchWheel(wheel, { downloads: downloads() })).toBe(file)
@@ -68,18 +80,24 @@ describe.skipIf(process.platform === 'win32')('a download', () => {
   })
 
   test('of other bytes is refused', async () => {
-    fakePython(`cp "${write('served', zip({ 'lib/a.so': 'tampered' }))}" "${downloads()}/some_lib-1.2-cp311-cp311-linux.whl"`)
+    fakePython(
+      `cp "${write('served', zip({ 'lib/a.so': 'tampered' }))}" "${downloads()}/some_lib-1.2-cp311-cp311-linux.whl"`,
+    )
     await expect(fetchWheel(wheel, { downloads: downloads() })).rejects.toThrow(`no file with SHA-256 ${wheel.sha256}`)
   })
 
   test('that fails says what pip said', async () => {
     fakePython('echo "ERROR: No matching distribution found for some-lib==1.2" >&2; exit 1')
-    await expect(fetchWheel(wheel, { downloads: downloads() })).rejects.toThrow('pip failed: ERROR: No matching distribution found')
+    await expect(fetchWheel(wheel, { downloads: downloads() })).rejects.toThrow(
+      'pip failed: ERROR: No matching distribution found',
+    )
   })
 
   test('needs a Python with pip', async () => {
     vi.stubEnv('PATH', folder)
-    await expect(fetchWheel(wheel, { downloads: downloads() })).rejects.toThrow('pip is needed to download, and none was found (python3: not found or without pip; python: ')
+    await expect(fetchWheel(wheel, { downloads: downloads() })).rejects.toThrow(
+      'pip is needed to download, and none was found (python3: not found or without pip; python: ',
+    )
   })
 
   test('stops when it is aborted', async () => {
@@ -95,50 +113,69 @@ describe('unplugin-onnx setup', () => {
   })
 
   test('takes only indexes over HTTPS', async () => {
-    await expect(setup('openvino', { indexUrl: 'http://index.example' })).rejects.toMatchObject({ code: 'OPTION_INVALID', message: expect.stringContaining('https://') })
+    await expect(setup('openvino', { indexUrl: 'http://index.example' })).rejects.toMatchObject({
+      code: 'OPTION_INVALID',
+      message: expect.stringContaining('https://'),
+    })
   })
 
   test('says what to do where there is no wheel for the machine', async () => {
     vi.spyOn(process, 'arch', 'get').mockReturnValue('s390x')
     const code = 'BACKEND_UNAVAILABLE'
-    await expect(setup('openvino')).rejects.toMatchObject({ code, message: expect.stringMatching(/linux-x64.*s390x.*OPENVINO_ROOT/) })
+    await expect(setup('openvino')).rejects.toMatchObject({
+      code,
+      message: expect.stringMatching(/linux-x64.*s390x.*OPENVINO_ROOT/),
+    })
     vi.restoreAllMocks()
   })
 
-  test.skipIf(missingOpenVino())('puts OpenVINO where every project finds it, from the wheel that is there already', async () => {
-    const kept = setupFolder('downloads')
-    mkdirSync(kept, { recursive: true })
-    const wheels = join(root, '.vendor', 'downloads')
-    const name = readdirSync(wheels).find((entry) => entry.startsWith('openvino-')) ?? ''
-    copyFileSync(join(wheels, name), join(kept, name))
-    const lines: string[] = []
-    const installed = await setup('openvino', { log: (line) => lines.push(line) })
-    expect(installed).toBe(setupFolder(installables.openvino.folder))
-    expect(readdirSync(kept)).toEqual([])
-    expect(existsSync(join(installed, 'licenses', 'LICENSE'))).toBe(true)
-    expect(await setup('openvino', { log: (line) => lines.push(line) })).toBe(installed)
-    expect(lines.at(-1)).toContain('is set up already')
-    vi.stubEnv('OPENVINO_ROOT', '')
-    expect(findOpenVino()).toEqual({ file: expect.stringContaining(installed) })
-  })
+  test.skipIf(missingOpenVino())(
+    'puts OpenVINO where every project finds it, from the wheel that is there already',
+    async () => {
+      const kept = setupFolder('downloads')
+      mkdirSync(kept, { recursive: true })
+      const wheels = join(root, '.vendor', 'downloads')
+      const name = readdirSync(wheels).find((entry) => entry.startsWith('openvino-')) ?? ''
+      copyFileSync(join(wheels, name), join(kept, name))
+      const lines: string[] = []
+      const installed = await setup('openvino', { log: (line) => lines.push(line) })
+      expect(installed).toBe(setupFolder(installables.openvino.folder))
+      expect(readdirSync(kept)).toEqual([])
+      expect(existsSync(join(installed, 'licenses', 'LICENSE'))).toBe(true)
+      expect(await setup('openvino', { log: (line) => lines.push(line) })).toBe(installed)
+      expect(lines.at(-1)).toContain('is set up already')
+      vi.stubEnv('OPENVINO_ROOT', '')
+      expect(findOpenVino()).toEqual({ file: expect.stringContaining(installed) })
+    },
+  )
 })
 
-test.skipIf(missingOpenVino())('the platform packages hold what running on the CPU needs, and are found in the app', async () => {
-  const modules = join(folder, 'node_modules', '@unplugin-onnx')
-  await promisify(execFile)(process.execPath, [join(root, 'dist', 'native', 'pack.js'), modules], { cwd: root })
-  const platform = `${process.platform}-${process.arch}`
-  expect(readdirSync(modules).sort()).toEqual([`native-${platform}`, `openvino-${platform}`])
-  const script = `
+test.skipIf(missingOpenVino())(
+  'the platform packages hold what running on the CPU needs, and are found in the app',
+  async () => {
+    const modules = join(folder, 'node_modules', '@unplugin-onnx')
+    await promisify(execFile)(process.execPath, [join(root, 'dist', 'native', 'pack.js'), modules], { cwd: root })
+    const platform = `${process.platform}-${process.arch}`
+    expect(readdirSync(modules).sort()).toEqual([`native-${platform}`, `openvino-${platform}`])
+    const script = `
     import { createRequire } from 'node:module'
     import { findOpenVino } from ${JSON.stringify(pathToFileURL(join(root, 'dist', 'runtime', 'openvino-library.js')).href)}
     const addon = createRequire(process.cwd() + '/')('@unplugin-onnx/native-${platform}').openvino()
     const { file } = findOpenVino()
     const { devices } = await addon.probe(file)
     console.log(JSON.stringify({ file, names: devices.map(({ name }) => name), requirements: devices[0].runtimeRequirements }))`
-  const env = { ...process.env, OPENVINO_ROOT: '' }
-  const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '--eval', script], { cwd: folder, env })
-  expect(JSON.parse(stdout)).toEqual({ file: expect.stringContaining(join(modules, `openvino-${platform}`)), names: ['CPU'], requirements: expect.stringContaining('isa=') })
-})
+    const env = { ...process.env, OPENVINO_ROOT: '' }
+    const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '--eval', script], {
+      cwd: folder,
+      env,
+    })
+    expect(JSON.parse(stdout)).toEqual({
+      file: expect.stringContaining(join(modules, `openvino-${platform}`)),
+      names: ['CPU'],
+      requirements: expect.stringContaining('isa='),
+    })
+  },
+)
 
 function write(name: string, bytes: Uint8Array): string {
   const file = join(folder, name)

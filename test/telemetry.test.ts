@@ -25,8 +25,14 @@ test.runIf(process.platform === 'linux').each([
 ])('ONNX Runtime %s', async (_, wish, traces) => {
   const home = tempFolder()
   writeFiles(home, { 'run.mjs': compileAndRun, 'model.onnx': affineModel(), '.cache/own': '' })
-  // It is silent on machines for CI anyway, which it knows by the environment. A proxy that is not there keeps what it would send.
-  const env = { PATH: process.env['PATH'], HOME: home, ...(wish !== undefined && { ORT_DISABLE_TELEMETRY: wish }), https_proxy: 'http://127.0.0.1:9' }
+  // It is silent on machines for CI anyway, which it knows by the environment. A proxy that is not there keeps what it
+  // would send.
+  const env = {
+    PATH: process.env['PATH'],
+    HOME: home,
+    ...(wish !== undefined && { ORT_DISABLE_TELEMETRY: wish }),
+    https_proxy: 'http://127.0.0.1:9',
+  }
   await promisify(execFile)(process.execPath, [join(home, 'run.mjs')], { cwd: home, env })
   expect(readdirSync(join(home, '.cache')).filter((name) => name === 'Microsoft')).toEqual(traces)
 })

@@ -3,13 +3,13 @@ import { readdirSync, readFileSync, statSync, utimesSync, writeFileSync } from '
 import { join } from 'node:path'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { tensorrtRtxRunner } from '../dist/runtime/tensorrt.js'
+import type { Profile } from '../plugin/options.ts'
+import type { VariantManifest } from '../runtime/manifest.ts'
 import { refuseInputs } from '../runtime/tensorrt-bounds.ts'
 import { openKernelCache } from '../runtime/tensorrt-cache.ts'
 import { gpuFor } from '../runtime/tensorrt-gpu.ts'
 import { versionRefusal } from '../runtime/tensorrt-version.ts'
-import type { VariantManifest } from '../runtime/manifest.ts'
 import { tempFolder } from './helpers.ts'
-import type { Profile } from '../plugin/options.ts'
 import { affineModel, onnxModel } from './models.ts'
 import { build, type Built } from './openvino-models.ts'
 import { missingTensorRtRtx, rtxFolder } from './tensorrt-library.ts'
@@ -29,30 +29,54 @@ describe.skipIf(missing)('the file of an engine', () => {
     const built = await build(folder, file, rtx)
     variant = built.manifest.variants[0] as VariantManifest<'tensorrt-rtx'>
     engine = readFileSync(variant.file as string)
-    other = readFileSync((await build(folder, file, { ...rtx, tensorrtRtx: { library: rtxFolder('1.6.1.120') } })).manifest.variants[0]?.file as string)
+    other = readFileSync(
+      (await build(folder, file, { ...rtx, tensorrtRtx: { library: rtxFolder('1.6.1.120') } })).manifest.variants[0]
+        ?.file as string,
+    )
   }, 60_000)
 
   const flipped = (at: number) => engine.map((byte, index) => (index === at ? byte ^ 0x10 : byte))
   const files: readonly [string, () => Uint8Array, RegExp][] = [
     ['of 0 bytes', () => new Uint8Array(0), /received 0 bytes, less than the header of an engine/],
-    ['of zeros', () => new Uint8Array(engine.length), /received a file that begins with 00000000 and is no engine of TensorRT-RTX/],
+    [
+      'of zeros',
+      () => new Uint8Array(engine.length),
+      /received a file that begins with 00000000 and is no engine of TensorRT-RTX/,
+    ],
     ['that ends in the header', () => engine.subarray(0, 40), /received 40 bytes, less than the header/],
     ['that ends half way', () => engine.subarray(0, engine.length / 2), /received \d+ bytes of an engine that has \d+/],
-    ['with a flipped bit in its first bytes', () => flipped(1), /received a file that begins with 76647274 and is no engine/],
+    [
+      'with a flipped bit in its first bytes',
+      () => flipped(1),
+      /received a file that begins with 76647274 and is no engine/,
+    ],
     ['with a flipped bit in its size', () => flipped(17), /received \d+ bytes of an engine that has \d+/],
     ['with a flipped bit in its version', () => flipped(25), /received an engine of TensorRT-RTX 1\.23\.1\.116/],
     ['of another release', () => other, /received an engine of TensorRT-RTX 1\.6\.1\.120/],
-    ['that is an .onnx with another name', () => readFileSync(join(folder, 'affine.onnx')), /received a file that begins with [\da-f]{8} and is no engine of TensorRT-RTX/],
+    [
+      'that is an .onnx with another name',
+      () => readFileSync(join(folder, 'affine.onnx')),
+      /received a file that begins with [\da-f]{8} and is no engine of TensorRT-RTX/,
+    ],
   ]
-  test.each(files)('%s is told from an engine without a GPU, though it is what was shipped', async (name, bytes, message) => {
-    const failed = open(name, bytes())
-    await expect(failed).rejects.toMatchObject({ code: 'ARTIFACT_INVALID', message: expect.stringMatching(message) })
-    await expect(failed).rejects.toThrow('expected an engine of TensorRT-RTX 1.7.1.116')
-  })
+  test.each(files)(
+    '%s is told from an engine without a GPU, though it is what was shipped',
+    async (name, bytes, message) => {
+      const failed = open(name, bytes())
+      await expect(failed).rejects.toMatchObject({ code: 'ARTIFACT_INVALID', message: expect.stringMatching(message) })
+      await expect(failed).rejects.toThrow('expected an engine of TensorRT-RTX 1.7.1.116')
+    },
+  )
 
-  test.each([['of any bit', () => flipped(engine.length - 1000)], ['of its length', () => engine.subarray(0, -1)]])('that has changed since the build, %s, fails its checksum', async (name, bytes) => {
+  test.each([
+    ['of any bit', () => flipped(engine.length - 1000)],
+    ['of its length', () => engine.subarray(0, -1)],
+  ])('that has changed since the build, %s, fails its checksum', async (name, bytes) => {
     const { sha256, size } = variant
-    await expect(open(name, bytes(), { sha256, size })).rejects.toMatchObject({ code: 'ARTIFACT_INVALID', message: expect.stringContaining('changed or truncated after the build') })
+    await expect(open(name, bytes(), { sha256, size })).rejects.toMatchObject({
+      code: 'ARTIFACT_INVALID',
+      message: expect.stringContaining('changed or truncated after the build'),
+    })
   })
 
   test('that is whole is not judged by its header', async () => {
@@ -60,29 +84,62 @@ describe.skipIf(missing)('the file of an engine', () => {
     await expect(open('whole', engine)).rejects.toMatchObject({ code: 'BACKEND_UNAVAILABLE' })
   })
 
-  function open(name: string, bytes: Uint8Array, shipped = { sha256: createHash('sha256').update(bytes).digest('hex'), size: bytes.length }): Promise<unknown> {
+  function open(
+    name: string,
+    bytes: Uint8Array,
+    shipped = { sha256: createHash('sha256').update(bytes).digest('hex'), size: bytes.length },
+  ): Promise<unknown> {
     const file = write(`${name.replaceAll(/\W/g, '-')}.engine`, bytes)
-    return Promise.resolve(tensorrtRtxRunner.open({ ...variant, ...shipped, file }, file, bindings, { model: 'affine', device: 99 }))
+    return Promise.resolve(
+      tensorrtRtxRunner.open({ ...variant, ...shipped, file }, file, bindings, { model: 'affine', device: 99 }),
+    )
   }
 })
 
 describe.skipIf(missing)('a shape tensor', () => {
-  const expand = onnxModel({ inputs: { x: 'float32[1,4]', shape: 'int64[2]' }, outputs: { y: 'float32[?,?]' }, nodes: [{ op: 'Expand', inputs: ['x', 'shape'], outputs: ['y'] }] })
+  const expand = onnxModel({
+    inputs: { x: 'float32[1,4]', shape: 'int64[2]' },
+    outputs: { y: 'float32[?,?]' },
+    nodes: [{ op: 'Expand', inputs: ['x', 'shape'], outputs: ['y'] }],
+  })
   const slice = onnxModel({
-    inputs: { x: 'float32[n,64]', end: 'int64[1]' }, outputs: { y: 'float32[?,?]' },
-    nodes: [{ op: 'Slice', inputs: ['x', 'zero', 'end', 'one'], outputs: ['part'] }, { op: 'Mul', inputs: ['part', 'part'], outputs: ['y'] }],
+    inputs: { x: 'float32[n,64]', end: 'int64[1]' },
+    outputs: { y: 'float32[?,?]' },
+    nodes: [
+      { op: 'Slice', inputs: ['x', 'zero', 'end', 'one'], outputs: ['part'] },
+      { op: 'Mul', inputs: ['part', 'part'], outputs: ['y'] },
+    ],
     initializers: { zero: { dtype: 'int64', dims: [1], data: [0] }, one: { dtype: 'int64', dims: [1], data: [1] } },
   })
   const repeat = onnxModel({
-    inputs: { x: 'float32[1]', n: 'int64[]' }, outputs: { y: 'float32[?]' },
-    nodes: [{ op: 'Unsqueeze', inputs: ['n', 'zero'], outputs: ['dims'] }, { op: 'Expand', inputs: ['x', 'dims'], outputs: ['y'] }],
+    inputs: { x: 'float32[1]', n: 'int64[]' },
+    outputs: { y: 'float32[?]' },
+    nodes: [
+      { op: 'Unsqueeze', inputs: ['n', 'zero'], outputs: ['dims'] },
+      { op: 'Expand', inputs: ['x', 'dims'], outputs: ['y'] },
+    ],
     initializers: { zero: { dtype: 'int64', dims: [1], data: [0] } },
   })
   const open = { min: {}, opt: {}, max: {} }
 
   test.each([
-    ['of Expand', expand, { ...open, values: { shape: { min: [1, 4], opt: [8, 4], max: [16, 4] } } }, '0 shape values=1x4..8x4..16x4'],
-    ['of Slice, beside an open dim', slice, { min: { x: [1, 64] }, opt: { x: [2, 64] }, max: { x: [4, 64] }, values: { end: { min: [1], opt: [8], max: [64] } } }, '0 end values=1..8..64'],
+    [
+      'of Expand',
+      expand,
+      { ...open, values: { shape: { min: [1, 4], opt: [8, 4], max: [16, 4] } } },
+      '0 shape values=1x4..8x4..16x4',
+    ],
+    [
+      'of Slice, beside an open dim',
+      slice,
+      {
+        min: { x: [1, 64] },
+        opt: { x: [2, 64] },
+        max: { x: [4, 64] },
+        values: { end: { min: [1], opt: [8], max: [64] } },
+      },
+      '0 end values=1..8..64',
+    ],
     ['that is a scalar', repeat, { ...open, values: { n: { min: [1], opt: [8], max: [64] } } }, '0 n values=1..8..64'],
   ])('%s is built with bounds of its values', async (name, bytes, profile, fact) => {
     const { compiled } = await buildModel(name, bytes, [profile])
@@ -90,43 +147,123 @@ describe.skipIf(missing)('a shape tensor', () => {
   })
 
   test.each([
-    ['without bounds', expand, [], 'COMPILE_FAILED', /input 'shape' is a shape tensor: .*Give the option profiles: \[\{ min: \{\}, opt: \{\}, max: \{\}, values: \{ shape: \{ min: \[1, 1\], opt: \[1, 1\], max: \[1, 1\] \} \} \}\]/],
-    ['without bounds in one of the profiles', slice, [{ min: { x: [1, 64] }, opt: { x: [2, 64] }, max: { x: [4, 64] } }], 'COMPILE_FAILED', /Add to each of the profiles values: \{ end:/],
-    ['that is none', slice, [{ min: { x: [1, 64] }, opt: { x: [2, 64] }, max: { x: [4, 64] }, values: { end: { min: [1], opt: [2], max: [3] }, x: { min: [1], opt: [1], max: [1] } } }], 'SHAPE_INVALID', /profiles\[0\]\.values\.x: expected an input of int32 or int64, as shape tensors are, received float32/],
-    ['that the model does not have', expand, [{ ...open, values: { shap: { min: [1], opt: [1], max: [1] } } }], 'SHAPE_INVALID', /profiles\[0\]\.values\.shap: expected one of the model's inputs .*Did you mean 'shape'\?/],
-    ['with too few values', expand, [{ ...open, values: { shape: { min: [1], opt: [8], max: [16] } } }], 'SHAPE_INVALID', /profiles\[0\]\.values\.shape\.min: expected 2 values, received 1/],
-    ['with half a value', expand, [{ ...open, values: { shape: { min: [1, 1.5], opt: [8, 4], max: [16, 4] } } }], 'SHAPE_INVALID', /profiles\[0\]\.values\.shape\.min\[1\]: expected a whole number, received 1\.5/],
-    ['with bounds that lie', expand, [{ ...open, values: { shape: { min: [9, 4], opt: [8, 4], max: [16, 4] } } }], 'SHAPE_INVALID', /expected min <= opt <= max for each value, received min \[9, 4\]/],
+    [
+      'without bounds',
+      expand,
+      [],
+      'COMPILE_FAILED',
+      /input 'shape' is a shape tensor: .*Give the option profiles: \[\{ min: \{\}, opt: \{\}, max: \{\}, values: \{ shape: \{ min: \[1, 1\], opt: \[1, 1\], max: \[1, 1\] \} \} \}\]/,
+    ],
+    [
+      'without bounds in one of the profiles',
+      slice,
+      [{ min: { x: [1, 64] }, opt: { x: [2, 64] }, max: { x: [4, 64] } }],
+      'COMPILE_FAILED',
+      /Add to each of the profiles values: \{ end:/,
+    ],
+    [
+      'that is none',
+      slice,
+      [
+        {
+          min: { x: [1, 64] },
+          opt: { x: [2, 64] },
+          max: { x: [4, 64] },
+          values: { end: { min: [1], opt: [2], max: [3] }, x: { min: [1], opt: [1], max: [1] } },
+        },
+      ],
+      'SHAPE_INVALID',
+      /profiles\[0\]\.values\.x: expected an input of int32 or int64, as shape tensors are, received float32/,
+    ],
+    [
+      'that the model does not have',
+      expand,
+      [{ ...open, values: { shap: { min: [1], opt: [1], max: [1] } } }],
+      'SHAPE_INVALID',
+      /profiles\[0\]\.values\.shap: expected one of the model's inputs .*Did you mean 'shape'\?/,
+    ],
+    [
+      'with too few values',
+      expand,
+      [{ ...open, values: { shape: { min: [1], opt: [8], max: [16] } } }],
+      'SHAPE_INVALID',
+      /profiles\[0\]\.values\.shape\.min: expected 2 values, received 1/,
+    ],
+    [
+      'with half a value',
+      expand,
+      [{ ...open, values: { shape: { min: [1, 1.5], opt: [8, 4], max: [16, 4] } } }],
+      'SHAPE_INVALID',
+      /profiles\[0\]\.values\.shape\.min\[1\]: expected a whole number, received 1\.5/,
+    ],
+    [
+      'with bounds that lie',
+      expand,
+      [{ ...open, values: { shape: { min: [9, 4], opt: [8, 4], max: [16, 4] } } }],
+      'SHAPE_INVALID',
+      /expected min <= opt <= max for each value, received min \[9, 4\]/,
+    ],
   ])('%s is an error that says what to write', async (name, bytes, profiles, code, message) => {
-    await expect(buildModel(name, bytes, profiles)).rejects.toMatchObject({ code, message: expect.stringMatching(message) })
+    await expect(buildModel(name, bytes, profiles)).rejects.toMatchObject({
+      code,
+      message: expect.stringMatching(message),
+    })
   })
 
   test('that is an input like any other to the builder cannot have bounds of its values', async () => {
-    const add = onnxModel({ inputs: { x: 'int32[2]', z: 'int32[2]' }, outputs: { y: 'int32[2]' }, nodes: [{ op: 'Add', inputs: ['x', 'z'], outputs: ['y'] }] })
+    const add = onnxModel({
+      inputs: { x: 'int32[2]', z: 'int32[2]' },
+      outputs: { y: 'int32[2]' },
+      nodes: [{ op: 'Add', inputs: ['x', 'z'], outputs: ['y'] }],
+    })
     const failed = buildModel('add', add, [{ ...open, values: { z: { min: [1, 1], opt: [1, 1], max: [1, 1] } } }])
-    await expect(failed).rejects.toMatchObject({ code: 'COMPILE_FAILED', message: expect.stringContaining(`input 'z' is no shape tensor: a profile bounds its dims, not its values`) })
+    await expect(failed).rejects.toMatchObject({
+      code: 'COMPILE_FAILED',
+      message: expect.stringContaining(`input 'z' is no shape tensor: a profile bounds its dims, not its values`),
+    })
   })
 })
 
 describe('inputs of an engine', () => {
-  const ports = [{ name: 'x', dtype: 'float32', input: true, dims: [-1, 4] }, { name: 'shape', dtype: 'int64', input: true, dims: [2] }]
+  const ports = [
+    { name: 'x', dtype: 'float32', input: true, dims: [-1, 4] },
+    { name: 'shape', dtype: 'int64', input: true, dims: [2] },
+  ]
   const profiles = [
     { min: [[1, 4], [2]], max: [[8, 4], [2]], minValues: [[], [1, 4]], maxValues: [[], [8, 4]] },
     { min: [[9, 4], [2]], max: [[16, 4], [2]], minValues: [[], [1, 4]], maxValues: [[], [16, 4]] },
   ]
-  const refuse = (n: number, ...shape: readonly number[]) => refuseInputs(profiles, ports, [
-    { bytes: new Uint8Array(n * 16), dims: [n, 4] }, { bytes: new Uint8Array(BigInt64Array.from(shape, BigInt).buffer), dims: [2] },
-  ], 'model')
+  const refuse = (n: number, ...shape: readonly number[]) =>
+    refuseInputs(
+      profiles,
+      ports,
+      [
+        { bytes: new Uint8Array(n * 16), dims: [n, 4] },
+        { bytes: new Uint8Array(BigInt64Array.from(shape, BigInt).buffer), dims: [2] },
+      ],
+      'model',
+    )
 
-  test.each([[1, 1, 4], [8, 8, 4], [9, 16, 4]])('fit a profile by dims and values: %i rows, values %i and %i', (n, ...shape) => {
+  test.each([
+    [1, 1, 4],
+    [8, 8, 4],
+    [9, 16, 4],
+  ])('fit a profile by dims and values: %i rows, values %i and %i', (n, ...shape) => {
     expect(refuse(n, ...shape)).toBeUndefined()
   })
 
-  test.each([[17, 1, 4], [8, 9, 4], [9, 17, 4], [1, 1, -1]])('that fit none are named with what would: %i rows, values %i and %i', (n, ...shape) => {
-    expect(() => refuse(n, ...shape)).toThrow(expect.objectContaining({
-      code: 'INPUT_INVALID',
-      message: `model, inputs: expected what fits an optimization profile: x [1..8,4] with shape [2] with values [1..8,4], or x [9..16,4] with shape [2] with values [1..16,4], received x [${n},4] with shape [2] with values [${shape.join(',')}]`,
-    }))
+  test.each([
+    [17, 1, 4],
+    [8, 9, 4],
+    [9, 17, 4],
+    [1, 1, -1],
+  ])('that fit none are named with what would: %i rows, values %i and %i', (n, ...shape) => {
+    expect(() => refuse(n, ...shape)).toThrow(
+      expect.objectContaining({
+        code: 'INPUT_INVALID',
+        message: `model, inputs: expected what fits an optimization profile: x [1..8,4] with shape [2] with values [1..8,4], or x [9..16,4] with shape [2] with values [1..16,4], received x [${n},4] with shape [2] with values [${shape.join(',')}]`,
+      }),
+    )
   })
 })
 
@@ -152,13 +289,31 @@ describe('the version of the library', () => {
 
 describe('of several GPUs', () => {
   const machine = {
-    reason: '', driver: '580.95.05', cuda: '13.0',
-    gpus: [['GTX 1080', 'sm61'], ['RTX 3060', 'sm86'], ['RTX 4090', 'sm89']].map(([name = '', computeCapability = '']) => (
-      { name, computeCapability, multiprocessors: 1, l2Bytes: 1, memoryBusBits: 1, memoryBytes: 1 }
-    )),
+    reason: '',
+    driver: '580.95.05',
+    cuda: '13.0',
+    gpus: [
+      ['GTX 1080', 'sm61'],
+      ['RTX 3060', 'sm86'],
+      ['RTX 4090', 'sm89'],
+    ].map(([name = '', computeCapability = '']) => ({
+      name,
+      computeCapability,
+      multiprocessors: 1,
+      l2Bytes: 1,
+      memoryBusBits: 1,
+      memoryBytes: 1,
+    })),
   }
   const requires = { version: '1.7.1.116', targets: ['sm86', 'sm89'], platform: 'linux', arch: 'x64' }
-  const plan = { version: '11.4.0.1', gpu: 'RTX 4090', computeCapability: 'sm89', driver: '580.95.05', platform: 'linux', arch: 'x64' }
+  const plan = {
+    version: '11.4.0.1',
+    gpu: 'RTX 4090',
+    computeCapability: 'sm89',
+    driver: '580.95.05',
+    platform: 'linux',
+    arch: 'x64',
+  }
 
   test('the first is taken that an engine was built for, or the one that the caller names', () => {
     expect(gpuFor('tensorrt-rtx', requires, machine)).toMatchObject({ index: 1, gpu: { name: 'RTX 3060' } })
@@ -170,7 +325,12 @@ describe('of several GPUs', () => {
   test.each([
     [requires, machine, 0, 'compiled for sm86, sm89, but GPU 0 is GTX 1080 (sm61)'],
     [requires, machine, 7, 'there is no GPU 7: this machine has GTX 1080 (sm61), RTX 3060 (sm86), RTX 4090 (sm89)'],
-    [{ ...requires, targets: ['sm120'] }, machine, undefined, 'compiled for sm120, but this machine has GTX 1080 (sm61), RTX 3060 (sm86), RTX 4090 (sm89)'],
+    [
+      { ...requires, targets: ['sm120'] },
+      machine,
+      undefined,
+      'compiled for sm120, but this machine has GTX 1080 (sm61), RTX 3060 (sm86), RTX 4090 (sm89)',
+    ],
     [requires, { ...machine, gpus: [] }, undefined, 'compiled for sm86, sm89, but this machine has none'],
   ])('one that does not fit is refused in words: %#', (needs, probe, wanted, reason) => {
     expect(gpuFor('tensorrt-rtx', needs, probe, wanted)).toEqual({ reason })
@@ -195,7 +355,9 @@ describe('kernels that were compiled for a GPU', () => {
   })
 
   test('are written once, whole, by many at a time', async () => {
-    await Promise.all(Array.from({ length: 8 }, (_, value) => openKernelCache(kernelFile('many')).keep(bytes(10_000, value))))
+    await Promise.all(
+      Array.from({ length: 8 }, (_, value) => openKernelCache(kernelFile('many')).keep(bytes(10_000, value))),
+    )
     expect(new Set(await openKernelCache(kernelFile('many')).read()).size).toBe(1)
     expect(readdirSync(join(folder, 'kernels-many'))).toEqual(['engine'])
   })
@@ -223,10 +385,13 @@ describe('kernels that were compiled for a GPU', () => {
   })
 
   // Node's own recursive mkdir never ends below /proc.
-  test.each([join(folder, 'a file'), ...(process.platform === 'linux' ? ['/proc/unplugin-onnx/kernels'] : [])])('that cannot be written, as below %s, are no failure', async (place) => {
-    writeFileSync(join(folder, 'a file'), '')
-    await expect(openKernelCache(join(place, 'engine')).keep(bytes(100))).resolves.toBeUndefined()
-  })
+  test.each([join(folder, 'a file'), ...(process.platform === 'linux' ? ['/proc/unplugin-onnx/kernels'] : [])])(
+    'that cannot be written, as below %s, are no failure',
+    async (place) => {
+      writeFileSync(join(folder, 'a file'), '')
+      await expect(openKernelCache(join(place, 'engine')).keep(bytes(100))).resolves.toBeUndefined()
+    },
+  )
 })
 
 function buildModel(name: string, bytes: Uint8Array, profiles: readonly Profile[]): Promise<Built> {

@@ -12,9 +12,15 @@ import type { CheckedTensor, InferOptions, Session } from '../runtime/session.ts
 import { createSession } from '../runtime/tensorrt-session.ts'
 import { root } from './openvino-models.ts'
 
-// The JavaScript side of the TensorRT addons, on a GPU of host memory: see native/src/tensorrt/host_double.h. It is no result of a GPU.
+// The JavaScript side of the TensorRT addons, on a GPU of host memory: see native/src/tensorrt/host_double.h. It is no
+// result of a GPU.
 interface Double {
-  load(model: 'addOne' | 'fixed' | 'positive' | 'repeat', contexts: number, cudaGraph: boolean, slowMilliseconds: number): TensorRtEngine
+  load(
+    model: 'addOne' | 'fixed' | 'positive' | 'repeat',
+    contexts: number,
+    cudaGraph: boolean,
+    slowMilliseconds: number,
+  ): TensorRtEngine
   loseDevices(): void
   devicesInUse(): number
 }
@@ -34,7 +40,10 @@ describe.skipIf(missing)('a session on the double of a GPU', () => {
   })
 
   const open = (model: Parameters<Double['load']>[0], { contexts = 2, cudaGraph = true, slow = 0 } = {}): Session => {
-    const inputs: Binding[] = [float('x'), ...(model === 'repeat' ? [{ name: 'times', dtype: 'int64', dims: [] } as const] : [])]
+    const inputs: Binding[] = [
+      float('x'),
+      ...(model === 'repeat' ? [{ name: 'times', dtype: 'int64', dims: [] } as const] : []),
+    ]
     const outputs = [float('y'), ...(model === 'positive' ? [float('z')] : [])]
     const cache = { read: async () => new Uint8Array(0), keep: async (bytes: Uint8Array) => void kept.push(bytes) }
     return createSession(double.load(model, contexts, cudaGraph, slow), { inputs, outputs }, 'model', cache)
@@ -42,18 +51,23 @@ describe.skipIf(missing)('a session on the double of a GPU', () => {
   test.each(['addOne', 'fixed'] as const)('gives each of many callers its own numbers (%s dims)', async (model) => {
     const session = open(model)
     const inputs = Array.from({ length: 200 }, (_, n) => [n, n + 1, n + 2, n + 3])
-    expect(await Promise.all(inputs.map((values) => run(session, values)))).toEqual(inputs.map((values) => values.map((value) => value + 1)))
+    expect(await Promise.all(inputs.map((values) => run(session, values)))).toEqual(
+      inputs.map((values) => values.map((value) => value + 1)),
+    )
     await session.dispose()
   })
 
-  test.each([true, false])('takes the inputs in place with transfer, and copies them without (transfer: %s)', async (transfer) => {
-    const session = open('fixed', { contexts: 1, slow: 5 })
-    const data = Float32Array.of(1, 2, 3, 4)
-    const running = session.infer(new Map([['x', { dtype: 'float32', dims: [4], data }]]), { transfer })
-    if (!transfer) data.fill(100)
-    expect((await running).get('y')).toEqual({ dtype: 'float32', dims: [4], data: Float32Array.of(2, 3, 4, 5) })
-    await session.dispose()
-  })
+  test.each([true, false])(
+    'takes the inputs in place with transfer, and copies them without (transfer: %s)',
+    async (transfer) => {
+      const session = open('fixed', { contexts: 1, slow: 5 })
+      const data = Float32Array.of(1, 2, 3, 4)
+      const running = session.infer(new Map([['x', { dtype: 'float32', dims: [4], data }]]), { transfer })
+      if (!transfer) data.fill(100)
+      expect((await running).get('y')).toEqual({ dtype: 'float32', dims: [4], data: Float32Array.of(2, 3, 4, 5) })
+      await session.dispose()
+    },
+  )
 
   test('takes outputs whose size only the run tells, the empty one too', async () => {
     const session = open('positive')
@@ -65,8 +79,14 @@ describe.skipIf(missing)('a session on the double of a GPU', () => {
 
   test('reads shape tensors, and refuses values outside of their bounds', async () => {
     const session = open('repeat')
-    for (const times of [1, 3, 3, 3, 2, 9]) expect(await run(session, [5], { times })).toEqual(Array.from({ length: times }, () => 5))
-    await expect(run(session, [5], { times: 10 })).rejects.toMatchObject({ code: 'INPUT_INVALID', message: expect.stringContaining('times [] with values [1..4], or x [0..64] with times [] with values [5..9], received x [1] with times [] with values [10]') })
+    for (const times of [1, 3, 3, 3, 2, 9])
+      expect(await run(session, [5], { times })).toEqual(Array.from({ length: times }, () => 5))
+    await expect(run(session, [5], { times: 10 })).rejects.toMatchObject({
+      code: 'INPUT_INVALID',
+      message: expect.stringContaining(
+        'times [] with values [1..4], or x [0..64] with times [] with values [5..9], received x [1] with times [] with values [10]',
+      ),
+    })
     await session.dispose()
   })
 
@@ -93,18 +113,23 @@ describe.skipIf(missing)('a session on the double of a GPU', () => {
     expect(order).toEqual([...Array.from({ length: 6 }, () => 'result'), 'disposed'])
     expect(kept.map((bytes) => Buffer.from(bytes).toString())).toEqual(['k'])
     expect(double.devicesInUse()).toBe(before)
-    await expect(run(session, [1, 2, 3, 4])).rejects.toMatchObject({ code: 'INFERENCE_FAILED', message: expect.stringContaining('the engine is closed') })
+    await expect(run(session, [1, 2, 3, 4])).rejects.toMatchObject({
+      code: 'INFERENCE_FAILED',
+      message: expect.stringContaining('the engine is closed'),
+    })
   })
 
   test.each([
     ['is terminated in the middle of its inferences', true],
     ['ends with its inferences', false],
   ])('leaves the process alone when its worker %s', async (_, terminate) => {
-    const workers = await Promise.all(Array.from({ length: 3 }, async () => {
-      const worker = new Worker(script, { workerData: [addon, 'slow'] })
-      await once(worker, 'message')
-      return worker
-    }))
+    const workers = await Promise.all(
+      Array.from({ length: 3 }, async () => {
+        const worker = new Worker(script, { workerData: [addon, 'slow'] })
+        await once(worker, 'message')
+        return worker
+      }),
+    )
     const ends = workers.map((worker) => (terminate ? worker.terminate() : once(worker, 'exit')))
     await Promise.all(ends)
     const session = open('fixed')
@@ -127,7 +152,11 @@ describe.skipIf(missing)('a session on the double of a GPU', () => {
     await run(session, [1, 2, 3, 4])
     double.loseDevices()
     const calls = Array.from({ length: 4 }, () => run(session, [1, 2, 3, 4]))
-    for (const call of calls) await expect(call).rejects.toMatchObject({ code: 'INFERENCE_FAILED', message: expect.stringContaining('the GPU has fallen off the bus') })
+    for (const call of calls)
+      await expect(call).rejects.toMatchObject({
+        code: 'INFERENCE_FAILED',
+        message: expect.stringContaining('the GPU has fallen off the bus'),
+      })
     await session.dispose()
   })
 })
@@ -137,8 +166,14 @@ function float(name: string): Binding {
 }
 
 /** The last output for x, and for `times` where the model repeats. */
-async function run(session: Session, values: readonly number[], { times, ...options }: InferOptions & { readonly times?: number } = {}): Promise<number[]> {
-  const inputs = new Map<string, CheckedTensor>([['x', { dtype: 'float32', dims: [values.length], data: Float32Array.from(values) }]])
+async function run(
+  session: Session,
+  values: readonly number[],
+  { times, ...options }: InferOptions & { readonly times?: number } = {},
+): Promise<number[]> {
+  const inputs = new Map<string, CheckedTensor>([
+    ['x', { dtype: 'float32', dims: [values.length], data: Float32Array.from(values) }],
+  ])
   if (times !== undefined) inputs.set('times', { dtype: 'int64', dims: [], data: BigInt64Array.of(BigInt(times)) })
   const outputs = await session.infer(inputs, options)
   return Array.from(outputs.get(outputs.has('z') ? 'z' : 'y')?.data as Float32Array)

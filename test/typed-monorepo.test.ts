@@ -6,7 +6,10 @@ import { typeSources } from '../plugin/source-types.ts'
 import { tempFolder } from './helpers.ts'
 import { compile, linkPackage, resolutions, strictest, writeProject } from './typed-project.ts'
 
-const pose = (size: number) => ({ inputs: { image: `float32[batch,${size}]` }, outputs: { y: `float32[batch,${size}]` } })
+const pose = (size: number) => ({
+  inputs: { image: `float32[batch,${size}]` },
+  outputs: { y: `float32[batch,${size}]` },
+})
 const { noEmit, ...shared } = strictest
 const library = { ...shared, ...resolutions.nodenext, composite: true, rootDir: 'src', outDir: 'dist' }
 const include = ['src', '.unplugin-onnx/**/*']
@@ -36,12 +39,29 @@ export const three: 3 = (await model.infer({ image: { data: new Float32Array(3),
 export const four: 4 = (await own.infer({ image: { data: new Float32Array(4), dims: [1, 4] } })).y.dims[1]
 `,
     'packages/web/package.json': { name: 'web', type: 'module' },
-    'packages/web/tsconfig.json': { files: [], references: [{ path: './tsconfig.app.json' }, { path: './tsconfig.node.json' }] },
+    'packages/web/tsconfig.json': {
+      files: [],
+      references: [{ path: './tsconfig.app.json' }, { path: './tsconfig.node.json' }],
+    },
     'packages/web/tsconfig.app.json': {
-      compilerOptions: { ...shared, ...resolutions.bundler, noEmit, tsBuildInfoFile: './node_modules/.tmp/app.tsbuildinfo', paths: { '@/*': ['./src/*'] } }, include,
+      compilerOptions: {
+        ...shared,
+        ...resolutions.bundler,
+        noEmit,
+        tsBuildInfoFile: './node_modules/.tmp/app.tsbuildinfo',
+        paths: { '@/*': ['./src/*'] },
+      },
+      include,
     },
     'packages/web/tsconfig.node.json': {
-      compilerOptions: { ...resolutions.bundler, strict: true, noEmit, types: [], tsBuildInfoFile: './node_modules/.tmp/node.tsbuildinfo' }, include: ['vite.config.ts'],
+      compilerOptions: {
+        ...resolutions.bundler,
+        strict: true,
+        noEmit,
+        types: [],
+        tsBuildInfoFile: './node_modules/.tmp/node.tsbuildinfo',
+      },
+      include: ['vite.config.ts'],
     },
     'packages/web/vite.config.ts': 'export default {}',
     'packages/web/src/lib/pose.onnx': pose(5),
@@ -66,7 +86,9 @@ describe.each(['5.9', '7.0'] as const)('tsc -b of TypeScript %s', (version) => {
 
     writeProject(root, { 'packages/vision/src/pose.onnx': pose(6) })
     await typesOf('vision')
-    expect((await build()).join('\n')).toMatch(/^packages\/server\/src\/main\.ts\(4,14\): error TS2322: Type '6' is not assignable to type '3'/)
+    expect((await build()).join('\n')).toMatch(
+      /^packages\/server\/src\/main\.ts\(4,14\): error TS2322: Type '6' is not assignable to type '3'/,
+    )
   })
 })
 

@@ -14,21 +14,41 @@ export const resolutions = {
 } as const
 export type Resolution = keyof typeof resolutions
 
-/** The compiler options that docs/types.md asks for, and the strictest surroundings: no DOM, no @types/node, libraries checked. */
+/**
+ * The compiler options that docs/types.md asks for, and the strictest surroundings: no DOM, no @types/node, libraries
+ * checked.
+ */
 export const strictest = {
-  strict: true, noEmit: true, target: 'es2022', lib: ['es2022'], types: [], skipLibCheck: false, exactOptionalPropertyTypes: true,
-  allowArbitraryExtensions: true, rootDirs: ['.', './.unplugin-onnx/types'],
+  strict: true,
+  noEmit: true,
+  target: 'es2022',
+  lib: ['es2022'],
+  types: [],
+  skipLibCheck: false,
+  exactOptionalPropertyTypes: true,
+  allowArbitraryExtensions: true,
+  rootDirs: ['.', './.unplugin-onnx/types'],
 } as const
 
 /** The folder of this package. */
 export const packageRoot: string = fileURLToPath(new URL('..', import.meta.url))
 
-/** Writes files below `root`; an object that is not text is written as a model when its name ends in '.onnx', else as JSON. */
+/**
+ * Writes files below `root`; an object that is not text is written as a model when its name ends in '.onnx', else as
+ * JSON.
+ */
 export function writeProject(root: string, files: Readonly<Record<string, string | object>>): void {
   for (const [name, content] of Object.entries(files)) {
     const file = join(root, name)
     mkdirSync(dirname(file), { recursive: true })
-    writeFileSync(file, typeof content === 'string' ? content : name.endsWith('.onnx') ? passThrough(content as Pick<ModelSpec, 'inputs' | 'outputs'>) : JSON.stringify(content))
+    writeFileSync(
+      file,
+      typeof content === 'string'
+        ? content
+        : name.endsWith('.onnx')
+          ? passThrough(content as Pick<ModelSpec, 'inputs' | 'outputs'>)
+          : JSON.stringify(content),
+    )
   }
 }
 
@@ -39,10 +59,15 @@ export function linkPackage(root: string): void {
 }
 
 /**
- * What the compiler prints for a project, one message per item with its continuation lines; none when it is content. With the mode '--build'
- * it builds the projects that the config refers to first.
+ * What the compiler prints for a project, one message per item with its continuation lines; none when it is content.
+ * With the mode '--build' it builds the projects that the config refers to first.
  */
-export function compile(root: string, compiler: Compiler, config: string, mode: '--project' | '--build' = '--project'): Promise<readonly string[]> {
+export function compile(
+  root: string,
+  compiler: Compiler,
+  config: string,
+  mode: '--project' | '--build' = '--project',
+): Promise<readonly string[]> {
   const tsc = join(packageRoot, 'node_modules', compilers[compiler], 'bin/tsc')
   return new Promise((done, fail) => {
     execFile(process.execPath, [tsc, mode, config, '--pretty', 'false'], { cwd: root }, (error, stdout, stderr) => {
@@ -54,5 +79,9 @@ export function compile(root: string, compiler: Compiler, config: string, mode: 
 
 function passThrough({ inputs = {}, outputs }: Pick<ModelSpec, 'inputs' | 'outputs'>): Uint8Array {
   const [from = ''] = Object.keys(inputs)
-  return onnxModel({ inputs, outputs, nodes: Object.keys(outputs).map((to) => ({ op: 'Identity', inputs: [from], outputs: [to] })) })
+  return onnxModel({
+    inputs,
+    outputs,
+    nodes: Object.keys(outputs).map((to) => ({ op: 'Identity', inputs: [from], outputs: [to] })),
+  })
 }

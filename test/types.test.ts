@@ -2,16 +2,28 @@ import { join, relative } from 'node:path'
 import { beforeAll, describe, expect, test, vi } from 'vitest'
 import { declarations } from '../plugin/emit/declarations.ts'
 import { findImports, type FoundImports } from '../plugin/imports.ts'
-import { resolveOptions } from '../plugin/options.ts'
 import { fixBindings } from '../plugin/onnx/fix.ts'
 import { readModel } from '../plugin/onnx/model.ts'
+import { resolveOptions } from '../plugin/options.ts'
 import { writeTypes } from '../plugin/types.ts'
 import { tempFolder } from './helpers.ts'
-import { compile, compilers, linkPackage, packageRoot, resolutions, strictest, writeProject, type Compiler } from './typed-project.ts'
+import {
+  compile,
+  compilers,
+  linkPackage,
+  packageRoot,
+  resolutions,
+  strictest,
+  writeProject,
+  type Compiler,
+} from './typed-project.ts'
 
 const versions = Object.keys(compilers) as Compiler[]
 const poseA = { inputs: { image: 'float32[batch,3,448,448]' }, outputs: { keypoints: 'float32[batch,17,3]' } }
-const poseB = { inputs: { ids: 'int64[4]', flag: 'bool[]' }, outputs: { tokens: 'string[?]', mask: 'bool[4]', half: 'float16[4]' } }
+const poseB = {
+  inputs: { ids: 'int64[4]', flag: 'bool[]' },
+  outputs: { tokens: 'string[?]', mask: 'bool[4]', half: 'float16[4]' },
+}
 const detector = { inputs: { x: 'float32[n,3,h,w]' }, outputs: { map: 'float32[n,1,h,w]' } }
 
 const goodCallers = {
@@ -106,7 +118,10 @@ await pose.infer({ img: { data: new Float32Array(602112), dims: [1, 3, 448, 448]
 
 const hostileName = 'a"b\'\n*/ `${x}` \u2028\u202e\\ __proto__'
 const hostile = {
-  'src/odd/it\'s `odd`.onnx': { inputs: { [hostileName]: 'float32[*/ "x",2]', ['__proto__']: 'int32[3]' }, outputs: { constructor: 'float32[2]' } },
+  "src/odd/it's `odd`.onnx": {
+    inputs: { [hostileName]: 'float32[*/ "x",2]', ['__proto__']: 'int32[3]' },
+    outputs: { constructor: 'float32[2]' },
+  },
   'src/odd/use.ts': `
 import odd from "./it's \`odd\`.onnx?engine"
 const { constructor } = await odd.infer({ ${JSON.stringify(hostileName)}: { data: new Float32Array(2), dims: [1, 2] }, ['__proto__']: new Int32Array(3) })
@@ -123,8 +138,16 @@ export async function keypoints(data: Float32Array) {
 }
 `,
   'tsconfig.library.json': {
-    extends: './tsconfig.json', files: ['src/library.ts'], include: [],
-    compilerOptions: { ...resolutions.nodenext, noEmit: false, declaration: true, rootDir: 'src', outDir: '../consumer/library' },
+    extends: './tsconfig.json',
+    files: ['src/library.ts'],
+    include: [],
+    compilerOptions: {
+      ...resolutions.nodenext,
+      noEmit: false,
+      declaration: true,
+      rootDir: 'src',
+      outDir: '../consumer/library',
+    },
   },
   '../consumer/use.ts': `
 import { keypoints, model } from './library/library.js'
@@ -133,7 +156,16 @@ await model.infer({ image: { data: new Float32Array(1), dims: [1, 3, 448, 448] }
 `,
   '../consumer/package.json': { type: 'module' },
   '../consumer/tsconfig.json': {
-    compilerOptions: { ...resolutions.nodenext, strict: true, noEmit: true, target: 'es2022', lib: ['es2022'], types: [], skipLibCheck: false }, files: ['use.ts'],
+    compilerOptions: {
+      ...resolutions.nodenext,
+      strict: true,
+      noEmit: true,
+      target: 'es2022',
+      lib: ['es2022'],
+      types: [],
+      skipLibCheck: false,
+    },
+    files: ['use.ts'],
   },
 }
 
@@ -144,10 +176,21 @@ const image = { data: new Float32Array(602112), dims: [1, 3, 448, 448] } as cons
 await pose.infer({ image }, { signal: AbortSignal.timeout(1000) })
 await pose.infer({ image }, { signal: { aborted: true } })
 `,
-  'tsconfig.dom.json': { extends: './tsconfig.json', files: ['src/signal.ts'], include: [], compilerOptions: { ...resolutions.bundler, lib: ['es2022', 'dom'] } },
+  'tsconfig.dom.json': {
+    extends: './tsconfig.json',
+    files: ['src/signal.ts'],
+    include: [],
+    compilerOptions: { ...resolutions.bundler, lib: ['es2022', 'dom'] },
+  },
   'tsconfig.node.json': {
-    extends: './tsconfig.json', files: ['src/signal.ts'], include: [],
-    compilerOptions: { ...resolutions.nodenext, types: ['node'], typeRoots: [join(packageRoot, 'node_modules/@types')] },
+    extends: './tsconfig.json',
+    files: ['src/signal.ts'],
+    include: [],
+    compilerOptions: {
+      ...resolutions.nodenext,
+      types: ['node'],
+      typeRoots: [join(packageRoot, 'node_modules/@types')],
+    },
   },
 }
 
@@ -171,12 +214,20 @@ beforeAll(async () => {
     ...library,
     ...signals,
     'tsconfig.windows.json': {
-      extends: './tsconfig.json', include: ['src', '.windows/**/*'], exclude: excluded.concat('src/bad.*'),
+      extends: './tsconfig.json',
+      include: ['src', '.windows/**/*'],
+      exclude: excluded.concat('src/bad.*'),
       compilerOptions: { ...resolutions.bundler, rootDirs: ['.', './.windows/types'] },
     },
-    ...Object.fromEntries(Object.entries(resolutions).map(([name, resolution]) => [`tsconfig.${name}.json`, {
-      extends: './tsconfig.json', compilerOptions: resolution,
-    }])),
+    ...Object.fromEntries(
+      Object.entries(resolutions).map(([name, resolution]) => [
+        `tsconfig.${name}.json`,
+        {
+          extends: './tsconfig.json',
+          compilerOptions: resolution,
+        },
+      ]),
+    ),
     'tsconfig.json': {
       compilerOptions: { ...strictest, allowJs: true, checkJs: true, paths: { '@/*': ['./src/*'] } },
       include: ['src', '.unplugin-onnx/**/*'],
@@ -193,9 +244,17 @@ let found: FoundImports
 describe('the types of imported models', () => {
   test('every way to import a model is found without a bundler and typed, by every compiler and resolution', async () => {
     expect(found.problems).toEqual([])
-    const results = await inTurn(versions.flatMap((version) => Object.keys(resolutions).map((resolution) => async () =>
-      [`${version} ${resolution}`, await compile(root, version, `tsconfig.${resolution}.json`)] as const)))
-    expect(results.map(([name, messages]) => [name, ...messages.filter((message) => !message.startsWith('src/bad'))])).toEqual(results.map(([name]) => [name]))
+    const results = await inTurn(
+      versions.flatMap((version) =>
+        Object.keys(resolutions).map(
+          (resolution) => async () =>
+            [`${version} ${resolution}`, await compile(root, version, `tsconfig.${resolution}.json`)] as const,
+        ),
+      ),
+    )
+    expect(
+      results.map(([name, messages]) => [name, ...messages.filter((message) => !message.startsWith('src/bad'))]),
+    ).toEqual(results.map(([name]) => [name]))
 
     const messages = new Map<string, readonly string[]>(results)
     expect(messages.get('5.9 bundler')?.join('\n')).toMatchInlineSnapshot(`
@@ -232,9 +291,15 @@ describe('the types of imported models', () => {
       src/bad.ts(20,8): error TS2345: Argument of type '"float23"' is not assignable to parameter of type 'DType'.
       src/bad.ts(21,32): error TS2561: Object literal may only specify known properties, but 'sigal' does not exist in type 'InferOptions'. Did you mean to write 'signal'?"
     `)
-    for (const name of ['5.9 nodenext', '6.0 bundler', '6.0 nodenext']) expect([name, messages.get(name)]).toEqual([name, messages.get('5.9 bundler')])
+    for (const name of ['5.9 nodenext', '6.0 bundler', '6.0 nodenext'])
+      expect([name, messages.get(name)]).toEqual([name, messages.get('5.9 bundler')])
     expect(messages.get('7.0 nodenext')).toEqual(messages.get('7.0 bundler'))
-    expect(messages.get('7.0 bundler')?.filter((message) => !messages.get('5.9 bundler')?.includes(message)).join('\n')).toMatchInlineSnapshot(`
+    expect(
+      messages
+        .get('7.0 bundler')
+        ?.filter((message) => !messages.get('5.9 bundler')?.includes(message))
+        .join('\n'),
+    ).toMatchInlineSnapshot(`
       "src/bad.ts(10,17): error TS2322: Type 'TensorOf<"float32", readonly [1, 3, 448, 224]>' is not assignable to type 'Tensor<"float32", readonly [number, 3, 448, 448]>'.
         Types of property 'dims' are incompatible.
           Type 'readonly [1, 3, 448, 224]' is not assignable to type 'readonly [number, 3, 448, 448]'.
@@ -251,9 +316,14 @@ describe('the types of imported models', () => {
   })
 
   test('where file names may hold no question mark, only one text for two models stays untyped, and says so', async () => {
-    const typed = await Promise.all(found.imports.map(async ({ importer, specifier, file, shapes = {} }) => ({
-      importer: fromRoot(importer), specifier, file: fromRoot(file), bindings: fixBindings((await readModel(file)).bindings, shapes),
-    })))
+    const typed = await Promise.all(
+      found.imports.map(async ({ importer, specifier, file, shapes = {} }) => ({
+        importer: fromRoot(importer),
+        specifier,
+        file: fromRoot(file),
+        bindings: fixBindings((await readModel(file)).bindings, shapes),
+      })),
+    )
     const { files } = declarations(typed, { windows: true })
     writeProject(root, Object.fromEntries([...files].map(([name, text]) => [`.windows/${name}`, text])))
     expect([...files.keys()]).toEqual(['ambient.d.ts', 'types/src/a/pose.d.onnx.ts'])
@@ -268,16 +338,27 @@ describe('the types of imported models', () => {
 
   test('a library gives its own users the types without the generated folder', async () => {
     const ends = ['5.9', '7.0'] as const
-    const messages = await inTurn(ends.flatMap((version) => ['tsconfig.library.json', '../consumer/tsconfig.json'].map((config) => async () =>
-      [version, ...await compile(root, version, config)])))
+    const messages = await inTurn(
+      ends.flatMap((version) =>
+        ['tsconfig.library.json', '../consumer/tsconfig.json'].map((config) => async () => [
+          version,
+          ...(await compile(root, version, config)),
+        ]),
+      ),
+    )
     expect(messages).toEqual(ends.flatMap((version) => [[version], [version]]))
   })
 
-  test.each(['dom', 'node'])('the signal is the AbortSignal of a project with the types of %s', async (surroundings) => {
-    const messages = await compile(root, '7.0', `tsconfig.${surroundings}.json`)
-    expect(messages).toHaveLength(1)
-    expect(messages[0]).toMatch(/^src\/signal\.ts\(5,.*'{ aborted: true; }' is missing the following properties from type 'AbortSignal'/)
-  })
+  test.each(['dom', 'node'])(
+    'the signal is the AbortSignal of a project with the types of %s',
+    async (surroundings) => {
+      const messages = await compile(root, '7.0', `tsconfig.${surroundings}.json`)
+      expect(messages).toHaveLength(1)
+      expect(messages[0]).toMatch(
+        /^src\/signal\.ts\(5,.*'{ aborted: true; }' is missing the following properties from type 'AbortSignal'/,
+      )
+    },
+  )
 })
 
 function fromRoot(path: string): string {

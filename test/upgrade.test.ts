@@ -4,8 +4,8 @@ import { fileURLToPath } from 'node:url'
 import ort from 'onnxruntime-node'
 import { describe, expect, test } from 'vitest'
 import { loadGraph } from '../plugin/onnx/graph.ts'
-import { upgradeOpset } from '../plugin/onnx/upgrade.ts'
 import { newestOpset, upgrades } from '../plugin/onnx/upgrade-rules.ts'
+import { upgradeOpset } from '../plugin/onnx/upgrade.ts'
 import { writeGraph } from '../plugin/onnx/write.ts'
 import { checkModels, loadCorpus, type Operator } from './corpus/index.ts'
 import { caseErrors } from './corpus/run.ts'
@@ -52,13 +52,23 @@ interface Case {
 const vector = (...data: number[]): TensorSpec => ({ dtype: 'int64', dims: [data.length], data })
 const floats = (...data: number[]): TensorSpec => ({ dtype: 'float32', dims: [data.length], data })
 
-function spec({ op, opset, x = 'float32[2,3,4,5]', attributes = {}, initializers = {}, outputs = 1, rank = 4 }: Case): ModelSpec {
+function spec({
+  op,
+  opset,
+  x = 'float32[2,3,4,5]',
+  attributes = {},
+  initializers = {},
+  outputs = 1,
+  rank = 4,
+}: Case): ModelSpec {
   const names = Array.from({ length: outputs }, (_, index) => (index === 0 ? 'y' : `y${index}`))
   const dtype = op === 'TopK' ? ['float32', 'int64'] : names.map(() => x.split('[')[0] ?? '')
   return {
     opset,
     inputs: { x },
-    outputs: Object.fromEntries(names.map((name, index) => [name, `${dtype[index]}[${Array.from({ length: rank }, () => '?').join()}]`])),
+    outputs: Object.fromEntries(
+      names.map((name, index) => [name, `${dtype[index]}[${Array.from({ length: rank }, () => '?').join()}]`]),
+    ),
     nodes: [{ op, name: 'node', inputs: ['x', ...Object.keys(initializers)], outputs: names, attributes }],
     initializers,
   }
@@ -87,7 +97,11 @@ const cases: readonly Case[] = [
     attributes: { mode: 'bicubic' },
     initializers: { grid: { dtype: 'float32', dims: [2, 1, 2, 2], data: [-0.5, 0.3, 0.9, 0, 0.1, 0.2, -0.7, 1] } },
   },
-  { op: 'GridSample', opset: 16, initializers: { grid: { dtype: 'float32', dims: [2, 1, 1, 2], data: [-0.5, 0.3, 0.9, 0] } } },
+  {
+    op: 'GridSample',
+    opset: 16,
+    initializers: { grid: { dtype: 'float32', dims: [2, 1, 1, 2], data: [-0.5, 0.3, 0.9, 0] } },
+  },
   ...['Softmax', 'LogSoftmax', 'Hardmax'].flatMap((op): Case[] => [
     { op, opset: 7 },
     { op, opset: 11, attributes: { axis: -1 } },
@@ -139,33 +153,43 @@ describe('a node of an old opset', () => {
     }
   })
 
-  test.each([1, 2, 3])('gives the same when nothing tells the rank of its input: Softmax over axis %d', async (axis) => {
-    const nodes = [
-      { op: 'Reshape', inputs: ['x', 'shape'], outputs: ['reshaped'] },
-      { op: 'Softmax', inputs: ['reshaped'], outputs: ['y'], attributes: { axis } },
-    ]
-    const file = saved(onnxModel({ opset: 11, inputs: { x: 'float32[24]', shape: 'int64[n]' }, outputs: { y: 'float32' }, nodes }))
-    const feeds = {
-      x: new ort.Tensor('float32', Float32Array.from({ length: 24 }, Math.sin), [24]),
-      shape: new ort.Tensor('int64', [2n, 3n, 2n, 2n], [4]),
-    }
-    const out = await upgrade(file, runs, '../unknown')
-    expect((await loadGraph(out)).proto.graph.node.map(({ opType }) => opType)).toEqual([
-      'Reshape',
-      'Shape',
-      'Flatten',
-      'Softmax',
-      'Reshape',
-    ])
-    expect(await run(out, feeds)).toEqual(await run(file, feeds))
-  })
+  test.each([1, 2, 3])(
+    'gives the same when nothing tells the rank of its input: Softmax over axis %d',
+    async (axis) => {
+      const nodes = [
+        { op: 'Reshape', inputs: ['x', 'shape'], outputs: ['reshaped'] },
+        { op: 'Softmax', inputs: ['reshaped'], outputs: ['y'], attributes: { axis } },
+      ]
+      const file = saved(
+        onnxModel({ opset: 11, inputs: { x: 'float32[24]', shape: 'int64[n]' }, outputs: { y: 'float32' }, nodes }),
+      )
+      const feeds = {
+        x: new ort.Tensor('float32', Float32Array.from({ length: 24 }, Math.sin), [24]),
+        shape: new ort.Tensor('int64', [2n, 3n, 2n, 2n], [4]),
+      }
+      const out = await upgrade(file, runs, '../unknown')
+      expect((await loadGraph(out)).proto.graph.node.map(({ opType }) => opType)).toEqual([
+        'Reshape',
+        'Shape',
+        'Flatten',
+        'Softmax',
+        'Reshape',
+      ])
+      expect(await run(out, feeds)).toEqual(await run(file, feeds))
+    },
+  )
 
   test('is rewritten in the bodies of nodes, with constants of the dtype that it needs', async () => {
     const body = {
-      graph: { outputs: { z: 'float64[2]' }, nodes: [{ op: 'Clip', inputs: ['x'], outputs: ['z'], attributes: { min: { f: 0.5 } } }] },
+      graph: {
+        outputs: { z: 'float64[2]' },
+        nodes: [{ op: 'Clip', inputs: ['x'], outputs: ['z'], attributes: { min: { f: 0.5 } } }],
+      },
     }
     const nodes = [{ op: 'If', inputs: ['flag'], outputs: ['y'], attributes: { then_branch: body, else_branch: body } }]
-    const file = saved(onnxModel({ opset: 10, inputs: { x: 'float64[2]', flag: 'bool[]' }, outputs: { y: 'float64[2]' }, nodes }))
+    const file = saved(
+      onnxModel({ opset: 10, inputs: { x: 'float64[2]', flag: 'bool[]' }, outputs: { y: 'float64[2]' }, nodes }),
+    )
     const feeds = { x: new ort.Tensor('float64', [0, 1], [2]), flag: new ort.Tensor('bool', [true], []) }
     expect(await run(await upgrade(file, 13), feeds)).toEqual({ y: [0.5, 1] })
   })
@@ -197,7 +221,9 @@ test.each([
     Float32Array.from({ length: dims.reduce((a, b) => a * b) }, (_, index) => Math.sin(index / 7)),
     dims,
   )
-  const [before, after] = [await run(file, { x }), await run(out, { x })].map((results) => Object.values(results)[0] ?? [])
+  const [before, after] = [await run(file, { x }), await run(out, { x })].map(
+    (results) => Object.values(results)[0] ?? [],
+  )
   expect(Math.max(...after!.map((value, index) => Math.abs(value - (before![index] ?? Number.NaN))))).toBeLessThan(1e-6)
 })
 
@@ -206,7 +232,9 @@ describe.skipIf(!corpus)('by the schemas of the ONNX library', () => {
     const changes = byOperator(corpus!.operators).flatMap((versions) =>
       versions.flatMap((version, index) => changed(versions[index - 1], version)),
     )
-    const rules = new Set(Object.entries(upgrades).flatMap(([name, versions]) => Object.keys(versions).map((since) => `${name} ${since}`)))
+    const rules = new Set(
+      Object.entries(upgrades).flatMap(([name, versions]) => Object.keys(versions).map((since) => `${name} ${since}`)),
+    )
     expect(changes.length).toBeGreaterThan(25)
     expect(changes.filter((change) => !rules.has(change))).toEqual([])
     expect(Math.max(...corpus!.operators.map(({ since }) => since))).toBe(newestOpset)
@@ -251,9 +279,17 @@ describe('what cannot be upgraded is refused by the name of the node', () => {
       /opset 9 can express, received spatial=0/,
     ],
     ['a mask', { op: 'Dropout', opset: 8, outputs: 2 }, /a mask of numbers that is used/],
-    ['mixed scales', { op: 'Resize', opset: 10, initializers: { scales: floats(1, 1, 2, 0.5) } }, /enlarge and shrink at once/],
+    [
+      'mixed scales',
+      { op: 'Resize', opset: 10, initializers: { scales: floats(1, 1, 2, 0.5) } },
+      /enlarge and shrink at once/,
+    ],
     ['batched scans', { op: 'Scan', opset: 8 }, /a Scan over batches/],
-    ['groups', { op: 'GroupNormalization', opset: 18, initializers: { s: floats(1), b: floats(0) } }, /a scale for each group/],
+    [
+      'groups',
+      { op: 'GroupNormalization', opset: 18, initializers: { s: floats(1), b: floats(0) } },
+      /a scale for each group/,
+    ],
   ])('%s', async (_, single, message) => {
     const model = await loadGraph(saved(onnxModel(spec(single))))
     expect(() => upgradeOpset(model, runs)).toThrow(new RegExp(`node "node" \\(.*${message.source}`))
@@ -275,7 +311,12 @@ describe('what cannot be upgraded is refused by the name of the node', () => {
       node: [{ opType, input: ['a'], output: ['b'], name: 'inner' }],
     }))
     const bytes = (count: number): Uint8Array =>
-      encode('ModelProto', { irVersion: 8, opsetImport: [{ version: 11 }], graph: {}, functions: functions.slice(0, count) })
+      encode('ModelProto', {
+        irVersion: 8,
+        opsetImport: [{ version: 11 }],
+        graph: {},
+        functions: functions.slice(0, count),
+      })
     const harmless = await loadGraph(saved(bytes(1)))
     upgradeOpset(harmless, 13)
     expect(harmless.proto.functions[0]?.opsetImport[0]?.version).toMatchObject({ low: 13 })
@@ -286,7 +327,9 @@ describe('what cannot be upgraded is refused by the name of the node', () => {
 
 function byOperator(operators: readonly Operator[]): Operator[][] {
   const names = new Set(operators.map(({ name }) => name))
-  return [...names].map((name) => operators.filter((operator) => operator.name === name).toSorted((a, b) => a.since - b.since))
+  return [...names].map((name) =>
+    operators.filter((operator) => operator.name === name).toSorted((a, b) => a.since - b.since),
+  )
 }
 
 // What of a change between two versions gives an old node another meaning, or none.
@@ -298,7 +341,8 @@ function changed(before: Operator | undefined, after: Operator): string[] {
   })
   const asked = Object.entries(after.attributes).some(([name, { required }]) => required && !before.attributes[name])
   const moved =
-    after.inputs.length < before.inputs.length || after.inputs.slice(before.inputs.length).some(({ option }) => option !== 'Optional')
+    after.inputs.length < before.inputs.length ||
+    after.inputs.slice(before.inputs.length).some(({ option }) => option !== 'Optional')
   const fewer = after.outputs.length < before.outputs.length
   return lost || asked || moved || fewer || after.deprecated ? [`${after.name} ${after.since}`] : []
 }
@@ -307,5 +351,7 @@ async function run(file: string, feeds: Record<string, ort.Tensor>): Promise<Rec
   const session = await ort.InferenceSession.create(file)
   const results = await session.run(feeds)
   await session.release()
-  return Object.fromEntries(Object.entries(results).map(([name, { data }]) => [name, Array.from(data as Float32Array, Number)]))
+  return Object.fromEntries(
+    Object.entries(results).map(([name, { data }]) => [name, Array.from(data as Float32Array, Number)]),
+  )
 }

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import ort from 'onnxruntime-node'
+import { compile, type Options } from 'unplugin-onnx'
 import { describe, expect, test } from 'vitest'
 import { cacheKey } from '../dist/plugin/cache/key.js'
 import { openStore } from '../dist/plugin/cache/store.js'
@@ -18,7 +19,6 @@ import { addSample, finish, newComparison } from '../plugin/precision/compare.ts
 import { emulateHalf } from '../plugin/precision/emulate.ts'
 import { roundToHalf, type HalfDType } from '../plugin/precision/half.ts'
 import { lowerGraph } from '../plugin/precision/mixed.ts'
-import { compile, type Options } from 'unplugin-onnx'
 import { tempFolder } from './helpers.ts'
 import { onnxModel, scalar, type ModelSpec } from './models.ts'
 import { npy, uniform, unround } from './samples.ts'
@@ -33,16 +33,29 @@ function write(name: string, bytes: Uint8Array | string): string {
 }
 
 /** What is reported of an engine for a GPU, without building it: such engines do not run at build time. */
-async function report(spec: ModelSpec, user: Options, backend: 'tensorrt' | 'tensorrt-rtx' = 'tensorrt-rtx'): Promise<EngineReport & { readonly pins: readonly string[]; readonly lines: readonly string[] }> {
+async function report(
+  spec: ModelSpec,
+  user: Options,
+  backend: 'tensorrt' | 'tensorrt-rtx' = 'tensorrt-rtx',
+): Promise<EngineReport & { readonly pins: readonly string[]; readonly lines: readonly string[] }> {
   const file = write(`model${++count}.onnx`, onnxModel(spec))
   const resolved = resolveOptions({ engine: 'fp16', cache: { dir: 'cache' }, ...user }, folder)
   const lines: string[] = []
   const log = (line: string) => void lines.push(line)
   const options = compileOptions(resolved, { file, query: {} })
   const request = {
-    name: 'net', model: await readModel(file), options, backend, label: '', lowering: 'compute' as const, root: folder,
-    store: openStore({ ...resolved.cache, warn: log }), log, warn: log,
-    key: cacheKey({ file, options: JSON.stringify(options) }), family: file,
+    name: 'net',
+    model: await readModel(file),
+    options,
+    backend,
+    label: '',
+    lowering: 'compute' as const,
+    root: folder,
+    store: openStore({ ...resolved.cache, warn: log }),
+    log,
+    warn: log,
+    key: cacheKey({ file, options: JSON.stringify(options) }),
+    family: file,
     manifest: { schema: 1 as const, name: 'net', bindings: { inputs: [], outputs: [] }, variants: [] },
   }
   const given = await reportEngine({ ...request, pass: await precisionPass(request) }, null)
@@ -77,12 +90,20 @@ describe('an engine that cannot run at build time', () => {
   test('of fp16 is emulated with every value rounded, so that an overflow inside is found and its nodes are named', async () => {
     const failure = report(overflowing, {})
     await expect(failure).rejects.toMatchObject({ code: 'VERIFICATION_FAILED' })
-    await expect(failure).rejects.toThrow(/^net: engine=fp16 on tensorrt-rtx \(emulated\) differs .* on random inputs: output "y" has NaN or infinity where the fp32 model has numbers\n {2}y {2}max abs not finite of .*\nIn fp32 this would be well: second \(Mul\), third \(Mul\)\n/s)
+    await expect(failure).rejects.toThrow(
+      /^net: engine=fp16 on tensorrt-rtx \(emulated\) differs .* on random inputs: output "y" has NaN or infinity where the fp32 model has numbers\n {2}y {2}max abs not finite of .*\nIn fp32 this would be well: second \(Mul\), third \(Mul\)\n/s,
+    )
   })
 
   test('of bf16 is emulated too, and its lost digits are found', async () => {
-    expect((await report(overflowing, { engine: 'bf16' })).verification).toMatchObject({ emulated: true, failures: [], outputs: [{ compared: 3 * 64 }] })
-    await expect(report(cancelling, { engine: 'bf16' })).rejects.toThrow(/engine=bf16 on tensorrt-rtx \(emulated\) .*In fp32 this would be well: up \(Add\), down \(Sub\)\n/s)
+    expect((await report(overflowing, { engine: 'bf16' })).verification).toMatchObject({
+      emulated: true,
+      failures: [],
+      outputs: [{ compared: 3 * 64 }],
+    })
+    await expect(report(cancelling, { engine: 'bf16' })).rejects.toThrow(
+      /engine=bf16 on tensorrt-rtx \(emulated\) .*In fp32 this would be well: up \(Add\), down \(Sub\)\n/s,
+    )
   })
 
   test('is well when the nodes to blame are pinned, as autoPin does', async () => {
@@ -91,11 +112,18 @@ describe('an engine that cannot run at build time', () => {
     expect(lines).toContain('net: pinned to fp32: second, third')
     const pinned = await report(overflowing, { precision: { fp32: [...pins] } })
     expect(pinned.verification).toMatchObject({ emulated: true, failures: [], blame: [] })
-    expect(pinned.lines.at(-1)).toMatch(/^net {2}fp16 {2}tensorrt-rtx: max abs \d\.\de-\d, cosine 1\.00000, argmax [\d.]+% \(random inputs, emulated\)$/)
+    expect(pinned.lines.at(-1)).toMatch(
+      /^net {2}fp16 {2}tensorrt-rtx: max abs \d\.\de-\d, cosine 1\.00000, argmax [\d.]+% \(random inputs, emulated\)$/,
+    )
   })
 
   test('is said to lose a little everywhere when no few nodes are to blame, which autoPin keeps in fp32 all the same', async () => {
-    const nodes = Array.from({ length: 40 }, (_, i) => ({ op: i % 2 === 0 ? 'Sin' : 'Atan', name: `n${i}`, inputs: [i === 0 ? 'x' : `v${i}`], outputs: [i === 39 ? 'y' : `v${i + 1}`] }))
+    const nodes = Array.from({ length: 40 }, (_, i) => ({
+      op: i % 2 === 0 ? 'Sin' : 'Atan',
+      name: `n${i}`,
+      inputs: [i === 0 ? 'x' : `v${i}`],
+      outputs: [i === 39 ? 'y' : `v${i + 1}`],
+    }))
     const verify = { cosine: 0.9999999 }
     await expect(report({ ...io, nodes }, { verify })).rejects.toThrow(
       /\nThe loss is spread over many nodes or weights: \d\d of 40 would have to stay in fp32\. Most is lost from n\d+ to n\d+ \(5, \d+%\), [^]*Use another precision, or allow more/,
@@ -109,22 +137,27 @@ describe('an engine that cannot run at build time', () => {
     const rows: ModelSpec = { ...product, inputs: { x: 'float32[2,64]' }, outputs: { y: 'float32[2,64]' } }
     write('calibrate.npy', npy([2, 64], uniform(128, 5, 1)))
     const { lines, verification } = await report(rows, { engine: 'int8', calibration: 'calibrate.npy' }, 'tensorrt')
-    expect(lines.at(-1)).toMatch(/^net {2}int8 {2}tensorrt: max abs \d\.\de-\d, cosine 0\.99\d+, .* \(1 sample, emulated\)$/)
+    expect(lines.at(-1)).toMatch(
+      /^net {2}int8 {2}tensorrt: max abs \d\.\de-\d, cosine 0\.99\d+, .* \(1 sample, emulated\)$/,
+    )
     expect(verification?.outputs[0]!.maxAbs).toBeGreaterThan(0)
   })
 
   test.each(['float16', 'bfloat16'] as const)('of %s is emulated to the bit', async (dtype) => {
-    const file = write(`exact-${dtype}.onnx`, onnxModel({
-      ...io,
-      opset: 22,
-      irVersion: 10,
-      nodes: [
-        { op: 'Mul', inputs: ['x', 'third'], outputs: ['a'] },
-        { op: 'Add', inputs: ['a', 'third'], outputs: ['b'] },
-        { op: 'Mul', inputs: ['b', 'a'], outputs: ['y'] },
-      ],
-      initializers: { third: scalar(1 / 3) },
-    }))
+    const file = write(
+      `exact-${dtype}.onnx`,
+      onnxModel({
+        ...io,
+        opset: 22,
+        irVersion: 10,
+        nodes: [
+          { op: 'Mul', inputs: ['x', 'third'], outputs: ['a'] },
+          { op: 'Add', inputs: ['a', 'third'], outputs: ['b'] },
+          { op: 'Mul', inputs: ['b', 'a'], outputs: ['y'] },
+        ],
+        initializers: { third: scalar(1 / 3) },
+      }),
+    )
     const graph = await loadGraph(file)
     await lowerGraph(graph, { dtype, maxValue: 4096, maxDepth: Infinity, pinned: new Set() })
     emulateHalf(graph)
@@ -168,63 +201,126 @@ describe('an output that is too far', () => {
     const failure = report(rows, { verify: { samples, ...limits } })
     await expect(failure).rejects.toMatchObject({ code: 'VERIFICATION_FAILED' })
     await expect(failure).rejects.toThrow(message)
-    await expect(failure).rejects.toThrow(/on 2 samples: [^\n]*\n {2}y {2}max abs 2\.4e-4 of 1\.00 {2}cosine 1\.00000 {2}argmax 0%\n {2}same {2}max abs 0\.0e\+0 of 1\.00 {2}cosine 1\.00000 {2}argmax 100%\nIn fp32 this would be well: scale \(Mul\)\n/)
+    await expect(failure).rejects.toThrow(
+      /on 2 samples: [^\n]*\n {2}y {2}max abs 2\.4e-4 of 1\.00 {2}cosine 1\.00000 {2}argmax 0%\n {2}same {2}max abs 0\.0e\+0 of 1\.00 {2}cosine 1\.00000 {2}argmax 100%\nIn fp32 this would be well: scale \(Mul\)\n/,
+    )
   })
 
   test('is well within each of them', async () => {
-    const { verification } = await report(rows, { verify: { samples, argmax: 0, atol: 1e-4, rtol: 2e-4, cosine: 0.9999 } })
+    const { verification } = await report(rows, {
+      verify: { samples, argmax: 0, atol: 1e-4, rtol: 2e-4, cosine: 0.9999 },
+    })
     expect(verification).toMatchObject({ inputs: '2 samples', failures: [] })
   })
 })
 
 describe('verification samples', () => {
-  const line: ModelSpec = { ...rows, inputs: { x: 'float32[1,n]' }, nodes: [{ op: 'Neg', inputs: ['x'], outputs: ['y'] }, { op: 'Add', inputs: ['x', 'close'], outputs: ['same'] }] }
+  const line: ModelSpec = {
+    ...rows,
+    inputs: { x: 'float32[1,n]' },
+    nodes: [
+      { op: 'Neg', inputs: ['x'], outputs: ['y'] },
+      { op: 'Add', inputs: ['x', 'close'], outputs: ['same'] },
+    ],
+  }
 
   test('come before those of the calibration, and random inputs last', async () => {
     write('one.npy', npy([1, 4], [1, 2, 3, 4]))
     write('two.mjs', 'export default [1, 2].map((x) => ({ x: { data: Float32Array.of(x, x, x, x), dims: [1, 4] } }))')
     const cases: readonly (readonly [Options, string])[] = [
-      [{ calibration: 'one.npy', verify: { samples: 'two.mjs' } }, '2 samples'], [{ calibration: 'one.npy' }, '1 sample'], [{}, 'random inputs'],
+      [{ calibration: 'one.npy', verify: { samples: 'two.mjs' } }, '2 samples'],
+      [{ calibration: 'one.npy' }, '1 sample'],
+      [{}, 'random inputs'],
     ]
-    for (const [options, inputs] of cases) expect((await report(line, { ...options, shapes: { x: [1, 4] } })).verification).toMatchObject({ inputs })
+    for (const [options, inputs] of cases)
+      expect((await report(line, { ...options, shapes: { x: [1, 4] } })).verification).toMatchObject({ inputs })
   })
 
   test('that are random give shape tensors what the first profile is tuned for', async () => {
     const expand: ModelSpec = {
-      inputs: { x: 'float32[1,4]', shape: 'int64[2]' }, outputs: { y: 'float32[?,?]' },
-      nodes: [{ op: 'Exp', inputs: ['x'], outputs: ['e'] }, { op: 'Expand', inputs: ['e', 'shape'], outputs: ['y'] }],
+      inputs: { x: 'float32[1,4]', shape: 'int64[2]' },
+      outputs: { y: 'float32[?,?]' },
+      nodes: [
+        { op: 'Exp', inputs: ['x'], outputs: ['e'] },
+        { op: 'Expand', inputs: ['e', 'shape'], outputs: ['y'] },
+      ],
     }
-    const verified = async (...opt: readonly number[]) => (await report(expand, { profiles: [{ min: {}, opt: {}, max: {}, values: { shape: { min: [1, 1], opt, max: [16, 4] } } }] })).verification
-    expect(await verified(8, 4)).toMatchObject({ inputs: 'random inputs', outputs: [{ compared: 3 * 8 * 4 }], failures: [] })
+    const verified = async (...opt: readonly number[]) =>
+      (
+        await report(expand, {
+          profiles: [{ min: {}, opt: {}, max: {}, values: { shape: { min: [1, 1], opt, max: [16, 4] } } }],
+        })
+      ).verification
+    expect(await verified(8, 4)).toMatchObject({
+      inputs: 'random inputs',
+      outputs: [{ compared: 3 * 8 * 4 }],
+      failures: [],
+    })
     // Four columns cannot become three.
     expect((await verified(8, 3))?.skipped).toMatch(/^the fp32 model does not run on random inputs: /)
   })
 
   test.each<[title: string, file: string, content: string | Uint8Array, message: RegExp]>([
-    ['of a wrong name', 'name.mjs', 'export default [{ z: Float32Array.of(1) }]', /^net: verification samples 'name\.mjs', sample 0: .*input "z": expected "x"/],
-    ['of a wrong dtype', 'dtype.npy', npy([1, 4], Float64Array.of(1, 2, 3, 4), '<f8'), /^net: verification samples 'dtype\.npy', sample dtype: .*expected dtype float32, received dtype "float64"/],
-    ['of a wrong rank', 'rank.npy', npy([4], [1, 2, 3, 4]), /^net: verification samples 'rank\.npy', sample rank: .*float32\[1,n\]/],
-    ['of a shape that the fp32 model cannot run', 'shape.npy', npy([1, 3], [1, 2, 3]), /^net: verification samples 'shape\.npy', sample 1: the fp32 model cannot run it: /],
+    [
+      'of a wrong name',
+      'name.mjs',
+      'export default [{ z: Float32Array.of(1) }]',
+      /^net: verification samples 'name\.mjs', sample 0: .*input "z": expected "x"/,
+    ],
+    [
+      'of a wrong dtype',
+      'dtype.npy',
+      npy([1, 4], Float64Array.of(1, 2, 3, 4), '<f8'),
+      /^net: verification samples 'dtype\.npy', sample dtype: .*expected dtype float32, received dtype "float64"/,
+    ],
+    [
+      'of a wrong rank',
+      'rank.npy',
+      npy([4], [1, 2, 3, 4]),
+      /^net: verification samples 'rank\.npy', sample rank: .*float32\[1,n\]/,
+    ],
+    [
+      'of a shape that the fp32 model cannot run',
+      'shape.npy',
+      npy([1, 3], [1, 2, 3]),
+      /^net: verification samples 'shape\.npy', sample 1: the fp32 model cannot run it: /,
+    ],
     ['with NaN', 'nan.npy', npy([1, 4], [1, 2, NaN, 4]), /expected numbers for input "x", received NaN at element 2/],
     ['without elements', 'empty.npy', npy([1, 0], []), /expected elements for input "x", received none/],
     ['that are none', 'none.mjs', 'export default []', /expected at least one sample, received none/],
     ['that are not there', '*.npz', '', /verification samples '\*\.npz': expected files that match/],
     ['from a module that throws', 'throws.mjs', 'throw new Error("no camera")', /the module: no camera/],
-    ['from a module that needs a missing package', 'needs.mjs', `import 'no-such-package-here'`, /Cannot find package 'no-such-package-here'.*Install the package/s],
+    [
+      'from a module that needs a missing package',
+      'needs.mjs',
+      `import 'no-such-package-here'`,
+      /Cannot find package 'no-such-package-here'.*Install the package/s,
+    ],
   ])('%s are refused', async (_, file, content, message) => {
     if (!file.includes('*')) write(file, content)
     const failure = report(line, { verify: { samples: file } })
-    await expect(failure).rejects.toMatchObject({ name: 'OnnxEngineError', code: 'SAMPLES_INVALID', message: expect.stringMatching(message) })
+    await expect(failure).rejects.toMatchObject({
+      name: 'OnnxEngineError',
+      code: 'SAMPLES_INVALID',
+      message: expect.stringMatching(message),
+    })
   })
 
   test('of a module that goes on for ever are taken up to the limit', async () => {
-    write('endless.mjs', 'export default (function* () { for (;;) yield { x: { data: Float32Array.of(1, 2, 3, 4), dims: [1, 4] } } })()')
-    expect((await report(line, { verify: { samples: { samples: 'endless.mjs', limit: 3 } } })).verification).toMatchObject({ inputs: '3 samples', failures: [] })
+    write(
+      'endless.mjs',
+      'export default (function* () { for (;;) yield { x: { data: Float32Array.of(1, 2, 3, 4), dims: [1, 4] } } })()',
+    )
+    expect(
+      (await report(line, { verify: { samples: { samples: 'endless.mjs', limit: 3 } } })).verification,
+    ).toMatchObject({ inputs: '3 samples', failures: [] })
   })
 
   test('from a module that never ends are given up after their own limit', async () => {
     write('hangs.mjs', 'await new Promise(() => setInterval(() => {}, 1000))')
-    await expect(report(line, { verify: { samples: { samples: 'hangs.mjs', timeout: 300 } } })).rejects.toThrow(/expected a sample within 0\.3 s, received none\. .*'verify\.samples\.timeout'/)
+    await expect(report(line, { verify: { samples: { samples: 'hangs.mjs', timeout: 300 } } })).rejects.toThrow(
+      /expected a sample within 0\.3 s, received none\. .*'verify\.samples\.timeout'/,
+    )
   })
 })
 
@@ -250,14 +346,17 @@ describe('an fp32 model that gives no numbers', () => {
 
   test('in one output is not said to be verified in that one', async () => {
     const { lines } = await report(roots, {})
-    expect(lines.at(-1)).toMatch(/cosine 1\.00000, argmax 100% \(random inputs, emulated\), output "y" not verified: NaN or infinite in the fp32 model already$/)
+    expect(lines.at(-1)).toMatch(
+      /cosine 1\.00000, argmax 100% \(random inputs, emulated\), output "y" not verified: NaN or infinite in the fp32 model already$/,
+    )
   })
 
   test('on samples of the user is an error', async () => {
     write('four.npy', npy([1, 4], [1, 2, 3, 4]))
     await expect(report(roots, { verify: { samples: 'four.npy' } })).rejects.toMatchObject({
       code: 'VERIFICATION_FAILED',
-      message: 'net: output "y" on 1 sample: expected numbers from the fp32 model, received NaN or infinity in all 4 elements before anything was lowered. Check the samples, or the model itself with ?engine=fp32',
+      message:
+        'net: output "y" on 1 sample: expected numbers from the fp32 model, received NaN or infinity in all 4 elements before anything was lowered. Check the samples, or the model itself with ?engine=fp32',
     })
   })
 })
@@ -285,15 +384,24 @@ describe('a comparison that does not come to its end', () => {
   test('in time names the limit, ends its process, and leaves the engine in the cache', async () => {
     const file = write('slow.onnx', onnxModel(product))
     // Read twice: for the digest, and for the comparison, which it holds up for ever.
-    write('slow.mjs', `import { existsSync, writeFileSync } from 'node:fs'
+    write(
+      'slow.mjs',
+      `import { existsSync, writeFileSync } from 'node:fs'
       const [seen, pid] = [new URL('./slow.seen', import.meta.url), new URL('./slow.pid', import.meta.url)]
       const again = existsSync(seen)
       writeFileSync(again ? pid : seen, String(process.pid))
       export default (function* () {
         if (again) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0)
         yield { x: new Float32Array(64) }
-      })()`)
-    const options = { root: folder, engine: 'fp16', backends: ['onnxruntime'], onnxruntime: { portable: false }, cache: { dir: 'cache' } } as const
+      })()`,
+    )
+    const options = {
+      root: folder,
+      engine: 'fp16',
+      backends: ['onnxruntime'],
+      onnxruntime: { portable: false },
+      cache: { dir: 'cache' },
+    } as const
     await expect(compile(file, { ...options, verify: { samples: 'slow.mjs', timeout: 6000 } })).rejects.toMatchObject({
       code: 'VERIFICATION_FAILED',
       message: `slow: expected a comparison within 6 s, received none. Raise 'verify.timeout', give fewer samples, or set 'verify: false'`,
@@ -306,22 +414,49 @@ describe('a comparison that does not come to its end', () => {
   test('because a process dies is no verdict on the accuracy, and tells what ran', async () => {
     write('crash0.mjs', crashAt(0))
     write('crash1.mjs', crashAt(1))
-    await expect(report(product, { verify: { samples: 'crash0.mjs' } })).rejects.toMatchObject({ code: 'INFERENCE_FAILED', message: expect.stringMatching(/could not be compared with the fp32 model: while it ran the fp32 model: .*the measuring process /) })
-    await expect(report(product, { verify: { samples: 'crash1.mjs' } })).rejects.toMatchObject({ code: 'INFERENCE_FAILED', message: expect.stringMatching(/^net: engine=fp16 on tensorrt-rtx could not be compared .*: while it ran the engine: .*This tells nothing of its accuracy/s) })
+    await expect(report(product, { verify: { samples: 'crash0.mjs' } })).rejects.toMatchObject({
+      code: 'INFERENCE_FAILED',
+      message: expect.stringMatching(
+        /could not be compared with the fp32 model: while it ran the fp32 model: .*the measuring process /,
+      ),
+    })
+    await expect(report(product, { verify: { samples: 'crash1.mjs' } })).rejects.toMatchObject({
+      code: 'INFERENCE_FAILED',
+      message: expect.stringMatching(
+        /^net: engine=fp16 on tensorrt-rtx could not be compared .*: while it ran the engine: .*This tells nothing of its accuracy/s,
+      ),
+    })
   })
 
   test('because its process dies leaves the engine out where others may do, with a warning', async () => {
     const file = write('dying.onnx', onnxModel(product))
     // The digest is the first to read it.
-    write('dying.mjs', `import { existsSync, writeFileSync } from 'node:fs'
+    write(
+      'dying.mjs',
+      `import { existsSync, writeFileSync } from 'node:fs'
       const seen = new URL('./dying.seen', import.meta.url)
       if (existsSync(seen)) process.kill(process.pid, 'SIGKILL')
       writeFileSync(seen, '')
-      export default [{ x: new Float32Array(64) }]`)
+      export default [{ x: new Float32Array(64) }]`,
+    )
     const warnings: string[] = []
-    const options = { root: folder, engine: 'fp16', backends: 'auto', onnxruntime: { portable: false }, verify: { samples: 'dying.mjs' }, cache: { dir: 'cache' } } as const
-    await expect(compile(file, options, { warn: (line) => warnings.push(line) })).rejects.toMatchObject({ code: 'COMPILE_FAILED', message: expect.stringContaining('no backend could compile the model') })
-    expect(warnings).toContainEqual(expect.stringMatching(/^dying: built without onnxruntime: dying: engine=fp16 on onnxruntime could not be compared with the fp32 model: while it read a sample: /))
+    const options = {
+      root: folder,
+      engine: 'fp16',
+      backends: 'auto',
+      onnxruntime: { portable: false },
+      verify: { samples: 'dying.mjs' },
+      cache: { dir: 'cache' },
+    } as const
+    await expect(compile(file, options, { warn: (line) => warnings.push(line) })).rejects.toMatchObject({
+      code: 'COMPILE_FAILED',
+      message: expect.stringContaining('no backend could compile the model'),
+    })
+    expect(warnings).toContainEqual(
+      expect.stringMatching(
+        /^dying: built without onnxruntime: dying: engine=fp16 on onnxruntime could not be compared with the fp32 model: while it read a sample: /,
+      ),
+    )
   })
 
   test('while nodes to blame are looked for names those that are known to help', async () => {
@@ -337,34 +472,72 @@ describe('a comparison that does not come to its end', () => {
 
 describe('unplugin-onnx verify', () => {
   const cli = fileURLToPath(new URL('../dist/plugin/cli.js', import.meta.url))
-  const shell = (model: string, ...more: string[]) => promisify(execFile)(process.execPath, [cli, 'verify', model, '--root', folder, '--backend', 'onnxruntime', '--cache-dir', 'cache', ...more])
+  const shell = (model: string, ...more: string[]) =>
+    promisify(execFile)(process.execPath, [
+      cli,
+      'verify',
+      model,
+      '--root',
+      folder,
+      '--backend',
+      'onnxruntime',
+      '--cache-dir',
+      'cache',
+      ...more,
+    ])
 
   test('compares an engine with fp32, and fails when it is too far', async () => {
     const file = write('shell.onnx', onnxModel(product))
     write('shell.npy', npy([1, 64], uniform(64, 1, 1)))
-    expect((await shell(file)).stdout).toMatch(/shell {2}fp16 {2}onnxruntime: 100% of 1 weights lowered.*cosine 1\.00000.*\(random inputs\)/)
+    expect((await shell(file)).stdout).toMatch(
+      /shell {2}fp16 {2}onnxruntime: 100% of 1 weights lowered.*cosine 1\.00000.*\(random inputs\)/,
+    )
     const int8 = JSON.parse((await shell(file, '--engine', 'int8', '--samples', 'shell.npy', '--json')).stdout)
-    expect(int8[0]).toMatchObject({ backend: 'onnxruntime', engine: 'int8', lowering: { lowered: 1 }, verification: { inputs: '1 sample', failures: [] } })
-    await expect(shell(file, '--atol', '0')).rejects.toMatchObject({ code: 1, stdout: '', stderr: expect.stringMatching(/elements beyond atol and rtol[^]*In fp32 this would be well: w \(read by MatMul product\)/) })
+    expect(int8[0]).toMatchObject({
+      backend: 'onnxruntime',
+      engine: 'int8',
+      lowering: { lowered: 1 },
+      verification: { inputs: '1 sample', failures: [] },
+    })
+    await expect(shell(file, '--atol', '0')).rejects.toMatchObject({
+      code: 1,
+      stdout: '',
+      stderr: expect.stringMatching(
+        /elements beyond atol and rtol[^]*In fp32 this would be well: w \(read by MatMul product\)/,
+      ),
+    })
   })
 
   test('fails when there is nothing to compare', async () => {
     const file = write('roots.onnx', onnxModel(alone))
-    await expect(shell(file)).rejects.toMatchObject({ code: 1, stdout: expect.stringContaining('not verified: the fp32 model gives no finite number on random inputs') })
+    await expect(shell(file)).rejects.toMatchObject({
+      code: 1,
+      stdout: expect.stringContaining('not verified: the fp32 model gives no finite number on random inputs'),
+    })
   })
 
   test.each([
-    [['--engine', 'fp32'], `unplugin-onnx verify --engine: expected one of fp16, bf16, int8, int8-weights, received 'fp32'`],
+    [
+      ['--engine', 'fp32'],
+      `unplugin-onnx verify --engine: expected one of fp16, bf16, int8, int8-weights, received 'fp32'`,
+    ],
     [['--cosine', 'much'], `option 'verify.cosine': expected number, received NaN`],
     [['--engine', 'int8'], 'engine=int8: expected calibration samples'],
   ])('refuses %j', async (more, message) => {
-    await expect(shell(write('shell.onnx', onnxModel(product)), ...more)).rejects.toMatchObject({ code: 1, stderr: expect.stringContaining(message) })
+    await expect(shell(write('shell.onnx', onnxModel(product)), ...more)).rejects.toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining(message),
+    })
   })
 })
 
 test('texts are compared one by one', () => {
   const texts = { dtype: 'string', dims: [4] } as const
   const comparison = newComparison('y', { atol: null, rtol: null })
-  addSample(comparison, { ...texts, data: ['cat', 'dog', 'cow', 'hen'] }, { ...texts, data: ['cat', 'dog', 'cow', 'pig'] })
+  addSample(
+    comparison,
+    { ...texts, data: ['cat', 'dog', 'cow', 'hen'] },
+    { ...texts, data: ['cat', 'dog', 'cow', 'pig'] },
+  )
   expect(finish(comparison)).toMatchObject({ compared: 4, argmax: 0.75, cosine: expect.closeTo(Math.sqrt(0.75)) })
 })

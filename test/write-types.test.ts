@@ -5,29 +5,50 @@ import { promisify } from 'node:util'
 import { describe, expect, test } from 'vitest'
 import { declarations } from '../plugin/emit/declarations.ts'
 import { recordImport, writeTypes, type ModelImport } from '../plugin/types.ts'
+import type { Bindings } from '../runtime/manifest.ts'
 import { tempFolder } from './helpers.ts'
 import { packageRoot, writeProject } from './typed-project.ts'
-import type { Bindings } from '../runtime/manifest.ts'
 
 const folder = tempFolder()
 const wide = { inputs: { x: 'float32[n,4]' }, outputs: { y: 'float32[n,4]' } }
 const narrow = { inputs: { x: 'float32[n,2]' }, outputs: { y: 'float32[n,2]' } }
 let projects = 0
 
-function project(files: Parameters<typeof writeProject>[1] = { 'a.onnx': wide, 'sub/b.onnx': wide, 'main.ts': '', 'sub/use.ts': '' }) {
+function project(
+  files: Parameters<typeof writeProject>[1] = { 'a.onnx': wide, 'sub/b.onnx': wide, 'main.ts': '', 'sub/use.ts': '' },
+) {
   const root = join(folder, String(projects++))
   writeProject(root, files)
-  const imported = (importer: string, specifier: string, file: string): ModelImport => ({ importer: join(root, importer), specifier, file: join(root, file) })
-  return { root, imported, a: imported('main.ts', './a.onnx', 'a.onnx'), b: imported('sub/use.ts', './b.onnx', 'sub/b.onnx') }
+  const imported = (importer: string, specifier: string, file: string): ModelImport => ({
+    importer: join(root, importer),
+    specifier,
+    file: join(root, file),
+  })
+  return {
+    root,
+    imported,
+    a: imported('main.ts', './a.onnx', 'a.onnx'),
+    b: imported('sub/use.ts', './b.onnx', 'sub/b.onnx'),
+  }
 }
 
 describe('the generated folder', () => {
   test('is not touched when nothing changed', async () => {
     const { root, a, b } = project()
     const alias = { ...a, specifier: '@/a.onnx?engine=fp16' }
-    expect((await writeTypes({ root, imports: [a, b, alias] })).written).toEqual(['ambient.d.ts', 'types/a.d.onnx.ts', 'types/sub/b.d.onnx.ts', 'imports.json'])
+    expect((await writeTypes({ root, imports: [a, b, alias] })).written).toEqual([
+      'ambient.d.ts',
+      'types/a.d.onnx.ts',
+      'types/sub/b.d.onnx.ts',
+      'imports.json',
+    ])
     const before = stamps(root)
-    expect(await writeTypes({ root, imports: [alias, b, a, a] })).toEqual({ written: [], removed: [], problems: [], notes: [] })
+    expect(await writeTypes({ root, imports: [alias, b, a, a] })).toEqual({
+      written: [],
+      removed: [],
+      problems: [],
+      notes: [],
+    })
     expect(await recordImport({ root }, b)).toMatchObject({ written: [], removed: [] })
     expect(stamps(root)).toEqual(before)
   })
@@ -36,7 +57,10 @@ describe('the generated folder', () => {
     const { root, a, b } = project()
     await writeTypes({ root, imports: [a, b] })
     writeProject(root, { 'a.onnx': narrow })
-    expect(await writeTypes({ root, imports: [a, b] })).toMatchObject({ written: ['types/a.d.onnx.ts', 'imports.json'], removed: [] })
+    expect(await writeTypes({ root, imports: [a, b] })).toMatchObject({
+      written: ['types/a.d.onnx.ts', 'imports.json'],
+      removed: [],
+    })
     expect(readFileSync(join(root, '.unplugin-onnx/types/a.d.onnx.ts'), 'utf8')).toContain('x: "float32[n,2]"')
   })
 
@@ -59,13 +83,23 @@ describe('the generated folder', () => {
   test('has static dims where the import fixes them', async () => {
     const { root, a } = project()
     await writeTypes({ root, dir: 'types', imports: [{ ...a, shapes: { x: [1, 4] } }] })
-    expect(readFileSync(join(root, 'types/types/a.d.onnx.ts'), 'utf8')).toMatch(/x: "float32\[1,4\]"[^]*y: "float32\[1,4\]"/)
+    expect(readFileSync(join(root, 'types/types/a.d.onnx.ts'), 'utf8')).toMatch(
+      /x: "float32\[1,4\]"[^]*y: "float32\[1,4\]"/,
+    )
   })
 
   test('leaves out models that cannot be read or do not fit the shapes, and says why', async () => {
     const { root, a, b, imported } = project()
     writeFileSync(join(root, 'bad.onnx'), 'not a model')
-    const report = await writeTypes({ root, imports: [{ ...a, shapes: { z: [1] } }, b, imported('main.ts', './bad.onnx', 'bad.onnx'), imported('main.ts', './gone.onnx', 'gone.onnx')] })
+    const report = await writeTypes({
+      root,
+      imports: [
+        { ...a, shapes: { z: [1] } },
+        b,
+        imported('main.ts', './bad.onnx', 'bad.onnx'),
+        imported('main.ts', './gone.onnx', 'gone.onnx'),
+      ],
+    })
     expect(report.problems.map(({ code }) => code)).toEqual(['SHAPE_INVALID', 'MODEL_INVALID', 'MODEL_NOT_FOUND'])
     expect(report.written).toEqual(['types/sub/b.d.onnx.ts', 'imports.json'])
   })
@@ -108,7 +142,10 @@ describe('a build of a part of an app', () => {
     const { root, b } = project()
     writeFileSync(b.file, 'damaged')
     const bindings: Bindings = { inputs: [{ name: 'told', dtype: 'int8', dims: [2] }], outputs: [] }
-    expect((await recordImport({ root }, { ...b, bindings })).written).toEqual(['types/sub/b.d.onnx.ts', 'imports.json'])
+    expect((await recordImport({ root }, { ...b, bindings })).written).toEqual([
+      'types/sub/b.d.onnx.ts',
+      'imports.json',
+    ])
     expect(readFileSync(join(root, '.unplugin-onnx/types/sub/b.d.onnx.ts'), 'utf8')).toContain('told: "int8[2]"')
   })
 
@@ -128,14 +165,20 @@ describe('a build of a part of an app', () => {
 
   test('passes over importers that TypeScript never reads, and knows the file behind a virtual one', async () => {
     const { root, a, b } = project()
-    for (const importer of ['\0virtual:entry', 'virtual:entry', join(root, 'node_modules/p/index.js')]) await recordImport({ root }, { ...a, importer })
+    for (const importer of ['\0virtual:entry', 'virtual:entry', join(root, 'node_modules/p/index.js')])
+      await recordImport({ root }, { ...a, importer })
     expect(existsSync(join(root, '.unplugin-onnx'))).toBe(false)
     await recordImport({ root }, { ...b, importer: `${b.importer}?vue&type=script&setup=true&lang.ts` })
     expect(declared(root)).toEqual(['sub/b.d.onnx.ts'])
   })
 
   test('replaces a list of imports that it cannot read', async () => {
-    const row = { importer: 'main.ts', specifier: './b.onnx', file: 'a.onnx', bindings: { inputs: [{ name: 'x', dtype: 'float33', dims: [] }], outputs: [] } }
+    const row = {
+      importer: 'main.ts',
+      specifier: './b.onnx',
+      file: 'a.onnx',
+      bindings: { inputs: [{ name: 'x', dtype: 'float33', dims: [] }], outputs: [] },
+    }
     for (const index of ['{ "version": 0 }', '{', JSON.stringify({ version: 1, imports: [row] })]) {
       const { root, a } = project({ 'a.onnx': wide, 'main.ts': '', '.unplugin-onnx/imports.json': index })
       expect((await recordImport({ root }, a)).written).toEqual(['types/a.d.onnx.ts', 'imports.json'])
@@ -144,9 +187,18 @@ describe('a build of a part of an app', () => {
 
   test('loses nothing when several processes write at once', async () => {
     const names = Array.from({ length: 4 }, (_, index) => `m${index}`)
-    const { root } = project(Object.fromEntries(names.flatMap((name) => [[`${name}.onnx`, wide], [`${name}.ts`, '']])))
+    const { root } = project(
+      Object.fromEntries(
+        names.flatMap((name) => [
+          [`${name}.onnx`, wide],
+          [`${name}.ts`, ''],
+        ]),
+      ),
+    )
     const script = join(root, 'record.mjs')
-    writeFileSync(script, `
+    writeFileSync(
+      script,
+      `
       import { join } from 'node:path'
       import { recordImport } from ${JSON.stringify(new URL('../dist/plugin/types.js', import.meta.url).href)}
       const [root, name] = process.argv.slice(2)
@@ -154,10 +206,17 @@ describe('a build of a part of an app', () => {
         const { problems } = await recordImport({ root }, { importer: join(root, name + '.ts'), specifier: '@/' + name + '.onnx?engine=' + query, file: join(root, name + '.onnx') })
         if (problems.length > 0) throw problems[0]
       }
-    `)
-    await Promise.all(names.map((name) => promisify(execFile)(process.execPath, [script, root, name], { cwd: packageRoot })))
+    `,
+    )
+    await Promise.all(
+      names.map((name) => promisify(execFile)(process.execPath, [script, root, name], { cwd: packageRoot })),
+    )
     const modules = readFileSync(join(root, '.unplugin-onnx/ambient.d.ts'), 'utf8').match(/^declare module .*$/gm)
-    expect(modules).toEqual(names.flatMap((name) => ['fp16', 'fp32', 'int8'].map((query) => `declare module "@/${name}.onnx?engine=${query}" {`)))
+    expect(modules).toEqual(
+      names.flatMap((name) =>
+        ['fp16', 'fp32', 'int8'].map((query) => `declare module "@/${name}.onnx?engine=${query}" {`),
+      ),
+    )
     expect(readdirSync(join(root, '.unplugin-onnx'))).toEqual(['ambient.d.ts', 'imports.json'])
   })
 })
@@ -168,13 +227,19 @@ describe('declaration text', () => {
       { name: 'image', dtype: 'float32', dims: ['batch', 3, null, 448] },
       { name: 'any', dtype: 'int64', dims: null },
       { name: 'scalar', dtype: 'bool', dims: [] },
-      { name: 'a"b\n*/`${x}`\u2028\u202e', dtype: 'string', dims: ['3', 'a,b]', '?', '...', '-1', ' ', 'floor(h / 2)', '*/'] },
+      {
+        name: 'a"b\n*/`${x}`\u2028\u202e',
+        dtype: 'string',
+        dims: ['3', 'a,b]', '?', '...', '-1', ' ', 'floor(h / 2)', '*/'],
+      },
     ],
     outputs: [],
   }
   const item = { importer: 'src/main.ts', specifier: './m.onnx', file: 'src/m*/`\n\u2028.onnx', bindings }
-  const paths = (specifier: string, windows = false) => [...declarations([{ ...item, specifier }], { windows }).files].map(([path, text]) =>
-    (path === 'ambient.d.ts' ? /^declare module (.*) \{$/m.exec(text)?.[1] : path))
+  const paths = (specifier: string, windows = false) =>
+    [...declarations([{ ...item, specifier }], { windows }).files].map(([path, text]) =>
+      path === 'ambient.d.ts' ? /^declare module (.*) \{$/m.exec(text)?.[1] : path,
+    )
 
   test('holds data only, and no name can break out of it', () => {
     expect(declarations([item], { windows: false }).files.get('types/src/m.d.onnx.ts')).toMatchInlineSnapshot(`
@@ -200,7 +265,11 @@ describe('declaration text', () => {
     ['../a/m.v2.onnx?engine=fp16', 'types/a/m.v2.d.onnx?engine=fp16.ts', '"..*/a/m.v2.onnx?engine=fp16"'],
     ['./m.onnx?shapes=input.1:1x3', 'types/src/m.onnx?shapes=input.d.1:1x3.ts', '".*/m.onnx?shapes=input.1:1x3"'],
     ['../../out/m.onnx', '"..*/../out/m.onnx"', '"..*/../out/m.onnx"'],
-    [`./m.onnx?shapes=${'x'.repeat(300)}:1`, `".*/m.onnx?shapes=${'x'.repeat(300)}:1"`, `".*/m.onnx?shapes=${'x'.repeat(300)}:1"`],
+    [
+      `./m.onnx?shapes=${'x'.repeat(300)}:1`,
+      `".*/m.onnx?shapes=${'x'.repeat(300)}:1"`,
+      `".*/m.onnx?shapes=${'x'.repeat(300)}:1"`,
+    ],
     ['./m.onnx?shapes=a/b:1', '".*/m.onnx?shapes=a/b:1"', '".*/m.onnx?shapes=a/b:1"'],
     ['/src/m.onnx', '"*/src/m.onnx"', '"*/src/m.onnx"'],
     ['@/m.onnx?engine=fp16', '"@/m.onnx?engine=fp16"', '"@/m.onnx?engine=fp16"'],
@@ -211,13 +280,29 @@ describe('declaration text', () => {
 
   test('patterns come first, the longest first, so that a shorter one does not catch their imports', () => {
     const specifiers = ['@/m.onnx', './m.onnx?engine', './sub/m.onnx?engine', '../m.onnx?engine', '#m.onnx']
-    const text = declarations(specifiers.map((specifier) => ({ ...item, specifier })), { windows: true }).files.get('ambient.d.ts')
-    expect(text?.match(/(?<=^declare module ).*(?= \{)/gm)).toEqual(['".*/sub/m.onnx?engine"', '"..*/m.onnx?engine"', '".*/m.onnx?engine"', '"#m.onnx"', '"@/m.onnx"'])
+    const text = declarations(
+      specifiers.map((specifier) => ({ ...item, specifier })),
+      { windows: true },
+    ).files.get('ambient.d.ts')
+    expect(text?.match(/(?<=^declare module ).*(?= \{)/gm)).toEqual([
+      '".*/sub/m.onnx?engine"',
+      '"..*/m.onnx?engine"',
+      '".*/m.onnx?engine"',
+      '"#m.onnx"',
+      '"@/m.onnx"',
+    ])
   })
 
   test('one text for two different models is typed as ambiguous, for two alike ones as that model', () => {
     const [alike, different] = [bindings, { inputs: [], outputs: [] }].map((other) =>
-      declarations([{ ...item, specifier: '@/m.onnx' }, { ...item, specifier: '@/m.onnx', file: 'b.onnx', bindings: other }], { windows: false }).files.get('ambient.d.ts'))
+      declarations(
+        [
+          { ...item, specifier: '@/m.onnx' },
+          { ...item, specifier: '@/m.onnx', file: 'b.onnx', bindings: other },
+        ],
+        { windows: false },
+      ).files.get('ambient.d.ts'),
+    )
     expect(alike).toContain('const model: Model<')
     expect(different).toContain(`const model: Ambiguous<"'@/m.onnx' is b.onnx and src/m*/`)
   })
@@ -225,14 +310,19 @@ describe('declaration text', () => {
   test('a name that no declaration can hold is noted', () => {
     expect(declarations([{ ...item, specifier: '@/a*b*.onnx' }], { windows: false })).toEqual({
       files: new Map(),
-      notes: [`The import "@/a*b*.onnx" has no types, because a module name with more than one '*' cannot be declared. Rename the file`],
+      notes: [
+        `The import "@/a*b*.onnx" has no types, because a module name with more than one '*' cannot be declared. Rename the file`,
+      ],
     })
   })
 })
 
 function declared(root: string): readonly string[] {
   const files = readdirSync(join(root, '.unplugin-onnx/types'), { recursive: true, encoding: 'utf8' })
-  return files.filter((file) => file.endsWith('.ts')).map((file) => file.replaceAll('\\', '/')).sort()
+  return files
+    .filter((file) => file.endsWith('.ts'))
+    .map((file) => file.replaceAll('\\', '/'))
+    .sort()
 }
 
 function stamps(root: string): readonly (readonly [string, number])[] {

@@ -7,12 +7,15 @@
 
 namespace onnx_engine {
 
-// The lifetime of an engine in JavaScript, the same for all addons. `Object` derives from this and has a static `onEnded(Napi::Env, Call*)`,
-// which gets what `tell` was given; no environment means that it is being torn down, and nobody is left to tell. Rules:
+// The lifetime of an engine in JavaScript, the same for all addons. `Object` derives from this and has a static
+// `onEnded(Napi::Env, Call*)`, which gets what `tell` was given; no environment means that it is being torn down, and
+// nobody is left to tell. Rules:
 // 1. All methods run on the JavaScript thread of one environment; only `tell` is called from threads of the engine.
 // 2. While an inference is in flight this object references itself, so the garbage collector cannot free it.
-// 3. The cleanup hook is registered after the thread-safe function, so it runs before Node frees that one: the engine's destructor waits
-//    for its threads, and none calls into a function that is gone. A worker that is terminated in mid-inference gets here.
+// 3. The cleanup hook is registered after the thread-safe function, so it runs before Node frees that one: the engine's
+// destructor waits
+//    for its threads, and none calls into a function that is gone. A worker that is terminated in mid-inference gets
+//    here.
 // 4. `closeEngine` moves the engine to libuv's pool, since freeing one waits for threads and devices.
 // 5. Bytes of JavaScript that the engine reads stay referenced for as long as it lives.
 // 6. The destructor of `Object` calls `release`, before what the engine's threads use of it is gone.
@@ -23,7 +26,8 @@ class EngineWrap : public Napi::ObjectWrap<Object> {
 
  protected:
   // Once per environment, before the first `construct`.
-  static void defineClass(Napi::Env env, const char* name, const std::vector<Napi::ClassPropertyDescriptor<Object>>& methods) {
+  static void defineClass(Napi::Env env, const char* name,
+                          const std::vector<Napi::ClassPropertyDescriptor<Object>>& methods) {
     // Node frees it with the environment.
     env.SetInstanceData(new Addon{Napi::Persistent(Object::DefineClass(env, name, methods))});
   }

@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
-// Values of the JavaScript boundary, in C++ and back. ../addon.ts is their type: nothing is checked here, since our own TypeScript has
-// checked all values before.
+// Values of the JavaScript boundary, in C++ and back. ../addon.ts is their type: nothing is checked here, since our own
+// TypeScript has checked all values before.
 namespace onnx_engine::js {
 
 inline std::string toText(const Napi::Value& value) { return value.As<Napi::String>().Utf8Value(); }

@@ -36,10 +36,11 @@ std::string lastError() {
   return size == 0 ? "error " + std::to_string(code) : narrow(text, static_cast<int>(size));
 }
 
-// A bare name is a library of the system, such as the driver's, and is looked for nowhere else. A path is searched beside for what the
-// library needs; one of more than 260 characters needs the prefix that takes it literally.
+// A bare name is a library of the system, such as the driver's, and is looked for nowhere else. A path is searched
+// beside for what the library needs; one of more than 260 characters needs the prefix that takes it literally.
 HMODULE open(const std::string& path) {
-  if (path.find_first_of("/\\") == std::string::npos) return LoadLibraryExW(widen(path).c_str(), nullptr, LOAD_LIBRARY_SEARCH_SYSTEM32);
+  if (path.find_first_of("/\\") == std::string::npos)
+    return LoadLibraryExW(widen(path).c_str(), nullptr, LOAD_LIBRARY_SEARCH_SYSTEM32);
   std::wstring wide = widen(path);
   for (auto& letter : wide) letter = letter == L'/' ? L'\\' : letter;
   const bool plain = wide.size() > 2 && wide[1] == L':';

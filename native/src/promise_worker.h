@@ -8,12 +8,12 @@
 
 namespace onnx_engine {
 
-// Runs `work` on a thread of libuv's pool and settles a promise on the JavaScript thread: with what `result` makes of the
-// value, or with an Error that carries the text of what `work` threw.
+// Runs `work` on a thread of libuv's pool and settles a promise on the JavaScript thread: with what `result` makes of
+// the value, or with an Error that carries the text of what `work` threw.
 //
-// Rules: `work` touches no JavaScript value; all it needs is converted before. What must outlive it (a buffer whose bytes it reads)
-// is referenced from `result`, which is called and destroyed on the JavaScript thread. libuv has four such threads for the whole
-// process, so this is for opening and closing, never for inference.
+// Rules: `work` touches no JavaScript value; all it needs is converted before. What must outlive it (a buffer whose
+// bytes it reads) is referenced from `result`, which is called and destroyed on the JavaScript thread. libuv has four
+// such threads for the whole process, so this is for opening and closing, never for inference.
 template <typename Value>
 class PromiseWorker : public Napi::AsyncWorker {
  public:

@@ -5,13 +5,15 @@ export interface Reading {
 }
 
 /**
- * Greedy CTC decoding of `steps x classes` probabilities: the likeliest class of each step, repeats merged, blanks dropped.
- * Class 0 is the blank, class i is `keys[i - 1]`.
+ * Greedy CTC decoding of `steps x classes` probabilities: the likeliest class of each step, repeats merged, blanks
+ * dropped. Class 0 is the blank, class i is `keys[i - 1]`.
  */
 export function decodeCtc(probabilities: Float32Array, steps: number, keys: readonly string[]): Reading {
   const classes = keys.length + 1
   if (probabilities.length !== steps * classes) {
-    throw new Error(`CTC: expected ${steps} x ${classes} probabilities for ${keys.length} keys, received ${probabilities.length}`)
+    throw new Error(
+      `CTC: expected ${steps} x ${classes} probabilities for ${keys.length} keys, received ${probabilities.length}`,
+    )
   }
   let [text, sum, count, previous] = ['', 0, 0, 0]
   for (let step = 0; step < steps; step++) {

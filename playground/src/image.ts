@@ -8,7 +8,10 @@ export interface Image {
   readonly data: Uint8Array
 }
 
-/** How pixels (0-255) become a model's numbers: `(value / 255 - mean) / deviation`, for the channels in the order that the model reads. */
+/**
+ * How pixels (0-255) become a model's numbers: `(value / 255 - mean) / deviation`, for the channels in the order that
+ * the model reads.
+ */
 export interface Normalisation {
   readonly mean: readonly [number, number, number]
   readonly deviation: readonly [number, number, number]
@@ -33,12 +36,17 @@ export function encodePng({ width, height, data }: Image): Uint8Array {
 
 /** The whole image as a quad: `warp(image, frame(image), w, h)` resizes it. */
 export function frame({ width, height }: Image): Quad {
-  return [[0, 0], [width, 0], [width, height], [0, height]]
+  return [
+    [0, 0],
+    [width, 0],
+    [width, height],
+    [0, height],
+  ]
 }
 
 /**
- * Cuts a parallelogram out of an image and lays it flat as width x height pixels, with bilinear sampling. Crops, resizes,
- * rotates and mirrors in one step: the quad's first corner becomes the top left, its second the top right.
+ * Cuts a parallelogram out of an image and lays it flat as width x height pixels, with bilinear sampling. Crops,
+ * resizes, rotates and mirrors in one step: the quad's first corner becomes the top left, its second the top right.
  */
 export function warp(image: Image, [origin, right, , down]: Quad, width: number, height: number): Image {
   const data = new Uint8Array(width * height * 3)
@@ -55,10 +63,15 @@ export function warp(image: Image, [origin, right, , down]: Quad, width: number,
 }
 
 /**
- * A batch of images of one height as planes, `float32[n, 3, height, width]`. Narrower images are padded on the right with
- * zeros, as in training. The channels are blue, green, red: PaddleOCR trains on images as OpenCV reads them.
+ * A batch of images of one height as planes, `float32[n, 3, height, width]`. Narrower images are padded on the right
+ * with zeros, as in training. The channels are blue, green, red: PaddleOCR trains on images as OpenCV reads them.
  */
-export function toTensor<H extends number>(images: readonly Image[], height: H, width: number, { mean, deviation }: Normalisation) {
+export function toTensor<H extends number>(
+  images: readonly Image[],
+  height: H,
+  width: number,
+  { mean, deviation }: Normalisation,
+) {
   const plane = height * width
   const data = new Float32Array(images.length * 3 * plane)
   for (const [n, image] of images.entries()) {

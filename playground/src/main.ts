@@ -32,7 +32,12 @@ for (const [name, texts] of Object.entries(expected)) {
     console.error(`${name}: ${difference}`)
     process.exitCode = 1
   }
-  const annotated = encodePng(annotate(image, result.lines.map(({ quad }) => quad)))
+  const annotated = encodePng(
+    annotate(
+      image,
+      result.lines.map(({ quad }) => quad),
+    ),
+  )
   await writeFile(new URL(`${name.replace('.png', '')}.annotated.png`, report), annotated)
   await writeFile(new URL(`${name}.html`, report), imagePage(result, image, annotated))
 }
@@ -46,7 +51,9 @@ async function read(name: string, image: Image): Promise<Result> {
   const detected = performance.now()
   const upright = await classify(image, found)
   const classified = performance.now()
-  const lines = await Promise.all(upright.map(async (quad): Promise<Line> => ({ quad, ...await recognise(image, quad) })))
+  const lines = await Promise.all(
+    upright.map(async (quad): Promise<Line> => ({ quad, ...(await recognise(image, quad)) })),
+  )
   const recognised = performance.now()
   return {
     name,
@@ -65,7 +72,8 @@ function print({ name, lines, milliseconds }: Result): void {
 function* differences(expected: readonly string[], lines: readonly Line[]): Generator<string> {
   for (let i = 0; i < Math.max(expected.length, lines.length); i++) {
     const [wanted, received] = [expected[i], lines[i]?.text]
-    if (wanted?.replaceAll(' ', '') !== received?.replaceAll(' ', '')) yield `line ${i + 1}: expected ${quoted(wanted)}, received ${quoted(received)}`
+    if (wanted?.replaceAll(' ', '') !== received?.replaceAll(' ', ''))
+      yield `line ${i + 1}: expected ${quoted(wanted)}, received ${quoted(received)}`
   }
 }
 

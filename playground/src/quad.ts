@@ -1,7 +1,10 @@
 /** x to the right and y down, in pixels; a pixel's centre is at +0.5. */
 export type Point = readonly [x: number, y: number]
 
-/** A parallelogram by its corners, clockwise from the top left of its text. Where text is upside down, that is the bottom right of the image. */
+/**
+ * A parallelogram by its corners, clockwise from the top left of its text. Where text is upside down, that is the
+ * bottom right of the image.
+ */
 export type Quad = readonly [Point, Point, Point, Point]
 
 /** The same corners, read after `quarters` quarter turns: 2 is the text upside down. */
@@ -21,8 +24,8 @@ export function scaleQuad(quad: Quad, x: number, y: number): Quad {
 }
 
 /**
- * Sorts what was found as a person reads it: row after row, and along each row. "Down" and "along" are those of the text itself,
- * so a page that lies upside down or on its side is read from its own top.
+ * Sorts what was found as a person reads it: row after row, and along each row. "Down" and "along" are those of the
+ * text itself, so a page that lies upside down or on its side is read from its own top.
  */
 export function readingOrder<T extends { readonly quad: Quad }>(lines: readonly T[]): T[] {
   const [alongX, alongY] = commonDirection(lines.map(({ quad }) => quad))

@@ -8,7 +8,10 @@ export interface Rectangle {
   readonly height: number
 }
 
-/** The smallest rectangle around points: one of its sides lies on an edge of their convex hull (Freeman and Shapira, 1975). */
+/**
+ * The smallest rectangle around points: one of its sides lies on an edge of their convex hull (Freeman and Shapira,
+ * 1975).
+ */
 export function minAreaRectangle(points: readonly Point[]): Rectangle {
   const hull = convexHull(points)
   let best: Rectangle | undefined
@@ -24,8 +27,9 @@ export function minAreaRectangle(points: readonly Point[]): Rectangle {
 }
 
 /**
- * Grows a rectangle by area * ratio / perimeter on every side. The detector is trained on text regions that were shrunk by that
- * rule ("Real-time Scene Text Detection with Differentiable Binarization", Liao et al., 2020, section 3.4), so this undoes it.
+ * Grows a rectangle by area * ratio / perimeter on every side. The detector is trained on text regions that were shrunk
+ * by that rule ("Real-time Scene Text Detection with Differentiable Binarization", Liao et al., 2020, section 3.4), so
+ * this undoes it.
  */
 export function unclip(rectangle: Rectangle, ratio: number): Rectangle {
   const { width, height } = rectangle
@@ -35,7 +39,12 @@ export function unclip(rectangle: Rectangle, ratio: number): Rectangle {
 
 /** The corners as text would run through them: left to right, or for a tall rectangle bottom to top. */
 export function toQuad(rectangle: Rectangle): Quad {
-  const { centre, axis: [x, y], width, height } = alignedWithX(rectangle)
+  const {
+    centre,
+    axis: [x, y],
+    width,
+    height,
+  } = alignedWithX(rectangle)
   const corner = (along: number, down: number): Point => [
     centre[0] + (along * width * x - down * height * y) / 2,
     centre[1] + (along * width * y + down * height * x) / 2,

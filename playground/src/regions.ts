@@ -8,14 +8,16 @@ export interface ProbabilityMap {
   readonly data: Float32Array
 }
 
-// PaddleOCR's constants for this detector (det_db_thresh, det_db_box_thresh, min_size). Its unclip ratio is 1.5; with 1.6 the recogniser
-// keeps more of the spaces between words.
+// PaddleOCR's constants for this detector (det_db_thresh, det_db_box_thresh, min_size). Its unclip ratio is 1.5; with
+// 1.6 the recogniser keeps more of the spaces between words.
 const pixelThreshold = 0.3
 const regionThreshold = 0.6
 const unclipRatio = 1.6
 const minSide = 3
 
-/** Post-processing of a DB detector: every connected region of likely pixels becomes a rectangle around a line of text. */
+/**
+ * Post-processing of a DB detector: every connected region of likely pixels becomes a rectangle around a line of text.
+ */
 export function findRegions(map: ProbabilityMap): Rectangle[] {
   const found: Rectangle[] = []
   for (const outline of outlines(map)) {
@@ -27,7 +29,8 @@ export function findRegions(map: ProbabilityMap): Rectangle[] {
   return found
 }
 
-// Of each 8-connected region, the outer corners of its rows: all that a convex hull needs. Flood fill with its own stack, as regions are large.
+// Of each 8-connected region, the outer corners of its rows: all that a convex hull needs. Flood fill with its own
+// stack, as regions are large.
 function outlines({ width, height, data }: ProbabilityMap): Point[][] {
   const seen = new Uint8Array(width * height)
   const found: Point[][] = []
@@ -48,7 +51,14 @@ function outlines({ width, height, data }: ProbabilityMap): Point[][] {
       ends.set(y, [Math.min(left, x), Math.max(right, x)])
       for (const dy of [-1, 0, 1]) for (const dx of [-1, 0, 1]) visit(x + dx, y + dy)
     }
-    found.push([...ends].flatMap(([y, [left, right]]): Point[] => [[left, y], [left, y + 1], [right + 1, y], [right + 1, y + 1]]))
+    found.push(
+      [...ends].flatMap(([y, [left, right]]): Point[] => [
+        [left, y],
+        [left, y + 1],
+        [right + 1, y],
+        [right + 1, y + 1],
+      ]),
+    )
   }
   return found
 }
@@ -61,7 +71,8 @@ function meanInside(map: ProbabilityMap, { centre, axis, width, height }: Rectan
   for (let y = top; y < bottom; y++) {
     for (let x = left; x < right; x++) {
       const [dx, dy] = [x + 0.5 - centre[0], y + 0.5 - centre[1]]
-      if (Math.abs(dx * axis[0] + dy * axis[1]) > width / 2 || Math.abs(dy * axis[0] - dx * axis[1]) > height / 2) continue
+      if (Math.abs(dx * axis[0] + dy * axis[1]) > width / 2 || Math.abs(dy * axis[0] - dx * axis[1]) > height / 2)
+        continue
       sum += map.data[y * map.width + x]!
       count++
     }

@@ -17,13 +17,17 @@ export interface Result {
 
 /** A page for one image, with everything it shows inside it. */
 export function imagePage({ name, lines, milliseconds }: Result, image: Image, annotated: Uint8Array): string {
-  const rows = lines.map(({ quad, text, confidence }, i) => [
-    `<tr><td>${i + 1}<td><img src="${dataUrl(encodePng(cropOf(image, quad)))}" alt="">`,
-    `<td lang="zh">${escapeHtml(text)}<td>${percent(confidence)}`,
-  ].join(''))
+  const rows = lines.map(({ quad, text, confidence }, i) =>
+    [
+      `<tr><td>${i + 1}<td><img src="${dataUrl(encodePng(cropOf(image, quad)))}" alt="">`,
+      `<td lang="zh">${escapeHtml(text)}<td>${percent(confidence)}`,
+    ].join(''),
+  )
   return page(name, [
     '<p><a href="index.html">All images</a>',
-    `<p>${Object.entries(milliseconds).map(([stage, ms]) => `${stage} ${ms.toFixed(0)} ms`).join(', ')}`,
+    `<p>${Object.entries(milliseconds)
+      .map(([stage, ms]) => `${stage} ${ms.toFixed(0)} ms`)
+      .join(', ')}`,
     `<p><img src="${dataUrl(annotated)}" width="${image.width}" alt="${escapeHtml(lines.map(({ text }) => text).join(' '))}">`,
     '<p>Red is what the detector found; the blue dot is where the text starts, after the angle classifier.',
     '<table><tr><th>#<th>Cut out and turned upright<th>Text<th>Confidence',
@@ -33,11 +37,19 @@ export function imagePage({ name, lines, milliseconds }: Result, image: Image, a
 }
 
 export function indexPage(results: readonly Result[]): string {
-  const rows = results.map(({ name, lines, milliseconds }) => [
-    `<tr><td><a href="${name}.html">${escapeHtml(name)}</a><td>${lines.length}<td>${percent(lowest(lines))}`,
-    `<td>${Object.values(milliseconds).reduce((sum, ms) => sum + ms, 0).toFixed(0)} ms`,
-  ].join(''))
-  return page('What the playground read', ['<table><tr><th>Image<th>Lines<th>Least sure line<th>Time', ...rows, '</table>'])
+  const rows = results.map(({ name, lines, milliseconds }) =>
+    [
+      `<tr><td><a href="${name}.html">${escapeHtml(name)}</a><td>${lines.length}<td>${percent(lowest(lines))}`,
+      `<td>${Object.values(milliseconds)
+        .reduce((sum, ms) => sum + ms, 0)
+        .toFixed(0)} ms`,
+    ].join(''),
+  )
+  return page('What the playground read', [
+    '<table><tr><th>Image<th>Lines<th>Least sure line<th>Time',
+    ...rows,
+    '</table>',
+  ])
 }
 
 function page(title: string, body: readonly string[]): string {

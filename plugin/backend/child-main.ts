@@ -10,7 +10,8 @@ process.env['ORT_DISABLE_TELEMETRY'] ??= '1'
 /** Entry of the compiler's child process: one job, one answer. */
 process.once('message', ({ worker, job }: ChildRequest) => void run(worker, job))
 
-// A terminal tells these to the whole process group. It is for the parent to decide what becomes of a build: when it ends, so does this.
+// A terminal tells these to the whole process group. It is for the parent to decide what becomes of a build: when it
+// ends, so does this.
 for (const signal of ['SIGINT', 'SIGHUP'] as const) process.on(signal, () => {})
 
 async function run(worker: string, job: ChildRequest['job']): Promise<void> {
@@ -28,8 +29,8 @@ async function run(worker: string, job: ChildRequest['job']): Promise<void> {
   process.disconnect()
 }
 
-// The parent is gone: nobody waits for the engine, and nobody else removes what there is of it. Not process.exit(), which would run the
-// destructors of a library while its threads are at work.
+// The parent is gone: nobody waits for the engine, and nobody else removes what there is of it. Not process.exit(),
+// which would run the destructors of a library while its threads are at work.
 function abandonJob({ output }: ChildRequest['job']): void {
   try {
     rmSync(dirname(output), { recursive: true, force: true })

@@ -30,13 +30,17 @@ export interface ChildOptions {
 }
 
 /**
- * Runs `compile` of a worker module in a child process of its own, when the cores and the memory allow one more. An abort kills the child; a
- * native crash is an error with the last lines it printed, never the end of this process. Resolves or rejects only when the child
- * is gone, so that the caller can remove what it left.
+ * Runs `compile` of a worker module in a child process of its own, when the cores and the memory allow one more. An
+ * abort kills the child; a native crash is an error with the last lines it printed, never the end of this process.
+ * Resolves or rejects only when the child is gone, so that the caller can remove what it left.
  *
  * @throws OnnxEngineError COMPILE_FAILED, COMPILE_ABORTED, or what the worker threw.
  */
-export async function runChild(worker: URL, job: ChildJob, { signal, log, started, modelBytes = 0, what = 'compiler' }: ChildOptions = {}): Promise<void> {
+export async function runChild(
+  worker: URL,
+  job: ChildJob,
+  { signal, log, started, modelBytes = 0, what = 'compiler' }: ChildOptions = {},
+): Promise<void> {
   const leave = await enterSlot(estimateBytes(modelBytes), signal)
   try {
     if (leave) started?.()
@@ -73,7 +77,9 @@ function supervise(worker: URL, job: ChildJob, what: string, signal?: AbortSigna
     else reply = message
   })
   return new Promise<void>((resolve, reject) => {
-    child.once('error', (cause) => reject(new OnnxEngineError('COMPILE_FAILED', `${job.name}: the ${what} process could not be started`, { cause })))
+    child.once('error', (cause) =>
+      reject(new OnnxEngineError('COMPILE_FAILED', `${job.name}: the ${what} process could not be started`, { cause })),
+    )
     child.once('close', (code, killedBy) => {
       children.delete(child)
       signal?.removeEventListener('abort', kill)
@@ -105,9 +111,21 @@ function aborted(job: ChildJob, signal: AbortSignal): OnnxEngineError {
   return new OnnxEngineError('COMPILE_ABORTED', `${job.name}: the compilation was cancelled`, { cause: signal.reason })
 }
 
-function crashed(job: ChildJob, what: string, code: number | null, killedBy: NodeJS.Signals | null, tail: string): OnnxEngineError {
+function crashed(
+  job: ChildJob,
+  what: string,
+  code: number | null,
+  killedBy: NodeJS.Signals | null,
+  tail: string,
+): OnnxEngineError {
   const how = killedBy ? `was killed by ${killedBy}` : `exited with code ${code}`
-  return new OnnxEngineError('COMPILE_FAILED', `${job.name}: the ${what} process ${how} before it was done${tail && `; its last words: ${tail}`}`, {
-    ...(killedBy === 'SIGKILL' && { hint: 'The system kills a process so when memory runs out; compile fewer models at once or free memory' }),
-  })
+  return new OnnxEngineError(
+    'COMPILE_FAILED',
+    `${job.name}: the ${what} process ${how} before it was done${tail && `; its last words: ${tail}`}`,
+    {
+      ...(killedBy === 'SIGKILL' && {
+        hint: 'The system kills a process so when memory runs out; compile fewer models at once or free memory',
+      }),
+    },
+  )
 }

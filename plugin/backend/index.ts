@@ -37,11 +37,14 @@ export interface Choice {
 /**
  * Asks each backend for its library, then for its plan of the model.
  *
- * @throws OnnxEngineError BACKEND_UNAVAILABLE and what the plans throw: for a named backend, and for the last one when none is left.
+ * @throws OnnxEngineError BACKEND_UNAVAILABLE and what the plans throw: for a named backend, and for the last one when
+ *   none is left.
  */
 export async function chooseEngines(model: Model, options: CompileOptions, root: string): Promise<Choice> {
   const requested = options.backends !== 'auto'
-  const candidates = await (options.backends === 'auto' ? allBackends() : Promise.all(options.backends.map((name) => loaders[name]())))
+  const candidates = await (options.backends === 'auto'
+    ? allBackends()
+    : Promise.all(options.backends.map((name) => loaders[name]())))
   const engines: PlannedEngine[] = []
   const skipped: OnnxEngineError[] = []
   for (const backend of candidates) {
@@ -62,8 +65,14 @@ export async function chooseEngines(model: Model, options: CompileOptions, root:
   return { engines, skipped }
 }
 
-function unavailable({ name }: Backend, { reason, tried, hint }: Extract<Probe, { available: false }>, requested: boolean): OnnxEngineError {
+function unavailable(
+  { name }: Backend,
+  { reason, tried, hint }: Extract<Probe, { available: false }>,
+  requested: boolean,
+): OnnxEngineError {
   const where = `${name}: ${reason}`
   if (!requested) return new OnnxEngineError('BACKEND_UNAVAILABLE', where)
-  return new OnnxEngineError('BACKEND_UNAVAILABLE', tried ? `${where}; tried ${tried}` : where, { ...(hint && { hint }) })
+  return new OnnxEngineError('BACKEND_UNAVAILABLE', tried ? `${where}; tried ${tried}` : where, {
+    ...(hint && { hint }),
+  })
 }

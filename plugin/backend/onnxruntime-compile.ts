@@ -2,14 +2,18 @@ import { OnnxEngineError } from '../../runtime/errors.ts'
 import type { CompileInChild } from './contract.ts'
 import type { OnnxruntimeSettings } from './onnxruntime.ts'
 
-/** The part of onnxruntime-node that the compiler uses. The module is the user's own copy, so it is loaded by its URL. */
+/**
+ * The part of onnxruntime-node that the compiler uses. The module is the user's own copy, so it is loaded by its URL.
+ */
 interface Onnxruntime {
   readonly InferenceSession: {
     create(path: string, options: Record<string, unknown>): Promise<{ release(): Promise<void> }>
   }
 }
 
-/** Writes the optimised graph while a session is created, then drops the session. Runs in the compiler's child process. */
+/**
+ * Writes the optimised graph while a session is created, then drops the session. Runs in the compiler's child process.
+ */
 export const compile: CompileInChild = async ({ name, model, output, settings }) => {
   const { module, level, format, disabled } = settings as unknown as OnnxruntimeSettings
   const loaded = (await import(module)) as { default: Onnxruntime }
@@ -20,7 +24,10 @@ export const compile: CompileInChild = async ({ name, model, output, settings })
       optimizedModelFilePath: output,
       // Errors only: the level's own warning says that the file depends on the hardware, which the requirements carry.
       logSeverityLevel: 3,
-      extra: { session: { save_model_format: format }, optimization: { disable_specified_optimizers: disabled.join(';') } },
+      extra: {
+        session: { save_model_format: format },
+        optimization: { disable_specified_optimizers: disabled.join(';') },
+      },
     })
     await session.release()
   } catch (cause) {

@@ -24,9 +24,9 @@ export interface OnnxruntimeSettings {
 }
 
 /**
- * ONNX Runtime on the CPU: the graph is optimised offline. Level `all` lays convolution weights out for the CPU at hand (1.4 times
- * faster than `extended` on mobile nets) and runs on CPUs of that kind only, so a portable engine goes with it: an optimised ONNX
- * file, laid out when it is loaded.
+ * ONNX Runtime on the CPU: the graph is optimised offline. Level `all` lays convolution weights out for the CPU at hand
+ * (1.4 times faster than `extended` on mobile nets) and runs on CPUs of that kind only, so a portable engine goes with
+ * it: an optimised ONNX file, laid out when it is loaded.
  */
 export const onnxruntime: Backend<'onnxruntime'> = {
   name: 'onnxruntime',
@@ -46,7 +46,16 @@ export const onnxruntime: Backend<'onnxruntime'> = {
     const format = model.external.length > 0 ? 'ORT' : 'ONNX'
     const fallback = { level: 'extended', layout: 0, format, label: 'portable' } as const
     const lowering = lowerings[options.engine]
-    const kinds = lowering === 'storage' ? [{ ...stored, level: level === 'all' ? 'extended' : level }] as const : level !== 'all' ? [tuned] : layout === 0 ? [fallback] : portable ? [tuned, fallback] : [tuned]
+    const kinds =
+      lowering === 'storage'
+        ? ([{ ...stored, level: level === 'all' ? 'extended' : level }] as const)
+        : level !== 'all'
+          ? [tuned]
+          : layout === 0
+            ? [fallback]
+            : portable
+              ? [tuned, fallback]
+              : [tuned]
     // ONNX Runtime itself fixes only dims that have a name, and leaves them open in the graph that it saves.
     const fixDims = fixesDims(model.bindings.inputs, options.shapes)
     return kinds.map((kind) => ({ ...planOf(kind, probe), lowering, fixDims }))
@@ -56,15 +65,23 @@ export const onnxruntime: Backend<'onnxruntime'> = {
 // Its tensors in JavaScript have no such dtype.
 function noBfloat16({ file }: Model): OnnxEngineError {
   return new OnnxEngineError('PRECISION_UNSUPPORTED', `${file}: io=bf16 with onnxruntime`, {
-    expected: 'fp32', received: 'bf16', hint: 'Leave io out, or use ?engine=fp16&io=fp16',
+    expected: 'fp32',
+    received: 'bf16',
+    hint: 'Leave io out, or use ?engine=fp16&io=fp16',
   })
 }
 
 // ONNX Runtime has few fp16 and no bf16 kernels for the CPU, and casts around every node that has none.
-const lowerings = { fp32: 'none', fp16: 'storage', bf16: 'storage', int8: 'compute', 'int8-weights': 'storage' } as const satisfies Record<Precision, Lowering>
+const lowerings = {
+  fp32: 'none',
+  fp16: 'storage',
+  bf16: 'storage',
+  int8: 'compute',
+  'int8-weights': 'storage',
+} as const satisfies Record<Precision, Lowering>
 
-// Weights that are stored in 16 bits are unfolded when the engine is loaded, which takes a file that is optimised then: folded when it
-// is made, they would be stored in 32.
+// Weights that are stored in 16 bits are unfolded when the engine is loaded, which takes a file that is optimised then:
+// folded when it is made, they would be stored in 32.
 const stored = { layout: 0, format: 'ONNX', label: '', disabled: ['ConstantFolding'] } as const
 
 interface EngineKind {
@@ -77,7 +94,10 @@ interface EngineKind {
   readonly vnni?: boolean
 }
 
-function planOf(kind: EngineKind, probe: Extract<Probe, { available: true }>): Omit<BuildPlan<'onnxruntime'>, 'lowering'> {
+function planOf(
+  kind: EngineKind,
+  probe: Extract<Probe, { available: true }>,
+): Omit<BuildPlan<'onnxruntime'>, 'lowering'> {
   const arch = kind.layout === 0 ? 'any' : process.arch
   const { level, format, layout, label, disabled = [], vnni } = kind
   return {
@@ -86,16 +106,22 @@ function planOf(kind: EngineKind, probe: Extract<Probe, { available: true }>): O
     facts: { onnxruntime: probe.version, level, format, arch, layout, ...(vnni && { vnni }), provider: 'cpu' },
     requires: { version: probe.version, arch, layout, ...(vnni && { vnni }) },
     worker,
-    settings: { module: probe.detail['module'], level, format, disabled } satisfies Record<keyof OnnxruntimeSettings, unknown>,
+    settings: { module: probe.detail['module'], level, format, disabled } satisfies Record<
+      keyof OnnxruntimeSettings,
+      unknown
+    >,
   }
 }
 
-// The app's own copy comes first, so that build and run use one version; ours is the peer that the app's package manager chose.
+// The app's own copy comes first, so that build and run use one version; ours is the peer that the app's package
+// manager chose.
 function findPeer(root: string): { module: string; version: string } | undefined {
   for (const from of [pathToFileURL(join(root, 'package.json')), import.meta.url]) {
     try {
       const require = createRequire(from)
-      const { version } = JSON.parse(readFileSync(require.resolve(`${peer}/package.json`), 'utf8')) as { version: string }
+      const { version } = JSON.parse(readFileSync(require.resolve(`${peer}/package.json`), 'utf8')) as {
+        version: string
+      }
       return { module: pathToFileURL(require.resolve(peer)).href, version }
     } catch {
       // Not installed from here: the next place is asked.

@@ -31,8 +31,8 @@ interface OpenVinoDetail {
 }
 
 /**
- * OpenVINO on the CPU, or an Intel GPU or NPU: the compiled blob is exported and imported again at run time. A CPU blob runs only on
- * machines with the instruction set that OpenVINO found here.
+ * OpenVINO on the CPU, or an Intel GPU or NPU: the compiled blob is exported and imported again at run time. A CPU blob
+ * runs only on machines with the instruction set that OpenVINO found here.
  */
 export const openvino: Backend<'openvino'> = {
   name: 'openvino',
@@ -92,12 +92,14 @@ function planOf(
     facts: {
       openvino: version,
       device: kind,
-      // A CPU's blob depends on its instruction set alone, which the requirements name. Other devices state none, nor does a CPU in 2026.0
-      // and before: nothing is known of what their blobs depend on.
+      // A CPU's blob depends on its instruction set alone, which the requirements name. Other devices state none, nor
+      // does a CPU in 2026.0 and before: nothing is known of what their blobs depend on.
       ...(runtimeRequirements === '' && { deviceName: fullName, capabilities }),
       runtimeRequirements,
       properties: Object.entries(properties).map(([key, value]) => `${key}=${value}`),
-      bounds: Object.entries(shapes).map(([input, { min, max }]) => `${input}:${min.map((low, axis) => `${low}..${max[axis]}`).join('x')}`),
+      bounds: Object.entries(shapes).map(
+        ([input, { min, max }]) => `${input}:${min.map((low, axis) => `${low}..${max[axis]}`).join('x')}`,
+      ),
       platform,
       arch,
     },
@@ -112,7 +114,9 @@ function notesOf({ bindings }: Model, engine: Precision, { name, runtimeRequirem
   const wide = [...bindings.inputs, ...bindings.outputs].find(({ dtype }) => dtype === 'float64')
   return [
     ...(isa ? [`the OpenVINO engine runs only on CPUs with ${isa}, as this one`] : []),
-    ...(engine === 'bf16' && name === 'CPU' && !/AMX/i.test(runtimeRequirements) ? ['bf16 without AMX may be slower than fp32 on this CPU: measure it'] : []),
+    ...(engine === 'bf16' && name === 'CPU' && !/AMX/i.test(runtimeRequirements)
+      ? ['bf16 without AMX may be slower than fp32 on this CPU: measure it']
+      : []),
     ...(wide ? [`OpenVINO computes float64 in fp32, as for binding '${wide.name}'`] : []),
   ]
 }
@@ -146,8 +150,9 @@ type DevicePrecisions = Partial<Record<Precision, DevicePrecision>>
 const cpuFloats = { hint: 'f32', needs: 'FP32' } as const
 const deviceFloats = { hint: 'f16', needs: 'FP16' } as const
 
-// No fp16: with the hint f16 OpenVINO 2026.4.1 took twice the time of f32 on the OCR detector and was off by 1.0, on a CPU that has
-// fp16 instructions; weights that are stored in fp16 it unfolds to fp32 when it compiles, which leaves nothing but their rounding.
+// No fp16: with the hint f16 OpenVINO 2026.4.1 took twice the time of f32 on the OCR detector and was off by 1.0, on a
+// CPU that has fp16 instructions; weights that are stored in fp16 it unfolds to fp32 when it compiles, which leaves
+// nothing but their rounding.
 const onCpu: DevicePrecisions = {
   fp32: { ...cpuFloats, lowering: 'none' },
   bf16: { hint: 'bf16', needs: 'BF16', lowering: 'none' },
@@ -169,35 +174,60 @@ function precisionOn(device: OpenVinoDevice, { file }: Model, engine: Precision)
   const precision = table[engine]
   if (precision && capabilities.includes(precision.needs)) return precision
   const possible = Object.entries(table).flatMap(([name, { needs }]) => (capabilities.includes(needs) ? [name] : []))
-  throw new OnnxEngineError('PRECISION_UNSUPPORTED', `${file}: engine=${engine} with openvino on ${device.name} (${device.fullName})`, {
-    expected: possible.join(' or '),
-    received: engine,
-    hint: `Import the model with ?engine=${possible[0] ?? 'fp32'}`,
-  })
+  throw new OnnxEngineError(
+    'PRECISION_UNSUPPORTED',
+    `${file}: engine=${engine} with openvino on ${device.name} (${device.fullName})`,
+    {
+      expected: possible.join(' or '),
+      received: engine,
+      hint: `Import the model with ?engine=${possible[0] ?? 'fp32'}`,
+    },
+  )
 }
 
 function refuseStrings({ file, bindings }: Model): void {
   const text = [...bindings.inputs, ...bindings.outputs].find(({ dtype }) => dtype === 'string')
-  if (text) throw new OnnxEngineError('MODEL_UNSUPPORTED', `${file}: binding '${text.name}' with openvino`, { expected: 'a numeric dtype', received: 'string' })
+  if (text)
+    throw new OnnxEngineError('MODEL_UNSUPPORTED', `${file}: binding '${text.name}' with openvino`, {
+      expected: 'a numeric dtype',
+      received: 'string',
+    })
 }
 
-/** Bounds for each input of which a dim is fixed or has a profile; several profiles become the range that covers them all. */
-function boundsOf({ bindings: { inputs } }: Model, { shapes, profiles }: CompileOptions): Readonly<Record<string, DimBounds>> {
+/**
+ * Bounds for each input of which a dim is fixed or has a profile; several profiles become the range that covers them
+ * all.
+ */
+function boundsOf(
+  { bindings: { inputs } }: Model,
+  { shapes, profiles }: CompileOptions,
+): Readonly<Record<string, DimBounds>> {
   const named = namedDims(inputs, shapes)
-  return byName(inputs.flatMap((input): [string, DimBounds][] => {
-    const fixed = dimsOf(shapes, input.name)
-    const bounds = fixed ? { min: fixed, max: fixed } : (profiled(input.name, profiles) ?? partlyFixed(input, named))
-    return bounds ? [[input.name, bounds]] : []
-  }))
+  return byName(
+    inputs.flatMap((input): [string, DimBounds][] => {
+      const fixed = dimsOf(shapes, input.name)
+      const bounds = fixed ? { min: fixed, max: fixed } : (profiled(input.name, profiles) ?? partlyFixed(input, named))
+      return bounds ? [[input.name, bounds]] : []
+    }),
+  )
 }
 
 function profiled(input: string, profiles: readonly Profile[]): DimBounds | undefined {
-  const min = across(Math.min, profiles.map((profile) => dimsOf(profile.min, input)))
-  const max = across(Math.max, profiles.map((profile) => dimsOf(profile.max, input)))
+  const min = across(
+    Math.min,
+    profiles.map((profile) => dimsOf(profile.min, input)),
+  )
+  const max = across(
+    Math.max,
+    profiles.map((profile) => dimsOf(profile.max, input)),
+  )
   return min && max && { min, max }
 }
 
-function across(pick: (...values: number[]) => number, lists: readonly (readonly number[] | undefined)[]): number[] | undefined {
+function across(
+  pick: (...values: number[]) => number,
+  lists: readonly (readonly number[] | undefined)[],
+): number[] | undefined {
   const given = lists.filter((list) => list !== undefined)
   return given[0]?.map((_, axis) => pick(...given.map((list) => list[axis] ?? 0)))
 }

@@ -8,25 +8,28 @@ export interface Budget {
 }
 
 /**
- * Whether a compiler that needs so many bytes may start beside those that run: one core each, within the memory. The first one
- * always may, since a build that may fit is better than none.
+ * Whether a compiler that needs so many bytes may start beside those that run: one core each, within the memory. The
+ * first one always may, since a build that may fit is better than none.
  */
 export function mayStart(bytes: number, running: readonly number[], { cores, memory }: Budget): boolean {
-  return running.length === 0 || (running.length < cores && running.reduce((sum, other) => sum + other, bytes) <= memory)
+  return (
+    running.length === 0 || (running.length < cores && running.reduce((sum, other) => sum + other, bytes) <= memory)
+  )
 }
 
 /**
- * Bytes that a compiler's process takes at most for a model of that size, external data included: 0.9 GB + 3 bytes for each byte of the model.
- * Measured on Linux x64 with models of 0.2 MB to 940 MB of weights: TensorRT-RTX 1.7 took 0.3 GB (its library) to 0.87 GB (the 910 nodes of
- * densenet121) without weights, and 1.9 (MatMul) to 2.6 (Conv) bytes for each byte of them; ONNX Runtime 1.30 took 0.12 GB and up to 3.7, OpenVINO 2026.4
- * 0.16 GB and up to 2.
+ * Bytes that a compiler's process takes at most for a model of that size, external data included: 0.9 GB + 3 bytes for
+ * each byte of the model. Measured on Linux x64 with models of 0.2 MB to 940 MB of weights: TensorRT-RTX 1.7 took 0.3
+ * GB (its library) to 0.87 GB (the 910 nodes of densenet121) without weights, and 1.9 (MatMul) to 2.6 (Conv) bytes for
+ * each byte of them; ONNX Runtime 1.30 took 0.12 GB and up to 3.7, OpenVINO 2026.4 0.16 GB and up to 2.
  */
 export function estimateBytes(modelBytes: number): number {
   return 0.9e9 + 3 * modelBytes
 }
 
 /**
- * Waits for its turn, in the order of the calls, and gives what ends it. A signal that fires ends the waiting, with undefined.
+ * Waits for its turn, in the order of the calls, and gives what ends it. A signal that fires ends the waiting, with
+ * undefined.
  */
 export function enterSlot(bytes: number, signal?: AbortSignal): Promise<(() => void) | undefined> {
   if (signal?.aborted) return Promise.resolve(undefined)

@@ -15,14 +15,25 @@ export const compile: CompileInChild = async ({ name, model, output, settings, v
   const isNoise = (text: string) => addon !== 'tensorrt_11' && text.includes('(cudaError 35: ')
   const lock = build.timingCache === '' ? undefined : await lockTimings(build.timingCache)
   try {
-    await loaded.addon.build(library, { ...build, model, output, verbose }, (severity, text) => isNoise(text) || log(severity, text))
+    await loaded.addon.build(
+      library,
+      { ...build, model, output, verbose },
+      (severity, text) => isNoise(text) || log(severity, text),
+    )
   } catch (cause) {
     const lines = (cause instanceof Error ? cause.message : String(cause)).split('\n')
     const text = (lines.every(isNoise) ? lines : lines.filter((line) => !isNoise(line))).join('\n')
-    throw new OnnxEngineError('COMPILE_FAILED', `${name}: ${product} cannot build the model for ${targets.join(', ')}: ${text}`, {
-      cause,
-      hint: build.flags.length > 0 && addon !== 'tensorrt_11' ? refitHint : `When the model must stay as it is, leave ${product} out of its backends, by '?backend=' or the option 'models'`,
-    })
+    throw new OnnxEngineError(
+      'COMPILE_FAILED',
+      `${name}: ${product} cannot build the model for ${targets.join(', ')}: ${text}`,
+      {
+        cause,
+        hint:
+          build.flags.length > 0 && addon !== 'tensorrt_11'
+            ? refitHint
+            : `When the model must stay as it is, leave ${product} out of its backends, by '?backend=' or the option 'models'`,
+      },
+    )
   } finally {
     await lock?.release()
   }

@@ -16,18 +16,38 @@ export function fixedInputs({ bindings }: Model, { shapes }: CompileOptions): Te
 }
 
 /**
- * The optimization profiles, in the order written: bounds of dims, then those of values. TensorRT optimizes for bounds: a dynamic input
- * without them is SHAPE_INVALID, with a query to paste. Which inputs are shape tensors, only the parser tells: see profiles.cc.
+ * The optimization profiles, in the order written: bounds of dims, then those of values. TensorRT optimizes for bounds:
+ * a dynamic input without them is SHAPE_INVALID, with a query to paste. Which inputs are shape tensors, only the parser
+ * tells: see profiles.cc.
  */
-export function profilesOf({ file, bindings }: Model, { shapes, profiles }: CompileOptions, backend: string): readonly (readonly ProfiledInput[])[] {
-  const dynamic = fixBindings(bindings, shapes).inputs.filter(({ dims }) => dims === null || dims.some((dim) => typeof dim !== 'number'))
+export function profilesOf(
+  { file, bindings }: Model,
+  { shapes, profiles }: CompileOptions,
+  backend: string,
+): readonly (readonly ProfiledInput[])[] {
+  const dynamic = fixBindings(bindings, shapes).inputs.filter(
+    ({ dims }) => dims === null || dims.some((dim) => typeof dim !== 'number'),
+  )
   if (dynamic.length === 0 && profiles.every(({ values }) => values === undefined)) return []
-  const given = profiles.map(({ min, opt, max }) => dynamic.map(({ name }) => ({ input: name, values: false, min: dimsOf(min, name), opt: dimsOf(opt, name), max: dimsOf(max, name) })))
+  const given = profiles.map(({ min, opt, max }) =>
+    dynamic.map(({ name }) => ({
+      input: name,
+      values: false,
+      min: dimsOf(min, name),
+      opt: dimsOf(opt, name),
+      max: dimsOf(max, name),
+    })),
+  )
   const complete = given.map((inputs, number) => [
-    ...inputs.filter((input): input is ProfiledInput => input.min !== undefined && input.opt !== undefined && input.max !== undefined),
+    ...inputs.filter(
+      (input): input is ProfiledInput => input.min !== undefined && input.opt !== undefined && input.max !== undefined,
+    ),
     ...Object.entries(profiles[number]?.values ?? {}).map(([input, bounds]) => ({ input, values: true, ...bounds })),
   ])
-  const lacking = given.length === 0 ? dynamic : dynamic.filter((_, index) => given.some((inputs) => inputs[index]?.opt === undefined))
+  const lacking =
+    given.length === 0
+      ? dynamic
+      : dynamic.filter((_, index) => given.some((inputs) => inputs[index]?.opt === undefined))
   if (lacking.length === 0) return complete
   throw new OnnxEngineError('SHAPE_INVALID', `${file}: ${lacking.map(describe).join(', ')} with ${backend}`, {
     expected: 'bounds for every dynamic input, since engines of TensorRT are optimized for them',
@@ -49,7 +69,9 @@ function fixedText(inputs: readonly Binding[]): string {
 }
 
 function profileText(inputs: readonly Binding[]): string {
-  return (['min', 'opt', 'max'] as const).map((bound) => `${bound}=${inputs.map((input) => textOf(input, bound)).join(',')}`).join('&')
+  return (['min', 'opt', 'max'] as const)
+    .map((bound) => `${bound}=${inputs.map((input) => textOf(input, bound)).join(',')}`)
+    .join('&')
 }
 
 // Sizes to start from: batches, the sides of images, and lengths of anything else.

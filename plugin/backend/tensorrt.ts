@@ -4,7 +4,12 @@ import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { loadAddon, type GpuProbe, type TensorRtBuild } from '../../native/index.ts'
-import { tensorrtFamily, tensorrtVersions, type TensorRtAddonName, type TensorRtFlavour } from '../../native/tensorrt-wheels.ts'
+import {
+  tensorrtFamily,
+  tensorrtVersions,
+  type TensorRtAddonName,
+  type TensorRtFlavour,
+} from '../../native/tensorrt-wheels.ts'
 import { OnnxEngineError } from '../../runtime/errors.ts'
 import { setupFolder } from '../../runtime/library.ts'
 import type { Precision } from '../../runtime/manifest.ts'
@@ -39,7 +44,8 @@ export interface TensorRtDetail extends TensorRtLibrary {
 export const tensorrtRtx: Backend<'tensorrt-rtx'> = {
   name: 'tensorrt-rtx',
   probe: (options, root) => probe('tensorrt-rtx', options.tensorrtRtx.library, root),
-  plan: (model, options, found) => targetGroups(options).map((targets) => planForTargets(model, options, found, targets)),
+  plan: (model, options, found) =>
+    targetGroups(options).map((targets) => planForTargets(model, options, found, targets)),
 }
 
 /** Plans for the NVIDIA GPU at hand. */
@@ -49,7 +55,9 @@ export const tensorrt: Backend<'tensorrt'> = {
     const found = await probe('tensorrt', options.tensorrt.library, root)
     if (!found.available) return found
     const { driver } = found.detail as unknown as TensorRtDetail
-    return driver.reason === '' ? found : { available: false, reason: `TensorRT ${found.version} builds on a GPU only, and ${driver.reason}` }
+    return driver.reason === ''
+      ? found
+      : { available: false, reason: `TensorRT ${found.version} builds on a GPU only, and ${driver.reason}` }
   },
   plan: (model, options, found) => [planForGpu(model, options, found)],
 }
@@ -57,8 +65,8 @@ export const tensorrt: Backend<'tensorrt'> = {
 /** Those of TensorRT-RTX's ComputeCapability. */
 const rtxTargets = ['sm75', 'sm80', 'sm86', 'sm89', 'sm120', 'sm121'] as const
 
-// RTX GPUs of desktops and laptops since 2020: RTX 30, 40 and 50. Left out are sm75 (RTX 20, which needs an engine of its own),
-// sm80 (A100, a server) and sm121 (DGX Spark).
+// RTX GPUs of desktops and laptops since 2020: RTX 30, 40 and 50. Left out are sm75 (RTX 20, which needs an engine of
+// its own), sm80 (A100, a server) and sm121 (DGX Spark).
 const defaultTargets: readonly string[] = ['sm86', 'sm89', 'sm120']
 
 const probes = new Map<string, Promise<Probe>>()
@@ -66,7 +74,12 @@ const probes = new Map<string, Promise<Probe>>()
 function probe(flavour: TensorRtFlavour, option: string | undefined, root: string): Promise<Probe> {
   const found = findTensorRt(flavour, option && path.resolve(root, option))
   if ('reason' in found) return Promise.resolve({ available: false, ...found })
-  if (found.parser === '') return Promise.resolve({ available: false, reason: `${found.file} has no ONNX parser beside it`, hint: 'Install the whole SDK: a build needs both libraries' })
+  if (found.parser === '')
+    return Promise.resolve({
+      available: false,
+      reason: `${found.file} has no ONNX parser beside it`,
+      hint: 'Install the whole SDK: a build needs both libraries',
+    })
   let known = probes.get(found.file)
   if (!known) probes.set(found.file, (known = probeInChild(flavour, found)))
   return known
@@ -77,13 +90,25 @@ async function probeInChild(flavour: TensorRtFlavour, { file, parser }: TensorRt
   const main = fileURLToPath(new URL('./tensorrt-probe.js', import.meta.url))
   try {
     const { stdout } = await promisify(execFile)(process.execPath, [main, file, parser])
-    const { version, parser: parserVersion, driver } = JSON.parse(stdout) as { version: string; parser: number; driver: GpuProbe }
+    const {
+      version,
+      parser: parserVersion,
+      driver,
+    } = JSON.parse(stdout) as { version: string; parser: number; driver: GpuProbe }
     const family = tensorrtFamily(flavour, version)
     const { product } = tensorrtNames[flavour]
-    if (!family) return { available: false, reason: `${file} is ${product} ${version}; this version of unplugin-onnx knows ${tensorrtVersions(flavour)}` }
+    if (!family)
+      return {
+        available: false,
+        reason: `${file} is ${product} ${version}; this version of unplugin-onnx knows ${tensorrtVersions(flavour)}`,
+      }
     const addon = loadAddon(family.addon)
     if ('reason' in addon) return { available: false, reason: addon.reason }
-    return { available: true, version, detail: { file, parser, parserVersion, bytes: statSync(file).size, driver } satisfies TensorRtDetail }
+    return {
+      available: true,
+      version,
+      detail: { file, parser, parserVersion, bytes: statSync(file).size, driver } satisfies TensorRtDetail,
+    }
   } catch (error) {
     const { stderr, message } = error as Error & { stderr?: string }
     // Node prints the place of the throw and a stack around the one line that says it.
@@ -113,7 +138,12 @@ function numberOf(target: string): number {
   return Number(target.slice(2))
 }
 
-function planForTargets(model: Model, options: CompileOptions, found: Found, targets: readonly string[]): BuildPlan<'tensorrt-rtx'> {
+function planForTargets(
+  model: Model,
+  options: CompileOptions,
+  found: Found,
+  targets: readonly string[],
+): BuildPlan<'tensorrt-rtx'> {
   const { platform, arch } = process
   const { common, facts } = describe('tensorrt-rtx', model, options, found)
   return {
@@ -124,7 +154,10 @@ function planForTargets(model: Model, options: CompileOptions, found: Found, tar
     lowering: lowerings[options.engine],
     worker,
     settings: { ...common, targets, computeCapabilities: targets.map(numberOf) } satisfies TensorRtSettings,
-    notes: targets[0] === 'sm75' ? ['TensorRT-RTX has no fp32 GEMM for Turing (sm75): compile with engine=fp16 when the build fails'] : [],
+    notes:
+      targets[0] === 'sm75'
+        ? ['TensorRT-RTX has no fp32 GEMM for Turing (sm75): compile with engine=fp16 when the build fails']
+        : [],
   }
 }
 
@@ -137,7 +170,11 @@ function planForGpu(model: Model, options: CompileOptions, found: Found): BuildP
   const { computeCapability } = gpu
   const other = options.targets.find((target) => target !== computeCapability)
   if (other !== undefined) {
-    throw new OnnxEngineError('OPTION_INVALID', 'targets of tensorrt', { expected: `${computeCapability}, that of ${gpu.name}`, received: other, hint: 'TensorRT builds for the GPU at hand; the backend tensorrt-rtx builds for others' })
+    throw new OnnxEngineError('OPTION_INVALID', 'targets of tensorrt', {
+      expected: `${computeCapability}, that of ${gpu.name}`,
+      received: other,
+      hint: 'TensorRT builds for the GPU at hand; the backend tensorrt-rtx builds for others',
+    })
   }
   const { hardwareCompatibility, versionCompatible, timingCache } = options.tensorrt
   const { common, facts } = describe('tensorrt', model, options, found)
@@ -147,29 +184,48 @@ function planForGpu(model: Model, options: CompileOptions, found: Found): BuildP
     extension: '.engine',
     facts: key,
     requires: {
-      version: found.version, ...(versionCompatible && { versionCompatible }), gpu: gpu.name,
-      computeCapability: hardwareCompatibility === 'ampere+' ? 'sm80+' : computeCapability, driver: driver.driver, platform, arch,
+      version: found.version,
+      ...(versionCompatible && { versionCompatible }),
+      gpu: gpu.name,
+      computeCapability: hardwareCompatibility === 'ampere+' ? 'sm80+' : computeCapability,
+      driver: driver.driver,
+      platform,
+      arch,
     },
     lowering: lowerings[options.engine],
     worker,
     settings: {
-      ...common, targets: [gpu.name], hardwareCompatibility,
+      ...common,
+      targets: [gpu.name],
+      hardwareCompatibility,
       timingCache: timingCache ? setupFolder(`timing-${cacheKey(timingFacts(found)).digest.slice(0, 16)}`) : '',
     } satisfies TensorRtSettings,
   }
 }
 
 /**
- * What of the GPU and driver decides a plan's bytes and validity: by how portable it is. Never the UUID or the index, which two equal
- * machines do not share. Memory is rounded to GiB, of which a driver keeps a little.
+ * What of the GPU and driver decides a plan's bytes and validity: by how portable it is. Never the UUID or the index,
+ * which two equal machines do not share. Memory is rounded to GiB, of which a driver keeps a little.
  */
-export function gpuFacts({ driver, cuda, gpus }: GpuProbe, compatibility: 'none' | 'ampere+' | 'same-compute-capability'): Facts {
+export function gpuFacts(
+  { driver, cuda, gpus }: GpuProbe,
+  compatibility: 'none' | 'ampere+' | 'same-compute-capability',
+): Facts {
   const [gpu] = gpus
   if (!gpu) throw new TypeError('a key of TensorRT needs a GPU')
   const { name, computeCapability, multiprocessors, l2Bytes, memoryBusBits, memoryBytes } = gpu
   if (compatibility === 'ampere+') return { driver, cuda, computeCapability: 'sm80+' }
   if (compatibility === 'same-compute-capability') return { driver, cuda, computeCapability }
-  return { driver, cuda, computeCapability, gpu: name, multiprocessors, l2Bytes, memoryBusBits, memoryGiB: Math.round(memoryBytes / 2 ** 30) }
+  return {
+    driver,
+    cuda,
+    computeCapability,
+    gpu: name,
+    multiprocessors,
+    l2Bytes,
+    memoryBusBits,
+    memoryGiB: Math.round(memoryBytes / 2 ** 30),
+  }
 }
 
 /** The K3 facts: timings hold for one release on one kind of GPU. */
@@ -180,16 +236,30 @@ function timingFacts({ version, detail }: Found): Facts {
 }
 
 // All strongly typed: precision is in the graph that our own pass wrote.
-const lowerings = { fp32: 'none', fp16: 'compute', bf16: 'compute', int8: 'compute', 'int8-weights': 'compute' } as const satisfies Record<Precision, Lowering>
+const lowerings = {
+  fp32: 'none',
+  fp16: 'compute',
+  bf16: 'compute',
+  int8: 'compute',
+  'int8-weights': 'compute',
+} as const satisfies Record<Precision, Lowering>
 
 function describe(flavour: TensorRtFlavour, model: Model, options: CompileOptions, found: Found) {
   const { product } = tensorrtNames[flavour]
   const detail = found.detail as unknown as TensorRtDetail
   const family = tensorrtFamily(flavour, found.version)
-  if (!family) throw new OnnxEngineError('BACKEND_UNAVAILABLE', `${flavour}: ${product} ${found.version} is of no known family`)
+  if (!family)
+    throw new OnnxEngineError('BACKEND_UNAVAILABLE', `${flavour}: ${product} ${found.version} is of no known family`)
   refuseDtypes(model, flavour)
   const own = flavour === 'tensorrt' ? options.tensorrt : options.tensorrtRtx
-  const { builderOptimizationLevel = null, maxAuxStreams = null, profilingVerbosity, memoryPoolLimits, stripPlan, refit } = own
+  const {
+    builderOptimizationLevel = null,
+    maxAuxStreams = null,
+    profilingVerbosity,
+    memoryPoolLimits,
+    stripPlan,
+    refit,
+  } = own
   const workspace = memoryPoolLimits.workspace ?? null
   const flags = [
     ...(refit ? ['REFIT'] : []),
@@ -210,11 +280,28 @@ function describe(flavour: TensorRtFlavour, model: Model, options: CompileOption
     ...(builderOptimizationLevel !== null && { builderOptimizationLevel }),
     ...(maxAuxStreams !== null && { maxAuxStreams }),
     ...(workspace !== null && { workspace }),
-    profiles: profiles.flatMap((inputs, number) => inputs.map(({ input, values, min, opt, max }) => `${number} ${input}${values ? ' values' : ''}=${[min, opt, max].map((dims) => dims.join('x')).join('..')}`)),
+    profiles: profiles.flatMap((inputs, number) =>
+      inputs.map(
+        ({ input, values, min, opt, max }) =>
+          `${number} ${input}${values ? ' values' : ''}=${[min, opt, max].map((dims) => dims.join('x')).join('..')}`,
+      ),
+    ),
   }
   const common = {
-    addon: family.addon, library: detail.file, parser: detail.parser, product: `${product} ${found.version}`, computeCapabilities: [] as number[], fixed, profiles, flags,
-    hardwareCompatibility: 'none', profilingVerbosity, builderOptimizationLevel, maxAuxStreams, workspace, timingCache: '',
+    addon: family.addon,
+    library: detail.file,
+    parser: detail.parser,
+    product: `${product} ${found.version}`,
+    computeCapabilities: [] as number[],
+    fixed,
+    profiles,
+    flags,
+    hardwareCompatibility: 'none',
+    profilingVerbosity,
+    builderOptimizationLevel,
+    maxAuxStreams,
+    workspace,
+    timingCache: '',
   } as const
   return { common, facts }
 }
@@ -224,5 +311,9 @@ const dtypes = ['float32', 'float16', 'bfloat16', 'int64', 'int32', 'int8', 'uin
 
 function refuseDtypes({ file, bindings }: Model, flavour: TensorRtFlavour): void {
   const other = [...bindings.inputs, ...bindings.outputs].find(({ dtype }) => !dtypes.includes(dtype))
-  if (other) throw new OnnxEngineError('MODEL_UNSUPPORTED', `${file}: binding '${other.name}' with ${flavour}`, { expected: `one of ${dtypes.join(', ')}`, received: other.dtype })
+  if (other)
+    throw new OnnxEngineError('MODEL_UNSUPPORTED', `${file}: binding '${other.name}' with ${flavour}`, {
+      expected: `one of ${dtypes.join(', ')}`,
+      received: other.dtype,
+    })
 }

@@ -6,7 +6,9 @@ import type { CacheKey, Json } from './key.ts'
 
 export interface StoreRequest {
   readonly key: CacheKey
-  /** Names the same import across all changes of its key: the model's path relative to the root, the query, the backend. */
+  /**
+   * Names the same import across all changes of its key: the model's path relative to the root, the query, the backend.
+   */
   readonly family: string
   /** Display name for messages. */
   readonly label: string
@@ -24,7 +26,10 @@ export async function buildEntry({ key, label }: StoreRequest, build: Build, out
   const seconds = secondsSince(started)
   const { size } = await stat(output).catch(() => ({ size: 0 }))
   if (size === 0) {
-    throw new OnnxEngineError('COMPILE_FAILED', label, { expected: 'an engine', received: 'none from the backend, which reported no error' })
+    throw new OnnxEngineError('COMPILE_FAILED', label, {
+      expected: 'an engine',
+      received: 'none from the backend, which reported no error',
+    })
   }
   const { digest, facts } = key
   return { digest, facts, sha256: await hashFile(output), size, created: Date.now(), seconds, metadata }

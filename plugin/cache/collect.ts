@@ -22,11 +22,15 @@ export interface Limits {
 }
 
 /**
- * Removes leftovers of killed processes, engines that were not used for `maxAge`, then as many as it takes to come down to `maxSize`:
- * superseded ones first, the least recently used first. An engine that this process handed out, that another process may be
- * copying, or whose key is locked stays. 'everything' leaves only what is being built.
+ * Removes leftovers of killed processes, engines that were not used for `maxAge`, then as many as it takes to come down
+ * to `maxSize`: superseded ones first, the least recently used first. An engine that this process handed out, that
+ * another process may be copying, or whose key is locked stays. 'everything' leaves only what is being built.
  */
-export async function collectGarbage(folder: Folder, entries: readonly StoreEntry[], limits: Limits | 'everything'): Promise<Collected> {
+export async function collectGarbage(
+  folder: Folder,
+  entries: readonly StoreEntry[],
+  limits: Limits | 'everything',
+): Promise<Collected> {
   const holders = new Set<string>()
   let bytes = await removeLeftovers(folder, holders)
   const removed: StoreEntry[] = []

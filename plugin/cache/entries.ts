@@ -35,14 +35,18 @@ export async function listEntries(folder: Folder): Promise<readonly Entry[]> {
   return Object.values(await cacache.ls(folder.root)).flatMap(({ metadata }) => toEntry(metadata) ?? [])
 }
 
-/** Moves a finished file into the content store, then names it in the index: killed in between, it leaves an orphan for the collector. */
+/**
+ * Moves a finished file into the content store, then names it in the index: killed in between, it leaves an orphan for
+ * the collector.
+ */
 export async function insertEntry(folder: Folder, file: string, entry: Entry): Promise<string> {
   const cacache = await loadCacache()
   const content = folder.content(entry.sha256)
   await flush(file)
   await makeFolder(path.dirname(content))
   await rename(file, content).catch(async () => {
-    // Windows refuses to replace a file that somebody reads: when it holds the same bytes, all is well. Anything else is in the way.
+    // Windows refuses to replace a file that somebody reads: when it holds the same bytes, all is well. Anything else
+    // is in the way.
     if ((await hashFile(content).catch(() => undefined)) === entry.sha256) return
     await rm(content, { recursive: true, force: true })
     await rename(file, content)

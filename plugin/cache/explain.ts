@@ -1,9 +1,9 @@
 import type { Facts } from './key.ts'
 
 /**
- * What differs between two keys, in words for the line that the build prints: 'weights changed', 'external data changed: w.bin',
- * 'shapes changed: x 1x3x48x320 -> 1x3x48x640', 'ONNX Runtime 1.30.0 -> 1.31.0'. A fact without words of its own is told
- * by its name. 'nothing changed' when the facts are equal.
+ * What differs between two keys, in words for the line that the build prints: 'weights changed', 'external data
+ * changed: w.bin', 'shapes changed: x 1x3x48x320 -> 1x3x48x640', 'ONNX Runtime 1.30.0 -> 1.31.0'. A fact without words
+ * of its own is told by its name. 'nothing changed' when the facts are equal.
  */
 export function explain(before: Facts, after: Facts): string {
   const named = new Set([...Object.keys(labels), ...Object.keys(before), ...Object.keys(after)])
@@ -75,7 +75,10 @@ function describe(name: string, before: Fact, after: Fact): string | undefined {
   return isDigest(before) || isDigest(after) ? `${label} changed` : `${label} ${show(before)} -> ${show(after)}`
 }
 
-/** Items such as 'x=1x3x48x320' are compared by the name before '='; a list without names, or in another order, is shown whole. */
+/**
+ * Items such as 'x=1x3x48x320' are compared by the name before '='; a list without names, or in another order, is shown
+ * whole.
+ */
 function describeItems(before: readonly string[], after: readonly string[]): string {
   const [old, now] = [byName(before), byName(after)]
   const differences = [...new Set([...old.keys(), ...now.keys()])]

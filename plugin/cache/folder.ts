@@ -32,7 +32,12 @@ export interface Folder {
 export function folderAt(dir: string): Folder {
   const root = path.join(path.resolve(dir), 'v1')
   const within = (name: string) => path.join(root, name)
-  const [contents, families, locks, temporaries] = [within('content-v2'), within('families'), within('locks'), within('tmp')]
+  const [contents, families, locks, temporaries] = [
+    within('content-v2'),
+    within('families'),
+    within('locks'),
+    within('tmp'),
+  ]
   return {
     root,
     statIndex: within('stat-index.json'),

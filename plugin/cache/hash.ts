@@ -8,7 +8,10 @@ export interface Segment {
 }
 
 /** SHA-256 of a file, and of the file without the given segments. The file is read once, in pieces. */
-export async function hashAround(file: string, segments: readonly Segment[]): Promise<{ readonly whole: string; readonly around: string }> {
+export async function hashAround(
+  file: string,
+  segments: readonly Segment[],
+): Promise<{ readonly whole: string; readonly around: string }> {
   const [whole, around] = [createHash('sha256'), createHash('sha256')]
   const holes = union(segments)
   await withFile(file, async (handle) => {
@@ -40,8 +43,8 @@ export async function hashFile(file: string): Promise<string> {
 }
 
 /**
- * SHA-256 of the segments of a file, with their places. Segments that touch or overlap count as one, so that a model that names
- * one range many times costs one reading. `undefined` when the file ends before a segment does.
+ * SHA-256 of the segments of a file, with their places. Segments that touch or overlap count as one, so that a model
+ * that names one range many times costs one reading. `undefined` when the file ends before a segment does.
  */
 export async function hashSegments(file: string, segments: readonly Segment[]): Promise<string | undefined> {
   const hash = createHash('sha256')

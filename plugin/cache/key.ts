@@ -24,7 +24,9 @@ export interface SourceDigest {
   readonly external: readonly { readonly location: string; readonly sha256: string }[]
 }
 
-/** A rewrite of the graph, with its options resolved: an option that was set to its default looks as if it was not set. */
+/**
+ * A rewrite of the graph, with its options resolved: an option that was set to its default looks as if it was not set.
+ */
 export interface Pass {
   readonly name: string
   /** Raised whenever the pass gives another graph for the same input. */
@@ -36,8 +38,8 @@ export interface Pass {
 const schema = 1
 
 /**
- * The key of these facts. The order of the names does not matter, the order inside a list does.
- * Facts describe contents, never places or times: no absolute path, no mtime, no GPU UUID.
+ * The key of these facts. The order of the names does not matter, the order inside a list does. Facts describe
+ * contents, never places or times: no absolute path, no mtime, no GPU UUID.
  */
 export function cacheKey(facts: Facts): CacheKey {
   return { digest: createHash('sha256').update(canonicalJson(facts)).digest('hex'), facts }
@@ -49,7 +51,10 @@ export function sourceFacts({ model, graph, external }: SourceDigest): Facts {
 }
 
 /** The K1 facts: the source, what is rewritten in which order, and the dims that are fixed. */
-export function graphFacts(source: Facts, { passes, shapes }: { readonly passes: readonly Pass[]; readonly shapes: Shapes }): Facts {
+export function graphFacts(
+  source: Facts,
+  { passes, shapes }: { readonly passes: readonly Pass[]; readonly shapes: Shapes },
+): Facts {
   return combine(source, {
     passes: passes.map(({ name, version, options }) => `${name}@${version}=${canonicalJson(options)}`),
     shapes: Object.entries(shapes)
@@ -63,7 +68,9 @@ export function engineFacts(graph: Facts, backend: BackendName, plan: Facts): Fa
   return combine(graph, { backend }, plan)
 }
 
-/** JSON with sorted names and no white space: equal values give equal text. Throws TypeError for what JSON would lose. */
+/**
+ * JSON with sorted names and no white space: equal values give equal text. Throws TypeError for what JSON would lose.
+ */
 export function canonicalJson(value: Json): string {
   if (Array.isArray(value)) return `[${value.map((item: Json) => canonicalJson(item)).join(',')}]`
   if (typeof value === 'object' && value !== null) {

@@ -14,9 +14,10 @@ export interface Lock {
 }
 
 /**
- * Takes the lock `file`, waiting for whoever holds it; rejects with the signal's reason. A holder that was killed is noticed at once when it
- * ran on this host, and after 30 seconds without a heartbeat elsewhere. The lock saves work, it does not guard data: in the worst
- * case (a suspended machine, a network folder with wrong clocks) two processes build the same bytes.
+ * Takes the lock `file`, waiting for whoever holds it; rejects with the signal's reason. A holder that was killed is
+ * noticed at once when it ran on this host, and after 30 seconds without a heartbeat elsewhere. The lock saves work, it
+ * does not guard data: in the worst case (a suspended machine, a network folder with wrong clocks) two processes build
+ * the same bytes.
  */
 export async function acquireLock(file: string, signal?: AbortSignal): Promise<Lock> {
   let waited = false
@@ -50,7 +51,8 @@ const writing = 2_000
 
 const recordSchema = v.object({ token: v.pipe(v.string(), v.uuid()), pid: v.number(), host: v.string() })
 
-// The file appears with its record inside: a lock without one would have to be respected for a while, in case its owner still lives.
+// The file appears with its record inside: a lock without one would have to be respected for a while, in case its owner
+// still lives.
 async function create(file: string, token: string): Promise<boolean> {
   const record = JSON.stringify({ token, pid: process.pid, host: hostname() })
   const draft = `${file}.${token}`
@@ -102,7 +104,8 @@ function hold(file: string, token: string): Lock {
   }
 }
 
-// undefined: nobody holds it. A record that cannot be read is one that is being written, or was when its writer was killed.
+// undefined: nobody holds it. A record that cannot be read is one that is being written, or was when its writer was
+// killed.
 async function look(file: string): Promise<{ readonly token: string; readonly alive: boolean } | undefined> {
   try {
     const { mtimeMs } = await stat(file)
@@ -134,9 +137,9 @@ export function isRunning(pid: number): boolean {
   }
 }
 
-// Many waiters see the same dead holder at once. Only the one who creates the guard for exactly that holding may remove it, and looks again
-// after it did: a slower waiter would otherwise remove the lock of the next, living holder. A guard whose owner was killed is
-// removed, and the next try goes on.
+// Many waiters see the same dead holder at once. Only the one who creates the guard for exactly that holding may remove
+// it, and looks again after it did: a slower waiter would otherwise remove the lock of the next, living holder. A guard
+// whose owner was killed is removed, and the next try goes on.
 async function remove(file: string, token: string): Promise<void> {
   const guard = `${file}.${token}.broken`
   if (!(await create(guard, randomUUID()))) {

@@ -3,7 +3,10 @@ import { rename, rm, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { makeFolder } from '../../runtime/make-folder.ts'
 
-/** Writes a file as a whole: whoever reads it sees the old text or the new one, also when this process is killed in between. */
+/**
+ * Writes a file as a whole: whoever reads it sees the old text or the new one, also when this process is killed in
+ * between.
+ */
 export async function replaceFile(file: string, text: string): Promise<void> {
   const temporary = `${file}.${randomUUID()}`
   await makeFolder(path.dirname(file))

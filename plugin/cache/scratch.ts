@@ -20,7 +20,10 @@ export interface Scratch {
   adopt(built: Placed): Promise<Placed>
 }
 
-/** Nothing is made before the first engine; all is removed when the process exits, or when the next one does this after it was killed. */
+/**
+ * Nothing is made before the first engine; all is removed when the process exits, or when the next one does this after
+ * it was killed.
+ */
 export function openScratch(): Scratch {
   const engines = new Map<string, Placed>()
   let folder: Promise<string> | undefined
@@ -52,7 +55,8 @@ export function openScratch(): Scratch {
 async function makeFolder(): Promise<string> {
   for (const name of await readdir(tmpdir())) {
     const [, pid] = /^unplugin-onnx-(\d+)-/.exec(name) ?? []
-    if (pid !== undefined && !isRunning(Number(pid))) await rm(path.join(tmpdir(), name), { recursive: true, force: true }).catch(() => {})
+    if (pid !== undefined && !isRunning(Number(pid)))
+      await rm(path.join(tmpdir(), name), { recursive: true, force: true }).catch(() => {})
   }
   const dir = await mkdtemp(path.join(tmpdir(), `unplugin-onnx-${process.pid}-`))
   process.once('exit', () => rmSync(dir, { recursive: true, force: true }))

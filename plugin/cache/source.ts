@@ -10,18 +10,23 @@ import type { StatIndex } from './stat-index.ts'
 const reader = 1
 
 /**
- * What a model declares and what its bytes are. A file that was seen before, unchanged, is neither parsed nor hashed again; one with
- * external data is parsed, since where a location leads can change without it.
+ * What a model declares and what its bytes are. A file that was seen before, unchanged, is neither parsed nor hashed
+ * again; one with external data is parsed, since where a location leads can change without it.
  *
  * @throws OnnxEngineError what `readModel` throws.
  */
-export async function readSource(file: string, index: StatIndex): Promise<{ readonly model: Model; readonly source: SourceDigest }> {
+export async function readSource(
+  file: string,
+  index: StatIndex,
+): Promise<{ readonly model: Model; readonly source: SourceDigest }> {
   let parsed: ModelWithInitializers | undefined
   const known = await index
     .remember(file, `header@${reader}`, async () => {
       parsed = await read(file)
       const { initializers: _, ...header } = parsed
-      return parsed.external.length > 0 ? {} : { header: JSON.stringify(header), ...(await hashAround(file, weightsOf(parsed))) }
+      return parsed.external.length > 0
+        ? {}
+        : { header: JSON.stringify(header), ...(await hashAround(file, weightsOf(parsed))) }
     })
     .catch(async (error: unknown) => {
       // The index only says that there is no such file; the reader says it by name.
@@ -29,22 +34,31 @@ export async function readSource(file: string, index: StatIndex): Promise<{ read
       throw error
     })
   const { header, whole, around } = known
-  if (header && whole && around) return { model: JSON.parse(header) as Model, source: { model: whole, graph: around, external: [] } }
+  if (header && whole && around)
+    return { model: JSON.parse(header) as Model, source: { model: whole, graph: around, external: [] } }
   const model = parsed ?? (await read(file))
   return { model, source: await digestSource(model, index) }
 }
 
 /**
- * The digests of a model and of the ranges it uses of its external data. Every byte is read once, and none when the stat index
- * knows the files. Throws EXTERNAL_DATA when a file is shorter than the model says.
+ * The digests of a model and of the ranges it uses of its external data. Every byte is read once, and none when the
+ * stat index knows the files. Throws EXTERNAL_DATA when a file is shorter than the model says.
  */
-export async function digestSource(model: Pick<ModelWithInitializers, 'file' | 'initializers' | 'external'>, index: StatIndex): Promise<SourceDigest> {
+export async function digestSource(
+  model: Pick<ModelWithInitializers, 'file' | 'initializers' | 'external'>,
+  index: StatIndex,
+): Promise<SourceDigest> {
   const weights = weightsOf(model)
   const source = await index.remember(model.file, named('model', weights), async () => hashAround(model.file, weights))
   const external: { location: string; sha256: string }[] = []
   for (const [file, ranges] of byFile(model.external)) {
-    const { sha256 } = await index.remember(file, named('external', ranges), () => hashExternal(model.file, file, ranges))
-    external.push({ location: path.relative(path.dirname(model.file), file).replaceAll(path.sep, '/'), sha256: sha256! })
+    const { sha256 } = await index.remember(file, named('external', ranges), () =>
+      hashExternal(model.file, file, ranges),
+    )
+    external.push({
+      location: path.relative(path.dirname(model.file), file).replaceAll(path.sep, '/'),
+      sha256: sha256!,
+    })
   }
   return { model: source['whole']!, graph: source['around']!, external }
 }

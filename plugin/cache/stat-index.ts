@@ -9,15 +9,16 @@ export type Digests = Readonly<Record<string, string>>
 /** Remembers what was computed from a file for as long as the file's stat does not change: it only saves hashing. */
 export interface StatIndex {
   /**
-   * What `compute` gives for `file`, from memory when the file is surely unchanged. `what` names the computation: it must change with
-   * anything but the file that the result depends on. Throws MODEL_INVALID when the file keeps changing while it is read.
+   * What `compute` gives for `file`, from memory when the file is surely unchanged. `what` names the computation: it
+   * must change with anything but the file that the result depends on. Throws MODEL_INVALID when the file keeps
+   * changing while it is read.
    */
   remember(file: string, what: string, compute: () => Promise<Digests>): Promise<Digests>
 }
 
 /**
- * Opens a stat index that lives in `file`, as git's index does for a work tree. It is written when something was computed; a folder
- * that cannot be written, or a damaged file, costs only the hashing.
+ * Opens a stat index that lives in `file`, as git's index does for a work tree. It is written when something was
+ * computed; a folder that cannot be written, or a damaged file, costs only the hashing.
  */
 export function openStatIndex(file: string): StatIndex {
   const fresh = new Map<string, Entry>()
@@ -72,8 +73,8 @@ function sameStamp(a: Stamp, b: Stamp): boolean {
   return a.size === b.size && a.mtimeNs === b.mtimeNs && a.ctimeNs === b.ctimeNs && a.ino === b.ino
 }
 
-// Git's racily-clean rule: a file written in the same tick of its clock as it was read may have changed again without another stamp.
-// A tick is some milliseconds on today's file systems, two seconds (FAT) where stamps are whole seconds.
+// Git's racily-clean rule: a file written in the same tick of its clock as it was read may have changed again without
+// another stamp. A tick is some milliseconds on today's file systems, two seconds (FAT) where stamps are whole seconds.
 function racy({ mtimeNs, ctimeNs, at }: Entry): boolean {
   const [mtime, ctime] = [BigInt(mtimeNs), BigInt(ctimeNs)]
   const newest = mtime > ctime ? mtime : ctime
@@ -90,7 +91,8 @@ async function load(file: string): Promise<Map<string, Entry>> {
   }
 }
 
-// Read again before writing: another process may have added to it. Whoever renames last wins; the loser's files are hashed once more.
+// Read again before writing: another process may have added to it. Whoever renames last wins; the loser's files are
+// hashed once more.
 async function save(file: string, fresh: ReadonlyMap<string, Entry>): Promise<void> {
   const merged = new Map([...(await load(file)), ...fresh])
   const entries = [...merged.values()].sort((a, b) => b.at - a.at).slice(0, capacity)

@@ -30,14 +30,17 @@ export interface StoreOptions {
   readonly warn: (message: string) => void
 }
 
-/** The engine cache of an app. `families`, `list`, `verify` and `clear` throw CACHE_FAILED for a folder that they cannot use. */
+/**
+ * The engine cache of an app. `families`, `list`, `verify` and `clear` throw CACHE_FAILED for a folder that they cannot
+ * use.
+ */
 export interface Store {
   /** Digests of source files that need no hashing again. */
   readonly statIndex: StatIndex
   /**
-   * The engine of a key: from the cache, or built once, however many callers and processes ask. Rejects with what the build rejects with,
-   * and with COMPILE_ABORTED; either leaves the cache as it was. A folder that cannot be written costs a warning, and the engine
-   * lies in a temporary folder until the process exits.
+   * The engine of a key: from the cache, or built once, however many callers and processes ask. Rejects with what the
+   * build rejects with, and with COMPILE_ABORTED; either leaves the cache as it was. A folder that cannot be written
+   * costs a warning, and the engine lies in a temporary folder until the process exits.
    */
   getOrBuild(request: StoreRequest, build: Build): Promise<Stored>
   /** How long the last build of an import took, in seconds. */
@@ -51,8 +54,8 @@ export interface Store {
   /** Hashes every engine, and removes the damaged ones. */
   verify(): Promise<Verified>
   /**
-   * Removes what the limits do not allow, and what killed processes left: after a build, and else once a day, so that a run of hits
-   * costs nothing. A folder that cannot be written costs a warning.
+   * Removes what the limits do not allow, and what killed processes left: after a build, and else once a day, so that a
+   * run of hits costs nothing. A folder that cannot be written costs a warning.
    */
   collect(): Promise<Collected>
   /** Removes everything except what is being built right now. */
@@ -60,8 +63,8 @@ export interface Store {
 }
 
 /**
- * Opens the engine cache in a folder. Nothing is read or written before the first call. What a hit does not need is loaded when something does:
- * in a warm build, loading modules is most of the time.
+ * Opens the engine cache in a folder. Nothing is read or written before the first call. What a hit does not need is
+ * loaded when something does: in a warm build, loading modules is most of the time.
  */
 export function openStore({ dir, maxSize, maxAge, warn }: StoreOptions): Store {
   const folder = folderAt(dir)
@@ -118,7 +121,10 @@ export function openStore({ dir, maxSize, maxAge, warn }: StoreOptions): Store {
       if (!unusable || request.signal?.aborted) throw error
       complain(error)
     }
-    return settle({ placed: await (await theScratch()).build(request, build), reason: 'miss: the cache folder cannot be used' })
+    return settle({
+      placed: await (await theScratch()).build(request, build),
+      reason: 'miss: the cache folder cannot be used',
+    })
   }
 
   async function findOrBuild(request: StoreRequest, build: Build): Promise<Outcome> {
@@ -155,7 +161,8 @@ export function openStore({ dir, maxSize, maxAge, warn }: StoreOptions): Store {
 
   async function use(request: StoreRequest, before: FamilyRecord | undefined, placed: Placed): Promise<Outcome> {
     await touch(folder.used(placed.entry.digest))
-    if (before?.entry.digest !== placed.entry.digest) await note(request, placed.entry, `hit: ${await describeChange(before, request.key)}`)
+    if (before?.entry.digest !== placed.entry.digest)
+      await note(request, placed.entry, `hit: ${await describeChange(before, request.key)}`)
     return { placed, reason: 'hit' }
   }
 
@@ -173,7 +180,10 @@ export function openStore({ dir, maxSize, maxAge, warn }: StoreOptions): Store {
       } catch (error) {
         if (!isUnusable(error)) throw error
         complain(error)
-        const moved = await stat(output).then(() => false, () => true)
+        const moved = await stat(output).then(
+          () => false,
+          () => true,
+        )
         return await (await theScratch()).adopt({ entry, file: moved ? folder.content(entry.sha256) : output })
       }
     } finally {
@@ -199,7 +209,9 @@ export function openStore({ dir, maxSize, maxAge, warn }: StoreOptions): Store {
     const { code, message } = error as NodeJS.ErrnoException
     if (warned.has(code ?? message)) return
     warned.add(code ?? message)
-    warn(`the cache folder ${folder.root} cannot be used (${message}). Engines of this run lie in a temporary folder and are built again next time`)
+    warn(
+      `the cache folder ${folder.root} cannot be used (${message}). Engines of this run lie in a temporary folder and are built again next time`,
+    )
   }
 
   return {
@@ -210,7 +222,10 @@ export function openStore({ dir, maxSize, maxAge, warn }: StoreOptions): Store {
     families: () => named(folder.root, () => listFamilies(folder)),
     list: () => named(folder.root, listStore),
     verify: () => named(folder.root, async () => (await import('./verify.ts')).verifyStore(folder)),
-    clear: () => named(folder.root, async () => (await import('./collect.ts')).collectGarbage(folder, await listStore(), 'everything')),
+    clear: () =>
+      named(folder.root, async () =>
+        (await import('./collect.ts')).collectGarbage(folder, await listStore(), 'everything'),
+      ),
     async collect() {
       if (!grown && Date.now() - (await touched(folder.collected)) < day) return { removed: [], bytes: 0 }
       try {
@@ -248,5 +263,7 @@ const removed = 'the cached engine was removed'
 
 async function describeChange(before: FamilyRecord | undefined, key: CacheKey): Promise<string> {
   if (!before) return 'new'
-  return before.entry.digest === key.digest ? removed : (await import('./explain.ts')).explain(before.entry.facts, key.facts)
+  return before.entry.digest === key.digest
+    ? removed
+    : (await import('./explain.ts')).explain(before.entry.facts, key.facts)
 }

@@ -29,7 +29,16 @@ export async function named<T>(root: string, use: () => Promise<T>): Promise<T> 
 }
 
 const full: ReadonlySet<string> = new Set(['ENOSPC', 'EDQUOT'])
-const unusable: ReadonlySet<string> = new Set([...full, 'EROFS', 'EACCES', 'EPERM', 'ENOTDIR', 'EEXIST', 'EIO', 'ENAMETOOLONG'])
+const unusable: ReadonlySet<string> = new Set([
+  ...full,
+  'EROFS',
+  'EACCES',
+  'EPERM',
+  'ENOTDIR',
+  'EEXIST',
+  'EIO',
+  'ENAMETOOLONG',
+])
 
 function codesOf(error: unknown): readonly string[] {
   const codes: string[] = []

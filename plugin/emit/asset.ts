@@ -24,22 +24,27 @@ export interface EngineCode {
 }
 
 /**
- * Our own content-hashed name, because bundlers hash differently, or not at all in library builds, and because a name must be known
- * when the module is made. Only characters that need no escape in a URL, in a path and in a regular expression's `\w`.
+ * Our own content-hashed name, because bundlers hash differently, or not at all in library builds, and because a name
+ * must be known when the module is made. Only characters that need no escape in a URL, in a path and in a regular
+ * expression's `\w`.
  */
 export function engineAsset(model: string, { backend, extension, artifact }: Variant): EngineAsset {
-  return { name: `${model.replace(/[^\w-]+/g, '_')}-${backend}-${artifact.sha256.slice(0, 10)}${extension}`, source: artifact.file }
+  return {
+    name: `${model.replace(/[^\w-]+/g, '_')}-${backend}-${artifact.sha256.slice(0, 10)}${extension}`,
+    source: artifact.file,
+  }
 }
 
 /**
- * Copies an engine to the place it is shipped from. Whole or not at all: a reader never sees a part. A file of that name and size is the
- * engine already, because the name has the hash of its bytes; a watcher need not write gigabytes again.
+ * Copies an engine to the place it is shipped from. Whole or not at all: a reader never sees a part. A file of that
+ * name and size is the engine already, because the name has the hash of its bytes; a watcher need not write gigabytes
+ * again.
  *
  * @throws OnnxEngineError OUTPUT_FAILED
  */
 export async function copyEngine({ name, source }: EngineAsset, folder: string): Promise<void> {
   const target = join(folder, name)
-  if (await sizeOf(target) === await sizeOf(source)) return
+  if ((await sizeOf(target)) === (await sizeOf(source))) return
   const temporary = `${target}.${process.pid}.tmp`
   await writing(folder, async () => {
     await makeFolder(folder)
@@ -58,10 +63,10 @@ export function cachedEngine({ source }: EngineAsset): EngineCode {
 }
 
 /**
- * Rollup, Rolldown and builds of Vite. A module cannot know which chunk it ends in, and Vite removes assets of server builds and
- * rewrites URLs that it knows: so a module carries a placeholder, `renderChunk` puts the location in its place, relative to the chunk,
- * and the engines that chunks really use follow after every other plugin, into `folder` of the output, whose path
- * `writesTo` is told.
+ * Rollup, Rolldown and builds of Vite. A module cannot know which chunk it ends in, and Vite removes assets of server
+ * builds and rewrites URLs that it knows: so a module carries a placeholder, `renderChunk` puts the location in its
+ * place, relative to the chunk, and the engines that chunks really use follow after every other plugin, into `folder`
+ * of the output, whose path `writesTo` is told.
  */
 export function rollupAssets(folder: string, writesTo: (output: string | undefined) => void): RollupAssets {
   // Kept from build to build: a watcher loads only the modules that changed.
@@ -93,12 +98,18 @@ export function rollupAssets(folder: string, writesTo: (output: string | undefin
           const chunks = Object.values(bundle).map((output) => output.code ?? '')
           const output = resolve(dir ?? dirname(file ?? ''))
           writesTo(isWrite ? output : undefined)
-          const used = Array.from(sources, ([name, source]) => ({ name, source })).filter(({ name }) => chunks.some((code) => code.includes(name)))
-          const taken = used.map(({ name }) => posix.join(folder, name)).find((fileName) => bundle[fileName] !== undefined)
+          const used = Array.from(sources, ([name, source]) => ({ name, source })).filter(({ name }) =>
+            chunks.some((code) => code.includes(name)),
+          )
+          const taken = used
+            .map(({ name }) => posix.join(folder, name))
+            .find((fileName) => bundle[fileName] !== undefined)
           if (taken !== undefined) throw nameTaken(taken)
           // Copied, an engine of any size takes no memory; Rolldown would hold two copies of what it is to emit.
           if (isWrite) await Promise.all(used.map((asset) => copyEngine(asset, join(output, folder))))
-          else for (const { name, source } of used) this.emitFile({ type: 'asset', fileName: posix.join(folder, name), source: await readFile(source) })
+          else
+            for (const { name, source } of used)
+              this.emitFile({ type: 'asset', fileName: posix.join(folder, name), source: await readFile(source) })
         },
       },
     },
@@ -110,7 +121,11 @@ export interface RollupAssets {
   readonly hooks: {
     readonly renderChunk: {
       readonly filter: { readonly code: RegExp }
-      handler(code: string, chunk: { readonly fileName: string }, options: { readonly format: string; readonly sourcemap?: unknown }): Promise<RenderedChunk | null>
+      handler(
+        code: string,
+        chunk: { readonly fileName: string },
+        options: { readonly format: string; readonly sourcemap?: unknown },
+      ): Promise<RenderedChunk | null>
     }
     readonly generateBundle: {
       readonly order: 'post'
@@ -142,10 +157,15 @@ export interface WebpackLoader {
 }
 
 /**
- * webpack and Rspack. Assets that the loader emits are kept with the module in persistent caches. `__webpack_base_uri__` is the folder
- * of the output in every chunk and format, whatever `publicPath` says, which is for browsers.
+ * webpack and Rspack. Assets that the loader emits are kept with the module in persistent caches.
+ * `__webpack_base_uri__` is the folder of the output in every chunk and format, whatever `publicPath` says, which is
+ * for browsers.
  */
-export async function webpackEngine({ name, source }: EngineAsset, folder: string, loader: WebpackLoader): Promise<EngineCode> {
+export async function webpackEngine(
+  { name, source }: EngineAsset,
+  folder: string,
+  loader: WebpackLoader,
+): Promise<EngineCode> {
   const path = posix.join(folder, name)
   loader.emitFile(path, await readFile(source), undefined, { immutable: true })
   return { location: `new URL(${JSON.stringify(relativeUrl(path))}, __webpack_base_uri__)` }
@@ -153,10 +173,15 @@ export async function webpackEngine({ name, source }: EngineAsset, folder: strin
 
 /** The part of a build that esbuild and Bun share. */
 export interface FileLoaderBuild {
-  onResolve(options: { readonly filter: RegExp }, callback: (args: { readonly path: string }) => { readonly path: string; readonly namespace: string }): void
+  onResolve(
+    options: { readonly filter: RegExp },
+    callback: (args: { readonly path: string }) => { readonly path: string; readonly namespace: string },
+  ): void
   onLoad(
     options: { readonly filter: RegExp; readonly namespace: string },
-    callback: (args: { readonly path: string }) => Promise<{ readonly contents: string | Uint8Array; readonly loader: 'js' | 'file' }>,
+    callback: (args: {
+      readonly path: string
+    }) => Promise<{ readonly contents: string | Uint8Array; readonly loader: 'js' | 'file' }>,
   ): void
 }
 
@@ -166,9 +191,9 @@ export interface FileLoaderAssets {
 }
 
 /**
- * esbuild and Bun. Their own `file` loader knows the chunk that a file is used in, hashes its name, and lists it in the metafile and
- * among the output files that `write: false` gives. The path it gives is right only in the chunk of the file: so each file has a
- * module of its own that makes the URL, and that no chunk can part from it.
+ * esbuild and Bun. Their own `file` loader knows the chunk that a file is used in, hashes its name, and lists it in the
+ * metafile and among the output files that `write: false` gives. The path it gives is right only in the chunk of the
+ * file: so each file has a module of its own that makes the URL, and that no chunk can part from it.
  */
 export function fileLoaderAssets(): FileLoaderAssets {
   const [engines, files] = ['unplugin-onnx-engine', 'unplugin-onnx-file']
@@ -176,7 +201,10 @@ export function fileLoaderAssets(): FileLoaderAssets {
   return {
     engine({ name, source }, index) {
       sources.set(name, source)
-      return { prelude: `import engine${index} from ${JSON.stringify(`${engines}:${name}.js`)}`, location: `engine${index}` }
+      return {
+        prelude: `import engine${index} from ${JSON.stringify(`${engines}:${name}.js`)}`,
+        location: `engine${index}`,
+      }
     },
     setup(build, { format, publicPath = '' }) {
       build.onResolve({ filter: /^unplugin-onnx-(?:engine|file):/ }, ({ path }) => {
@@ -184,23 +212,30 @@ export function fileLoaderAssets(): FileLoaderAssets {
         return { namespace: path.slice(0, colon), path: path.slice(colon + 1) }
       })
       build.onLoad({ filter: /^/, namespace: engines }, async ({ path }) => {
-        // Bun tells modules apart by their paths alone, hence the '.js'. The loader writes `publicPath`, which is for browsers, before the name.
+        // Bun tells modules apart by their paths alone, hence the '.js'. The loader writes `publicPath`, which is for
+        // browsers, before the name.
         const file = publicPath === '' ? 'file' : `"./" + file.slice(${publicPath.replace(/\/?$/, '/').length})`
         const contents = `import file from ${JSON.stringify(`${files}:${path.slice(0, -'.js'.length)}`)}\nexport default /* @__PURE__ */ ${locate(format === 'esm' ? 'es' : format, file)}`
         return { contents, loader: 'js' }
       })
-      build.onLoad({ filter: /^/, namespace: files }, async ({ path }) => ({ contents: await readFile(sources.get(path) ?? path), loader: 'file' }))
+      build.onLoad({ filter: /^/, namespace: files }, async ({ path }) => ({
+        contents: await readFile(sources.get(path) ?? path),
+        loader: 'file',
+      }))
     },
   }
 }
 
 /**
- * Farm, whose plugins can emit an asset only as an array of numbers: the engine is copied beside the output. Farm would take a literal
- * `new URL('./x', import.meta.url)` for an asset of its own.
+ * Farm, whose plugins can emit an asset only as an array of numbers: the engine is copied beside the output. Farm would
+ * take a literal `new URL('./x', import.meta.url)` for an asset of its own.
  */
 export async function copiedEngine(asset: EngineAsset, folder: string, output: string): Promise<EngineCode> {
   await copyEngine(asset, join(output, folder))
-  return { prelude: 'const base = import.meta.url', location: `new URL(${JSON.stringify(relativeUrl(posix.join(folder, asset.name)))}, base)` }
+  return {
+    prelude: 'const base = import.meta.url',
+    location: `new URL(${JSON.stringify(relativeUrl(posix.join(folder, asset.name)))}, base)`,
+  }
 }
 
 function nameTaken(file: string): OnnxEngineError {

@@ -3,12 +3,18 @@ import type { Compiled, Variant } from '../compile.ts'
 import type { EngineCode } from './asset.ts'
 
 /**
- * The manifest of a compiled model, with `files` in the order of its variants: paths relative to the manifest's own folder, or
- * absolute file URLs. It depends on the model and its engines only, so a cache hit and a miss give the same text.
+ * The manifest of a compiled model, with `files` in the order of its variants: paths relative to the manifest's own
+ * folder, or absolute file URLs. It depends on the model and its engines only, so a cache hit and a miss give the same
+ * text.
  */
 export function modelManifest({ name, bindings, variants }: Compiled, files: readonly string[]): ModelManifest {
   // The compiler relates `backend` and `requires` inside Variant, but not after they were taken apart.
-  return { schema: 1, name, bindings, variants: variants.map((variant, index) => ({ file: files[index], ...facts(variant) }) as VariantManifest) }
+  return {
+    schema: 1,
+    name,
+    bindings,
+    variants: variants.map((variant, index) => ({ file: files[index], ...facts(variant) }) as VariantManifest),
+  }
 }
 
 /**
@@ -17,7 +23,9 @@ export function modelManifest({ name, bindings, variants }: Compiled, files: rea
  */
 export function moduleText(compiled: Compiled, engines: readonly EngineCode[]): string {
   const { schema, name, bindings } = modelManifest(compiled, [])
-  const rows = compiled.variants.map((variant, index) => `    { "file": ${engines[index]?.location}, ${literal(facts(variant)).slice(1)},`)
+  const rows = compiled.variants.map(
+    (variant, index) => `    { "file": ${engines[index]?.location}, ${literal(facts(variant)).slice(1)},`,
+  )
   return [
     `import { createModel } from 'unplugin-onnx/runtime'`,
     ...new Set(engines.flatMap(({ prelude = [] }) => prelude)),

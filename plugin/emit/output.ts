@@ -1,7 +1,10 @@
 import { OnnxEngineError } from '../../runtime/errors.ts'
 import { isUnusable } from '../cache/trouble.ts'
 
-/** Runs what writes into an output folder: OUTPUT_FAILED when the folder cannot be written, is no folder, or its disk is full. */
+/**
+ * Runs what writes into an output folder: OUTPUT_FAILED when the folder cannot be written, is no folder, or its disk is
+ * full.
+ */
 export async function writing<T>(folder: string, write: () => Promise<T>): Promise<T> {
   try {
     return await write()

@@ -17,7 +17,10 @@ export function intAttribute(node: Node, name: string): number | undefined {
   return attribute && safeInteger(attribute.i)
 }
 
-/** An ints attribute; undefined when it is absent. Values beyond 2^53 are cut to it, which is what such an end or limit means. */
+/**
+ * An ints attribute; undefined when it is absent. Values beyond 2^53 are cut to it, which is what such an end or limit
+ * means.
+ */
 export function intsAttribute(node: Node, name: string): number[] | undefined {
   return attributeOf(node, name)?.ints.map(
     (value) => safeInteger(value) ?? (value.high < 0 ? Number.MIN_SAFE_INTEGER : Number.MAX_SAFE_INTEGER),
@@ -53,7 +56,8 @@ export function newAttribute(
 ): Attribute {
   if ('int' in value) return newMessage('AttributeProto', { name, type: codes.int, i: int64(value.int) })
   if ('float' in value) return newMessage('AttributeProto', { name, type: codes.float, f: value.float })
-  if ('string' in value) return newMessage('AttributeProto', { name, type: codes.string, s: new TextEncoder().encode(value.string) })
+  if ('string' in value)
+    return newMessage('AttributeProto', { name, type: codes.string, s: new TextEncoder().encode(value.string) })
   if ('ints' in value) return newMessage('AttributeProto', { name, type: codes.ints, ints: value.ints.map(int64) })
   if ('floats' in value) return newMessage('AttributeProto', { name, type: codes.floats, floats: [...value.floats] })
   return newMessage('AttributeProto', { name, type: codes.tensor, t: value.tensor })

@@ -10,12 +10,14 @@ type Role = 'input' | 'output'
 export type GraphHeader = Pick<Message<'GraphProto'>, 'input' | 'output' | 'initializer' | 'sparseInitializer'>
 
 /**
- * The bindings of a graph, in its order. An initializer that is also listed as an input (as every one was before IR version 4) is a
- * default value, not an input. A dim is static, named, or unknown; a negative dim, which exporters write for "any", is unknown.
+ * The bindings of a graph, in its order. An initializer that is also listed as an input (as every one was before IR
+ * version 4) is a default value, not an input. A dim is static, named, or unknown; a negative dim, which exporters
+ * write for "any", is unknown.
  *
- * What a binding is must be representable, or MODEL_UNSUPPORTED names the binding and its type: sequences, maps, optionals, sparse
- * and opaque values, element types without a typed array, dims beyond 2^53. MODEL_INVALID: no name, a name that is not UTF-8, one
- * name twice. Annotation is tolerated and left out: doc strings, denotations of types and dims, metadata.
+ * What a binding is must be representable, or MODEL_UNSUPPORTED names the binding and its type: sequences, maps,
+ * optionals, sparse and opaque values, element types without a typed array, dims beyond 2^53. MODEL_INVALID: no name, a
+ * name that is not UTF-8, one name twice. Annotation is tolerated and left out: doc strings, denotations of types and
+ * dims, metadata.
  *
  * @param where names the model in messages
  */
@@ -41,10 +43,13 @@ function readValues(values: readonly Message<'ValueInfoProto'>[], role: Role, wh
   const seen = new Set<string>()
   return values.map((value, index) => {
     const { name } = value
-    if (name === '') throw new OnnxEngineError('MODEL_INVALID', `${where}, ${role} ${index}`, { expected: 'a name', received: 'none' })
+    if (name === '')
+      throw new OnnxEngineError('MODEL_INVALID', `${where}, ${role} ${index}`, { expected: 'a name', received: 'none' })
     const place = `${where}, ${role} ${quote(name)}`
-    if (name.includes('\uFFFD')) throw new OnnxEngineError('MODEL_INVALID', place, { expected: 'a name in UTF-8', received: 'other bytes' })
-    if (seen.has(name)) throw new OnnxEngineError('MODEL_INVALID', place, { expected: `one ${role} of this name`, received: 'two' })
+    if (name.includes('\uFFFD'))
+      throw new OnnxEngineError('MODEL_INVALID', place, { expected: 'a name in UTF-8', received: 'other bytes' })
+    if (seen.has(name))
+      throw new OnnxEngineError('MODEL_INVALID', place, { expected: `one ${role} of this name`, received: 'two' })
     seen.add(name)
     return { name, ...readType(value.type, place) }
   })
@@ -53,14 +58,19 @@ function readValues(values: readonly Message<'ValueInfoProto'>[], role: Role, wh
 function readType(type: Message<'TypeProto'> | null, place: string): { dtype: DType; dims: readonly Dim[] | null } {
   const hint = 'Change the model so that each input and output is a dense tensor of a supported dtype'
   for (const [field, received] of Object.entries(foreignTypes)) {
-    if (type && Object.hasOwn(type, field)) throw new OnnxEngineError('MODEL_UNSUPPORTED', place, { expected: 'a tensor', received, hint })
+    if (type && Object.hasOwn(type, field))
+      throw new OnnxEngineError('MODEL_UNSUPPORTED', place, { expected: 'a tensor', received, hint })
   }
   const tensor = type?.tensorType
   const code = tensor?.elemType ?? 0
   const dtype = dtypeOfCode(code)
   if (!dtype || !isBindingDType(dtype)) {
     const received = dtype ?? (code === 0 ? 'none' : `the unknown element type ${code}`)
-    throw new OnnxEngineError('MODEL_UNSUPPORTED', place, { expected: 'a dtype that a typed array can hold', received, hint })
+    throw new OnnxEngineError('MODEL_UNSUPPORTED', place, {
+      expected: 'a dtype that a typed array can hold',
+      received,
+      hint,
+    })
   }
   return { dtype, dims: tensor?.shape ? tensor.shape.dim.map((dim, axis) => readDim(dim, axis, place)) : null }
 }

@@ -15,8 +15,9 @@ interface Change {
 }
 
 /**
- * Gives inputs and outputs another dtype, in place. What reads and makes them is left as it is, behind a Cast; one that is there already and
- * that the new dtype makes needless goes. A model whose opset has no Cast of bfloat16 is brought to opset 13.
+ * Gives inputs and outputs another dtype, in place. What reads and makes them is left as it is, behind a Cast; one that
+ * is there already and that the new dtype makes needless goes. A model whose opset has no Cast of bfloat16 is brought
+ * to opset 13.
  *
  * @param names inputs and outputs of the dtype `from`
  * @throws OnnxEngineError PRECISION_UNSUPPORTED when the opset cannot be raised
@@ -37,7 +38,12 @@ export function castBindings(model: EditableModel, names: ReadonlySet<string>, c
   sortNodes(scope, model.file)
 }
 
-function castInputs(scope: Scope, inputs: readonly string[], { from, to }: Change, newName: (base: string) => string): void {
+function castInputs(
+  scope: Scope,
+  inputs: readonly string[],
+  { from, to }: Change,
+  newName: (base: string) => string,
+): void {
   const { graph } = scope
   const outputs = new Set(graph.output.map(({ name }) => name))
   const { consumers } = indexScope(scope)
@@ -45,7 +51,9 @@ function castInputs(scope: Scope, inputs: readonly string[], { from, to }: Chang
   for (const input of inputs) {
     const readers = consumers.get(input) ?? []
     // A value of more bits is not the same again after it was rounded.
-    const back = readers.filter((reader) => from === 'float32' && castsTo(reader, to) && !outputs.has(reader.output[0] ?? ''))
+    const back = readers.filter(
+      (reader) => from === 'float32' && castsTo(reader, to) && !outputs.has(reader.output[0] ?? ''),
+    )
     for (const cast of back) {
       renamed.set(cast.output[0] ?? '', input)
       needless.add(cast)
@@ -61,12 +69,23 @@ function castInputs(scope: Scope, inputs: readonly string[], { from, to }: Chang
   graph.node.push(...casts)
 }
 
-function castOutputs(model: EditableModel, scope: Scope, outputs: readonly string[], { from, to }: Change, newName: (base: string) => string): void {
+function castOutputs(
+  model: EditableModel,
+  scope: Scope,
+  outputs: readonly string[],
+  { from, to }: Change,
+  newName: (base: string) => string,
+): void {
   const { graph } = scope
   const fixed = new Set([...graph.input, ...graph.output].map(({ name }) => name))
   const types = inferTypes(model)
   const { producers, consumers } = indexScope(scope)
-  const [made, renamed, needless, casts] = [new Map<string, string>(), new Map<string, string>(), new Set<Node>(), [] as Node[]]
+  const [made, renamed, needless, casts] = [
+    new Map<string, string>(),
+    new Map<string, string>(),
+    new Set<Node>(),
+    [] as Node[],
+  ]
   for (const output of outputs) {
     const maker = producers.get(output)
     const source = maker && from === 'float32' && castsTo(maker, from) ? (maker.input[0] ?? '') : ''
@@ -96,5 +115,8 @@ function castsTo(node: Node, dtype: Float): boolean {
 }
 
 function newCast(from: string, to: string, dtype: Float, newName: (base: string) => string): Node {
-  return newNode('Cast', [from], [to], { name: newName(`${from}_to_${dtype}`), attribute: [newAttribute('to', { int: dtypes[dtype].code })] })
+  return newNode('Cast', [from], [to], {
+    name: newName(`${from}_to_${dtype}`),
+    attribute: [newAttribute('to', { int: dtypes[dtype].code })],
+  })
 }

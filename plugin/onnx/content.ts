@@ -10,8 +10,8 @@ import { byteLength, tensorType, type TensorType } from './tensor.ts'
 export interface Content {
   readonly length: number
   /**
-   * One pass over the bytes. Each piece starts at an address that any typed array accepts and holds whole elements; it is valid until
-   * the next one is asked for.
+   * One pass over the bytes. Each piece starts at an address that any typed array accepts and holds whole elements; it
+   * is valid until the next one is asked for.
    */
   pieces(): AsyncIterable<Uint8Array>
 }
@@ -72,8 +72,8 @@ export function fileContent({ file, offset, length }: ByteRange): Content {
 }
 
 /**
- * The content that `convert` makes of each piece. `length` is that of the result; `convert` must give whole elements for whole
- * elements and may reuse its result, but not change the piece.
+ * The content that `convert` makes of each piece. `length` is that of the result; `convert` must give whole elements
+ * for whole elements and may reuse its result, but not change the piece.
  */
 export function mapContent(content: Content, length: number, convert: (piece: Uint8Array) => Uint8Array): Content {
   return {
@@ -96,25 +96,35 @@ export async function readContent(content: Content): Promise<Uint8Array> {
 }
 
 /**
- * The content of a tensor, wherever and however the model stores it: raw or as a typed list, in the model file, beside it, or made by
- * a pass. Undefined for strings and for a type that we do not know.
+ * The content of a tensor, wherever and however the model stores it: raw or as a typed list, in the model file, beside
+ * it, or made by a pass. Undefined for strings and for a type that we do not know.
  */
 export function tensorContent(model: EditableModel, tensor: Message<'TensorProto'>): Content | undefined {
   const type = tensorType(tensor)
   const length = type && byteLength(type)
   if (!type || length === undefined) return undefined
-  const raw = elsewhere(model, tensor, 9) ?? (Object.hasOwn(tensor, 'rawData') ? bytesContent(tensor.rawData) : undefined)
+  const raw =
+    elsewhere(model, tensor, 9) ?? (Object.hasOwn(tensor, 'rawData') ? bytesContent(tensor.rawData) : undefined)
   return raw ?? listContent(model, tensor, type, length)
 }
 
-/** The elements of a tensor in memory; for constants that a pass must look at. Undefined where a typed array cannot hold them. */
-export async function tensorElements(model: EditableModel, tensor: Message<'TensorProto'>): Promise<Elements | undefined> {
+/**
+ * The elements of a tensor in memory; for constants that a pass must look at. Undefined where a typed array cannot hold
+ * them.
+ */
+export async function tensorElements(
+  model: EditableModel,
+  tensor: Message<'TensorProto'>,
+): Promise<Elements | undefined> {
   const type = tensorType(tensor)
   const content = tensorContent(model, tensor)
   return type && content && viewElements(type.dtype, await readContent(content))
 }
 
-/** The elements of a small tensor at once: those of up to 1 KB are in memory with the structure. Undefined for all others. */
+/**
+ * The elements of a small tensor at once: those of up to 1 KB are in memory with the structure. Undefined for all
+ * others.
+ */
 export function smallElements(tensor: Message<'TensorProto'>): Elements | undefined {
   const type = tensorType(tensor)
   if (!type || tensor.elsewhere.length > 0) return undefined
@@ -123,8 +133,13 @@ export function smallElements(tensor: Message<'TensorProto'>): Elements | undefi
   return viewElements(type.dtype, new Uint8Array(bytes.buffer))
 }
 
-/** Bytes as elements. The bytes must start at an address that is a multiple of the element size, as those of a piece do. */
-export function viewElements(dtype: StoredDType, { buffer, byteOffset, byteLength: length }: Uint8Array): Elements | undefined {
+/**
+ * Bytes as elements. The bytes must start at an address that is a multiple of the element size, as those of a piece do.
+ */
+export function viewElements(
+  dtype: StoredDType,
+  { buffer, byteOffset, byteLength: length }: Uint8Array,
+): Elements | undefined {
   const name = dtypes[dtype].array
   if (name === null || name === 'Array') return undefined
   const array = arrays[name]
@@ -132,7 +147,12 @@ export function viewElements(dtype: StoredDType, { buffer, byteOffset, byteLengt
 }
 
 /** Gives a tensor other content, and the dtype and dims that go with it. */
-export function setContent(model: EditableModel, tensor: Message<'TensorProto'>, { dtype, dims }: TensorType, content: Content): void {
+export function setContent(
+  model: EditableModel,
+  tensor: Message<'TensorProto'>,
+  { dtype, dims }: TensorType,
+  content: Content,
+): void {
   const { name, docString, metadataProps } = tensor
   for (const key of Object.keys(tensor)) delete (tensor as Record<string, unknown>)[key]
   const source = model.contents.push(content)
@@ -170,7 +190,10 @@ const arrays = {
 } as const
 
 function shortened(file: string, size: number): OnnxEngineError {
-  return new OnnxEngineError('EXTERNAL_DATA', file, { expected: `${size} bytes`, received: 'a file that became shorter' })
+  return new OnnxEngineError('EXTERNAL_DATA', file, {
+    expected: `${size} bytes`,
+    received: 'a file that became shorter',
+  })
 }
 
 function elsewhere(model: EditableModel, tensor: Message<'TensorProto'>, id: number): Content | undefined {
@@ -184,8 +207,8 @@ export function entryContent(model: EditableModel, { source, offset, length }: M
   return made ?? fileContent({ file: model.file, offset: safeInteger(offset) ?? 0, length: safeInteger(length) ?? 0 })
 }
 
-// The typed list that holds the elements of a dtype, by onnx.proto; all other dtypes are in int32_data (field 5), where elements of
-// less than a byte are packed as in raw data.
+// The typed list that holds the elements of a dtype, by onnx.proto; all other dtypes are in int32_data (field 5), where
+// elements of less than a byte are packed as in raw data.
 const listFields: Partial<Record<StoredDType, number>> = {
   float32: 4,
   complex64: 4,
@@ -196,7 +219,12 @@ const listFields: Partial<Record<StoredDType, number>> = {
   uint64: 11,
 }
 
-function listContent(model: EditableModel, tensor: Message<'TensorProto'>, { dtype }: TensorType, length: number): Content {
+function listContent(
+  model: EditableModel,
+  tensor: Message<'TensorProto'>,
+  { dtype }: TensorType,
+  length: number,
+): Content {
   const id = listFields[dtype] ?? 5
   const wire = elsewhere(model, tensor, id)
   return {

@@ -1,15 +1,16 @@
 /**
- * How each operator of the main domain types its outputs, one word for each output; a last word with '*' stands for all that follow.
+ * How each operator of the main domain types its outputs, one word for each output; a last word with '*' stands for all
+ * that follow.
  *
  *     0              the type of input 0                  float32       that dtype
- *     @to            the type that an attribute names     #value        the dtype of an attribute's value 
+ *     @to            the type that an attribute names     #value        the dtype of an attribute's value
  *     sequence(0)    a sequence of what input 0 is        element(0)    what the sequence at input 0 holds
  *     optional(0)    an optional of it                    payload(0)    what the optional at input 0 holds, or input 0 itself
  *     a|b            b where a says nothing               body*         what the bodies give, see `bodyRules` in types.ts
  *
- * The rules hold from opset 7 to 28, where two versions of one operator differ in what the words say a list gives each with its
- * first opset. Source: the operator schemas of ONNX 1.23. A test compares every output of the ONNX library's own test models with the
- * library's inference.
+ * The rules hold from opset 7 to 28, where two versions of one operator differ in what the words say a list gives each
+ * with its first opset. Source: the operator schemas of ONNX 1.23. A test compares every output of the ONNX library's
+ * own test models with the library's inference.
  */
 export const dtypeRules: Readonly<Record<string, string | readonly (readonly [since: number, rule: string])[]>> = {
   ...same(
@@ -39,7 +40,10 @@ export const dtypeRules: Readonly<Record<string, string | readonly (readonly [si
   ConstantOfShape: '#value|float32',
   ConvInteger: 'int32',
   DequantizeLinear: '@output_dtype|1',
-  Dropout: [[7, '0 0'], [10, '0 bool']],
+  Dropout: [
+    [7, '0 0'],
+    [10, '0 bool'],
+  ],
   DynamicQuantizeLinear: 'uint8 float32 uint8',
   Equal: 'bool',
   EyeLike: '@dtype|0',
@@ -100,5 +104,10 @@ export const dtypeRules: Readonly<Record<string, string | readonly (readonly [si
 }
 
 function same(...operators: readonly string[]): Record<string, string> {
-  return Object.fromEntries(operators.join(' ').split(' ').map((operator) => [operator, '0']))
+  return Object.fromEntries(
+    operators
+      .join(' ')
+      .split(' ')
+      .map((operator) => [operator, '0']),
+  )
 }

@@ -36,16 +36,23 @@ export function newNode(
 }
 
 /**
- * Lets the readers of values, in this graph and in the bodies of its nodes, read others: `names` maps old to new. Outputs of the graph
- * stay. Rename all values of a pass at once, since this goes through the whole graph.
+ * Lets the readers of values, in this graph and in the bodies of its nodes, read others: `names` maps old to new.
+ * Outputs of the graph stay. Rename all values of a pass at once, since this goes through the whole graph.
  */
-export function renameReads({ graph }: Scope, names: ReadonlyMap<string, string>, accept: (reader: Node) => boolean = () => true): void {
+export function renameReads(
+  { graph }: Scope,
+  names: ReadonlyMap<string, string>,
+  accept: (reader: Node) => boolean = () => true,
+): void {
   for (const node of graph.node) {
     if (accept(node)) renameInputs(node, names)
   }
 }
 
-/** Changes the dtypes that a graph declares: of its inputs and outputs, and of values between them where it says anything of those. */
+/**
+ * Changes the dtypes that a graph declares: of its inputs and outputs, and of values between them where it says
+ * anything of those.
+ */
 export function redeclare({ graph }: Scope, changes: ReadonlyMap<string, StoredDType>): void {
   for (const { name, type } of [...graph.input, ...graph.output, ...graph.valueInfo]) {
     const dtype = changes.get(name)
@@ -54,8 +61,8 @@ export function redeclare({ graph }: Scope, changes: ReadonlyMap<string, StoredD
 }
 
 /**
- * Puts the nodes of a graph into an order in which each stands after what it reads. A node moves only where it must: what a node
- * needs is put right before it. Throws MODEL_INVALID, naming a node, when nodes need each other.
+ * Puts the nodes of a graph into an order in which each stands after what it reads. A node moves only where it must:
+ * what a node needs is put right before it. Throws MODEL_INVALID, naming a node, when nodes need each other.
  *
  * @param where names the model in messages
  */

@@ -1,16 +1,17 @@
 import { realpath, stat } from 'node:fs/promises'
 import { dirname, posix, resolve, sep, win32 } from 'node:path'
 import { OnnxEngineError } from '../../runtime/errors.ts'
-import { quote, type Message } from './proto.ts'
 import type { ByteRange } from './model.ts'
+import { quote, type Message } from './proto.ts'
 
 /** Finds the external data of a tensor. `length` is what its dims and dtype need, when that is known. */
 export type FindExternal = (tensor: Message<'TensorProto'>, length: number | undefined) => Promise<ByteRange>
 
 /**
- * A finder for the external data of one model file. A location is looked up beside the path that was asked for and then beside the
- * real file, because package managers and model hubs link to a store. Wherever it is found, its real path must lie inside one of
- * these two folders, so that a hostile model cannot read other files. Throws EXTERNAL_DATA, naming the tensor and the location.
+ * A finder for the external data of one model file. A location is looked up beside the path that was asked for and then
+ * beside the real file, because package managers and model hubs link to a store. Wherever it is found, its real path
+ * must lie inside one of these two folders, so that a hostile model cannot read other files. Throws EXTERNAL_DATA,
+ * naming the tensor and the location.
  */
 export async function externalData(file: string): Promise<FindExternal> {
   const given = dirname(resolve(file))
@@ -26,9 +27,13 @@ export async function externalData(file: string): Promise<FindExternal> {
     const data = await found.get(location)!
     const offset = count(entries.get('offset') ?? '0', 'offset', where)
     const declared = entries.get('length')
-    const length = declared === undefined ? (needed ?? Math.max(0, data.size - offset)) : count(declared, 'length', where)
+    const length =
+      declared === undefined ? (needed ?? Math.max(0, data.size - offset)) : count(declared, 'length', where)
     if (needed !== undefined && length !== needed) {
-      throw new OnnxEngineError('EXTERNAL_DATA', where, { expected: `${needed} bytes for its dims and dtype`, received: `${length}` })
+      throw new OnnxEngineError('EXTERNAL_DATA', where, {
+        expected: `${needed} bytes for its dims and dtype`,
+        received: `${length}`,
+      })
     }
     if (offset + length > data.size) {
       throw new OnnxEngineError('EXTERNAL_DATA', where, {
@@ -44,18 +49,23 @@ export async function externalData(file: string): Promise<FindExternal> {
     const expected = "a relative path inside the model's folder"
     const absolute = posix.isAbsolute(location) || win32.isAbsolute(location) || /^[a-z]:/i.test(location)
     if (location === '' || location.includes('\0') || absolute) {
-      throw new OnnxEngineError('EXTERNAL_DATA', where, { expected, received: location === '' ? 'no location' : 'another path' })
+      throw new OnnxEngineError('EXTERNAL_DATA', where, {
+        expected,
+        received: location === '' ? 'no location' : 'another path',
+      })
     }
     for (const folder of folders) {
       const candidate = resolve(folder, location)
-      if (!isInside(candidate, folder)) throw new OnnxEngineError('EXTERNAL_DATA', where, { expected, received: 'a path that leaves it' })
+      if (!isInside(candidate, folder))
+        throw new OnnxEngineError('EXTERNAL_DATA', where, { expected, received: 'a path that leaves it' })
       const real = await realpath(candidate).catch(missing)
       if (real === undefined) continue
       if (!roots.some((root) => isInside(real, root))) {
         throw new OnnxEngineError('EXTERNAL_DATA', where, { expected, received: `a link to ${quote(real)}` })
       }
       const stats = await stat(real)
-      if (!stats.isFile()) throw new OnnxEngineError('EXTERNAL_DATA', where, { expected: 'a file', received: 'something else' })
+      if (!stats.isFile())
+        throw new OnnxEngineError('EXTERNAL_DATA', where, { expected: 'a file', received: 'something else' })
       return { file: real, size: stats.size }
     }
     const hint = 'Keep the data file beside the model'

@@ -19,8 +19,8 @@ import { isExternal, tensorsOf } from './tensor.ts'
 //   }
 //   await writeGraph(model, out)
 //
-// edit.ts names, renames, redeclares and sorts; attribute.ts reads and makes attributes; signatures.ts knows where floats may be
-// float16 or bfloat16; content.ts reads and replaces the bytes of tensors; write.ts writes.
+// edit.ts names, renames, redeclares and sorts; attribute.ts reads and makes attributes; signatures.ts knows where
+// floats may be float16 or bfloat16; content.ts reads and replaces the bytes of tensors; write.ts writes.
 
 /** A model to be changed. Fields that nobody touches are written back as they were, unknown ones included. */
 export interface EditableModel {
@@ -78,7 +78,10 @@ export async function loadGraph(file: string): Promise<EditableModel> {
   return { file: path, proto: skeleton, contents, external }
 }
 
-/** Every graph with nodes that run: the main graph first, each body after the graph that holds it. Functions are not among them. */
+/**
+ * Every graph with nodes that run: the main graph first, each body after the graph that holds it. Functions are not
+ * among them.
+ */
 export function scopesOf(model: EditableModel): Scope[] {
   const scopes: Scope[] = [{ graph: model.proto.graph }]
   for (const scope of scopes) scopes.push(...bodiesOf(scope))
@@ -102,7 +105,10 @@ export function indexScope({ graph }: Scope): ScopeIndex {
       else consumers.set(name, [node])
     }
     for (const name of node.output) if (name !== '') producers.set(name, node)
-    const value = node.opType === 'Constant' && isMainDomain(node.domain) ? node.attribute.find(({ name }) => name === 'value')?.t : undefined
+    const value =
+      node.opType === 'Constant' && isMainDomain(node.domain)
+        ? node.attribute.find(({ name }) => name === 'value')?.t
+        : undefined
     if (value && node.output[0]) constants.set(node.output[0], value)
   }
   return { producers, consumers, constants }

@@ -21,7 +21,10 @@ export interface Initializer {
   readonly name: string
   readonly dtype: StoredDType
   readonly dims: readonly number[]
-  /** Where the raw little-endian bytes lie; undefined when the tensor stores typed values (float_data and its kin) instead. */
+  /**
+   * Where the raw little-endian bytes lie; undefined when the tensor stores typed values (float_data and its kin)
+   * instead.
+   */
   readonly range?: ByteRange
 }
 
@@ -36,8 +39,8 @@ export interface Model {
   readonly opsets: Readonly<Record<string, number>>
   readonly bindings: Bindings
   /**
-   * External byte ranges of all tensors, those in attributes, subgraphs and functions included, in the order of the model's fields;
-   * duplicates kept. The paths are real paths.
+   * External byte ranges of all tensors, those in attributes, subgraphs and functions included, in the order of the
+   * model's fields; duplicates kept. The paths are real paths.
    */
   readonly external: readonly ByteRange[]
 }
@@ -49,11 +52,13 @@ export interface ModelWithInitializers extends Model {
 }
 
 /**
- * Reads what a model declares; weights are skipped on disk, never read. Throws MODEL_NOT_FOUND, MODEL_INVALID (not a file, empty,
- * truncated, not a model, a tensor whose bytes do not fit its dims), MODEL_UNSUPPORTED (see `readBindings`) or EXTERNAL_DATA.
+ * Reads what a model declares; weights are skipped on disk, never read. Throws MODEL_NOT_FOUND, MODEL_INVALID (not a
+ * file, empty, truncated, not a model, a tensor whose bytes do not fit its dims), MODEL_UNSUPPORTED (see
+ * `readBindings`) or EXTERNAL_DATA.
  *
- * Tolerated, because nothing that we say depends on it: unknown fields, names and doc strings of graphs and nodes, value infos,
- * operators and domains that nobody knows (the backend will tell), quantization annotations, training info, functions.
+ * Tolerated, because nothing that we say depends on it: unknown fields, names and doc strings of graphs and nodes,
+ * value infos, operators and domains that nobody knows (the backend will tell), quantization annotations, training
+ * info, functions.
  */
 export async function readModel(file: string): Promise<ModelWithInitializers> {
   const path = resolve(file)
@@ -69,11 +74,23 @@ export async function readModel(file: string): Promise<ModelWithInitializers> {
   const bindings = readBindings(skeleton.graph, path)
   const initializers = skeleton.graph.initializer.map((tensor) => readInitializer(tensor, ranges.get(tensor), path))
   const irVersion = safeInteger(skeleton.irVersion) ?? 0
-  return { file: path, size, irVersion, opsets: readOpsets(skeleton.opsetImport, path), bindings, initializers, external }
+  return {
+    file: path,
+    size,
+    irVersion,
+    opsets: readOpsets(skeleton.opsetImport, path),
+    bindings,
+    initializers,
+    external,
+  }
 }
 
 /** Where the bytes of a tensor lie when they are raw: in external data, or left in the model file by `readSkeleton`. */
-export async function rangeOf(tensor: Message<'TensorProto'>, path: string, find: FindExternal): Promise<ByteRange | undefined> {
+export async function rangeOf(
+  tensor: Message<'TensorProto'>,
+  path: string,
+  find: FindExternal,
+): Promise<ByteRange | undefined> {
   const type = tensorType(tensor)
   const needed = type && byteLength(type)
   if (isExternal(tensor)) return find(tensor, needed)
@@ -81,7 +98,10 @@ export async function rangeOf(tensor: Message<'TensorProto'>, path: string, find
   const length = raw ? safeInteger(raw.length) : Object.hasOwn(tensor, 'rawData') ? tensor.rawData.length : undefined
   if (length !== undefined && needed !== undefined && length !== needed) {
     const where = `${path}, tensor ${quote(tensor.name)}`
-    throw new OnnxEngineError('MODEL_INVALID', where, { expected: `${needed} bytes for its dims and dtype`, received: `${length}` })
+    throw new OnnxEngineError('MODEL_INVALID', where, {
+      expected: `${needed} bytes for its dims and dtype`,
+      received: `${length}`,
+    })
   }
   return raw && { file: path, offset: safeInteger(raw.offset) ?? 0, length: length ?? 0 }
 }
@@ -103,7 +123,10 @@ function readOpsets(imports: readonly Message<'OperatorSetIdProto'>[], path: str
     const value = safeInteger(version) ?? 0
     if ((opsets.get(key) ?? value) !== value) {
       const where = `${path}, opset of the domain ${quote(domain)}`
-      throw new OnnxEngineError('MODEL_INVALID', where, { expected: 'one version', received: `${opsets.get(key)} and ${value}` })
+      throw new OnnxEngineError('MODEL_INVALID', where, {
+        expected: 'one version',
+        received: `${opsets.get(key)} and ${value}`,
+      })
     }
     opsets.set(key, value)
   }

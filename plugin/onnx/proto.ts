@@ -1,11 +1,12 @@
 import protobuf from 'protobufjs'
 
 /**
- * The subset of onnx.proto (ONNX 1.23, package `onnx`) that we read and write, as data. A field that is not listed is an unknown
- * field: it is kept as raw bytes and written back. Columns: name, number, type, and 'repeated' or 'packed' where it is.
+ * The subset of onnx.proto (ONNX 1.23, package `onnx`) that we read and write, as data. A field that is not listed is
+ * an unknown field: it is kept as raw bytes and written back. Columns: name, number, type, and 'repeated' or 'packed'
+ * where it is.
  *
- * `elsewhere` is ours: it stands in a skeleton (see skim.ts) for bytes that were left in their file. Its number lies in the range
- * that protobuf reserves for implementations, so no real model can hold it.
+ * `elsewhere` is ours: it stands in a skeleton (see skim.ts) for bytes that were left in their file. Its number lies in
+ * the range that protobuf reserves for implementations, so no real model can hold it.
  */
 const messages = {
   ModelProto: [
@@ -130,7 +131,8 @@ const messages = {
     ['docString', 3, 'string'],
     ['metadataProps', 4, 'StringStringEntryProto', 'repeated'],
   ],
-  // One of the fields 1, 4, 5, 8 and 9 is set. Field 7 (opaque) belongs to onnx-ml; it is listed so that it can be named.
+  // One of the fields 1, 4, 5, 8 and 9 is set. Field 7 (opaque) belongs to onnx-ml; it is listed so that it can be
+  // named.
   TypeProto: [
     ['tensorType', 1, 'TensorTypeProto'],
     ['sequenceType', 4, 'bytes'],
@@ -193,8 +195,8 @@ type Rows<N extends MessageName> = (typeof messages)[N][number]
 type Value<T> = T extends keyof Scalars ? Scalars[T] : T extends MessageName ? Message<T> : never
 
 /**
- * A decoded message. A repeated field that is absent reads as an empty array, a message as null, a scalar as its default;
- * `Object.hasOwn` tells whether it was there.
+ * A decoded message. A repeated field that is absent reads as an empty array, a message as null, a scalar as its
+ * default; `Object.hasOwn` tells whether it was there.
  */
 export type Message<N extends MessageName> = {
   [R in Rows<N> as R[0]]: R extends readonly [string, number, infer T, string]
@@ -226,8 +228,14 @@ const root = protobuf.Root.fromJSON({
   nested: Object.fromEntries(
     Object.entries(messages).map(([name, fields]) => [
       name,
-      // Without the edition protobufjs takes proto3's rules: a dim of 0 would be lost, and dims would be written packed.
-      { edition: 'proto2', fields: Object.fromEntries(fields.map(([field, id, type, rule]) => [field, { id, type, ...rules[rule ?? 'single'] }])) },
+      // Without the edition protobufjs takes proto3's rules: a dim of 0 would be lost, and dims would be written
+      // packed.
+      {
+        edition: 'proto2',
+        fields: Object.fromEntries(
+          fields.map(([field, id, type, rule]) => [field, { id, type, ...rules[rule ?? 'single'] }]),
+        ),
+      },
     ]),
   ),
 })

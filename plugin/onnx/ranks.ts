@@ -5,7 +5,10 @@ import { isMainDomain, type Message } from './proto.ts'
 type Node = Message<'NodeProto'>
 type Ranks = ReadonlyMap<string, number>
 
-/** The ranks of the values of one graph, as far as declared shapes and simple operators tell. A value that is not here may have any. */
+/**
+ * The ranks of the values of one graph, as far as declared shapes and simple operators tell. A value that is not here
+ * may have any.
+ */
 export function inferRanks(scope: Scope): Ranks {
   const ranks = new Map<string, number>()
   const { graph } = scope
@@ -36,7 +39,8 @@ function rankOf(node: Node, ranks: Ranks, { constants }: ScopeIndex): number | u
   const axes = intsAttribute(node, 'axes')?.length
   if (opType === 'Constant') return constants.get(node.output[0] ?? '')?.dims.length
   if (opType === 'Gemm' || opType === 'Flatten') return 2
-  if (opType === 'Reshape') return constants.get(input[1] ?? '')?.dims.length === 1 ? length(constants.get(input[1] ?? '')) : undefined
+  if (opType === 'Reshape')
+    return constants.get(input[1] ?? '')?.dims.length === 1 ? length(constants.get(input[1] ?? '')) : undefined
   if (opType === 'Transpose') return intsAttribute(node, 'perm')?.length ?? first
   if (first === undefined) return undefined
   if (same.has(opType)) return first

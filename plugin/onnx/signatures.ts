@@ -6,16 +6,20 @@ export interface FloatSlot {
   readonly accepts: readonly ('float16' | 'bfloat16')[]
 }
 
-/** The floating-point inputs and outputs of a node by position: undefined where other dtypes stand, alone or in sequences. */
+/**
+ * The floating-point inputs and outputs of a node by position: undefined where other dtypes stand, alone or in
+ * sequences.
+ */
 export interface FloatSignature {
   readonly input: (index: number) => FloatSlot | undefined
   readonly output: (index: number) => FloatSlot | undefined
 }
 
 /**
- * Which inputs and outputs of an operator of the main domain can be float16 or bfloat16 at an opset from 7 on, and which of them go
- * together. Undefined for an operator that is not in that opset yet, or that we do not know. If, Loop and Scan: what goes through a
- * body must fit there too, and the values that a Scan slices do not really go together with those that it stacks.
+ * Which inputs and outputs of an operator of the main domain can be float16 or bfloat16 at an opset from 7 on, and
+ * which of them go together. Undefined for an operator that is not in that opset yet, or that we do not know. If, Loop
+ * and Scan: what goes through a body must fit there too, and the values that a Scan slices do not really go together
+ * with those that it stacks.
  */
 export function floatSignature(operator: string, opset: number): FloatSignature | undefined {
   const text = histories.get(operator)?.findLast(([since]) => since <= opset)?.[1]
@@ -24,9 +28,9 @@ export function floatSignature(operator: string, opset: number): FloatSignature 
   return { input: (index) => slotAt(inputs, index), output: (index) => slotAt(outputs, index) }
 }
 
-// How operators take and give floats since an opset, inputs > outputs. A letter is a type variable, with h when it may be float16 and b
-// when it may be bfloat16; f is float32 alone; - is never float32; then * stands for any number of one dtype, ~ for any number of which
-// each has its own. Source: the operator schemas of ONNX 1.23, which a test compares.
+// How operators take and give floats since an opset, inputs > outputs. A letter is a type variable, with h when it may
+// be float16 and b when it may be bfloat16; f is float32 alone; - is never float32; then * stands for any number of one
+// dtype, ~ for any number of which each has its own. Source: the operator schemas of ONNX 1.23, which a test compares.
 const table: Readonly<Record<string, string>> = {
   '7: Ah > Ah | 13: Ahb > Ahb':
     'Abs Ceil DepthToSpace Exp Flatten Floor Hardmax Identity LRN Log LogSoftmax Neg Reciprocal Relu Sigmoid Softmax ' +
@@ -148,7 +152,9 @@ const table: Readonly<Record<string, string>> = {
 
 const histories = new Map(
   Object.entries(table).flatMap(([history, operators]) => {
-    const versions = history.split(' | ').map((text): [number, string] => [Number.parseInt(text, 10), text.slice(text.indexOf(':') + 1)])
+    const versions = history
+      .split(' | ')
+      .map((text): [number, string] => [Number.parseInt(text, 10), text.slice(text.indexOf(':') + 1)])
     return operators.split(' ').map((operator) => [operator, versions])
   }),
 )

@@ -7,8 +7,8 @@ import { skim, type Source, WireError } from './skim.ts'
 export type Skeleton = Message<'ModelProto'> & { readonly graph: Message<'GraphProto'> }
 
 /**
- * Opens a model file and decodes all of it but its weights: fields of more than `inline` bytes stay in the file, see `skim`.
- * Throws MODEL_NOT_FOUND, MODEL_INVALID, or MODEL_UNSUPPORTED for a model with an absurd amount of structure.
+ * Opens a model file and decodes all of it but its weights: fields of more than `inline` bytes stay in the file, see
+ * `skim`. Throws MODEL_NOT_FOUND, MODEL_INVALID, or MODEL_UNSUPPORTED for a model with an absurd amount of structure.
  */
 export async function readSkeleton(path: string, inline: number): Promise<{ skeleton: Skeleton; size: number }> {
   const size = await sizeOf(path)
@@ -32,13 +32,19 @@ async function sizeOf(path: string): Promise<number> {
   const stats = await stat(path).catch((cause: NodeJS.ErrnoException) => {
     const hint = 'Check the path of the import'
     if (cause.code === 'ENOENT' || cause.code === 'ENOTDIR') {
-      throw new OnnxEngineError('MODEL_NOT_FOUND', path, { expected: 'an ONNX model', received: 'no file', hint, cause })
+      throw new OnnxEngineError('MODEL_NOT_FOUND', path, {
+        expected: 'an ONNX model',
+        received: 'no file',
+        hint,
+        cause,
+      })
     }
     throw invalid(path, { expected: 'a readable file', received: cause.message, cause })
   })
   const received = stats.isDirectory() ? 'a folder' : 'something that is not a file'
   if (!stats.isFile()) throw invalid(path, { expected: 'an ONNX model', received })
-  if (stats.size === 0) throw invalid(path, { expected: 'an ONNX model', received: 'an empty file', hint: 'Fetch the file again' })
+  if (stats.size === 0)
+    throw invalid(path, { expected: 'an ONNX model', received: 'an empty file', hint: 'Fetch the file again' })
   return stats.size
 }
 
@@ -58,7 +64,8 @@ function refusal(cause: Error, path: string, text: string | undefined): OnnxEngi
   if (text?.startsWith('version https://git-lfs')) {
     return invalid(path, { expected, received: 'a Git LFS pointer', hint: 'Run `git lfs pull`', cause })
   }
-  if (text !== undefined) return invalid(path, { expected, received: 'a text file', hint: 'Check the path, or what was downloaded', cause })
+  if (text !== undefined)
+    return invalid(path, { expected, received: 'a text file', hint: 'Check the path, or what was downloaded', cause })
   const received = cause instanceof WireError ? `${cause.message} (byte ${cause.offset})` : cause.message
   if (cause instanceof WireError && cause.excess) {
     return new OnnxEngineError('MODEL_UNSUPPORTED', path, { expected: 'a model of sane structure', received, cause })

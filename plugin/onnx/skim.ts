@@ -1,5 +1,14 @@
 import protobuf from 'protobufjs'
-import { carriers, elsewhereField, encodeMessage, fieldHeader, type FieldRow, fieldsOf, int64, type MessageName } from './proto.ts'
+import {
+  carriers,
+  elsewhereField,
+  encodeMessage,
+  fieldHeader,
+  type FieldRow,
+  fieldsOf,
+  int64,
+  type MessageName,
+} from './proto.ts'
 
 /** A file that can be read at a position. `read` gives the number of bytes read, 0 past the end. */
 export interface Source {
@@ -7,7 +16,9 @@ export interface Source {
   read(into: Uint8Array, position: number): Promise<number>
 }
 
-/** The bytes are not the wire format of a model; `offset` is where. `excess`: they may be, but are more than we read. */
+/**
+ * The bytes are not the wire format of a model; `offset` is where. `excess`: they may be, but are more than we read.
+ */
 export class WireError extends Error {
   readonly offset: number
   readonly excess: boolean
@@ -28,12 +39,15 @@ interface Frame {
   seen: number
 }
 
-// Fields that hold weights: the data lists of a tensor and its raw_data; the lists of an attribute, and its string, where
-// context nodes of some runtimes keep whole engines.
-const bulk: Partial<Record<MessageName, readonly number[]>> = { TensorProto: [4, 5, 7, 9, 10, 11], AttributeProto: [4, 7, 8] }
+// Fields that hold weights: the data lists of a tensor and its raw_data; the lists of an attribute, and its string,
+// where context nodes of some runtimes keep whole engines.
+const bulk: Partial<Record<MessageName, readonly number[]>> = {
+  TensorProto: [4, 5, 7, 9, 10, 11],
+  AttributeProto: [4, 7, 8],
+}
 
-// Far above any real graph, low enough that a hostile file exhausts neither memory nor patience. `depth` is protobuf's own limit.
-// A field that is a message or a string costs `object` fields, because that is what it costs in memory.
+// Far above any real graph, low enough that a hostile file exhausts neither memory nor patience. `depth` is protobuf's
+// own limit. A field that is a message or a string costs `object` fields, because that is what it costs in memory.
 const limits = { depth: 100, fields: 32_000_000, object: 8, bytes: 256 * 2 ** 20 }
 
 // After each skipped tensor the next header is a few dozen bytes; a long run of nodes is read in growing steps.
@@ -43,9 +57,10 @@ const steps = { first: 512, last: 256 * 1024 }
 const header = 20
 
 /**
- * Reads a model through a small window and gives its skeleton: the same message in which every weight field, and every unknown field,
- * of more than `inline` bytes is replaced by an `elsewhere` field that tells its number and where its bytes lie in the file.
- * Skipped bytes are never read. Throws WireError for what is not a protobuf message of the schema.
+ * Reads a model through a small window and gives its skeleton: the same message in which every weight field, and every
+ * unknown field, of more than `inline` bytes is replaced by an `elsewhere` field that tells its number and where its
+ * bytes lie in the file. Skipped bytes are never read. Throws WireError for what is not a protobuf message of the
+ * schema.
  */
 export async function skim(source: Source, inline: number): Promise<Uint8Array> {
   const writer = protobuf.Writer.create()
@@ -58,7 +73,8 @@ export async function skim(source: Source, inline: number): Promise<Uint8Array> 
   function flush(until: number): void {
     if (until > kept) writer.raw(window.slice(kept - start, until - start))
     bytes += until - kept
-    if (bytes > limits.bytes) throw new WireError(`more than ${limits.bytes / 2 ** 20} MiB besides its weights`, until, true)
+    if (bytes > limits.bytes)
+      throw new WireError(`more than ${limits.bytes / 2 ** 20} MiB besides its weights`, until, true)
     kept = until
   }
 

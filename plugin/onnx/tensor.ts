@@ -11,7 +11,9 @@ export interface TensorType {
 export function tensorType({ dataType, dims }: Message<'TensorProto'>): TensorType | undefined {
   const dtype = dtypeOfCode(dataType)
   const sizes = dims.map(safeInteger)
-  return dtype && sizes.every((size) => size !== undefined && size >= 0) ? { dtype, dims: sizes as number[] } : undefined
+  return dtype && sizes.every((size) => size !== undefined && size >= 0)
+    ? { dtype, dims: sizes as number[] }
+    : undefined
 }
 
 /** Bytes that a raw tensor takes; elements below a byte are packed. Undefined for strings, which are never raw. */
@@ -25,7 +27,10 @@ export function isExternal({ dataLocation }: Message<'TensorProto'>): boolean {
   return dataLocation === 1
 }
 
-/** Every tensor inside a message, in the order of the fields: attributes, subgraphs, functions and sparse tensors included. */
+/**
+ * Every tensor inside a message, in the order of the fields: attributes, subgraphs, functions and sparse tensors
+ * included.
+ */
 export function* tensorsOf<N extends MessageName>(name: N, message: Message<N>): Generator<Message<'TensorProto'>> {
   if (name === 'TensorProto') yield message as Message<'TensorProto'>
   const values = message as unknown as Readonly<Record<string, unknown>>

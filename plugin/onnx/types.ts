@@ -38,9 +38,9 @@ interface Context {
 const limits = { calls: 100_000, depth: 50 }
 
 /**
- * Follows the dtypes through a model, bodies and local functions included. A rule for each operator of the main domain (see
- * dtype-rules.ts) decides; for other operators, and where a rule says nothing, what the model itself declares. A value that neither
- * tells has no type: it is never guessed.
+ * Follows the dtypes through a model, bodies and local functions included. A rule for each operator of the main domain
+ * (see dtype-rules.ts) decides; for other operators, and where a rule says nothing, what the model itself declares. A
+ * value that neither tells has no type: it is never guessed.
  */
 export function inferTypes({ proto }: EditableModel): ValueTypes {
   const functions = new Map(proto.functions.map((body) => [functionKey(body.domain, body.name, body.overload), body]))
@@ -70,7 +70,8 @@ export function declaredType(type: Message<'TypeProto'> | null | undefined): Val
   return undefined
 }
 
-// These bytes were not looked at when the model was read: they may be damaged, or nested without end. Then they tell nothing.
+// These bytes were not looked at when the model was read: they may be damaged, or nested without end. Then they tell
+// nothing.
 function elementType(bytes: Uint8Array): ValueType | undefined {
   try {
     return declaredType(decodeMessage('ElementTypeProto', bytes).elemType)
@@ -85,7 +86,8 @@ function inferGraph(graph: Graph, parent: Environment | undefined, given: Types,
   context.graphs.set(graph, environment)
   graph.input.forEach(({ name, type }, index) => declare(environment, name, declaredType(type) ?? given[index]))
   for (const { name, dataType } of graph.initializer) declare(environment, name, dtypeOfCode(dataType))
-  for (const { values } of graph.sparseInitializer) declare(environment, values?.name ?? '', dtypeOfCode(values?.dataType ?? 0))
+  for (const { values } of graph.sparseInitializer)
+    declare(environment, values?.name ?? '', dtypeOfCode(values?.dataType ?? 0))
   const declared = new Map([...graph.valueInfo, ...graph.output].map(({ name, type }) => [name, type]))
   inferNodes(graph.node, environment, context, (name) => declaredType(declared.get(name)))
   return graph.output.map(({ name, type }) => lookUp(environment, name) ?? declaredType(type))
@@ -132,8 +134,10 @@ function resolveFirst(word: string, node: Node, environment: Environment): Value
 const wraps = {
   sequence: (type?: ValueType): ValueType | undefined => type && { sequence: type },
   optional: (type?: ValueType): ValueType | undefined => type && { optional: type },
-  element: (type?: ValueType): ValueType | undefined => (typeof type === 'object' && 'sequence' in type ? type.sequence : undefined),
-  payload: (type?: ValueType): ValueType | undefined => (typeof type === 'object' && 'optional' in type ? type.optional : type),
+  element: (type?: ValueType): ValueType | undefined =>
+    typeof type === 'object' && 'sequence' in type ? type.sequence : undefined,
+  payload: (type?: ValueType): ValueType | undefined =>
+    typeof type === 'object' && 'optional' in type ? type.optional : type,
 }
 
 function resolve(choice: string, node: Node, environment: Environment): ValueType | undefined {
@@ -143,17 +147,29 @@ function resolve(choice: string, node: Node, environment: Environment): ValueTyp
   if (!/^[@#]/.test(choice)) return (choice || undefined) as StoredDType | undefined
   const attribute = calledAttribute(node, choice.slice(1), environment)
   if (!attribute) return undefined
-  return choice.startsWith('#') ? valueType(attribute) : (declaredType(attribute.tp) ?? dtypeOfCode(safeInteger(attribute.i) ?? 0))
+  return choice.startsWith('#')
+    ? valueType(attribute)
+    : (declaredType(attribute.tp) ?? dtypeOfCode(safeInteger(attribute.i) ?? 0))
 }
 
 // Numbers are AttributeProto.AttributeType of onnx.proto: float, int, string, tensor, their lists, and sparse tensor.
 function valueType({ type, t, sparseTensor }: Attribute): ValueType | undefined {
-  const scalars: Readonly<Record<number, StoredDType>> = { 1: 'float32', 2: 'int64', 3: 'string', 6: 'float32', 7: 'int64', 8: 'string' }
+  const scalars: Readonly<Record<number, StoredDType>> = {
+    1: 'float32',
+    2: 'int64',
+    3: 'string',
+    6: 'float32',
+    7: 'int64',
+    8: 'string',
+  }
   return scalars[type] ?? dtypeOfCode(t?.dataType ?? sparseTensor?.values?.dataType ?? 0)
 }
 
-// Types of the formal inputs of each body, from those of the node's inputs; and types of the outputs, from those of the bodies.
-const bodyRules: Readonly<Record<string, { given: (inputs: Types) => Types; outputs?: (results: readonly Types[]) => Types }>> = {
+// Types of the formal inputs of each body, from those of the node's inputs; and types of the outputs, from those of the
+// bodies.
+const bodyRules: Readonly<
+  Record<string, { given: (inputs: Types) => Types; outputs?: (results: readonly Types[]) => Types }>
+> = {
   If: { given: () => [], outputs: ([first = [], second = []]) => first.map((type, index) => type ?? second[index]) },
   Loop: { given: (inputs) => ['int64', 'bool', ...inputs.slice(2)], outputs: ([results = []]) => results.slice(1) },
   Scan: { given: (inputs) => inputs },

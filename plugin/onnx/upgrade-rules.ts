@@ -40,8 +40,9 @@ export interface UpgradeKit {
 export type Upgrade = (node: Node, kit: UpgradeKit) => Node[] | void
 
 /**
- * By operator, the opsets in which a node must be rewritten to keep its meaning. What is not here changed only in what it accepts.
- * Source: the operator schemas of ONNX 1.23; a test finds in them every attribute that went away and every default that changed.
+ * By operator, the opsets in which a node must be rewritten to keep its meaning. What is not here changed only in what
+ * it accepts. Source: the operator schemas of ONNX 1.23; a test finds in them every attribute that went away and every
+ * default that changed.
  */
 export const upgrades: Readonly<Record<string, Readonly<Record<number, Upgrade>>>> = {
   BatchNormalization: { 9: dropSpatial, 14: dropTrainingOutputs },
@@ -64,10 +65,17 @@ export const upgrades: Readonly<Record<string, Readonly<Record<number, Upgrade>>
   ReduceSum: { 13: moveAxes },
   ReduceSumSquare: { 18: moveAxes },
   Resize: { 11: resizeByScales, 13: refuseNearestHalf },
-  RoiAlign: { 16: (node) => setAttribute(node, newAttribute('coordinate_transformation_mode', { string: 'output_half_pixel' })) },
+  RoiAlign: {
+    16: (node) => setAttribute(node, newAttribute('coordinate_transformation_mode', { string: 'output_half_pixel' })),
+  },
   Scan: { 9: (_, { refuse }) => refuse('a Scan over batches') },
   Scatter: { 11: (node) => void (node.opType = 'ScatterElements') },
-  Slice: { 10: (node, kit) => [...['starts', 'ends', 'axes'].flatMap((name, index) => moveInts(node, kit, name, index + 1)), node] },
+  Slice: {
+    10: (node, kit) => [
+      ...['starts', 'ends', 'axes'].flatMap((name, index) => moveInts(node, kit, name, index + 1)),
+      node,
+    ],
+  },
   Softmax: { 13: flatten },
   Split: { 13: (node, kit) => [...moveInts(node, kit, 'split', 1), node], 18: countOutputs },
   Squeeze: { 13: moveAxes },
@@ -85,7 +93,12 @@ function setInput(node: Node, position: number, value: string): void {
 function moveInts(node: Node, { addConstant }: UpgradeKit, name: string, position: number): [] {
   const values = intsAttribute(node, name)
   removeAttribute(node, name)
-  if (values) setInput(node, position, addConstant(name, { dtype: 'int64', dims: [values.length] }, BigInt64Array.from(values, BigInt)))
+  if (values)
+    setInput(
+      node,
+      position,
+      addConstant(name, { dtype: 'int64', dims: [values.length] }, BigInt64Array.from(values, BigInt)),
+    )
   return []
 }
 
@@ -94,7 +107,12 @@ function moveAxes(node: Node, kit: UpgradeKit): void {
 }
 
 // A float attribute becomes a scalar of the dtype of the first input, which may take a Cast.
-function floatInput(node: Node, { addConstant, makeName, type, refuse }: UpgradeKit, name: string, position: number): Node[] {
+function floatInput(
+  node: Node,
+  { addConstant, makeName, type, refuse }: UpgradeKit,
+  name: string,
+  position: number,
+): Node[] {
   const value = floatAttribute(node, name)
   removeAttribute(node, name)
   if (value === undefined) return []
@@ -106,7 +124,9 @@ function floatInput(node: Node, { addConstant, makeName, type, refuse }: Upgrade
   if (typeof dtype !== 'string') return refuse(`an input of unknown dtype, which ${name} must have too`)
   const cast = makeName(`${constant}_cast`)
   setInput(node, position, cast)
-  return [newNode('Cast', [constant], [cast], { name: cast, attribute: [newAttribute('to', { int: dtypes[dtype].code })] })]
+  return [
+    newNode('Cast', [constant], [cast], { name: cast, attribute: [newAttribute('to', { int: dtypes[dtype].code })] }),
+  ]
 }
 
 function moveCount(node: Node, { addConstant }: UpgradeKit): void {
@@ -152,14 +172,19 @@ function renameMode(node: Node): void {
   if (mode) setAttribute(node, newAttribute('mode', { string: mode }))
 }
 
-// Up to opset 12 the input was seen as a matrix, cut at the axis, and all of a row was normalised. That is one axis only when it is the last.
+// Up to opset 12 the input was seen as a matrix, cut at the axis, and all of a row was normalised. That is one axis
+// only when it is the last.
 function flatten(node: Node, { makeName, rank }: UpgradeKit): Node[] | void {
   const axis = intAttribute(node, 'axis') ?? 1
   const [input = '', output = ''] = [node.input[0], node.output[0]]
   const last = axis === -1 || axis + 1 === rank(input)
   setAttribute(node, newAttribute('axis', { int: -1 }))
   if (last) return undefined
-  const [shape, matrix, rows] = ['shape', 'matrix', 'rows'].map((part) => makeName(`${output}_${part}`)) as [string, string, string]
+  const [shape, matrix, rows] = ['shape', 'matrix', 'rows'].map((part) => makeName(`${output}_${part}`)) as [
+    string,
+    string,
+    string,
+  ]
   node.input = [matrix]
   node.output = [rows]
   return [
@@ -176,7 +201,8 @@ function upsampleByScales(node: Node): void {
   setAttribute(node, newAttribute('nearest_mode', { string: 'floor' }))
 }
 
-// Opset 10 did not say how it rounds; ONNX Runtime takes the pixel before when it enlarges and the one after when it shrinks.
+// Opset 10 did not say how it rounds; ONNX Runtime takes the pixel before when it enlarges and the one after when it
+// shrinks.
 function resizeByScales(node: Node, { addConstant, floats, refuse }: UpgradeKit): void {
   const [input = '', scales = ''] = node.input
   const roi = addConstant('roi', { dtype: 'float32', dims: [0] }, new Float32Array())
@@ -190,5 +216,6 @@ function resizeByScales(node: Node, { addConstant, floats, refuse }: UpgradeKit)
 }
 
 function refuseNearestHalf(node: Node, { refuse }: UpgradeKit): void {
-  if (stringAttribute(node, 'coordinate_transformation_mode') === 'tf_half_pixel_for_nn') refuse('the coordinates tf_half_pixel_for_nn')
+  if (stringAttribute(node, 'coordinate_transformation_mode') === 'tf_half_pixel_for_nn')
+    refuse('the coordinates tf_half_pixel_for_nn')
 }

@@ -13,9 +13,10 @@ type Node = Message<'NodeProto'>
 const leastIrVersion = 8
 
 /**
- * Brings a model to at least this opset of the main domain; a newer model stays as it is. Every node that would mean something else there
- * is rewritten, in bodies too, and initializers are no longer listed as inputs. Throws PRECISION_UNSUPPORTED, naming the node, where
- * that cannot be done; the model is then of no use. Before opset 7 broadcasting had other rules: such a model is refused as a whole.
+ * Brings a model to at least this opset of the main domain; a newer model stays as it is. Every node that would mean
+ * something else there is rewritten, in bodies too, and initializers are no longer listed as inputs. Throws
+ * PRECISION_UNSUPPORTED, naming the node, where that cannot be done; the model is then of no use. Before opset 7
+ * broadcasting had other rules: such a model is refused as a whole.
  *
  * @param target opset 13 to `newestOpset`
  */
@@ -38,7 +39,11 @@ export function upgradeOpset(model: EditableModel, target: number): void {
   const scopes = scopesOf(model).map((scope) => ({ scope, ranks: inferRanks(scope) }))
   for (let opset = source + 1; opset <= target; opset++) {
     for (const { scope, ranks } of scopes) {
-      const kit = { ...scopeKit(scope, makeName), type: (name: string) => types.of(scope, name), rank: (name: string) => ranks.get(name) }
+      const kit = {
+        ...scopeKit(scope, makeName),
+        type: (name: string) => types.of(scope, name),
+        rank: (name: string) => ranks.get(name),
+      }
       scope.graph.node = scope.graph.node.flatMap(
         (node) => upgradeOf(node, opset)?.(node, { ...kit, refuse: refusal(model, node, opset) }) ?? [node],
       )
@@ -49,12 +54,15 @@ export function upgradeOpset(model: EditableModel, target: number): void {
 }
 
 /**
- * Takes initializers from the list of inputs, where models before IR version 4 had to name them. To us they are constants in any case,
- * see `readBindings`; a pass that changes the dtype of one has no second place to change then.
+ * Takes initializers from the list of inputs, where models before IR version 4 had to name them. To us they are
+ * constants in any case, see `readBindings`; a pass that changes the dtype of one has no second place to change then.
  */
 export function hideInitializers({ proto }: EditableModel): void {
   const { graph } = proto
-  const constants = new Set([...graph.initializer.map(({ name }) => name), ...graph.sparseInitializer.map(({ values }) => values?.name)])
+  const constants = new Set([
+    ...graph.initializer.map(({ name }) => name),
+    ...graph.sparseInitializer.map(({ values }) => values?.name),
+  ])
   const inputs = graph.input.filter(({ name }) => !constants.has(name))
   if (inputs.length === graph.input.length) return
   graph.input = inputs
@@ -65,7 +73,10 @@ function upgradeOf({ domain, opType }: Node, opset: number): Upgrade | undefined
   return isMainDomain(domain) && Object.hasOwn(upgrades, opType) ? upgrades[opType]?.[opset] : undefined
 }
 
-function scopeKit(scope: Scope, makeName: (base: string) => string): Pick<UpgradeKit, 'makeName' | 'addConstant' | 'floats' | 'isRead'> {
+function scopeKit(
+  scope: Scope,
+  makeName: (base: string) => string,
+): Pick<UpgradeKit, 'makeName' | 'addConstant' | 'floats' | 'isRead'> {
   return {
     makeName,
     addConstant(base, type, data) {
@@ -78,7 +89,8 @@ function scopeKit(scope: Scope, makeName: (base: string) => string): Pick<Upgrad
       const elements = tensor && smallElements(tensor)
       return elements instanceof Float32Array ? [...elements] : undefined
     },
-    isRead: (name) => indexScope(scope).consumers.has(name) || scope.graph.output.some((output) => output.name === name),
+    isRead: (name) =>
+      indexScope(scope).consumers.has(name) || scope.graph.output.some((output) => output.name === name),
   }
 }
 
@@ -105,10 +117,14 @@ function setOpset(imports: Message<'OperatorSetIdProto'>[], version: number): vo
 
 function refusal(model: EditableModel, { name, opType, output }: Node, opset: number): (reason: string) => never {
   return (received) => {
-    throw new OnnxEngineError('PRECISION_UNSUPPORTED', `${model.file}, node ${quote(name || (output[0] ?? ''))} (${opType})`, {
-      expected: `a node that opset ${opset} can express`,
-      received,
-      hint: 'Export the model again with a newer opset',
-    })
+    throw new OnnxEngineError(
+      'PRECISION_UNSUPPORTED',
+      `${model.file}, node ${quote(name || (output[0] ?? ''))} (${opType})`,
+      {
+        expected: `a node that opset ${opset} can express`,
+        received,
+        hint: 'Export the model again with a newer opset',
+      },
+    )
   }
 }

@@ -5,7 +5,17 @@ import protobuf from 'protobufjs'
 import { OnnxEngineError } from '../../runtime/errors.ts'
 import { type Content, entryContent } from './content.ts'
 import type { EditableModel } from './graph.ts'
-import { carriers, decodeMessage, elsewhereField, encodeMessage, fieldHeader, fieldsOf, type Message, type MessageName, newMessage } from './proto.ts'
+import {
+  carriers,
+  decodeMessage,
+  elsewhereField,
+  encodeMessage,
+  fieldHeader,
+  fieldsOf,
+  type Message,
+  type MessageName,
+  newMessage,
+} from './proto.ts'
 
 // protobuf messages end here; ONNX Runtime cannot read a longer file.
 const longest = 2 ** 31 - 1
@@ -25,9 +35,9 @@ interface Part {
 type Place = (message: MessageName, entry: Message<'ElsewhereProto'>) => Part
 
 /**
- * Writes a model. Weights are copied a piece at a time from where they lie. They go into `FILE.data` when the source had external
- * data, or when the model would be longer than protobuf allows; else into the file itself. Each file appears whole or not at all.
- * The files that the model was read from must still be as they were.
+ * Writes a model. Weights are copied a piece at a time from where they lie. They go into `FILE.data` when the source
+ * had external data, or when the model would be longer than protobuf allows; else into the file itself. Each file
+ * appears whole or not at all. The files that the model was read from must still be as they were.
  *
  * @param limit the length in bytes above which weights are kept outside
  */
@@ -74,8 +84,8 @@ function externalPlace(model: EditableModel, location: string, data: Segment[]):
   }
 }
 
-// The wire bytes of a message in which every `elsewhere` field is replaced, and with it the lengths of all messages around it;
-// undefined when it holds none.
+// The wire bytes of a message in which every `elsewhere` field is replaced, and with it the lengths of all messages
+// around it; undefined when it holds none.
 function expand(message: MessageName, bytes: Uint8Array, place: Place): Segment[] | undefined {
   const reader = protobuf.Reader.create(bytes)
   const parts: Part[] = []
@@ -94,7 +104,10 @@ function expand(message: MessageName, bytes: Uint8Array, place: Place): Segment[
     if (child && carriers.has(child)) inner = expand(child, reader.bytes(), place)
     else reader.skipType(tag & 7)
     changed ||= inner !== undefined
-    parts.push({ id, segments: inner ? [fieldHeader(id, lengthOf(inner)), ...inner] : [bytes.subarray(start, reader.pos)] })
+    parts.push({
+      id,
+      segments: inner ? [fieldHeader(id, lengthOf(inner)), ...inner] : [bytes.subarray(start, reader.pos)],
+    })
   }
   // Writers put fields in the order of their numbers; encoding put `elsewhere` last.
   if (holds) parts.sort((a, b) => a.id - b.id)

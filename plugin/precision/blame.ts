@@ -1,4 +1,7 @@
-/** Most comparisons that one search makes; each lowers and runs the model. Large models get fewer, for a search of about a minute. */
+/**
+ * Most comparisons that one search makes; each lowers and runs the model. Large models get fewer, for a search of about
+ * a minute.
+ */
 const comparisons = { most: 48, least: 24, milliseconds: 60_000 }
 
 /** A shorter list is searched at once; a longer one in this many parts first. */
@@ -14,7 +17,10 @@ export interface Trials {
   outOfTime?(): boolean
 }
 
-/** Neighbours among the names that are lowered, and what they do to the outputs when they alone are. A type, not an interface: it is kept as JSON. */
+/**
+ * Neighbours among the names that are lowered, and what they do to the outputs when they alone are. A type, not an
+ * interface: it is kept as JSON.
+ */
 export type Part = {
   readonly first: string
   readonly last: string
@@ -26,38 +32,53 @@ export type Part = {
 export interface Blame {
   /** What makes all well when it stays in fp32. Empty when even all names together do not help, or none is needed. */
   readonly names: readonly string[]
-  /** Where most is lost, worst first, when no few names are to blame: more than a quarter of them would have to stay in fp32. Empty otherwise. */
+  /**
+   * Where most is lost, worst first, when no few names are to blame: more than a quarter of them would have to stay in
+   * fp32. Empty otherwise.
+   */
   readonly spread: readonly Part[]
 }
 
 /**
- * A smallest set of names that makes all well when it stays in fp32. First each eighth of them is lowered alone: few culprits are in few
- * of those, while rounding that adds up everywhere shows in all, and nothing is gained by looking further. The parts that matter are searched by
- * QuickXplain (Junker, AAAI 2004): k nodes of n cost about k log(n / k) comparisons. When those run out, or time does, what was not
- * looked at in detail is in the result as a whole.
+ * A smallest set of names that makes all well when it stays in fp32. First each eighth of them is lowered alone: few
+ * culprits are in few of those, while rounding that adds up everywhere shows in all, and nothing is gained by looking
+ * further. The parts that matter are searched by QuickXplain (Junker, AAAI 2004): k nodes of n cost about k log(n / k)
+ * comparisons. When those run out, or time does, what was not looked at in detail is in the result as a whole.
  */
-export async function findBlame(names: readonly string[], { isFine, errorOf, outOfTime = () => false }: Trials): Promise<Blame> {
+export async function findBlame(
+  names: readonly string[],
+  { isFine, errorOf, outOfTime = () => false }: Trials,
+): Promise<Blame> {
   if (names.length === 0 || (await isFine([]))) return { names: [], spread: [] }
   const start = performance.now()
   if (!(await isFine(names))) return { names: [], spread: [] }
-  let left = Math.max(comparisons.least, Math.min(comparisons.most, Math.floor(comparisons.milliseconds / (performance.now() - start))))
+  let left = Math.max(
+    comparisons.least,
+    Math.min(comparisons.most, Math.floor(comparisons.milliseconds / (performance.now() - start))),
+  )
   if (names.length < fewest) return { names: await search([], false, names), spread: [] }
 
   const bound = names.length / 4
   const parts = await ranked(inPieces(names, partCount))
   let needed = await fewestParts(parts)
   // As many culprits, each in a part of its own, or much of those parts.
-  if (countOf(needed) > bound && needed.length <= partCount / 2 && !isLevel(parts, needed.length)) needed = await fewestParts(await ranked(needed.flatMap((part) => inPieces(part.names, 2))))
+  if (countOf(needed) > bound && needed.length <= partCount / 2 && !isLevel(parts, needed.length))
+    needed = await fewestParts(await ranked(needed.flatMap((part) => inPieces(part.names, 2))))
   const suspects = new Set(needed.flatMap((part) => part.names))
   const inOrder = names.filter((name) => suspects.has(name))
   if (outOfTime()) return { names: inOrder, spread: [] }
-  return inOrder.length > bound ? { names: inOrder, spread: described(parts) } : { names: await search([], false, inOrder), spread: [] }
+  return inOrder.length > bound
+    ? { names: inOrder, spread: described(parts) }
+    : { names: await search([], false, inOrder), spread: [] }
 
   async function ranked(pieces: readonly (readonly string[])[]): Promise<readonly RankedPart[]> {
     const found: RankedPart[] = []
     for (const piece of pieces) {
       const alone = new Set(piece)
-      found.push({ names: piece, error: !outOfTime() && left-- > 0 ? await errorOf(names.filter((name) => !alone.has(name))) : Infinity })
+      found.push({
+        names: piece,
+        error: !outOfTime() && left-- > 0 ? await errorOf(names.filter((name) => !alone.has(name))) : Infinity,
+      })
     }
     return found.sort((a, b) => (a.error === b.error ? 0 : b.error - a.error))
   }
@@ -73,7 +94,11 @@ export async function findBlame(names: readonly string[], { isFine, errorOf, out
     return sorted.slice(0, enough)
   }
 
-  async function search(background: readonly string[], grown: boolean, candidates: readonly string[]): Promise<readonly string[]> {
+  async function search(
+    background: readonly string[],
+    grown: boolean,
+    candidates: readonly string[],
+  ): Promise<readonly string[]> {
     if (grown && left-- > 0 && (await isFine(background))) return []
     if (candidates.length === 1 || left <= 0 || outOfTime()) return candidates
     const [first = [], second = []] = inPieces(candidates, 2)
@@ -90,7 +115,9 @@ interface RankedPart {
 
 function inPieces(names: readonly string[], count: number): (readonly string[])[] {
   const size = Math.ceil(names.length / count)
-  return Array.from({ length: Math.ceil(names.length / size) }, (_, index) => names.slice(index * size, (index + 1) * size))
+  return Array.from({ length: Math.ceil(names.length / size) }, (_, index) =>
+    names.slice(index * size, (index + 1) * size),
+  )
 }
 
 // Those that are needed are not much worse than the next.
@@ -106,6 +133,11 @@ function countOf(parts: readonly RankedPart[]): number {
 function described(parts: readonly RankedPart[]): Part[] {
   const sum = parts.reduce((total, { error }) => total + error, 0)
   return parts.slice(0, 3).map(({ names, error }) => {
-    return { first: names[0]!, last: names.at(-1)!, count: names.length, share: Number.isFinite(sum) && sum > 0 ? error / sum : null }
+    return {
+      first: names[0]!,
+      last: names.at(-1)!,
+      count: names.length,
+      share: Number.isFinite(sum) && sum > 0 ? error / sum : null,
+    }
   })
 }

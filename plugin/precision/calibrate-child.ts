@@ -9,8 +9,8 @@ import { loadGraph } from '../onnx/graph.ts'
 import { type Message, newMessage, quote } from '../onnx/proto.ts'
 import { upgradeOpset } from '../onnx/upgrade.ts'
 import { writeGraph } from '../onnx/write.ts'
-import { startCounting } from './counting.ts'
 import type { Observed } from './counting-worker.ts'
+import { startCounting } from './counting.ts'
 import { sampleHash } from './digest-child.ts'
 import { type Feeds, feedsOf, type Onnxruntime, type Results, type Session } from './onnxruntime.ts'
 import { readSamples } from './read-samples.ts'
@@ -29,8 +29,8 @@ export interface CalibrateSettings {
 }
 
 /**
- * Runs the model on each sample and counts the values that it is asked for; only the counts stay in memory. Writes the ranges as JSON.
- * Runs in a child process.
+ * Runs the model on each sample and counts the values that it is asked for; only the counts stay in memory. Writes the
+ * ranges as JSON. Runs in a child process.
  */
 export const compile: CompileInChild = async ({ name, model, output, settings }, log) => {
   const { source, module, values, percentile, digest } = settings as unknown as CalibrateSettings
@@ -57,7 +57,11 @@ export const compile: CompileInChild = async ({ name, model, output, settings },
     await session.release()
     if (hash && hash.digest() !== digest) {
       const hint = 'Draw random numbers from a seed'
-      throw new OnnxEngineError('SAMPLES_INVALID', where(source), { expected: 'the same samples each time', received: 'other samples the second time', hint })
+      throw new OnnxEngineError('SAMPLES_INVALID', where(source), {
+        expected: 'the same samples each time',
+        received: 'other samples the second time',
+        hint,
+      })
     }
     await writeFile(output, JSON.stringify(await counting.ranges(percentile)))
   } finally {
@@ -75,20 +79,32 @@ interface Watched {
 }
 
 /**
- * Writes the model with more outputs: of each value what DynamicQuantizeLinear makes of it, which is 8 bits for each element from the least to
- * the largest one, and their sum, which is not finite when one of them is not. To read a quarter of the bytes, and find the range with
- * ONNX Runtime's vector instructions, takes half the time of reading floats.
+ * Writes the model with more outputs: of each value what DynamicQuantizeLinear makes of it, which is 8 bits for each
+ * element from the least to the largest one, and their sum, which is not finite when one of them is not. To read a
+ * quarter of the bytes, and find the range with ONNX Runtime's vector instructions, takes half the time of reading
+ * floats.
  */
-async function observe(model: string, file: string, values: readonly string[]): Promise<{ outputs: readonly string[]; watched: readonly Watched[] }> {
+async function observe(
+  model: string,
+  file: string,
+  values: readonly string[],
+): Promise<{ outputs: readonly string[]; watched: readonly Watched[] }> {
   const editable = await loadGraph(model)
   upgradeOpset(editable, 13)
   const { graph } = editable.proto
   const outputs = graph.output.map(({ name }) => name)
   const newName = nameMaker(editable)
   const watched = values.map((value): Watched => {
-    const [stored, scale, zero, sum] = [newName('observed'), newName('observed'), newName('observed'), newName('observed')]
+    const [stored, scale, zero, sum] = [
+      newName('observed'),
+      newName('observed'),
+      newName('observed'),
+      newName('observed'),
+    ]
     graph.node.push(newNode('DynamicQuantizeLinear', [value], [stored, scale, zero], { name: stored }))
-    graph.node.push(newNode('ReduceSum', [value], [sum], { name: sum, attribute: [newAttribute('keepdims', { int: 0 })] }))
+    graph.node.push(
+      newNode('ReduceSum', [value], [sum], { name: sum, attribute: [newAttribute('keepdims', { int: 0 })] }),
+    )
     for (const name of [stored, zero]) graph.output.push(declared(name, 'uint8'))
     for (const name of [scale, sum]) graph.output.push(declared(name, 'float32'))
     return { value, stored, scale, zero, sum }
@@ -101,7 +117,14 @@ function observed(results: Results, { value, stored, scale, zero, sum }: Watched
   const number = (result: string) => (results[result]!.data as Float32Array | Uint8Array)[0] ?? 0
   const { dims, data } = results[stored]!
   const rows = dims.slice(0, -1).reduce((product, dim) => product * dim, 1)
-  return { value, data: data as Uint8Array, scale: number(scale), zero: number(zero), finite: Number.isFinite(number(sum)), rows }
+  return {
+    value,
+    data: data as Uint8Array,
+    scale: number(scale),
+    zero: number(zero),
+    finite: Number.isFinite(number(sum)),
+    rows,
+  }
 }
 
 function declared(name: string, dtype: 'float32' | 'uint8'): Message<'ValueInfoProto'> {
@@ -116,7 +139,11 @@ async function open(ort: Onnxruntime, file: string, name: string): Promise<Sessi
   try {
     return await ort.InferenceSession.create(file, { executionProviders: ['cpu'], logSeverityLevel: 3, ...quiet })
   } catch (cause) {
-    throw new OnnxEngineError('COMPILE_FAILED', `${name}: ONNX Runtime cannot run the model for calibration: ${(cause as Error).message}`, { cause })
+    throw new OnnxEngineError(
+      'COMPILE_FAILED',
+      `${name}: ONNX Runtime cannot run the model for calibration: ${(cause as Error).message}`,
+      { cause },
+    )
   }
 }
 
@@ -124,7 +151,9 @@ async function run(session: Session, feeds: Feeds, fetches: readonly string[], p
   try {
     return await session.run(feeds, fetches)
   } catch (cause) {
-    throw new OnnxEngineError('SAMPLES_INVALID', `${place}: the model cannot run it: ${(cause as Error).message}`, { cause })
+    throw new OnnxEngineError('SAMPLES_INVALID', `${place}: the model cannot run it: ${(cause as Error).message}`, {
+      cause,
+    })
   }
 }
 

@@ -11,8 +11,13 @@ export function channelsAlong(dims: readonly number[], axis: number): Channels {
   return { count: dims[axis] ?? 1, inner: dims.slice(axis + 1).reduce((product, dim) => product * dim, 1) }
 }
 
-/** Float32 elements a piece at a time, each with its channel. Both arrays are valid until the next piece is asked for. */
-export async function* channelPieces(content: Content, { count, inner }: Channels): AsyncGenerator<{ values: Float32Array; channels: Int32Array }> {
+/**
+ * Float32 elements a piece at a time, each with its channel. Both arrays are valid until the next piece is asked for.
+ */
+export async function* channelPieces(
+  content: Content,
+  { count, inner }: Channels,
+): AsyncGenerator<{ values: Float32Array; channels: Int32Array }> {
   let offset = 0
   for await (const { buffer, byteOffset, byteLength } of content.pieces()) {
     const values = new Float32Array(buffer, byteOffset, byteLength / 4)
@@ -56,7 +61,10 @@ export function scaledContent(content: Content, channels: Channels, factors: Flo
   }
 }
 
-/** The elements in int8, symmetric: rounded to the nearest multiple of the channel's scale, ties to even, at most 127 of them. */
+/**
+ * The elements in int8, symmetric: rounded to the nearest multiple of the channel's scale, ties to even, at most 127 of
+ * them.
+ */
 export function int8Content(content: Content, channels: Channels, scales: Float32Array): Content {
   return {
     length: content.length / 4,

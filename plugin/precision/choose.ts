@@ -6,8 +6,18 @@ import { isMainDomain, type Message } from '../onnx/proto.ts'
 import { floatSignature } from '../onnx/signatures.ts'
 import { tensorType } from '../onnx/tensor.ts'
 import { inferTypes, mainOpset, type ValueTypes } from '../onnx/types.ts'
-import { boundedOperators, keptInBfloat16, keptInputs, keptOperators, keptWithInput, neutralOperators, sensitiveOperators, shrinkingOperators, wideOperators } from './float-rules.ts'
 import { fillingOf } from './filling.ts'
+import {
+  boundedOperators,
+  keptInBfloat16,
+  keptInputs,
+  keptOperators,
+  keptWithInput,
+  neutralOperators,
+  sensitiveOperators,
+  shrinkingOperators,
+  wideOperators,
+} from './float-rules.ts'
 import { type HalfDType, halfLimits, rangeOf, type ValueRange } from './half.ts'
 import type { Kept } from './index.ts'
 import { contentRange, misfit, smallest } from './storage.ts'
@@ -63,16 +73,27 @@ interface Known {
 }
 
 /**
- * Chooses in the order of each graph, which must be sorted; branches of If are graphs of their own. Where a value may be out of the range of
- * float16, the nodes that read it stay in fp32 as well, up to one whose result is small again: nothing is ever cut to fit.
+ * Chooses in the order of each graph, which must be sorted; branches of If are graphs of their own. Where a value may
+ * be out of the range of float16, the nodes that read it stay in fp32 as well, up to one whose result is small again:
+ * nothing is ever cut to fit.
  */
 export async function chooseNodes(model: EditableModel, limits: ChoiceLimits): Promise<Choice> {
   const types = inferTypes(model)
   const choice = { low: new Map<Node, LowSlots>(), kept: [] as Kept[] }
-  const context = { types, opset: mainOpset(model.proto.opsetImport), constantRange: constantRanges(model), limits, ...choice }
+  const context = {
+    types,
+    opset: mainOpset(model.proto.opsetImport),
+    constantRange: constantRanges(model),
+    limits,
+    ...choice,
+  }
   const { graph } = model.proto
   const lowInputs = limits.lowInputs ? graph.input.map(({ name }) => name) : []
-  await chooseInScope({ graph }, { constants: new Map(), fillings: new Map(), lowValues: new Set(lowInputs), wide: new Set(), fragile: new Set() }, context)
+  await chooseInScope(
+    { graph },
+    { constants: new Map(), fillings: new Map(), lowValues: new Set(lowInputs), wide: new Set(), fragile: new Set() },
+    context,
+  )
   return choice
 }
 
@@ -108,7 +129,11 @@ async function chooseInScope(scope: Scope, outside: Known, context: Context): Pr
       fillings.set(node.output[0]!, filling)
       continue
     }
-    const reason = isBranching(node) ? await joinBranches(node) : node.opType === 'Constant' || (given.length === 0 && made.length === 0) ? undefined : await refuse(node, given, made)
+    const reason = isBranching(node)
+      ? await joinBranches(node)
+      : node.opType === 'Constant' || (given.length === 0 && made.length === 0)
+        ? undefined
+        : await refuse(node, given, made)
     if (reason !== undefined) kept.push({ name: nodeName(node), operator: node.opType, reason })
   }
   return { constants, fillings, lowValues, wide, fragile }
@@ -116,26 +141,45 @@ async function chooseInScope(scope: Scope, outside: Known, context: Context): Pr
   // A result has the dtype when each branch makes it so: the cast back would only be undone behind it.
   async function joinBranches(node: Node): Promise<string | undefined> {
     const branches = []
-    for (const graph of bodies(node)) branches.push({ graph, known: await chooseInScope({ graph, parent: scope, owner: node }, { constants, fillings, lowValues, wide, fragile }, context) })
+    for (const graph of bodies(node))
+      branches.push({
+        graph,
+        known: await chooseInScope(
+          { graph, parent: scope, owner: node },
+          { constants, fillings, lowValues, wide, fragile },
+          context,
+        ),
+      })
     const outputs: number[] = []
     for (const [index, name] of node.output.entries()) {
       if (typeOf(name) !== 'float32') continue
-      const results = branches.map(({ graph, known }) => ({ own: declarations(graph), known, name: graph.output[index]?.name ?? '' }))
+      const results = branches.map(({ graph, known }) => ({
+        own: declarations(graph),
+        known,
+        name: graph.output[index]?.name ?? '',
+      }))
       if (results.some((result) => result.known.wide.has(result.name))) wide.add(name)
       if (results.some((result) => result.known.fragile.has(result.name))) fragile.add(name)
-      const isLow = results.every((result) => result.own.has(result.name) && result.known.lowValues.has(result.name)) && (magnitudes?.get(name) ?? 0) <= limits.maxValue
+      const isLow =
+        results.every((result) => result.own.has(result.name) && result.known.lowValues.has(result.name)) &&
+        (magnitudes?.get(name) ?? 0) <= limits.maxValue
       if (!isLow || pinned.has(nodeName(node))) continue
       outputs.push(index)
       lowValues.add(name)
     }
     if (outputs.length > 0) low.set(node, { inputs: [], outputs })
-    return outputs.length > 0 || !node.output.some((name) => typeOf(name) === 'float32') ? undefined : 'a branch of it gives fp32'
+    return outputs.length > 0 || !node.output.some((name) => typeOf(name) === 'float32')
+      ? undefined
+      : 'a branch of it gives fp32'
   }
 
   async function refuse(node: Node, given: readonly string[], made: readonly string[]): Promise<string | undefined> {
     const { opType } = node
     if (given.some((name) => wide.has(name)) && carriesWide(node, wide)) for (const name of made) wide.add(name)
-    if (given.some((name) => fragile.has(name)) && (sensitiveOperators.has(opType) ? opType !== 'Div' : neutralOperators.has(opType))) {
+    if (
+      given.some((name) => fragile.has(name)) &&
+      (sensitiveOperators.has(opType) ? opType !== 'Div' : neutralOperators.has(opType))
+    ) {
       for (const name of made) fragile.add(name)
     }
     if (pinned.has(nodeName(node))) return 'pinned to fp32'
@@ -162,7 +206,9 @@ async function chooseInScope(scope: Scope, outside: Known, context: Context): Pr
     const depth = depthOf(node, constants)
     if (depth > limits.maxDepth) return `sums up ${depth} products`
     if (magnitudes) {
-      const large = [...values, ...slots.outputs.map((index) => node.output[index]!)].find((name) => (magnitudes.get(name) ?? 0) > limits.maxValue)
+      const large = [...values, ...slots.outputs.map((index) => node.output[index]!)].find(
+        (name) => (magnitudes.get(name) ?? 0) > limits.maxValue,
+      )
       if (large !== undefined) return `${large} reaches ${magnitudes.get(large)!.toPrecision(3)} on the samples`
     }
     if (guess && wideOperators.has(opType)) {
@@ -171,10 +217,14 @@ async function chooseInScope(scope: Scope, outside: Known, context: Context): Pr
     }
     const outside = guess ? values.find((name) => wide.has(name)) : undefined
     if (outside !== undefined) return `its input ${outside} may be beyond the range of ${dtype}`
-    if (dtype === 'float16' && sensitiveOperators.has(opType) && values.some((name) => fragile.has(name))) return 'its input may be too small for float16'
+    if (dtype === 'float16' && sensitiveOperators.has(opType) && values.some((name) => fragile.has(name)))
+      return 'its input may be too small for float16'
     if (neutralOperators.has(opType)) {
       const moved = values.filter((name) => !constants.has(name) && !fillings.has(name))
-      const worth = moved.length > 0 ? moved.every((name) => lowValues.has(name)) : values.some((name) => isWeight(constants.get(name)))
+      const worth =
+        moved.length > 0
+          ? moved.every((name) => lowValues.has(name))
+          : values.some((name) => isWeight(constants.get(name)))
       if (!worth) return 'stands among nodes that stay in fp32'
     }
     low.set(node, slots)
@@ -190,7 +240,14 @@ function isWeight(tensor: Message<'TensorProto'> | undefined): boolean {
 }
 
 // Integers beyond a byte reach values that float16 cannot count to.
-const wideIntegers: ReadonlySet<StoredDType> = new Set<StoredDType>(['int16', 'uint16', 'int32', 'uint32', 'int64', 'uint64'])
+const wideIntegers: ReadonlySet<StoredDType> = new Set<StoredDType>([
+  'int16',
+  'uint16',
+  'int32',
+  'uint32',
+  'int64',
+  'uint64',
+])
 
 function carriesWide({ opType, input }: Node, wide: ReadonlySet<string>): boolean {
   // A quotient is not large because its divisor is.
@@ -211,7 +268,9 @@ function slotsOf(node: Node, opset: number, dtype: HalfDType, typeOf: (name: str
   if (unknown) return `the dtype of ${unknown.name} is not known`
   const floats = sides.filter(({ name }) => typeOf(name) === 'float32')
   const refused = new Set(floats.filter(({ slot }) => !slot!.accepts.includes(dtype)).map(({ slot }) => slot!.variable))
-  const lowered = floats.filter(({ side, index, slot }) => !refused.has(slot!.variable) && !(side === 'inputs' && stays.includes(index)))
+  const lowered = floats.filter(
+    ({ side, index, slot }) => !refused.has(slot!.variable) && !(side === 'inputs' && stays.includes(index)),
+  )
   if (lowered.length === 0) return `opset ${opset} has no ${dtype} for it`
   const pick = (wanted: 'inputs' | 'outputs') => lowered.filter(({ side }) => side === wanted).map(({ index }) => index)
   return { inputs: pick('inputs'), outputs: pick('outputs') }

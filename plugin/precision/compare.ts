@@ -1,6 +1,9 @@
 import type { CheckedTensor } from '../../runtime/session.ts'
 
-/** How far an output of an engine is from that of the fp32 model, over all inputs. A type, not an interface: it is kept as JSON. */
+/**
+ * How far an output of an engine is from that of the fp32 model, over all inputs. A type, not an interface: it is kept
+ * as JSON.
+ */
 export type Comparison = {
   readonly name: string
   /** Largest difference of two elements; null when one of them is not a finite number where the other is. */
@@ -10,7 +13,10 @@ export type Comparison = {
   readonly cosine: number
   /** Length of the output as a vector, as a multiple of the expected one: a wrong scale does not show in the cosine. */
   readonly norm: number
-  /** Share of rows (along the last axis) whose largest element is the same; of integers and bools, share of equal elements. */
+  /**
+   * Share of rows (along the last axis) whose largest element is the same; of integers and bools, share of equal
+   * elements.
+   */
   readonly argmax: number
   /** Elements beyond `atol + rtol * |expected|`; null when neither was given. */
   readonly outside: number | null
@@ -41,12 +47,31 @@ export interface Counting {
 /** Nothing counted yet. */
 export function newComparison(name: string, { atol, rtol }: { atol: number | null; rtol: number | null }): Counting {
   const tolerance = atol === null && rtol === null ? undefined : { atol: atol ?? 0, rtol: rtol ?? 0 }
-  return { name, tolerance, maxAbs: 0, largest: 0, dot: 0, squares: [0, 0], rows: 0, sameRows: 0, outside: 0, compared: 0, nonFinite: 0 }
+  return {
+    name,
+    tolerance,
+    maxAbs: 0,
+    largest: 0,
+    dot: 0,
+    squares: [0, 0],
+    rows: 0,
+    sameRows: 0,
+    outside: 0,
+    compared: 0,
+    nonFinite: 0,
+  }
 }
 
 /** Counts what one input gave. */
-export function addSample(counting: Counting, expected: CheckedTensor | undefined, received: CheckedTensor | undefined): void {
-  const [wanted, given] = textsOf(expected, received) ?? [expected && numbersOf(expected), received && numbersOf(received)]
+export function addSample(
+  counting: Counting,
+  expected: CheckedTensor | undefined,
+  received: CheckedTensor | undefined,
+): void {
+  const [wanted, given] = textsOf(expected, received) ?? [
+    expected && numbersOf(expected),
+    received && numbersOf(received),
+  ]
   if (!wanted || !given || wanted.length !== given.length) {
     counting.trouble ??= `expected ${tensorText(expected)}, received ${tensorText(received)}`
     return
@@ -57,13 +82,32 @@ export function addSample(counting: Counting, expected: CheckedTensor | undefine
   const step = /^(?:float|bfloat)/.test(expected!.dtype) && width > 1 ? width : 1
   for (let start = 0; start < wanted.length; start += step) {
     counting.rows++
-    if (step > 1 ? indexOfLargest(wanted, start, step) === indexOfLargest(given, start, step) : expected!.dtype.includes('float') || wanted[start] === given[start]) counting.sameRows++
+    if (
+      step > 1
+        ? indexOfLargest(wanted, start, step) === indexOfLargest(given, start, step)
+        : expected!.dtype.includes('float') || wanted[start] === given[start]
+    )
+      counting.sameRows++
   }
 }
 
 /** What was counted, for judging and for people. */
-export function finish({ name, tolerance, maxAbs, largest, dot, squares: [a, b], rows, sameRows, outside, compared, nonFinite, trouble }: Counting): Comparison {
-  // Equal outputs have a cosine of 1 whatever was rounded on the way, and zeros have one too; an output of zeros beside others is like nothing.
+export function finish({
+  name,
+  tolerance,
+  maxAbs,
+  largest,
+  dot,
+  squares: [a, b],
+  rows,
+  sameRows,
+  outside,
+  compared,
+  nonFinite,
+  trouble,
+}: Counting): Comparison {
+  // Equal outputs have a cosine of 1 whatever was rounded on the way, and zeros have one too; an output of zeros beside
+  // others is like nothing.
   const cosine = maxAbs === 0 ? 1 : a === 0 || b === 0 ? 0 : Math.min(1, dot / Math.sqrt(a) / Math.sqrt(b))
   return {
     name,
@@ -100,7 +144,10 @@ function addElement(counting: Counting, wanted: number, given: number): void {
 }
 
 // Texts are the same or not: as numbers, 1 where they are.
-function textsOf(expected: CheckedTensor | undefined, received: CheckedTensor | undefined): [number[], number[]] | undefined {
+function textsOf(
+  expected: CheckedTensor | undefined,
+  received: CheckedTensor | undefined,
+): [number[], number[]] | undefined {
   if (expected?.dtype !== 'string' || received?.dtype !== 'string') return undefined
   const [wanted, given] = [expected.data as readonly string[], received.data as readonly string[]]
   return [wanted.map(() => 1), given.map((text, index) => (text === wanted[index] ? 1 : 0))]
@@ -115,7 +162,8 @@ function indexOfLargest(values: ArrayLike<number>, start: number, length: number
 function numbersOf({ dtype, data }: CheckedTensor): ArrayLike<number> | undefined {
   if (!ArrayBuffer.isView(data)) return undefined
   if (data instanceof BigInt64Array || data instanceof BigUint64Array) return Float64Array.from(data, Number)
-  if (dtype === 'float16' || dtype === 'bfloat16') return Float32Array.from(data as Uint16Array, dtype === 'float16' ? fromFloat16 : fromBfloat16)
+  if (dtype === 'float16' || dtype === 'bfloat16')
+    return Float32Array.from(data as Uint16Array, dtype === 'float16' ? fromFloat16 : fromBfloat16)
   return data as unknown as ArrayLike<number>
 }
 

@@ -12,7 +12,13 @@ export function addConstant({ graph }: Scope, name: string, type: TensorType, da
 }
 
 /** Adds an initializer whose bytes are made when the model is written. */
-export function addContent(model: EditableModel, { graph }: Scope, name: string, type: TensorType, content: Content): string {
+export function addContent(
+  model: EditableModel,
+  { graph }: Scope,
+  name: string,
+  type: TensorType,
+  content: Content,
+): string {
   const tensor = newTensor(name, type, new Uint8Array(0))
   setContent(model, tensor, type, content)
   graph.initializer.push(tensor)
@@ -20,14 +26,20 @@ export function addContent(model: EditableModel, { graph }: Scope, name: string,
 }
 
 /** The dims and content of a float32 constant; undefined when it is not one. */
-export function floatWeight(model: EditableModel, tensor: Tensor | undefined): { dims: readonly number[]; content: Content } | undefined {
+export function floatWeight(
+  model: EditableModel,
+  tensor: Tensor | undefined,
+): { dims: readonly number[]; content: Content } | undefined {
   const type = tensor && tensorType(tensor)
   const content = tensor && tensorContent(model, tensor)
   return type?.dtype === 'float32' && content && content.length > 0 ? { dims: type.dims, content } : undefined
 }
 
 /** The numbers of a small float32 constant; undefined when it is not one. */
-export async function floatNumbers(model: EditableModel, tensor: Tensor | undefined): Promise<{ dims: readonly number[]; data: Float32Array } | undefined> {
+export async function floatNumbers(
+  model: EditableModel,
+  tensor: Tensor | undefined,
+): Promise<{ dims: readonly number[]; data: Float32Array } | undefined> {
   const weight = floatWeight(model, tensor)
   const data = weight && tensor && (await tensorElements(model, tensor))
   return weight && data instanceof Float32Array ? { dims: weight.dims, data } : undefined
@@ -38,7 +50,8 @@ export function removeUnread(scope: Scope, had: ReadonlyMap<string, Tensor>): vo
   const { graph } = scope
   const { consumers } = indexScope(scope)
   const outputs = new Set(graph.output.map(({ name }) => name))
-  const unread = (name: string | undefined) => name !== undefined && had.has(name) && !consumers.has(name) && !outputs.has(name)
+  const unread = (name: string | undefined) =>
+    name !== undefined && had.has(name) && !consumers.has(name) && !outputs.has(name)
   graph.initializer = graph.initializer.filter(({ name }) => !unread(name))
   graph.node = graph.node.filter(({ opType, output }) => opType !== 'Constant' || !unread(output[0]))
 }

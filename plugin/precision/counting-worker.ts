@@ -20,7 +20,8 @@ const histograms = new Map((workerData as readonly string[]).map((value) => [val
 parentPort?.on('message', (request: CountRequest) => parentPort?.postMessage(answer(request), []))
 
 function answer(request: CountRequest): CountReply {
-  if ('percentile' in request) return [...histograms].map(([value, histogram]) => [value, rangeOf(histogram, request.percentile)] as const)
+  if ('percentile' in request)
+    return [...histograms].map(([value, histogram]) => [value, rangeOf(histogram, request.percentile)] as const)
   for (const { value, finite, rows, ...stored } of request.observed) {
     const histogram = histograms.get(value)!
     histogram.rows = Math.max(histogram.rows, rows)

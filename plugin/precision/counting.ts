@@ -4,7 +4,10 @@ import type { CountReply, CountRequest, Observed } from './counting-worker.ts'
 
 /** Counts values in a thread of its own, while ONNX Runtime computes those of the next sample. */
 export interface Counting {
-  /** Takes the bytes over. Resolves as soon as those of the call before are counted, so that no more than two samples are in memory. */
+  /**
+   * Takes the bytes over. Resolves as soon as those of the call before are counted, so that no more than two samples
+   * are in memory.
+   */
   add(observed: readonly Observed[]): Promise<void>
   /** The range of each value, in the order that they were named in. */
   ranges(percentile: number): Promise<CountReply>

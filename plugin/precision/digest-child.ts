@@ -7,7 +7,8 @@ import type { SampleSource } from './samples.ts'
 /** Reads all samples in a child process and writes their SHA-256 as JSON. */
 export const compile: CompileInChild = async ({ output, settings }, log) => {
   const hash = sampleHash()
-  for await (const sample of readSamples(settings['source'] as SampleSource, (state) => log('info', state))) hash.add(sample)
+  for await (const sample of readSamples(settings['source'] as SampleSource, (state) => log('info', state)))
+    hash.add(sample)
   await writeFile(output, JSON.stringify(hash.digest()))
 }
 
@@ -18,7 +19,11 @@ export function sampleHash(): { add(sample: Sample): void; digest(): string } {
     add(sample) {
       for (const [name, { dtype, dims, data }] of sample) {
         hash.update(JSON.stringify([name, dtype, dims]))
-        hash.update(ArrayBuffer.isView(data) ? new Uint8Array(data.buffer, data.byteOffset, data.byteLength) : JSON.stringify(data))
+        hash.update(
+          ArrayBuffer.isView(data)
+            ? new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
+            : JSON.stringify(data),
+        )
       }
     },
     digest: () => hash.digest('hex'),

@@ -10,9 +10,10 @@ import type { HalfDType } from './half.ts'
 type Node = Message<'NodeProto'>
 
 /**
- * Lets each node that computes in float16 or bfloat16 compute in float32 instead, on inputs of 16 bits, and rounds its results to 16 bits:
- * what a device does that adds up in float32. Values keep their names and dtypes. ONNX Runtime's CPU has kernels of 16 bits for few operators; left to
- * itself it drops the rounding between the others, in which overflows go unseen, and refuses bfloat16.
+ * Lets each node that computes in float16 or bfloat16 compute in float32 instead, on inputs of 16 bits, and rounds its
+ * results to 16 bits: what a device does that adds up in float32. Values keep their names and dtypes. ONNX Runtime's
+ * CPU has kernels of 16 bits for few operators; left to itself it drops the rounding between the others, in which
+ * overflows go unseen, and refuses bfloat16.
  *
  * Custom operators, local functions, and nodes that say the dtype of their result themselves stay as they are.
  */
@@ -56,10 +57,14 @@ interface HalfSlots {
   readonly outputs: ReadonlyMap<number, HalfDType>
 }
 
-/** Where a node has 16 bits that can be float32 instead; undefined when it has none, or its results would not follow its inputs. */
+/**
+ * Where a node has 16 bits that can be float32 instead; undefined when it has none, or its results would not follow its
+ * inputs.
+ */
 function halfSlots(node: Node, opset: number, typeOf: (name: string) => ValueType | undefined): HalfSlots | undefined {
   const { opType, domain, input, output } = node
-  const signature = isMainDomain(domain) && opType !== 'Cast' && bodies(node).length === 0 ? floatSignature(opType, opset) : undefined
+  const signature =
+    isMainDomain(domain) && opType !== 'Cast' && bodies(node).length === 0 ? floatSignature(opType, opset) : undefined
   if (!signature || [...input, ...output].some((name) => typeof typeOf(name) === 'object')) return undefined
   const inputs = halves(input, typeOf)
   const outputs = halves(output, typeOf)

@@ -6,7 +6,10 @@ import { type HalfDType, roundToHalf } from './half.ts'
 
 type Node = Message<'NodeProto'>
 
-/** The one float32 that a ConstantOfShape fills its result with, which makes it as good as a constant; undefined for all other nodes. */
+/**
+ * The one float32 that a ConstantOfShape fills its result with, which makes it as good as a constant; undefined for all
+ * other nodes.
+ */
 export function fillingOf(node: Node): number | undefined {
   if (node.opType !== 'ConstantOfShape' || !isMainDomain(node.domain)) return undefined
   const value = attributeOf(node, 'value')

@@ -6,12 +6,13 @@ import type { PrecisionPass } from './index.ts'
 
 // The graph toolkit is loaded when something has to be lowered: a build of hits only asks for keys.
 
-// The opset that a graph is brought to before it is lowered. Cast knows bfloat16 since 13, most operators since 22; float16 was there before 7.
+// The opset that a graph is brought to before it is lowered. Cast knows bfloat16 since 13, most operators since 22;
+// float16 was there before 7.
 const neededOpset = { storage: { float16: 7, bfloat16: 13 }, compute: { float16: 7, bfloat16: 22 } } as const
 
 /**
- * Stores weights in 16 bits. A Cast gives each its name and dtype back, so the graph computes in float32 with rounded weights, and
- * nothing else changes: bodies, functions and custom operators read what they always read.
+ * Stores weights in 16 bits. A Cast gives each its name and dtype back, so the graph computes in float32 with rounded
+ * weights, and nothing else changes: bodies, functions and custom operators read what they always read.
  */
 export function storagePass(dtype: HalfDType): PrecisionPass {
   return {
@@ -28,17 +29,30 @@ export function storagePass(dtype: HalfDType): PrecisionPass {
 }
 
 /**
- * Lets the main graph and the branches of If compute in 16 bits wherever its operators and values allow. Bodies of Loop and Scan, local functions and the
- * inputs and outputs of the model stay in fp32. Casts stand only where the two dtypes meet, one for each value; constants are cast now.
+ * Lets the main graph and the branches of If compute in 16 bits wherever its operators and values allow. Bodies of Loop
+ * and Scan, local functions and the inputs and outputs of the model stay in fp32. Casts stand only where the two dtypes
+ * meet, one for each value; constants are cast now.
  */
 export function computePass(dtype: HalfDType): PrecisionPass {
   return {
     async describe(request) {
-      const { model, options: { precision, calibration } } = request
+      const {
+        model,
+        options: { precision, calibration },
+      } = request
       requireOpset(model)
       // Samples tell ranges, and bfloat16 has that of float32.
-      const samples = dtype === 'float16' && calibration ? await (await import('./calibrate.ts')).modelSamples(request) : undefined
-      return { name: `compute-${dtype}`, version: 6, options: { samples: samples?.digest ?? null, fp32: [...precision.fp32].sort(), maxDepth: precision.maxDepth ?? null } }
+      const samples =
+        dtype === 'float16' && calibration ? await (await import('./calibrate.ts')).modelSamples(request) : undefined
+      return {
+        name: `compute-${dtype}`,
+        version: 6,
+        options: {
+          samples: samples?.digest ?? null,
+          fp32: [...precision.fp32].sort(),
+          maxDepth: precision.maxDepth ?? null,
+        },
+      }
     },
     async lower(graph, request) {
       const { lowerByRequest } = await import('./mixed.ts')

@@ -14,9 +14,9 @@ interface Affine {
 }
 
 /**
- * Puts what multiplies and shifts the channels of a convolution's result (BatchNormalization, and Mul, Div, Add or Sub of a constant) into its
- * weights and bias. Compilers do so themselves, but not any more when a DequantizeLinear stands before the weights. The result keeps
- * the name of the last value.
+ * Puts what multiplies and shifts the channels of a convolution's result (BatchNormalization, and Mul, Div, Add or Sub
+ * of a constant) into its weights and bias. Compilers do so themselves, but not any more when a DequantizeLinear stands
+ * before the weights. The result keeps the name of the last value.
  */
 export async function foldConvolutions(model: EditableModel, scope: Scope): Promise<void> {
   const index = indexScope(scope)
@@ -48,8 +48,19 @@ export async function foldConvolutions(model: EditableModel, scope: Scope): Prom
     const stem = node.input[1] ?? ''
     node.input = [
       node.input[0] ?? '',
-      addContent(model, scope, newName(`${stem}_folded`), { dtype: 'float32', dims }, scaledContent(weight.content, channels, factors)),
-      addConstant(scope, newName(`${stem}_bias`), { dtype: 'float32', dims: [channels.count] }, Float32Array.from(shifts)),
+      addContent(
+        model,
+        scope,
+        newName(`${stem}_folded`),
+        { dtype: 'float32', dims },
+        scaledContent(weight.content, channels, factors),
+      ),
+      addConstant(
+        scope,
+        newName(`${stem}_bias`),
+        { dtype: 'float32', dims: [channels.count] },
+        Float32Array.from(shifts),
+      ),
     ]
   }
   scope.graph.node = scope.graph.node.filter((node) => !removed.has(node))
@@ -63,12 +74,23 @@ function weightPlace(node: Node): { axis: number } | undefined {
   return node.opType === 'ConvTranspose' && (intAttribute(node, 'group') ?? 1) === 1 ? { axis: 1 } : undefined
 }
 
-function soleReader({ output: [value = ''] }: Node, { consumers }: ScopeIndex, outputs: ReadonlySet<string>): Node | undefined {
+function soleReader(
+  { output: [value = ''] }: Node,
+  { consumers }: ScopeIndex,
+  outputs: ReadonlySet<string>,
+): Node | undefined {
   const readers = consumers.get(value) ?? []
   return readers.length === 1 && !outputs.has(value) ? readers[0] : undefined
 }
 
-async function affineOf(model: EditableModel, node: Node, value: string, count: number, rank: number, index: ScopeIndex): Promise<Affine | undefined> {
+async function affineOf(
+  model: EditableModel,
+  node: Node,
+  value: string,
+  count: number,
+  rank: number,
+  index: ScopeIndex,
+): Promise<Affine | undefined> {
   if (node.domain !== '' || node.input.filter((name) => name === value).length !== 1) return undefined
   if (node.opType === 'BatchNormalization') return normalization(model, node, value, index)
   const at = node.input.indexOf(value)
@@ -83,17 +105,32 @@ async function affineOf(model: EditableModel, node: Node, value: string, count: 
   return undefined
 }
 
-async function normalization(model: EditableModel, node: Node, value: string, { constants }: ScopeIndex): Promise<Affine | undefined> {
-  if (node.input[0] !== value || node.output.filter(Boolean).length !== 1 || intAttribute(node, 'training_mode') === 1) return undefined
-  const [scale, shift, mean, variance] = await Promise.all([1, 2, 3, 4].map((at) => floatNumbers(model, constants.get(node.input[at] ?? ''))))
+async function normalization(
+  model: EditableModel,
+  node: Node,
+  value: string,
+  { constants }: ScopeIndex,
+): Promise<Affine | undefined> {
+  if (node.input[0] !== value || node.output.filter(Boolean).length !== 1 || intAttribute(node, 'training_mode') === 1)
+    return undefined
+  const [scale, shift, mean, variance] = await Promise.all(
+    [1, 2, 3, 4].map((at) => floatNumbers(model, constants.get(node.input[at] ?? ''))),
+  )
   if (!scale || !shift || !mean || !variance) return undefined
   const epsilon = floatAttribute(node, 'epsilon') ?? 1e-5
-  const factors = Float64Array.from(scale.data, (number, channel) => number / Math.sqrt(variance.data[channel]! + epsilon))
+  const factors = Float64Array.from(
+    scale.data,
+    (number, channel) => number / Math.sqrt(variance.data[channel]! + epsilon),
+  )
   return { factors, shifts: factors.map((factor, channel) => shift.data[channel]! - mean.data[channel]! * factor) }
 }
 
 // A constant that broadcasts to [N,C,...] as one number, or as one for each channel.
-function perChannel({ dims, data }: { dims: readonly number[]; data: Float32Array }, count: number, rank: number): Float64Array | undefined {
+function perChannel(
+  { dims, data }: { dims: readonly number[]; data: Float32Array },
+  count: number,
+  rank: number,
+): Float64Array | undefined {
   if (dims.length > rank) return undefined
   if (data.length === 1) return new Float64Array(count).fill(data[0]!)
   const padded = [...Array<number>(rank - dims.length).fill(1), ...dims]

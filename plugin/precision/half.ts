@@ -10,15 +10,19 @@ export interface ValueRange {
 }
 
 /**
- * What fits into each dtype. A finite value from `overflow` on would become infinite: the largest finite value plus half a step. Below
- * `normal` precision is lost bit by bit: the smallest normal value (IEEE 754 binary16; bfloat16 has the exponent of binary32).
+ * What fits into each dtype. A finite value from `overflow` on would become infinite: the largest finite value plus
+ * half a step. Below `normal` precision is lost bit by bit: the smallest normal value (IEEE 754 binary16; bfloat16 has
+ * the exponent of binary32).
  */
 export const halfLimits = {
   float16: { overflow: 65520, normal: 2 ** -14 },
   bfloat16: { overflow: 2 ** 127 * (2 - 2 ** -8), normal: 2 ** -126 },
 } as const satisfies Record<HalfDType, { overflow: number; normal: number }>
 
-/** Rounds to the nearest 16-bit value, ties to even; a NaN stays one. The bits are written into `halves`, which is given back. */
+/**
+ * Rounds to the nearest 16-bit value, ties to even; a NaN stays one. The bits are written into `halves`, which is given
+ * back.
+ */
 export const roundToHalf: Readonly<Record<HalfDType, (values: Float32Array, halves?: Uint16Array) => Uint16Array>> = {
   float16(values, halves = new Uint16Array(values.length)) {
     const bits = wordsOf(values)

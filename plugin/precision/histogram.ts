@@ -21,7 +21,9 @@ export interface Histogram {
   max: number
   nonFinite: number
   rows: number
-  /** Bins lie between -limit and limit, which is a power of two so that it can double; 0 until something was counted. */
+  /**
+   * Bins lie between -limit and limit, which is a power of two so that it can double; 0 until something was counted.
+   */
   limit: number
   /** Values apart from those that are 0 in 8 bits. */
   readonly counts: Float64Array
@@ -34,10 +36,22 @@ const bins = 8192
 const half = bins / 2
 
 export function newHistogram(): Histogram {
-  return { min: Infinity, max: -Infinity, nonFinite: 0, rows: 0, limit: 0, counts: new Float64Array(bins), zeros: 0, step: 0 }
+  return {
+    min: Infinity,
+    max: -Infinity,
+    nonFinite: 0,
+    rows: 0,
+    limit: 0,
+    counts: new Float64Array(bins),
+    zeros: 0,
+    step: 0,
+  }
 }
 
-/** One tensor in 8 bits, as the operator DynamicQuantizeLinear gives it: real = scale * (stored - zero), from its least to its largest value. */
+/**
+ * One tensor in 8 bits, as the operator DynamicQuantizeLinear gives it: real = scale * (stored - zero), from its least
+ * to its largest value.
+ */
 export interface Stored {
   readonly data: Uint8Array
   readonly scale: number
@@ -71,8 +85,13 @@ export function addStored(histogram: Histogram, { data, scale, zero }: Stored, f
   })
 }
 
-// Of larger tensors every third or 13th group of four: primes, so that they do not fall into step with rows. The ends of the range are exact.
-const thinning = [[2 ** 24, 13], [2 ** 18, 3], [0, 1]] as const
+// Of larger tensors every third or 13th group of four: primes, so that they do not fall into step with rows. The ends
+// of the range are exact.
+const thinning = [
+  [2 ** 24, 13],
+  [2 ** 18, 3],
+  [0, 1],
+] as const
 
 // Two tables, and four bytes at a time: a processor waits for the same counter to be written before it reads it again.
 function countBytes(data: Uint8Array): Float64Array {
@@ -109,13 +128,18 @@ function grow(histogram: Histogram, largest: number): void {
 function spread(counts: Float64Array, from: number, to: number, count: number): void {
   const share = count / (to - from)
   const last = Math.min(counts.length - 1, Math.ceil(to) - 1)
-  for (let bin = Math.floor(from); bin <= last; bin++) counts[bin]! += share * (Math.min(bin + 1, to) - Math.max(bin, from))
+  for (let bin = Math.floor(from); bin <= last; bin++)
+    counts[bin]! += share * (Math.min(bin + 1, to) - Math.max(bin, from))
 }
 
-/** The ranges that the methods of calibration find. `percentile` is a percentage above 50, of which half is cut from each side. */
+/**
+ * The ranges that the methods of calibration find. `percentile` is a percentage above 50, of which half is cut from
+ * each side.
+ */
 export function rangeOf(histogram: Histogram, percentile: number): Range {
   const { min, max, nonFinite, rows, limit } = histogram
-  if (limit === 0) return { min: 0, max: 0, entropy: { int8: [0, 0], uint8: [0, 0] }, percentile: [0, 0], nonFinite, rows }
+  if (limit === 0)
+    return { min: 0, max: 0, entropy: { int8: [0, 0], uint8: [0, 0] }, percentile: [0, 0], nonFinite, rows }
   const clip = (low: number, high: number): Interval => [Math.max(min, low), Math.min(max, high)]
   const magnitudes = magnitudesOf(histogram, Math.max(-min, max))
   const entropy = (levels: number): Interval => {
@@ -124,7 +148,14 @@ export function rangeOf(histogram: Histogram, percentile: number): Range {
   }
   const int8 = entropy(128)
   const tail = (100 - percentile) / 200
-  return { min, max, entropy: { int8, uint8: min < 0 ? int8 : entropy(256) }, percentile: clip(quantile(histogram, tail, 'low'), quantile(histogram, 1 - tail, 'high')), nonFinite, rows }
+  return {
+    min,
+    max,
+    entropy: { int8, uint8: min < 0 ? int8 : entropy(256) },
+    percentile: clip(quantile(histogram, tail, 'low'), quantile(histogram, 1 - tail, 'high')),
+    nonFinite,
+    rows,
+  }
 }
 
 // The outer edge of the bin that holds the value of this rank.
@@ -144,15 +175,20 @@ function quantile({ counts, zeros, limit }: Histogram, share: number, side: 'low
 
 const magnitudeBins = 2048
 
-// Zeros, which an activation function makes many of, are exact at any scale: they would hide the rest. In their place stands what lies beside
-// them, as Nvidia's calibrators do it with their first bin.
+// Zeros, which an activation function makes many of, are exact at any scale: they would hide the rest. In their place
+// stands what lies beside them, as Nvidia's calibrators do it with their first bin.
 function magnitudesOf({ counts, limit, step }: Histogram, largest: number): Float64Array {
   const magnitudes = new Float64Array(magnitudeBins)
   const width = (largest / magnitudeBins) * (half / limit)
   counts.forEach((count, bin) => {
     if (count === 0) return
     const place = bin < half ? half - 1 - bin : bin - half
-    spread(magnitudes, Math.min(magnitudeBins - 1e-9, place / width), Math.min(magnitudeBins, (place + 1) / width), count)
+    spread(
+      magnitudes,
+      Math.min(magnitudeBins - 1e-9, place / width),
+      Math.min(magnitudeBins, (place + 1) / width),
+      count,
+    )
   })
   const around = Math.min(magnitudeBins - 1, Math.ceil(((step / 2) * magnitudeBins) / largest))
   magnitudes.fill(magnitudes[around]!, 0, around)
@@ -162,10 +198,11 @@ function magnitudesOf({ counts, limit, step }: Histogram, largest: number): Floa
 const stride = 32
 
 /**
- * The threshold of |x| whose levels have the least Kullback-Leibler divergence from the values, by TensorRT's calibration (S. Migacz, "8-bit
- * Inference with TensorRT", GTC 2017), with the settings of Nvidia's pytorch-quantization: 2048 bins, 128 levels of signed values and 256 of
- * unsigned ones; what lies beyond the threshold counts in the last bin. ONNX Runtime's entropy calibrator has 128 bins for 128 levels of both
- * signs unless it is told otherwise, so that its only candidate is the largest magnitude: it gives what minmax gives.
+ * The threshold of |x| whose levels have the least Kullback-Leibler divergence from the values, by TensorRT's
+ * calibration (S. Migacz, "8-bit Inference with TensorRT", GTC 2017), with the settings of Nvidia's
+ * pytorch-quantization: 2048 bins, 128 levels of signed values and 256 of unsigned ones; what lies beyond the threshold
+ * counts in the last bin. ONNX Runtime's entropy calibrator has 128 bins for 128 levels of both signs unless it is told
+ * otherwise, so that its only candidate is the largest magnitude: it gives what minmax gives.
  */
 function entropyThreshold(magnitudes: Float64Array, levels: number, largest: number): number {
   const total = magnitudes.reduce((sum, count) => sum + count, 0)

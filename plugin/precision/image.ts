@@ -21,13 +21,18 @@ export async function decodeImage(bytes: Uint8Array): Promise<Picture> {
  *
  * @returns float32 or, for a uint8 input, rounded and clamped; dims are [1,C,H,W] or [1,H,W,C]
  */
-export function imageTensor(picture: Picture, preprocess: Preprocess, dtype: DType): { data: Float32Array | Uint8Array; dims: number[] } {
+export function imageTensor(
+  picture: Picture,
+  preprocess: Preprocess,
+  dtype: DType,
+): { data: Float32Array | Uint8Array; dims: number[] } {
   const { layout, scale, channels, mean, std, size } = preprocess
   const [height, width] = size ?? [picture.height, picture.width]
   const pixels = resize(picture, width, height)
   const order = channelOrders[channels]
   const count = order.length
-  const data = dtype === 'uint8' ? new Uint8ClampedArray(count * width * height) : new Float32Array(count * width * height)
+  const data =
+    dtype === 'uint8' ? new Uint8ClampedArray(count * width * height) : new Float32Array(count * width * height)
   const [step, plane] = layout === 'nchw' ? [1, width * height] : [count, 1]
   order.forEach((weights, channel) => {
     const [offset, divisor] = [mean[channel] ?? mean[0] ?? 0, std[channel] ?? std[0] ?? 1]
@@ -43,8 +48,16 @@ export function imageTensor(picture: Picture, preprocess: Preprocess, dtype: DTy
 
 // Weights of red, green and blue in each channel; gray by ITU-R BT.601, as image libraries have it.
 export const channelOrders = {
-  rgb: [[1, 0, 0], [0, 1, 0], [0, 0, 1]],
-  bgr: [[0, 0, 1], [0, 1, 0], [1, 0, 0]],
+  rgb: [
+    [1, 0, 0],
+    [0, 1, 0],
+    [0, 0, 1],
+  ],
+  bgr: [
+    [0, 0, 1],
+    [0, 1, 0],
+    [1, 0, 0],
+  ],
   gray: [[0.299, 0.587, 0.114]],
 } as const
 
@@ -52,14 +65,15 @@ async function decodePng(bytes: Uint8Array): Promise<Picture> {
   const { decode, convertIndexedToRgb } = await import('fast-png')
   const image = decode(bytes)
   const { width, height } = image
-  const channels = image.palette ? image.palette[0]?.length ?? 3 : image.channels
+  const channels = image.palette ? (image.palette[0]?.length ?? 3) : image.channels
   const data = image.palette ? convertIndexedToRgb(image) : image.data
   const shift = image.palette || image.depth === 8 ? 1 : 255 / (2 ** image.depth - 1)
   const rgb = new Uint8Array(width * height * 3)
   // One or two channels are gray, a second or fourth is the opacity.
   const color = channels >= 3 ? 1 : 0
   for (let pixel = 0; pixel < width * height; pixel++) {
-    for (let channel = 0; channel < 3; channel++) rgb[pixel * 3 + channel] = Math.round(data[pixel * channels + channel * color]! * shift)
+    for (let channel = 0; channel < 3; channel++)
+      rgb[pixel * 3 + channel] = Math.round(data[pixel * channels + channel * color]! * shift)
   }
   return { width, height, rgb }
 }

@@ -1,5 +1,5 @@
-import type { BackendName, Precision } from '../../runtime/manifest.ts'
 import { OnnxEngineError } from '../../runtime/errors.ts'
+import type { BackendName, Precision } from '../../runtime/manifest.ts'
 import type { Lowering } from '../backend/contract.ts'
 import type { Pass } from '../cache/key.ts'
 import type { Store } from '../cache/store.ts'
@@ -53,14 +53,18 @@ export type Lowered = {
 /** A way to give a graph another precision. A plain object; heavy dependencies are loaded inside its functions. */
 export interface PrecisionPass {
   /**
-   * What goes into the key: all that decides the new graph besides the source, samples by their digest. Asked on every build, hits
-   * included, so it does not run the model. Throws PRECISION_UNSUPPORTED or OPTION_INVALID for what cannot work.
+   * What goes into the key: all that decides the new graph besides the source, samples by their digest. Asked on every
+   * build, hits included, so it does not run the model. Throws PRECISION_UNSUPPORTED or OPTION_INVALID for what cannot
+   * work.
    */
   describe(request: PassRequest): Promise<Pass> | Pass
   /** Changes the graph in place, or throws PRECISION_UNSUPPORTED. `graph` was read from `request.model.file`. */
   lower(graph: EditableModel, request: PassRequest): Promise<Lowered>
   /** Looks at the model that was written: lines that the user should see, and such as warn of it. */
-  inspect?(file: string, request: PassRequest): Promise<{ readonly notes: readonly string[]; readonly warnings: readonly string[] }>
+  inspect?(
+    file: string,
+    request: PassRequest,
+  ): Promise<{ readonly notes: readonly string[]; readonly warnings: readonly string[] }>
 }
 
 // Loaded when an import asks for the precision: a build of fp32 engines does not wait for them.
@@ -68,17 +72,34 @@ const floatPasses = () => import('./float-pass.ts')
 const int8Passes = () => import('./int8.ts')
 const passes: Readonly<Record<Precision, Partial<Record<Lowering, () => Promise<PrecisionPass>>>>> = {
   fp32: {},
-  fp16: { storage: async () => (await floatPasses()).storagePass('float16'), compute: async () => (await floatPasses()).computePass('float16') },
-  bf16: { storage: async () => (await floatPasses()).storagePass('bfloat16'), compute: async () => (await floatPasses()).computePass('bfloat16') },
+  fp16: {
+    storage: async () => (await floatPasses()).storagePass('float16'),
+    compute: async () => (await floatPasses()).computePass('float16'),
+  },
+  bf16: {
+    storage: async () => (await floatPasses()).storagePass('bfloat16'),
+    compute: async () => (await floatPasses()).computePass('bfloat16'),
+  },
   int8: { compute: async () => (await int8Passes()).int8Pass },
-  'int8-weights': { storage: async () => (await int8Passes()).int8WeightsPass, compute: async () => (await int8Passes()).int8WeightsPass },
+  'int8-weights': {
+    storage: async () => (await int8Passes()).int8WeightsPass,
+    compute: async () => (await int8Passes()).int8WeightsPass,
+  },
 }
 
 /**
- * The pass that makes a graph of a precision; undefined when the graph stays as it is. Throws PRECISION_UNSUPPORTED when there is no
- * such pass.
+ * The pass that makes a graph of a precision; undefined when the graph stays as it is. Throws PRECISION_UNSUPPORTED
+ * when there is no such pass.
  */
-export async function precisionPass({ model, options: { engine, precision: { io } }, backend, lowering }: Pick<PassRequest, 'model' | 'options' | 'backend' | 'lowering'>): Promise<PrecisionPass | undefined> {
+export async function precisionPass({
+  model,
+  options: {
+    engine,
+    precision: { io },
+  },
+  backend,
+  lowering,
+}: Pick<PassRequest, 'model' | 'options' | 'backend' | 'lowering'>): Promise<PrecisionPass | undefined> {
   if (lowering === 'none') return withIo(undefined, io)
   const load = passes[engine][lowering]
   if (load) return withIo(await load(), io)

@@ -14,13 +14,16 @@ export interface Int8Plan {
   readonly method: CalibrationMethod | undefined
   /** Largest stored magnitude of a weight: 127, or 63 for 7 bits. */
   readonly levels: 127 | 63
-  /** The same while methods are tried: that of the engine for this CPU, so that its portable engine takes the same method. */
+  /**
+   * The same while methods are tried: that of the engine for this CPU, so that its portable engine takes the same
+   * method.
+   */
   readonly tried: 127 | 63
 }
 
 /**
- * Static quantization of the main graph: Q/DQ around what the backend's placement names, ranges from the user's samples. Bodies of If, Loop and
- * Scan stay in fp32. A backend that takes int8 weights only gets those.
+ * Static quantization of the main graph: Q/DQ around what the backend's placement names, ranges from the user's
+ * samples. Bodies of If, Loop and Scan stay in fp32. A backend that takes int8 weights only gets those.
  */
 export const int8Pass: PrecisionPass = {
   async describe(request) {
@@ -31,14 +34,25 @@ export const int8Pass: PrecisionPass = {
     return {
       name: 'int8',
       version: 3,
-      options: { placement: request.backend, samples: samples.digest, method: method ?? `best with ${tried}`, ...((method ?? 'percentile') === 'percentile' && { percentile }), levels, fp32: request.options.precision.fp32 },
+      options: {
+        placement: request.backend,
+        samples: samples.digest,
+        method: method ?? `best with ${tried}`,
+        ...((method ?? 'percentile') === 'percentile' && { percentile }),
+        levels,
+        fp32: request.options.precision.fp32,
+      },
     }
   },
   async lower(model, request) {
     const placement = placementOf(request.backend)
-    if (placement) return (await import('./quantize-graph.ts')).quantizeGraph(model, request, await planInt8(request, placement))
+    if (placement)
+      return (await import('./quantize-graph.ts')).quantizeGraph(model, request, await planInt8(request, placement))
     const lowered = await int8WeightsPass.lower(model, request)
-    return { ...lowered, notes: [...lowered.notes, `${request.backend} takes int8 weights only: values stay in floating point`] }
+    return {
+      ...lowered,
+      notes: [...lowered.notes, `${request.backend} takes int8 weights only: values stay in floating point`],
+    }
   },
   async inspect(file, request) {
     // The portable engine of the same model would only say it twice, and other backends run elsewhere.
@@ -46,26 +60,52 @@ export const int8Pass: PrecisionPass = {
     const speed = await (await import('./speed.ts')).compareSpeed(file, request)
     if (!speed) return { notes: [], warnings: [] }
     const times = `${speed.lowered.toPrecision(3)} ms, fp32 ${speed.fp32.toPrecision(3)} ms on this CPU`
-    if (speed.lowered > speed.fp32) return { notes: [], warnings: [`int8 is slower than fp32 (${times}): import the model with ?engine=fp32, or with ?engine=int8-weights for its size`] }
-    return { notes: [`int8 is ${(speed.fp32 / speed.lowered).toFixed(2)} times as fast as fp32 (${times})`], warnings: [] }
+    if (speed.lowered > speed.fp32)
+      return {
+        notes: [],
+        warnings: [
+          `int8 is slower than fp32 (${times}): import the model with ?engine=fp32, or with ?engine=int8-weights for its size`,
+        ],
+      }
+    return {
+      notes: [`int8 is ${(speed.fp32 / speed.lowered).toFixed(2)} times as fast as fp32 (${times})`],
+      warnings: [],
+    }
   },
 }
 
-/** Stores the weights of products and convolutions in int8, symmetric, with a scale for each channel. Values stay in floating point. */
+/**
+ * Stores the weights of products and convolutions in int8, symmetric, with a scale for each channel. Values stay in
+ * floating point.
+ */
 export const int8WeightsPass: PrecisionPass = {
   describe: ({ backend }) => ({ name: 'int8-weights', version: 1, options: { operators: weightOperators[backend] } }),
-  lower: async (model, { backend }) => (await import('./quantize-graph.ts')).quantizeWeights(model, weightOperators[backend]),
+  lower: async (model, { backend }) =>
+    (await import('./quantize-graph.ts')).quantizeWeights(model, weightOperators[backend]),
 }
 
 const products: readonly string[] = ['MatMul', 'Gemm']
 const all: readonly string[] = [...products, 'Conv', 'ConvTranspose']
 
-// TensorRT's kernels for quantized weights are those of products; a convolution would be computed from weights that were rounded for nothing.
-const weightOperators: Readonly<Record<BackendName, readonly string[]>> = { onnxruntime: all, openvino: all, tensorrt: products, 'tensorrt-rtx': products }
+// TensorRT's kernels for quantized weights are those of products; a convolution would be computed from weights that
+// were rounded for nothing.
+const weightOperators: Readonly<Record<BackendName, readonly string[]>> = {
+  onnxruntime: all,
+  openvino: all,
+  tensorrt: products,
+  'tensorrt-rtx': products,
+}
 
 async function planInt8(request: PassRequest, placement: Placement): Promise<Int8Plan> {
   const samples = await modelSamples(request)
-  if (samples) return { placement, samples, method: request.options.calibration?.method, levels: levelsOf(request), tried: anyCpu.has(request.backend) && saturatesInt8() ? 63 : 127 }
+  if (samples)
+    return {
+      placement,
+      samples,
+      method: request.options.calibration?.method,
+      levels: levelsOf(request),
+      tried: anyCpu.has(request.backend) && saturatesInt8() ? 63 : 127,
+    }
   throw new OnnxEngineError('SAMPLES_INVALID', `${request.name}: engine=int8`, {
     expected: `calibration samples, from the option 'calibration'`,
     received: 'none',
@@ -75,8 +115,8 @@ async function planInt8(request: PassRequest, placement: Placement): Promise<Int
 
 const anyCpu: ReadonlySet<BackendName> = new Set<BackendName>(['onnxruntime', 'openvino'])
 
-// Two products of uint8 and int8 are added in 16 bits on an x64 CPU without VNNI, which 7-bit weights never overflow. A portable engine
-// may run on one.
+// Two products of uint8 and int8 are added in 16 bits on an x64 CPU without VNNI, which 7-bit weights never overflow. A
+// portable engine may run on one.
 function levelsOf({ backend, label, options }: PassRequest): 127 | 63 {
   if (!anyCpu.has(backend)) return 127
   const portable = backend === 'onnxruntime' && (label === 'portable' || options.onnxruntime.optimization !== 'all')

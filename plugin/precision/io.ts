@@ -10,14 +10,19 @@ import type { PrecisionPass } from './index.ts'
 const ioDTypes = { fp32: 'float32', fp16: 'float16', bf16: 'bfloat16' } as const satisfies Record<IoPrecision, DType>
 
 /** The bindings of an engine: those of its model, with the dims and the dtypes that the options say. */
-export function engineBindings(bindings: Bindings, { shapes, io }: { readonly shapes: Shapes; readonly io: IoPrecision }): Bindings {
-  const cast = (binding: Binding): Binding => (binding.dtype === 'float32' ? { ...binding, dtype: ioDTypes[io] } : binding)
+export function engineBindings(
+  bindings: Bindings,
+  { shapes, io }: { readonly shapes: Shapes; readonly io: IoPrecision },
+): Bindings {
+  const cast = (binding: Binding): Binding =>
+    binding.dtype === 'float32' ? { ...binding, dtype: ioDTypes[io] } : binding
   const { inputs, outputs } = fixBindings(bindings, shapes)
   return { inputs: inputs.map(cast), outputs: outputs.map(cast) }
 }
 
 /**
- * Refuses inputs and outputs of 16 bits for an engine of another precision: its values are fp32 there, and would only be rounded.
+ * Refuses inputs and outputs of 16 bits for an engine of another precision: its values are fp32 there, and would only
+ * be rounded.
  *
  * @throws OnnxEngineError PRECISION_UNSUPPORTED
  */
@@ -30,7 +35,9 @@ export function checkIo({ engine, precision: { io } }: CompileOptions, name: str
   })
 }
 
-/** Gives the inputs and outputs of a lowered graph their fp32 back, rounded as before: ONNX Runtime's CPU feeds it so. */
+/**
+ * Gives the inputs and outputs of a lowered graph their fp32 back, rounded as before: ONNX Runtime's CPU feeds it so.
+ */
 export async function widenIo(graph: EditableModel, bindings: Bindings, io: IoPrecision): Promise<void> {
   const dtype = ioDTypes[io]
   if (dtype === 'float32') return
@@ -38,7 +45,10 @@ export async function widenIo(graph: EditableModel, bindings: Bindings, io: IoPr
   castBindings(graph, floatBindings(bindings), { from: dtype, to: 'float32' })
 }
 
-/** Lets a pass, or a backend that lowers by itself, give float32 inputs and outputs another dtype as well; the pass itself when they stay. */
+/**
+ * Lets a pass, or a backend that lowers by itself, give float32 inputs and outputs another dtype as well; the pass
+ * itself when they stay.
+ */
 export function withIo(pass: PrecisionPass | undefined, io: IoPrecision): PrecisionPass | undefined {
   const dtype = ioDTypes[io]
   if (dtype === 'float32') return pass
@@ -49,7 +59,13 @@ export function withIo(pass: PrecisionPass | undefined, io: IoPrecision): Precis
       return { name, version, options: { ...options, io: dtype } }
     },
     async lower(graph, request) {
-      const lowered = (await pass?.lower(graph, request)) ?? { unit: 'nodes', total: 0, lowered: 0, kept: [], notes: [] }
+      const lowered = (await pass?.lower(graph, request)) ?? {
+        unit: 'nodes',
+        total: 0,
+        lowered: 0,
+        kept: [],
+        notes: [],
+      }
       const { castBindings } = await import('../onnx/cast-bindings.ts')
       castBindings(graph, floatBindings(request.model.bindings), { from: 'float32', to: dtype })
       return lowered

@@ -15,10 +15,16 @@ export type LoweringReport = Lowered & {
 }
 
 /**
- * Writes the lowered model into a folder of its own inside `folder`, hands it to `use`, and removes it. Its inputs get the static dims of
- * `bindings`, if there are any.
+ * Writes the lowered model into a folder of its own inside `folder`, hands it to `use`, and removes it. Its inputs get
+ * the static dims of `bindings`, if there are any.
  */
-export async function lowerModel(pass: PrecisionPass, request: PassRequest, folder: string, use: (file: string) => Promise<void>, bindings?: Bindings): Promise<LoweringReport> {
+export async function lowerModel(
+  pass: PrecisionPass,
+  request: PassRequest,
+  folder: string,
+  use: (file: string) => Promise<void>,
+  bindings?: Bindings,
+): Promise<LoweringReport> {
   return inTemporaryFolder(async (inside) => {
     const file = join(inside, 'model.onnx')
     const graph = await loadGraph(request.model.file)
@@ -32,10 +38,17 @@ export async function lowerModel(pass: PrecisionPass, request: PassRequest, fold
     for (const note of notes) request.log(`${request.name}: ${note}`)
     for (const warning of seen?.warnings ?? []) request.warn(`${request.name}: ${warning}`)
     await use(file)
-    return { ...lowered, notes: [...notes, ...(seen?.warnings ?? [])], bytes: { before: modelBytes(request.model), after } }
+    return {
+      ...lowered,
+      notes: [...notes, ...(seen?.warnings ?? [])],
+      bytes: { before: modelBytes(request.model), after },
+    }
   }, folder)
 }
 
 async function sizeOf(file: string): Promise<number> {
-  return stat(file).then(({ size }) => size, () => 0)
+  return stat(file).then(
+    ({ size }) => size,
+    () => 0,
+  )
 }

@@ -13,7 +13,10 @@ export interface Session {
 }
 
 export type Feeds = Readonly<Record<string, unknown>>
-export type Results = Record<string, { readonly type: string; readonly dims: readonly number[]; readonly data: unknown }>
+export type Results = Record<
+  string,
+  { readonly type: string; readonly dims: readonly number[]; readonly data: unknown }
+>
 
 /** A sample as ONNX Runtime takes it. */
 export function feedsOf({ Tensor }: Onnxruntime, sample: Sample): Feeds {
@@ -21,7 +24,11 @@ export function feedsOf({ Tensor }: Onnxruntime, sample: Sample): Feeds {
 }
 
 /** All outputs of a model for a sample, by name. */
-export async function infer(ort: Onnxruntime, session: Session, sample: Sample): Promise<ReadonlyMap<string, CheckedTensor>> {
+export async function infer(
+  ort: Onnxruntime,
+  session: Session,
+  sample: Sample,
+): Promise<ReadonlyMap<string, CheckedTensor>> {
   const outputs = Object.entries(await session.run(feedsOf(ort, sample)))
   return new Map(outputs.map(([name, { type, dims, data }]) => [name, { dtype: type, dims, data } as CheckedTensor]))
 }

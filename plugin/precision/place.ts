@@ -40,8 +40,16 @@ export interface KnownValues {
   readonly isRow: (value: string) => boolean
 }
 
-/** Chooses by a placement what is quantized in one graph. Nodes must stand in their order. Those whose names are `pinned` stay as they are. */
-export function placeQuantization(scope: Scope, placement: Placement, { usable, isRow }: KnownValues, pinned: ReadonlySet<string> = new Set()): Places {
+/**
+ * Chooses by a placement what is quantized in one graph. Nodes must stand in their order. Those whose names are
+ * `pinned` stay as they are.
+ */
+export function placeQuantization(
+  scope: Scope,
+  placement: Placement,
+  { usable, isRow }: KnownValues,
+  pinned: ReadonlySet<string> = new Set(),
+): Places {
   const index = indexScope(scope)
   const outputs = new Set(scope.graph.output.map(({ name }) => name))
   const depths = depthsOf(scope)
@@ -70,9 +78,16 @@ export function placeQuantization(scope: Scope, placement: Placement, { usable, 
       const weights = weightsOf(node, index)
       const tail = tailOf(result, index, outputs)
       const end = tail?.output[0] ?? result
-      const reason = (pinned.has(nodeName(node)) ? 'pinned to fp32' : undefined)
-        ?? misfit(node, weights, placement, index, { pooled: pooled.has(first), first: inputs.has(first), row: isRow(first) })
-        ?? (usable(first) && (!compute.result || usable(end)) ? undefined : 'the range of its values is unknown or not finite')
+      const reason =
+        (pinned.has(nodeName(node)) ? 'pinned to fp32' : undefined) ??
+        misfit(node, weights, placement, index, {
+          pooled: pooled.has(first),
+          first: inputs.has(first),
+          row: isRow(first),
+        }) ??
+        (usable(first) && (!compute.result || usable(end))
+          ? undefined
+          : 'the range of its values is unknown or not finite')
       if (reason !== undefined || !weights) {
         kept.push({ node, reason: reason ?? 'its weights are not constant' })
         continue
@@ -90,7 +105,8 @@ export function placeQuantization(scope: Scope, placement: Placement, { usable, 
       for (const name of sources) read(node, name)
       give(node, tail, end, same ? (values.get(first) ?? first) : end)
     } else if (opType === 'Add' && placement.residual !== 'none') {
-      for (const value of residualInputs(node, placement, { index, depths, weighted, outputs })) if (usable(value)) read(node, value)
+      for (const value of residualInputs(node, placement, { index, depths, weighted, outputs }))
+        if (usable(value)) read(node, value)
     }
   }
   const shared = shareScales(scope, placement.share, new Set(values.keys()))
@@ -99,21 +115,40 @@ export function placeQuantization(scope: Scope, placement: Placement, { usable, 
 }
 
 function misfit(
-  node: Node, weights: Pick<Weighted, 'dims'> | undefined, { exclude, product }: Placement, { constants }: ScopeIndex,
+  node: Node,
+  weights: Pick<Weighted, 'dims'> | undefined,
+  { exclude, product }: Placement,
+  { constants }: ScopeIndex,
   facts: Pick<WeightedNode, 'pooled' | 'first' | 'row'>,
 ): string | undefined {
-  if (!weights && (node.opType === 'MatMul' || node.opType === 'Gemm') && !node.input.some((name) => constants.has(name))) return product
+  if (
+    !weights &&
+    (node.opType === 'MatMul' || node.opType === 'Gemm') &&
+    !node.input.some((name) => constants.has(name))
+  )
+    return product
   if (!weights) return 'its weights are not constant float32 of the usual rank'
   const { opType: operator } = node
   if (operator === 'Gemm') {
-    const plain = (floatAttribute(node, 'alpha') ?? 1) === 1 && (floatAttribute(node, 'beta') ?? 1) === 1 && (intAttribute(node, 'transA') ?? 0) === 0
+    const plain =
+      (floatAttribute(node, 'alpha') ?? 1) === 1 &&
+      (floatAttribute(node, 'beta') ?? 1) === 1 &&
+      (intAttribute(node, 'transA') ?? 0) === 0
     if (!plain) return 'a Gemm with alpha, beta or transA has no int8 kernel'
   }
-  return exclude.find(({ matches }) => matches({ operator, dims: weights.dims, group: intAttribute(node, 'group') ?? 1, ...facts }))?.reason
+  return exclude.find(({ matches }) =>
+    matches({ operator, dims: weights.dims, group: intAttribute(node, 'group') ?? 1, ...facts }),
+  )?.reason
 }
 
-/** The constant weights of a node, as its second input; undefined when they are not constant, not float32, or of another rank. */
-export function weightsOf(node: Node, { constants }: ScopeIndex): Pick<Weighted, 'weight' | 'dims' | 'axis'> | undefined {
+/**
+ * The constant weights of a node, as its second input; undefined when they are not constant, not float32, or of another
+ * rank.
+ */
+export function weightsOf(
+  node: Node,
+  { constants }: ScopeIndex,
+): Pick<Weighted, 'weight' | 'dims' | 'axis'> | undefined {
   const weight = node.input[1] ?? ''
   const tensor = constants.get(weight)
   const type = tensor && tensorType(tensor)
@@ -135,7 +170,9 @@ function tailOf(value: string, { consumers, constants }: ScopeIndex, outputs: Re
   const [reader, ...others] = consumers.get(value) ?? []
   if (!reader || others.length > 0 || outputs.has(value) || reader.domain !== '') return undefined
   const fixed = reader.input.slice(1).every((name) => name === '' || constants.has(name))
-  return (reader.opType === 'Relu' || reader.opType === 'Clip') && reader.input[0] === value && fixed ? reader : undefined
+  return (reader.opType === 'Relu' || reader.opType === 'Clip') && reader.input[0] === value && fixed
+    ? reader
+    : undefined
 }
 
 interface Around {
@@ -145,26 +182,40 @@ interface Around {
   readonly outputs: ReadonlySet<string>
 }
 
-function residualInputs({ input }: Node, { residual }: Placement, { index, depths, weighted, outputs }: Around): string[] {
+function residualInputs(
+  { input }: Node,
+  { residual }: Placement,
+  { index, depths, weighted, outputs }: Around,
+): string[] {
   const [first = '', second = ''] = input
   if (first === second || index.constants.has(first) || index.constants.has(second)) return []
   const computing = new Set(weighted.map(({ node }) => node))
-  if (residual === 'both') return [first, second].some((value) => computing.has(index.producers.get(value)!)) ? [first, second] : []
-  // A kernel adds the other branch to what nobody else reads. Of two such branches the one with more nodes behind it does.
+  if (residual === 'both')
+    return [first, second].some((value) => computing.has(index.producers.get(value)!)) ? [first, second] : []
+  // A kernel adds the other branch to what nobody else reads. Of two such branches the one with more nodes behind it
+  // does.
   const alone = (value: string) => index.consumers.get(value)?.length === 1 && !outputs.has(value)
   const deepFirst = (depths.get(first) ?? 0) >= (depths.get(second) ?? 0)
-  const branches = (deepFirst ? [first, second] : [second, first]).filter((value) => alone(value) && endsConvolution(value, index, computing))
+  const branches = (deepFirst ? [first, second] : [second, first]).filter(
+    (value) => alone(value) && endsConvolution(value, index, computing),
+  )
   return branches.length === 0 ? [] : [branches[0] === first ? second : first]
 }
 
-// Whether a kernel gives the value: of a convolution with its Relu, Clip or SiLU (x times Sigmoid of x), as Model Optimizer's `get_fusible_backbone`.
+// Whether a kernel gives the value: of a convolution with its Relu, Clip or SiLU (x times Sigmoid of x), as Model
+// Optimizer's `get_fusible_backbone`.
 function endsConvolution(value: string, { producers }: ScopeIndex, computing: ReadonlySet<Node>): boolean {
   const maker = producers.get(value)
-  const isConvolution = (node: Node | undefined) => node !== undefined && computing.has(node) && (node.opType === 'Conv' || node.opType === 'ConvTranspose')
+  const isConvolution = (node: Node | undefined) =>
+    node !== undefined && computing.has(node) && (node.opType === 'Conv' || node.opType === 'ConvTranspose')
   const [first = '', second = ''] = maker?.input ?? []
-  const gates = (gate: string, gated: string) => producers.get(gate)?.opType === 'Sigmoid' && producers.get(gate)?.input[0] === gated
+  const gates = (gate: string, gated: string) =>
+    producers.get(gate)?.opType === 'Sigmoid' && producers.get(gate)?.input[0] === gated
   if (maker?.opType === 'Relu' || maker?.opType === 'Clip') return isConvolution(producers.get(first))
-  if (maker?.opType === 'Mul') return gates(second, first) ? isConvolution(producers.get(first)) : gates(first, second) && isConvolution(producers.get(second))
+  if (maker?.opType === 'Mul')
+    return gates(second, first)
+      ? isConvolution(producers.get(first))
+      : gates(first, second) && isConvolution(producers.get(second))
   return isConvolution(maker)
 }
 

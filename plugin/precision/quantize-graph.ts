@@ -5,8 +5,8 @@ import { upgradeOpset } from '../onnx/upgrade.ts'
 import { writeGraph } from '../onnx/write.ts'
 import type { CalibrationMethod } from '../options.ts'
 import { calibrate } from './calibrate.ts'
-import { nodeName } from './choose.ts'
 import { type Trial, tryMethods } from './choose-method.ts'
+import { nodeName } from './choose.ts'
 import { removeUnread } from './constants.ts'
 import { foldConvolutions } from './fold.ts'
 import type { Range } from './histogram.ts'
@@ -36,10 +36,17 @@ export async function quantizeGraph(model: EditableModel, request: PassRequest, 
   const lowered = await quantize(model, request, { ...plan, method: best })
   if (lowered.lowered === 0) return lowered
   const rest = others.map(([other, less]) => `${other} ${less.toFixed(5)}`).join(', ')
-  return { ...lowered, notes: [...lowered.notes, `ranges by ${best}: cosine ${cosine.toFixed(5)} on a few samples (${rest})`] }
+  return {
+    ...lowered,
+    notes: [...lowered.notes, `ranges by ${best}: cosine ${cosine.toFixed(5)} on a few samples (${rest})`],
+  }
 }
 
-async function quantize(model: EditableModel, request: PassRequest, { placement, samples, method, levels }: Int8Plan & { method: CalibrationMethod }): Promise<Lowered> {
+async function quantize(
+  model: EditableModel,
+  request: PassRequest,
+  { placement, samples, method, levels }: Int8Plan & { method: CalibrationMethod },
+): Promise<Lowered> {
   const scope = mainScope(model)
   const original = namesOf(scope)
   upgradeOpset(model, opset)
@@ -53,7 +60,11 @@ async function quantize(model: EditableModel, request: PassRequest, { placement,
   const places = placeQuantization(scope, placement, { usable, isRow }, new Set(request.options.precision.fp32))
   // Before the graph changes: a node without a name goes by its output.
   const names = places.weighted.map(({ node }) => nodeName(node))
-  await insertQuantization(model, scope, places, placement, { levels, range: (value) => joined((places.shared.get(value) ?? [value]).map((name) => chosenRange(ranges.get(name), method, placement))) })
+  await insertQuantization(model, scope, places, placement, {
+    levels,
+    range: (value) =>
+      joined((places.shared.get(value) ?? [value]).map((name) => chosenRange(ranges.get(name), method, placement))),
+  })
   sortNodes(scope, model.file)
   return describePlaces(places, names)
 }
@@ -104,7 +115,11 @@ function joined(ranges: readonly (readonly [number, number])[]): readonly [numbe
   return [Math.min(...ranges.map(([low]) => low)), Math.max(...ranges.map(([, high]) => high))]
 }
 
-function chosenRange(range: Range | undefined, method: CalibrationMethod, { activations }: Placement): readonly [number, number] {
+function chosenRange(
+  range: Range | undefined,
+  method: CalibrationMethod,
+  { activations }: Placement,
+): readonly [number, number] {
   if (!range) return [0, 0]
   if (method === 'minmax') return [range.min, range.max]
   return method === 'entropy' ? range.entropy[activations] : range.percentile
@@ -115,7 +130,17 @@ function namesOf({ graph }: Scope): ReadonlySet<string> {
 }
 
 function describePlaces({ weighted, kept }: Places, names: readonly string[]): Lowered {
-  const notes = kept.length + weighted.length === 0 ? ['has no product or convolution with constant weights: nothing is quantized'] : []
+  const notes =
+    kept.length + weighted.length === 0
+      ? ['has no product or convolution with constant weights: nothing is quantized']
+      : []
   const list = kept.map(({ node, reason }): Kept => ({ name: nodeName(node), operator: node.opType, reason }))
-  return { unit: 'nodes', total: kept.length + weighted.length, lowered: weighted.length, changed: names, kept: list, notes }
+  return {
+    unit: 'nodes',
+    total: kept.length + weighted.length,
+    lowered: weighted.length,
+    changed: names,
+    kept: list,
+    notes,
+  }
 }

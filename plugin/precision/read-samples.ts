@@ -12,10 +12,12 @@ import { type SampleSource, where } from './samples.ts'
 export type Sample = ReadonlyMap<string, CheckedTensor>
 
 /**
- * The samples of a source, one at a time and at most its limit. It runs in a child process, since a module of the user may do anything.
+ * The samples of a source, one at a time and at most its limit. It runs in a child process, since a module of the user
+ * may do anything.
  *
  * @param told hears `wait` before each sample and `go` when it is there
- * @throws OnnxEngineError SAMPLES_INVALID: a sample that cannot be read or does not fit the inputs, a NaN, a module that fails, no sample
+ * @throws OnnxEngineError SAMPLES_INVALID: a sample that cannot be read or does not fit the inputs, a NaN, a module
+ *   that fails, no sample
  */
 export async function* readSamples(source: SampleSource, told: (state: 'wait' | 'go') => void): AsyncGenerator<Sample> {
   const values = open(source)
@@ -29,7 +31,8 @@ export async function* readSamples(source: SampleSource, told: (state: 'wait' | 
   }
   // A module may hold something open that its `finally` closes.
   await values.return(undefined)
-  if (count === 0) throw new OnnxEngineError('SAMPLES_INVALID', where(source), { expected: 'at least one sample', received: 'none' })
+  if (count === 0)
+    throw new OnnxEngineError('SAMPLES_INVALID', where(source), { expected: 'at least one sample', received: 'none' })
 }
 
 interface Raw {
@@ -45,7 +48,11 @@ function open(source: SampleSource): AsyncGenerator<Raw> {
 
 function check(source: SampleSource, { label, value }: Raw): Sample {
   const fail = (expected: string | undefined, received: string | undefined, cause?: unknown) =>
-    new OnnxEngineError('SAMPLES_INVALID', `${where(source)}, ${label}`, { ...(expected && { expected }), ...(received && { received }), cause })
+    new OnnxEngineError('SAMPLES_INVALID', `${where(source)}, ${label}`, {
+      ...(expected && { expected }),
+      ...(received && { received }),
+      cause,
+    })
   let sample: Sample
   try {
     sample = checkInputs(source.name, source.inputs, value)
@@ -85,21 +92,32 @@ async function unzip(bytes: Uint8Array): Promise<[string, Uint8Array][]> {
 
 async function* readImages(source: Extract<SampleSource, { kind: 'images' }>): AsyncGenerator<Raw> {
   const { preprocess, inputs } = source
-  const input = preprocess.input === undefined && inputs.length === 1 ? inputs[0] : inputs.find(({ name }) => name === preprocess.input)
+  const input =
+    preprocess.input === undefined && inputs.length === 1
+      ? inputs[0]
+      : inputs.find(({ name }) => name === preprocess.input)
   if (!input) {
     const expected = `'calibration.preprocess.input' as one of ${inputs.map(({ name }) => name).join(', ')}`
     throw new OnnxEngineError('SAMPLES_INVALID', where(source), { expected, received: preprocess.input ?? 'none' })
   }
   if (input.dtype !== 'float32' && input.dtype !== 'uint8') {
     const hint = 'Give samples as .npy files or from a module'
-    throw new OnnxEngineError('SAMPLES_INVALID', `${where(source)}, input ${quote(input.name)}`, { expected: 'an input of float32 or uint8', received: input.dtype, hint })
+    throw new OnnxEngineError('SAMPLES_INVALID', `${where(source)}, input ${quote(input.name)}`, {
+      expected: 'an input of float32 or uint8',
+      received: input.dtype,
+      hint,
+    })
   }
   const own = (preprocess.layout === 'nchw' ? [2, 3] : [1, 2]).map((axis) => input.dims?.[axis])
   const size = preprocess.size ?? (own.every((dim) => typeof dim === 'number') ? (own as [number, number]) : undefined)
   for (const file of source.files) {
     let tensor: ReturnType<typeof imageTensor>
     try {
-      tensor = imageTensor(await decodeImage(await readFile(file)), { ...preprocess, ...(size && { size }) }, input.dtype)
+      tensor = imageTensor(
+        await decodeImage(await readFile(file)),
+        { ...preprocess, ...(size && { size }) },
+        input.dtype,
+      )
     } catch (cause) {
       throw unreadable(source, basename(file), cause)
     }
@@ -113,7 +131,10 @@ async function* readModule(source: Extract<SampleSource, { kind: 'module' }>): A
     const { default: samples } = (await import(source.url)) as { default?: unknown }
     const iterable: unknown = typeof samples === 'function' ? (samples as () => unknown)() : samples
     if (!isIterable(iterable)) {
-      throw new OnnxEngineError('SAMPLES_INVALID', where(source), { expected: 'a default export that is an (async) iterable of samples, or a function that gives one', received: typeof iterable })
+      throw new OnnxEngineError('SAMPLES_INVALID', where(source), {
+        expected: 'a default export that is an (async) iterable of samples, or a function that gives one',
+        received: typeof iterable,
+      })
     }
     for await (const value of iterable) yield { label: `sample ${count++}`, value }
   } catch (cause) {
@@ -129,8 +150,12 @@ function isIterable(value: unknown): value is AsyncIterable<unknown> {
 function unreadable(source: SampleSource, what: string, cause: unknown): OnnxEngineError {
   const { message, code } = cause as NodeJS.ErrnoException
   const missing = code === 'ERR_MODULE_NOT_FOUND' || code === 'MODULE_NOT_FOUND'
-  return new OnnxEngineError('SAMPLES_INVALID', `${where(source)}, ${what}: ${cause instanceof Error ? message : String(cause)}`, {
-    ...(missing && { hint: 'Install the package, or correct the path' }),
-    cause,
-  })
+  return new OnnxEngineError(
+    'SAMPLES_INVALID',
+    `${where(source)}, ${what}: ${cause instanceof Error ? message : String(cause)}`,
+    {
+      ...(missing && { hint: 'Install the package, or correct the path' }),
+      cause,
+    },
+  )
 }

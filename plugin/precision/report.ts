@@ -15,14 +15,24 @@ export type EngineReport = {
 }
 
 /**
- * Tells what became of an engine of lower precision: one line of what was lowered and how far its outputs are, and with `keepOnnx` the
- * lowered graph and the report as JSON. `pins` are the nodes to keep in fp32, when the options want that and it helps.
+ * Tells what became of an engine of lower precision: one line of what was lowered and how far its outputs are, and with
+ * `keepOnnx` the lowered graph and the report as JSON. `pins` are the nodes to keep in fp32, when the options want that
+ * and it helps.
  *
  * @param metadata what `lowerModel` returned when the engine was built; null when nothing was lowered
  * @throws OnnxEngineError VERIFICATION_FAILED, and what `verifyEngine` throws
  */
-export async function reportEngine(request: VerifyRequest, metadata: Json): Promise<EngineReport & { readonly pins: readonly string[] }> {
-  const { name, options: { engine, precision }, backend, label, log } = request
+export async function reportEngine(
+  request: VerifyRequest,
+  metadata: Json,
+): Promise<EngineReport & { readonly pins: readonly string[] }> {
+  const {
+    name,
+    options: { engine, precision },
+    backend,
+    label,
+    log,
+  } = request
   const lowering = metadata as LoweringReport | null
   const verification = (await verifyEngine(request)) ?? null
   const parts = [lowering && loweringText(lowering), verification && verificationText(verification)].filter(Boolean)
@@ -44,7 +54,14 @@ function loweringText({ unit, total, lowered, changed, kept, bytes }: LoweringRe
 }
 
 async function keep(request: VerifyRequest, facts: Json): Promise<void> {
-  const { name, options: { keepOnnx, engine }, backend, label, root, pass } = request
+  const {
+    name,
+    options: { keepOnnx, engine },
+    backend,
+    label,
+    root,
+    pass,
+  } = request
   if (keepOnnx === undefined) return
   const folder = resolve(root, keepOnnx)
   const base = join(folder, [name, engine, backend, label].filter(Boolean).join('.'))

@@ -20,7 +20,10 @@ export type SampleOption = 'calibration' | 'verify.samples'
 /** How the pixels of an image become the elements of an input. */
 export type Preprocess = NonNullable<Calibration['preprocess']>
 
-/** Where samples come from, with everything that reading them needs: it crosses into a child process. A type, so that it is JSON. */
+/**
+ * Where samples come from, with everything that reading them needs: it crosses into a child process. A type, so that it
+ * is JSON.
+ */
 export type SampleSource = {
   /** Display name of the model, for messages. */
   readonly name: string
@@ -34,7 +37,10 @@ export type SampleSource = {
   /** Milliseconds to wait for one sample. */
   readonly timeout: number
 } & (
-  | { readonly kind: 'arrays'; readonly groups: readonly { readonly sample: string; readonly files: Readonly<Record<string, string>> }[] }
+  | {
+      readonly kind: 'arrays'
+      readonly groups: readonly { readonly sample: string; readonly files: Readonly<Record<string, string>> }[]
+    }
   | { readonly kind: 'images'; readonly files: readonly string[]; readonly preprocess: Preprocess }
   | { readonly kind: 'module'; readonly url: string }
 )
@@ -43,11 +49,16 @@ export type SampleSource = {
 export const sampleSignals = { wait: 'wait', go: 'go' } as const
 
 /**
- * Finds the samples of a model; nothing is read yet. Paths start from `root`. Files are taken in the order of their names.
+ * Finds the samples of a model; nothing is read yet. Paths start from `root`. Files are taken in the order of their
+ * names.
  *
  * @throws OnnxEngineError SAMPLES_INVALID when nothing matches, or a file's name does not say which input it is for.
  */
-export async function findSamples(calibration: Calibration, model: Pick<SampleSource, 'name' | 'option' | 'inputs'>, root: string): Promise<SampleSource> {
+export async function findSamples(
+  calibration: Calibration,
+  model: Pick<SampleSource, 'name' | 'option' | 'inputs'>,
+  root: string,
+): Promise<SampleSource> {
   const text = calibration.images ?? calibration.samples ?? ''
   const { limit, timeout, preprocess } = calibration
   const shared = { ...model, text, limit, timeout }
@@ -57,30 +68,54 @@ export async function findSamples(calibration: Calibration, model: Pick<SampleSo
   }
   const found = (await glob([text.replaceAll('\\', '/')], { cwd: root, absolute: true })).sort()
   const types = calibration.images === undefined ? arrayTypes : imageTypes
-  const files = found.filter((file) => types.includes(extname(file).toLowerCase())).slice(0, limit * Math.max(1, model.inputs.length))
+  const files = found
+    .filter((file) => types.includes(extname(file).toLowerCase()))
+    .slice(0, limit * Math.max(1, model.inputs.length))
   if (files.length === 0) {
-    const received = found.length === 0 ? 'none' : `${found.length} files of other types, such as ${basename(found[0]!)}`
-    throw new OnnxEngineError('SAMPLES_INVALID', place, { expected: `files that match, of type ${types.join(' or ')}`, received, hint: `The path starts from ${root}` })
+    const received =
+      found.length === 0 ? 'none' : `${found.length} files of other types, such as ${basename(found[0]!)}`
+    throw new OnnxEngineError('SAMPLES_INVALID', place, {
+      expected: `files that match, of type ${types.join(' or ')}`,
+      received,
+      hint: `The path starts from ${root}`,
+    })
   }
-  if (calibration.images !== undefined && preprocess) return { ...shared, kind: 'images', files: files.slice(0, limit), preprocess }
-  return { ...shared, kind: 'arrays', groups: groupFiles(files, model.inputs.map(({ name }) => name), place).slice(0, limit) }
+  if (calibration.images !== undefined && preprocess)
+    return { ...shared, kind: 'images', files: files.slice(0, limit), preprocess }
+  return {
+    ...shared,
+    kind: 'arrays',
+    groups: groupFiles(
+      files,
+      model.inputs.map(({ name }) => name),
+      place,
+    ).slice(0, limit),
+  }
 }
 
 /**
- * SHA-256 of the ordered samples: of their files, or of what the module gives. A module runs in a child process, so that one that never
- * ends can be stopped.
+ * SHA-256 of the ordered samples: of their files, or of what the module gives. A module runs in a child process, so
+ * that one that never ends can be stopped.
  *
  * @throws OnnxEngineError SAMPLES_INVALID, COMPILE_ABORTED
  */
 export async function digestSamples(source: SampleSource, statIndex: StatIndex, signal?: AbortSignal): Promise<string> {
-  if (source.kind === 'module') return (await runWithSamples(new URL('./digest-child.js', import.meta.url), source, {}, signal)) as string
-  const files = source.kind === 'images' ? source.files.map((file) => ['', file] as const) : source.groups.flatMap((group) => Object.entries(group.files))
+  if (source.kind === 'module')
+    return (await runWithSamples(new URL('./digest-child.js', import.meta.url), source, {}, signal)) as string
+  const files =
+    source.kind === 'images'
+      ? source.files.map((file) => ['', file] as const)
+      : source.groups.flatMap((group) => Object.entries(group.files))
   const hashes: Json[] = []
   for (const [input, file] of files) {
     const { sha256 } = await statIndex.remember(file, 'sample', async () => ({ sha256: await hashFile(file) }))
     hashes.push([input, sha256!])
   }
-  const facts: Json = { kind: source.kind, hashes, ...(source.kind === 'images' && { preprocess: source.preprocess as unknown as Json }) }
+  const facts: Json = {
+    kind: source.kind,
+    hashes,
+    ...(source.kind === 'images' && { preprocess: source.preprocess as unknown as Json }),
+  }
   return createHash('sha256').update(canonicalJson(facts)).digest('hex')
 }
 
@@ -94,12 +129,19 @@ export interface ReadingOptions {
 }
 
 /**
- * Runs a worker that reads samples in a child process and gives the JSON that it writes. It is killed when a sample does not come in time;
- * the time that the worker itself needs between samples does not count.
+ * Runs a worker that reads samples in a child process and gives the JSON that it writes. It is killed when a sample
+ * does not come in time; the time that the worker itself needs between samples does not count.
  *
  * @throws OnnxEngineError SAMPLES_INVALID, COMPILE_ABORTED, and what the worker throws
  */
-export async function runWithSamples(worker: URL, source: SampleSource, settings: ChildJob['settings'], signal?: AbortSignal, model = '', { told, started, modelBytes }: ReadingOptions = {}): Promise<Json> {
+export async function runWithSamples(
+  worker: URL,
+  source: SampleSource,
+  settings: ChildJob['settings'],
+  signal?: AbortSignal,
+  model = '',
+  { told, started, modelBytes }: ReadingOptions = {},
+): Promise<Json> {
   const late = new AbortController()
   let timer: NodeJS.Timeout | undefined
   const log = (_: string, text: string) => {
@@ -111,13 +153,22 @@ export async function runWithSamples(worker: URL, source: SampleSource, settings
     return await inTemporaryFolder(async (folder) => {
       const output = join(folder, 'result.json')
       const either = signal ? AbortSignal.any([signal, late.signal]) : late.signal
-      await runChild(worker, { name: source.name, model, output, settings: { ...settings, source } }, { signal: either, log, started, modelBytes, what: 'measuring' })
+      await runChild(
+        worker,
+        { name: source.name, model, output, settings: { ...settings, source } },
+        { signal: either, log, started, modelBytes, what: 'measuring' },
+      )
       return JSON.parse(await readFile(output, 'utf8')) as Json
     })
   } catch (error) {
     if (!late.signal.aborted || signal?.aborted) throw error
     const hint = `Let it give samples faster, or raise '${source.option}.timeout'`
-    throw new OnnxEngineError('SAMPLES_INVALID', where(source), { expected: `a sample within ${source.timeout / 1000} s`, received: 'none', hint, cause: error })
+    throw new OnnxEngineError('SAMPLES_INVALID', where(source), {
+      expected: `a sample within ${source.timeout / 1000} s`,
+      received: 'none',
+      hint,
+      cause: error,
+    })
   } finally {
     clearTimeout(timer)
   }
@@ -128,7 +179,10 @@ export function where({ name, option, text }: Pick<SampleSource, 'name' | 'optio
   return `${name}: ${sampleNames[option]} '${text}'`
 }
 
-const sampleNames: Readonly<Record<SampleOption, string>> = { calibration: 'calibration samples', 'verify.samples': 'verification samples' }
+const sampleNames: Readonly<Record<SampleOption, string>> = {
+  calibration: 'calibration samples',
+  'verify.samples': 'verification samples',
+}
 
 const moduleTypes = new Set(['.js', '.mjs', '.ts', '.mts'])
 const arrayTypes = ['.npy', '.npz']
@@ -136,7 +190,8 @@ const imageTypes = ['.png', '.jpg', '.jpeg']
 
 type Group = Extract<SampleSource, { kind: 'arrays' }>['groups'][number]
 
-// `<sample>.npy` for a model of one input, else `<sample>.<input>.npy`; names of inputs may hold dots. An .npz holds all inputs.
+// `<sample>.npy` for a model of one input, else `<sample>.<input>.npy`; names of inputs may hold dots. An .npz holds
+// all inputs.
 function groupFiles(files: readonly string[], inputs: readonly string[], place: string): Group[] {
   const groups = new Map<string, Record<string, string>>()
   for (const file of files) {

@@ -22,7 +22,10 @@ export interface Speed {
 const least = { rounds: 3, milliseconds: 200 }
 const most = 30
 
-/** Runs two models in turn on the first sample, so that both see the same load of the machine, and writes their times as JSON. */
+/**
+ * Runs two models in turn on the first sample, so that both see the same load of the machine, and writes their times as
+ * JSON.
+ */
 export const compile: CompileInChild = async ({ model, output, settings }, log) => {
   const { source, module, lowered } = settings as unknown as SpeedSettings
   const { default: ort } = (await import(module)) as { default: Onnxruntime }

@@ -1,3 +1,4 @@
+import { dtypes } from '../../runtime/dtype.ts'
 import { newAttribute } from '../onnx/attribute.ts'
 import { type Content, setContent, tensorContent } from '../onnx/content.ts'
 import { nameMaker, newNode, sortNodes } from '../onnx/edit.ts'
@@ -5,7 +6,6 @@ import { type EditableModel, type Scope, scopesOf } from '../onnx/graph.ts'
 import type { Message } from '../onnx/proto.ts'
 import { tensorType } from '../onnx/tensor.ts'
 import { hideInitializers } from '../onnx/upgrade.ts'
-import { dtypes } from '../../runtime/dtype.ts'
 import { type HalfDType, halfLimits, rangeOf, roundToHalf, type ValueRange } from './half.ts'
 import type { Lowered } from './index.ts'
 import { untouched } from './untouched.ts'
@@ -14,14 +14,20 @@ import { untouched } from './untouched.ts'
 export const smallest = 1024
 
 /** Stores the weights of a graph in 16 bits, in place. `pinned` are the names of those that stay as they are. */
-export async function storeGraph(model: EditableModel, dtype: HalfDType, pinned: ReadonlySet<string>): Promise<Lowered> {
+export async function storeGraph(
+  model: EditableModel,
+  dtype: HalfDType,
+  pinned: ReadonlySet<string>,
+): Promise<Lowered> {
   const reason = untouched(model)
   if (reason) return { unit: 'weights', total: 0, lowered: 0, changed: [], kept: [], notes: [reason] }
   hideInitializers(model)
   const newName = nameMaker(model)
   const found: Found[] = []
-  for (const scope of scopesOf(model)) found.push(...await storeWeights(model, scope, dtype, { pinned, newName }))
-  const kept = found.flatMap(({ name, reason }) => (reason === undefined ? [] : [{ name, operator: 'initializer', reason }]))
+  for (const scope of scopesOf(model)) found.push(...(await storeWeights(model, scope, dtype, { pinned, newName })))
+  const kept = found.flatMap(({ name, reason }) =>
+    reason === undefined ? [] : [{ name, operator: 'initializer', reason }],
+  )
   const changed = found.flatMap(({ name, reason }) => (reason === undefined ? [name] : []))
   return { unit: 'weights', total: found.length, lowered: changed.length, changed, kept, notes: [] }
 }
@@ -37,7 +43,12 @@ interface StoreTools {
   readonly newName: (base: string) => string
 }
 
-async function storeWeights(model: EditableModel, scope: Scope, dtype: HalfDType, { pinned, newName }: StoreTools): Promise<Found[]> {
+async function storeWeights(
+  model: EditableModel,
+  scope: Scope,
+  dtype: HalfDType,
+  { pinned, newName }: StoreTools,
+): Promise<Found[]> {
   const found: Found[] = []
   for (const { tensor, name, rename } of weightsOf(scope)) {
     const type = tensorType(tensor)
@@ -49,7 +60,12 @@ async function storeWeights(model: EditableModel, scope: Scope, dtype: HalfDType
     const stored = newName(`${name}_${dtype}`)
     setContent(model, tensor, { dtype, dims: type.dims }, halfContent(content, dtype))
     rename(stored)
-    scope.graph.node.push(newNode('Cast', [stored], [name], { name: stored, attribute: [newAttribute('to', { int: dtypes.float32.code })] }))
+    scope.graph.node.push(
+      newNode('Cast', [stored], [name], {
+        name: stored,
+        attribute: [newAttribute('to', { int: dtypes.float32.code })],
+      }),
+    )
   }
   if (found.some(({ reason }) => reason === undefined)) sortNodes(scope, model.file)
   return found
@@ -104,10 +120,12 @@ function weightsOf({ graph }: Scope): Weight[] {
       tensor.name = name
     },
   }))
-  const constants = graph.node.filter(({ opType, domain }) => opType === 'Constant' && domain === '').flatMap((node): Weight[] => {
-    const tensor = node.attribute.find(({ name }) => name === 'value')?.t
-    const [name] = node.output
-    return tensor && name ? [{ name, tensor, rename: (to) => (node.output = [to]) }] : []
-  })
+  const constants = graph.node
+    .filter(({ opType, domain }) => opType === 'Constant' && domain === '')
+    .flatMap((node): Weight[] => {
+      const tensor = node.attribute.find(({ name }) => name === 'value')?.t
+      const [name] = node.output
+      return tensor && name ? [{ name, tensor, rename: (to) => (node.output = [to]) }] : []
+    })
   return [...initializers, ...constants]
 }

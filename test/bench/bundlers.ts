@@ -17,9 +17,20 @@ export async function bundlersBench(): Promise<readonly Row[]> {
   const app = manyModulesApp()
   const rows: Row[] = []
   for (const [bundler, program] of programs()) {
-    const build = async (who: string) => Number((await runProgram(program, [script, bundler, who], app)).output.trim().split('\n').at(-1))
-    const times = await inTurn(slow.has(bundler) ? rounds.slow : rounds.quick, () => build('ours'), () => build('peer'))
-    rows.push({ name: `${bundler}: build of ${manyModules} modules, no model`, beside: 'the same without the plugin', ...times, unit: 'ms', aim: { of: 'ratio', atMost: 1.05 } })
+    const build = async (who: string) =>
+      Number((await runProgram(program, [script, bundler, who], app)).output.trim().split('\n').at(-1))
+    const times = await inTurn(
+      slow.has(bundler) ? rounds.slow : rounds.quick,
+      () => build('ours'),
+      () => build('peer'),
+    )
+    rows.push({
+      name: `${bundler}: build of ${manyModules} modules, no model`,
+      beside: 'the same without the plugin',
+      ...times,
+      unit: 'ms',
+      aim: { of: 'ratio', atMost: 1.05 },
+    })
   }
   return rows
 }
@@ -36,7 +47,10 @@ function manyModulesApp(): string {
   mkdirSync(folder)
   const numbers = Array.from({ length: manyModules }, (_, index) => index)
   for (const index of numbers) writeFileSync(join(folder, `m${index}.js`), `export const value = ${index}\n`)
-  writeFileSync(join(folder, 'main.js'), numbers.map((index) => `import { value as v${index} } from './m${index}.js'\nconsole.log(v${index})\n`).join(''))
+  writeFileSync(
+    join(folder, 'main.js'),
+    numbers.map((index) => `import { value as v${index} } from './m${index}.js'\nconsole.log(v${index})\n`).join(''),
+  )
   writeFileSync(join(folder, 'package.json'), JSON.stringify({ type: 'module' }))
   return folder
 }

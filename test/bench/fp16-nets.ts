@@ -23,7 +23,10 @@ interface Net {
   readonly inputs: readonly Feeds[]
 }
 
-/** How far fp16 is from fp32 on each net that we know, beside the converters that Python users have; all run on ONNX Runtime. */
+/**
+ * How far fp16 is from fp32 on each net that we know, beside the converters that Python users have; all run on ONNX
+ * Runtime.
+ */
 export async function fp16NetsBench(): Promise<readonly Row[]> {
   const folder = join(workFolder, 'nets')
   mkdirSync(folder)
@@ -31,7 +34,10 @@ export async function fp16NetsBench(): Promise<readonly Row[]> {
   const pathOf = (net: Net, whose: string) => join(folder, `${net.name.replaceAll(' ', '-')}.${whose}.onnx`)
   const problems = new Map<string, readonly (string | null)[]>()
   for (const peer of peers) {
-    const { result } = await runPython<{ problems: readonly (string | null)[] }>('float16.py', [peer, ...nets.flatMap((net) => [net.file, pathOf(net, peer)])])
+    const { result } = await runPython<{ problems: readonly (string | null)[] }>('float16.py', [
+      peer,
+      ...nets.flatMap((net) => [net.file, pathOf(net, peer)]),
+    ])
     problems.set(peer, result.problems)
   }
   const rows: Row[] = []
@@ -42,9 +48,22 @@ export async function fp16NetsBench(): Promise<readonly Row[]> {
     const expected = await run(net.file, net.inputs)
     const ours = distance(expected, await run(pathOf(net, 'ours'), net.inputs))
     for (const peer of peers) {
-      const theirs = await peerDistance(`${peer} and ${net.name}`, problems.get(peer)?.[index] ?? null, expected, pathOf(net, peer), net.inputs)
+      const theirs = await peerDistance(
+        `${peer} and ${net.name}`,
+        problems.get(peer)?.[index] ?? null,
+        expected,
+        pathOf(net, peer),
+        net.inputs,
+      )
       const beside = theirs === undefined ? `${peer}, whose model does not run` : peer
-      rows.push({ name: `fp16 of ${net.name}: root mean square of the difference from fp32`, beside, ours, peer: theirs ?? Infinity, unit: '', aim })
+      rows.push({
+        name: `fp16 of ${net.name}: root mean square of the difference from fp32`,
+        beside,
+        ours,
+        peer: theirs ?? Infinity,
+        unit: '',
+        aim,
+      })
     }
   }
   return rows
@@ -54,7 +73,13 @@ export async function fp16NetsBench(): Promise<readonly Row[]> {
 const aim = { of: 'ratio', atMost: 1.05 } as const
 
 // Undefined when there is no model, or it does not run.
-async function peerDistance(name: string, problem: string | null, expected: readonly Float32Array[], file: string, inputs: readonly Feeds[]): Promise<number | undefined> {
+async function peerDistance(
+  name: string,
+  problem: string | null,
+  expected: readonly Float32Array[],
+  file: string,
+  inputs: readonly Feeds[],
+): Promise<number | undefined> {
   try {
     if (problem !== null) throw new Error(problem)
     return distance(expected, await run(file, inputs))
@@ -77,16 +102,34 @@ async function run(file: string, inputs: readonly Feeds[]): Promise<readonly Flo
 }
 
 function distance(expected: readonly Float32Array[], received: readonly Float32Array[]): number {
-  const squares = expected.map((values, index) => values.reduce((sum, value, at) => sum + (value - received[index]![at]!) ** 2, 0))
-  return Math.sqrt(squares.reduce((sum, square) => sum + square, 0) / expected.reduce((sum, { length }) => sum + length, 0))
+  const squares = expected.map((values, index) =>
+    values.reduce((sum, value, at) => sum + (value - received[index]![at]!) ** 2, 0),
+  )
+  return Math.sqrt(
+    squares.reduce((sum, square) => sum + square, 0) / expected.reduce((sum, { length }) => sum + length, 0),
+  )
 }
 
 async function allNets(): Promise<readonly Net[]> {
   const ocr = { 'the OCR detector': detector, 'the OCR recogniser': recogniser, 'the OCR classifier': classifier }
   return [
-    ...Object.entries(ocr).map(([name, { file, input, dims }]) => ({ name, file, inputs: seeds.map((seed) => ({ [input]: values(dims, seed) })) })),
-    ...await Promise.all((await lightNets()).map(async (file) => ({ name: basename(file, '.onnx'), file, inputs: await imageFeeds(file) }))),
-    ...Object.entries(sileroModels).map(([name, file]) => ({ name: `Silero VAD (${name})`, file, inputs: seeds.map((seed) => sileroFeeds(name, seed)) })),
+    ...Object.entries(ocr).map(([name, { file, input, dims }]) => ({
+      name,
+      file,
+      inputs: seeds.map((seed) => ({ [input]: values(dims, seed) })),
+    })),
+    ...(await Promise.all(
+      (await lightNets()).map(async (file) => ({
+        name: basename(file, '.onnx'),
+        file,
+        inputs: await imageFeeds(file),
+      })),
+    )),
+    ...Object.entries(sileroModels).map(([name, file]) => ({
+      name: `Silero VAD (${name})`,
+      file,
+      inputs: seeds.map((seed) => sileroFeeds(name, seed)),
+    })),
   ]
 }
 

@@ -26,7 +26,10 @@ export async function fp16Bench(): Promise<readonly Row[]> {
       return milliseconds
     },
     async () => {
-      const { result, milliseconds } = await runPython<{ problems: readonly (string | null)[]; peak: number | null }>('float16.py', [peer, file, theirs])
+      const { result, milliseconds } = await runPython<{ problems: readonly (string | null)[]; peak: number | null }>(
+        'float16.py',
+        [peer, file, theirs],
+      )
       if (result.problems[0]) throw new Error(`${peer} cannot convert ${file}: ${result.problems[0]}`)
       peaks.peer = Math.max(peaks.peer, result.peak ?? 0)
       return milliseconds
@@ -36,7 +39,17 @@ export async function fp16Bench(): Promise<readonly Row[]> {
   const name = 'fp16 of a 400 MB model'
   return [
     { name: `${name}: time`, beside: peer, ...times, unit: 'ms', aim: { of: 'ratio', atMost: 0.2 } },
-    ...(peaks.peer > 0 ? [{ name: `${name}: peak memory`, beside: peer, ...peaks, unit: 'MB', aim: { of: 'ratio', atMost: 0.5 } } as const] : []),
+    ...(peaks.peer > 0
+      ? [
+          {
+            name: `${name}: peak memory`,
+            beside: peer,
+            ...peaks,
+            unit: 'MB',
+            aim: { of: 'ratio', atMost: 0.5 },
+          } as const,
+        ]
+      : []),
   ]
 }
 
@@ -45,20 +58,36 @@ async function largeModel(file: string): Promise<string> {
   const [size, count] = [2048, 24]
   const length = size * size * 4
   const data = openSync(`${file}.weights`, 'w')
-  for (let layer = 0; layer < count; layer++) writeSync(data, new Uint8Array(uniform(size * size, layer + 1, 0.04).buffer))
+  for (let layer = 0; layer < count; layer++)
+    writeSync(data, new Uint8Array(uniform(size * size, layer + 1, 0.04).buffer))
   closeSync(data)
   const layers = Array.from({ length: count }, (_, layer) => layer)
   const names = [...layers.map((layer) => (layer === 0 ? 'x' : `v${layer}`)), 'y']
-  writeFileSync(file, onnxModel({
-    inputs: { x: `float32[1,${size}]` },
-    outputs: { y: `float32[1,${size}]` },
-    nodes: layers.map((layer) => ({ op: 'MatMul', inputs: [names[layer]!, `w${layer}`], outputs: [names[layer + 1]!] })),
-    initializers: Object.fromEntries(layers.map((layer): [string, TensorSpec] => [
-      `w${layer}`, { dtype: 'float32', dims: [size, size], data: [], external: { location: 'large.onnx.weights', offset: layer * length, length } },
-    ])),
-  }))
+  writeFileSync(
+    file,
+    onnxModel({
+      inputs: { x: `float32[1,${size}]` },
+      outputs: { y: `float32[1,${size}]` },
+      nodes: layers.map((layer) => ({
+        op: 'MatMul',
+        inputs: [names[layer]!, `w${layer}`],
+        outputs: [names[layer + 1]!],
+      })),
+      initializers: Object.fromEntries(
+        layers.map((layer): [string, TensorSpec] => [
+          `w${layer}`,
+          {
+            dtype: 'float32',
+            dims: [size, size],
+            data: [],
+            external: { location: 'large.onnx.weights', offset: layer * length, length },
+          },
+        ]),
+      ),
+    }),
+  )
   const whole = `${file}.whole.onnx`
-  await writeGraph({ ...await loadGraph(file), external: false }, whole)
+  await writeGraph({ ...(await loadGraph(file)), external: false }, whole)
   rmSync(`${file}.weights`)
   return whole
 }

@@ -27,12 +27,25 @@ async function perCall(name: string, model: BenchModel, rounds: number, calls: n
 
 async function callers(model: BenchModel, calls: number): Promise<Row> {
   const { ours, peer } = await sideBySide(await sides(model), 25, { what: 'together', calls }, { what: 'call', calls })
-  return { name: `${calls} callers at once, classifier, total`, beside: `${beside}, one after another`, ours, peer: peer * calls, unit: 'ms', aim: { of: 'ratio', atMost: 1.05 } }
+  return {
+    name: `${calls} callers at once, classifier, total`,
+    beside: `${beside}, one after another`,
+    ours,
+    peer: peer * calls,
+    unit: 'ms',
+    aim: { of: 'ratio', atMost: 1.05 },
+  }
 }
 
 async function loopDelay(model: BenchModel): Promise<Row> {
   const times = await sideBySide(await sides(model), 3, { what: 'delay', calls: 20 })
-  return { name: 'event-loop delay (p99) while the detector runs', beside, ...times, unit: 'ms', aim: { of: 'ours', atMost: 5 } }
+  return {
+    name: 'event-loop delay (p99) while the detector runs',
+    beside,
+    ...times,
+    unit: 'ms',
+    aim: { of: 'ours', atMost: 5 },
+  }
 }
 
 async function sides(model: BenchModel): Promise<Sides> {

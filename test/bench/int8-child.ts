@@ -1,9 +1,9 @@
-import { pathToFileURL } from 'node:url'
 import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import { repository } from '../python.ts'
 
-// One quantization in a fresh process: `int8-child.js from.onnx to.onnx 'samples/*.npy' cache [method]`. The built package, whose workers have
-// files of their own.
+// One quantization in a fresh process: `int8-child.js from.onnx to.onnx 'samples/*.npy' cache [method]`. The built
+// package, whose workers have files of their own.
 const [, , from = '', to = '', samples = '', dir = '', method] = process.argv
 const { int8Pass } = await built<typeof import('../../plugin/precision/int8.ts')>('plugin/precision/int8.js')
 const { loadGraph } = await built<typeof import('../../plugin/onnx/graph.ts')>('plugin/onnx/graph.js')
@@ -12,11 +12,22 @@ const { writeGraph } = await built<typeof import('../../plugin/onnx/write.ts')>(
 const { openStore } = await built<typeof import('../../plugin/cache/store.ts')>('plugin/cache/store.js')
 const { compileOptions, resolveOptions } = await built<typeof import('../../plugin/options.ts')>('plugin/options.js')
 
-const options = resolveOptions({ calibration: { samples, ...(method && { method: method as 'minmax' }) }, cache: { dir } })
+const options = resolveOptions({
+  calibration: { samples, ...(method && { method: method as 'minmax' }) },
+  cache: { dir },
+})
 const graph = await loadGraph(from)
 const { notes } = await int8Pass.lower(graph, {
-  name: 'bench', model: await readModel(from), options: compileOptions(options, { file: from, query: {} }), backend: 'onnxruntime', label: '', lowering: 'compute',
-  root: repository, store: openStore({ ...options.cache, warn: console.error }), log: console.error, warn: console.error,
+  name: 'bench',
+  model: await readModel(from),
+  options: compileOptions(options, { file: from, query: {} }),
+  backend: 'onnxruntime',
+  label: '',
+  lowering: 'compute',
+  root: repository,
+  store: openStore({ ...options.cache, warn: console.error }),
+  log: console.error,
+  warn: console.error,
 })
 await writeGraph(graph, to)
 console.log(notes.join('\n'))

@@ -14,9 +14,16 @@ const peer = 'quantize_static'
 const child = fileURLToPath(new URL('./int8-child.js', import.meta.url))
 const count = 32
 
-/** int8 of the OCR models beside ONNX Runtime's own quantizer, which Python users have: time, accuracy on other images, and what it breaks. */
+/**
+ * int8 of the OCR models beside ONNX Runtime's own quantizer, which Python users have: time, accuracy on other images,
+ * and what it breaks.
+ */
 export async function int8Bench(): Promise<readonly Row[]> {
-  const nets = [['detector', detector, 'page'], ['recogniser', recogniser, 'line'], ['classifier', classifier, 'line']] as const
+  const nets = [
+    ['detector', detector, 'page'],
+    ['recogniser', recogniser, 'line'],
+    ['classifier', classifier, 'line'],
+  ] as const
   const rows: Row[] = []
   const broken: string[] = []
   for (const [name, model, kind] of nets) {
@@ -31,19 +38,39 @@ export async function int8Bench(): Promise<readonly Row[]> {
     let best = Infinity
     for (const [settings, samples] of trials) {
       const file = join(workFolder, `${name}-${settings}.onnx`)
-      const { result: problem } = await runPython<string | null>('quantize.py', [settings, model.file, file, seen, String(samples)])
+      const { result: problem } = await runPython<string | null>('quantize.py', [
+        settings,
+        model.file,
+        file,
+        seen,
+        String(samples),
+      ])
       const theirs = problem === null ? await distance(file).catch((error: Error) => error.message) : problem
       if (typeof theirs === 'number') best = Math.min(best, theirs)
       else broken.push(`${name}, ${settings}: ${theirs.slice(0, 160)}`)
     }
-    rows.push({ name: `int8 of the ${name}: 1 - cosine on other images`, beside: `the best of ${peer}`, ours: await distance(ours), peer: best, unit: '', aim: { of: 'ratio', atMost: 1 } })
+    rows.push({
+      name: `int8 of the ${name}: 1 - cosine on other images`,
+      beside: `the best of ${peer}`,
+      ours: await distance(ours),
+      peer: best,
+      unit: '',
+      aim: { of: 'ratio', atMost: 1 },
+    })
   }
   for (const line of broken) console.log(`${peer} breaks the ${line}`)
   return rows
 }
 
-// Settings, and samples: the percentile keeps all values of all samples in memory, 0.7 GB for each image of the detector.
-const trials = [['default', count], ['pre-channels', count], ['opset-pre-channels-u8', count], ['opset-pre-channels', count], ['opset-pre-channels-u8-percentile', 4]] as const
+// Settings, and samples: the percentile keeps all values of all samples in memory, 0.7 GB for each image of the
+// detector.
+const trials = [
+  ['default', count],
+  ['pre-channels', count],
+  ['opset-pre-channels-u8', count],
+  ['opset-pre-channels', count],
+  ['opset-pre-channels-u8-percentile', 4],
+] as const
 
 async function timeRows(model: BenchModel, samples: string): Promise<Row[]> {
   const name = `calibration and quantization of the detector, ${count} images`
@@ -51,17 +78,44 @@ async function timeRows(model: BenchModel, samples: string): Promise<Row[]> {
   for (let round = 0; round < 2; round++) {
     times.minmax.push(await quantize(model, join(workFolder, 'time-ours.onnx'), samples, `minmax-${round}`, 'minmax'))
     times.best.push(await quantize(model, join(workFolder, 'time-ours.onnx'), samples, `best-${round}`))
-    times.theirs.push((await runPython('quantize.py', ['default', model.file, join(workFolder, 'time-theirs.onnx'), samples, String(count)])).milliseconds)
+    times.theirs.push(
+      (
+        await runPython('quantize.py', [
+          'default',
+          model.file,
+          join(workFolder, 'time-theirs.onnx'),
+          samples,
+          String(count),
+        ])
+      ).milliseconds,
+    )
   }
-  const shared = { beside: `${peer}, by minmax`, peer: median(times.theirs), unit: 'ms', aim: { of: 'ratio', atMost: 0.667 } } as const
+  const shared = {
+    beside: `${peer}, by minmax`,
+    peer: median(times.theirs),
+    unit: 'ms',
+    aim: { of: 'ratio', atMost: 0.667 },
+  } as const
   return [
     { name: `${name}, by minmax`, ours: median(times.minmax), ...shared },
     { name: `${name}, by the best method`, ours: median(times.best), ...shared },
   ]
 }
 
-async function quantize(model: BenchModel, to: string, samples: string, cache: string, method?: string): Promise<number> {
-  const { milliseconds } = await runNode(child, [model.file, to, join(samples, '*.npy'), join(workFolder, 'cache', cache), ...(method ? [method] : [])])
+async function quantize(
+  model: BenchModel,
+  to: string,
+  samples: string,
+  cache: string,
+  method?: string,
+): Promise<number> {
+  const { milliseconds } = await runNode(child, [
+    model.file,
+    to,
+    join(samples, '*.npy'),
+    join(workFolder, 'cache', cache),
+    ...(method ? [method] : []),
+  ])
   return milliseconds
 }
 

@@ -11,16 +11,21 @@ import type { Row } from './row.ts'
 
 const gigabyte = 2 ** 30
 
-/** Bindings and key of a model of 1 GB that was seen before: what each build pays for a large model that did not change. */
+/**
+ * Bindings and key of a model of 1 GB that was seen before: what each build pays for a large model that did not change.
+ */
 export async function keyBench(): Promise<readonly Row[]> {
   const file = join(workFolder, 'large.onnx')
   const external = { location: 'large.bin', offset: 0, length: gigabyte }
-  writeFileSync(file, onnxModel({
-    inputs: { x: 'float32[1]' },
-    outputs: { y: 'float32[268435456]' },
-    nodes: [{ op: 'Mul', inputs: ['x', 'weight'], outputs: ['y'] }],
-    initializers: { weight: { dtype: 'float32', dims: [gigabyte / 4], data: [], external } },
-  }))
+  writeFileSync(
+    file,
+    onnxModel({
+      inputs: { x: 'float32[1]' },
+      outputs: { y: 'float32[268435456]' },
+      nodes: [{ op: 'Mul', inputs: ['x', 'weight'], outputs: ['y'] }],
+      initializers: { weight: { dtype: 'float32', dims: [gigabyte / 4], data: [], external } },
+    }),
+  )
   const weights = openSync(join(workFolder, external.location), 'w')
   ftruncateSync(weights, gigabyte)
   closeSync(weights)
@@ -30,7 +35,15 @@ export async function keyBench(): Promise<readonly Row[]> {
     return timed(async () => digestSource(await readModel(file), index))
   }
   const times = await inTurn(5, again, () => timed(() => readWhole(join(workFolder, external.location))))
-  return [{ name: 'bindings and key of a 1 GB model, second time', beside: 'reading the file once', ...times, unit: 'ms', aim: { of: 'ratio', atMost: 0.05 } }]
+  return [
+    {
+      name: 'bindings and key of a 1 GB model, second time',
+      beside: 'reading the file once',
+      ...times,
+      unit: 'ms',
+      aim: { of: 'ratio', atMost: 0.05 },
+    },
+  ]
 }
 
 async function readWhole(file: string): Promise<void> {

@@ -2,8 +2,8 @@ import { writeFileSync } from 'node:fs'
 import { availableParallelism, cpus } from 'node:os'
 import { buildBench } from './build.ts'
 import { bundlersBench } from './bundlers.ts'
-import { fp16Bench } from './fp16.ts'
 import { fp16NetsBench } from './fp16-nets.ts'
+import { fp16Bench } from './fp16.ts'
 import { inferenceBench } from './inference.ts'
 import { int8Bench } from './int8.ts'
 import { keyBench } from './key.ts'
@@ -15,13 +15,28 @@ import { startBench } from './start.ts'
 import { tensorrtBench } from './tensorrt.ts'
 
 /** Every benchmark by name; `npm run bench start key` runs two of them. */
-const benches: Readonly<Record<string, Bench>> = { start: startBench, inference: inferenceBench, build: buildBench, bundlers: bundlersBench, key: keyBench, openvino: openvinoBench, tensorrt: tensorrtBench, precision: precisionBench, fp16: fp16Bench, 'fp16-nets': fp16NetsBench, int8: int8Bench, size: sizeBench }
+const benches: Readonly<Record<string, Bench>> = {
+  start: startBench,
+  inference: inferenceBench,
+  build: buildBench,
+  bundlers: bundlersBench,
+  key: keyBench,
+  openvino: openvinoBench,
+  tensorrt: tensorrtBench,
+  precision: precisionBench,
+  fp16: fp16Bench,
+  'fp16-nets': fp16NetsBench,
+  int8: int8Bench,
+  size: sizeBench,
+}
 
 const names = process.argv.slice(2)
 const unknown = names.find((name) => !Object.hasOwn(benches, name))
 if (unknown) throw new Error(`no benchmark '${unknown}'; there are ${Object.keys(benches).join(', ')}`)
 
-console.log(`${cpus()[0]?.model ?? 'unknown CPU'}, ${availableParallelism()} threads, Node.js ${process.version}, ${process.platform}-${process.arch}\n`)
+console.log(
+  `${cpus()[0]?.model ?? 'unknown CPU'}, ${availableParallelism()} threads, Node.js ${process.version}, ${process.platform}-${process.arch}\n`,
+)
 console.log('| what | beside | ours | peer | ratio | aim | |\n|---|---|---|---|---|---|---|')
 const rows: Row[] = []
 for (const [name, bench] of Object.entries(benches)) {

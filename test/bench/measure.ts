@@ -1,7 +1,13 @@
 import { spawn } from 'node:child_process'
 
-/** Runs A and B in turn, so that both see the same drift of a busy machine; the first round warms up and does not count. */
-export async function inTurn(rounds: number, a: () => Promise<number>, b: () => Promise<number>): Promise<{ ours: number; peer: number }> {
+/**
+ * Runs A and B in turn, so that both see the same drift of a busy machine; the first round warms up and does not count.
+ */
+export async function inTurn(
+  rounds: number,
+  a: () => Promise<number>,
+  b: () => Promise<number>,
+): Promise<{ ours: number; peer: number }> {
   const [ours, peer]: [number[], number[]] = [[], []]
   for (let round = 0; round <= rounds; round++) {
     const [fromA, fromB] = [await a(), await b()]
@@ -40,8 +46,9 @@ export async function loopDelayDuring(count: number, run: () => Promise<unknown>
 }
 
 /**
- * The environment of what is measured: this machine's, without settings that make Node.js and Rust libraries do more than they need to. Certificates
- * that Node.js 20 reads at its start, and the stack traces of Rolldown's errors, have cost more than what was to be measured.
+ * The environment of what is measured: this machine's, without settings that make Node.js and Rust libraries do more
+ * than they need to. Certificates that Node.js 20 reads at its start, and the stack traces of Rolldown's errors, have
+ * cost more than what was to be measured.
  */
 export function childEnvironment(): NodeJS.ProcessEnv {
   return Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(?:NODE|RUST)_/.test(name)))
@@ -55,7 +62,11 @@ export function runNode(file: string, args: readonly string[], cwd?: string): Pr
 /** Runs any program to its end, as `runNode` does. */
 export function runProgram(program: string, args: readonly string[], cwd?: string): Promise<Outcome> {
   const start = performance.now()
-  const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'], env: childEnvironment(), ...(cwd && { cwd }) })
+  const child = spawn(program, args, {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    env: childEnvironment(),
+    ...(cwd && { cwd }),
+  })
   let output = ''
   child.stdout.setEncoding('utf8').on('data', (chunk: string) => (output += chunk))
   return new Promise((resolve, reject) => {

@@ -15,17 +15,35 @@ export interface BenchModel {
   readonly dims: readonly number[]
 }
 
-export const detector: BenchModel = { file: join(assets, 'ch_PP-OCRv4_det_infer.onnx'), input: 'x', dims: [1, 3, 640, 640] }
-export const recogniser: BenchModel = { file: join(assets, 'ch_PP-OCRv4_rec_infer.onnx'), input: 'x', dims: [1, 3, 48, 320] }
-export const classifier: BenchModel = { file: join(assets, 'ch_ppocr_mobile_v2.0_cls_infer.onnx'), input: 'x', dims: [1, 3, 48, 192] }
+export const detector: BenchModel = {
+  file: join(assets, 'ch_PP-OCRv4_det_infer.onnx'),
+  input: 'x',
+  dims: [1, 3, 640, 640],
+}
+export const recogniser: BenchModel = {
+  file: join(assets, 'ch_PP-OCRv4_rec_infer.onnx'),
+  input: 'x',
+  dims: [1, 3, 48, 320],
+}
+export const classifier: BenchModel = {
+  file: join(assets, 'ch_ppocr_mobile_v2.0_cls_infer.onnx'),
+  input: 'x',
+  dims: [1, 3, 48, 192],
+}
 
 /** A fresh folder of this run, which is gone at its end. */
 export const workFolder: string = mkdtempSync(join(tmpdir(), 'unplugin-onnx-bench-'))
 process.once('exit', () => rmSync(workFolder, { recursive: true, force: true }))
 
 /** Compiles a model as `unplugin-onnx build` does; gives the path of its manifest. */
-export async function compiled({ file }: Pick<BenchModel, 'file'>, options: Options = { backends: ['onnxruntime'] }): Promise<string> {
-  return writeModel(await compile(file, { ...options, cache: { dir: join(workFolder, 'cache') } }), join(workFolder, 'engines'))
+export async function compiled(
+  { file }: Pick<BenchModel, 'file'>,
+  options: Options = { backends: ['onnxruntime'] },
+): Promise<string> {
+  return writeModel(
+    await compile(file, { ...options, cache: { dir: join(workFolder, 'cache') } }),
+    join(workFolder, 'engines'),
+  )
 }
 
 /** Numbers between -1 and 1 that look like no constant. */

@@ -5,10 +5,21 @@ import { repository } from '../python.ts'
 import { npy, uniform } from '../samples.ts'
 import type { BenchModel } from './models.ts'
 
-/** Writes inputs of an OCR model as .npy files: other crops of the playground's images for each seed, some of them dark, some pale. */
-export async function writeSamples(folder: string, model: BenchModel, kind: 'page' | 'line', count: number, seed: number): Promise<void> {
+/**
+ * Writes inputs of an OCR model as .npy files: other crops of the playground's images for each seed, some of them dark,
+ * some pale.
+ */
+export async function writeSamples(
+  folder: string,
+  model: BenchModel,
+  kind: 'page' | 'line',
+  count: number,
+  seed: number,
+): Promise<void> {
   mkdirSync(folder, { recursive: true })
-  const pages = await Promise.all(names.map(async (name) => decodeImage(readFileSync(join(repository, 'playground', 'images', `${name}.png`)))))
+  const pages = await Promise.all(
+    names.map(async (name) => decodeImage(readFileSync(join(repository, 'playground', 'images', `${name}.png`)))),
+  )
   const pictures = kind === 'page' ? pages : pages.slice(0, levelPages).flatMap(linesOf)
   const random = uniform(count * 4, seed, 0.5).map((value) => value + 0.5)
   const [, , height = 0, width = 0] = model.dims
@@ -16,12 +27,30 @@ export async function writeSamples(folder: string, model: BenchModel, kind: 'pag
     const [a, b, c, d] = random.subarray(index * 4) as unknown as [number, number, number, number]
     const picture = pictures[Math.floor(a * pictures.length)]!
     const part = 0.6 + 0.4 * b
-    const size = { width: Math.floor(picture.width * part), height: kind === 'page' ? Math.floor(picture.height * part) : picture.height }
-    const cut = crop(picture, Math.floor(c * (picture.width - size.width)), Math.floor(c * (picture.height - size.height)), size)
+    const size = {
+      width: Math.floor(picture.width * part),
+      height: kind === 'page' ? Math.floor(picture.height * part) : picture.height,
+    }
+    const cut = crop(
+      picture,
+      Math.floor(c * (picture.width - size.width)),
+      Math.floor(c * (picture.height - size.height)),
+      size,
+    )
     const image = shade(cut, Math.floor(d * 4))
-    const fitted: [number, number] = [height, kind === 'page' ? width : Math.min(width, Math.ceil((cut.width * height) / cut.height))]
-    const tensor = imageTensor(kind === 'line' && d < 0.5 ? turned(image) : image, { ...preprocessing[kind], layout: 'nchw', channels: 'bgr', size: fitted }, 'float32')
-    writeFileSync(join(folder, `${String(index).padStart(3, '0')}.npy`), npy(model.dims, padded(tensor.data as Float32Array, fitted, width)))
+    const fitted: [number, number] = [
+      height,
+      kind === 'page' ? width : Math.min(width, Math.ceil((cut.width * height) / cut.height)),
+    ]
+    const tensor = imageTensor(
+      kind === 'line' && d < 0.5 ? turned(image) : image,
+      { ...preprocessing[kind], layout: 'nchw', channels: 'bgr', size: fitted },
+      'float32',
+    )
+    writeFileSync(
+      join(folder, `${String(index).padStart(3, '0')}.npy`),
+      npy(model.dims, padded(tensor.data as Float32Array, fitted, width)),
+    )
   }
 }
 
@@ -36,24 +65,33 @@ const preprocessing = {
 
 function crop({ width, rgb }: Picture, left: number, top: number, size: Pick<Picture, 'width' | 'height'>): Picture {
   const cut = new Uint8Array(size.width * size.height * 3)
-  for (let y = 0; y < size.height; y++) cut.set(rgb.subarray(((top + y) * width + left) * 3, ((top + y) * width + left + size.width) * 3), y * size.width * 3)
+  for (let y = 0; y < size.height; y++)
+    cut.set(
+      rgb.subarray(((top + y) * width + left) * 3, ((top + y) * width + left + size.width) * 3),
+      y * size.width * 3,
+    )
   return { ...size, rgb: cut }
 }
 
 function shade(picture: Picture, how: number): Picture {
-  return { ...picture, rgb: picture.rgb.map((value) => (how === 1 ? 255 - value : how === 2 ? value * 0.6 + 40 : value)) }
+  return {
+    ...picture,
+    rgb: picture.rgb.map((value) => (how === 1 ? 255 - value : how === 2 ? value * 0.6 + 40 : value)),
+  }
 }
 
 function turned({ width, height, rgb }: Picture): Picture {
   const half = new Uint8Array(rgb.length)
-  for (let pixel = 0; pixel < width * height; pixel++) half.set(rgb.subarray(pixel * 3, pixel * 3 + 3), (width * height - 1 - pixel) * 3)
+  for (let pixel = 0; pixel < width * height; pixel++)
+    half.set(rgb.subarray(pixel * 3, pixel * 3 + 3), (width * height - 1 - pixel) * 3)
   return { width, height, rgb: half }
 }
 
 // Rows of pixels that differ from the page's first one belong to a line.
 function linesOf(page: Picture): Picture[] {
   const inked = (y: number) => {
-    for (let x = 0; x < page.width; x++) if (Math.abs(page.rgb[(y * page.width + x) * 3]! - page.rgb[0]!) > 60) return true
+    for (let x = 0; x < page.width; x++)
+      if (Math.abs(page.rgb[(y * page.width + x) * 3]! - page.rgb[0]!) > 60) return true
     return false
   }
   const lines: Picture[] = []

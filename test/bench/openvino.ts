@@ -43,8 +43,18 @@ async function perCall(name: string, model: BenchModel, calls: number, options: 
 
 async function start(): Promise<Row> {
   const manifest = await engine(recogniser, {})
-  const times = await inTurn(7, async () => (await runNode(starter, ['ours', manifest])).milliseconds, async () => (await runNode(starter, ['peer', recogniser.file])).milliseconds)
-  return { name: 'process start to first result, recogniser, OpenVINO', beside: `${beside} from the .onnx`, ...times, unit: 'ms', aim: { of: 'ratio', atMost: 0.5 } }
+  const times = await inTurn(
+    7,
+    async () => (await runNode(starter, ['ours', manifest])).milliseconds,
+    async () => (await runNode(starter, ['peer', recogniser.file])).milliseconds,
+  )
+  return {
+    name: 'process start to first result, recogniser, OpenVINO',
+    beside: `${beside} from the .onnx`,
+    ...times,
+    unit: 'ms',
+    aim: { of: 'ratio', atMost: 0.5 },
+  }
 }
 
 async function addedTime(library: string): Promise<Row> {
@@ -54,23 +64,52 @@ async function addedTime(library: string): Promise<Row> {
   const blob = join(dirname(manifest), firstFile(manifest))
   const build = join(repository, 'native', 'build')
   execFileSync('cmake', ['--build', build, '--target', 'openvino_loop'], { stdio: 'ignore' })
-  const loop = async () => Number(execFileSync(join(build, 'openvino_loop'), [library, blob, 'LATENCY', 'x', 'y', '5000', '1', '4'], { encoding: 'utf8' }))
+  const loop = async () =>
+    Number(
+      execFileSync(join(build, 'openvino_loop'), [library, blob, 'LATENCY', 'x', 'y', '5000', '1', '4'], {
+        encoding: 'utf8',
+      }),
+    )
   const ours = openSide(manifest, tiny, backend)
   const times = await inTurn(5, () => ours.measure({ what: 'call', calls: 5000 }), loop)
   ours.close()
-  return { name: 'added time per inference, two nodes, OpenVINO', beside: `OpenVINO's C API in a loop`, ...times, unit: 'ms', aim: { of: 'difference', atMost: 0.04 } }
+  return {
+    name: 'added time per inference, two nodes, OpenVINO',
+    beside: `OpenVINO's C API in a loop`,
+    ...times,
+    unit: 'ms',
+    aim: { of: 'difference', atMost: 0.04 },
+  }
 }
 
 async function delay(): Promise<Row> {
   const manifest = await engine(detector, {})
   const times = await sideBySide({ manifest, backend, model: detector }, 3, { what: 'delay', calls: 20 })
-  return { name: 'event-loop delay (p99) while the detector runs, OpenVINO', beside, ...times, unit: 'ms', aim: { of: 'ours', atMost: 2 } }
+  return {
+    name: 'event-loop delay (p99) while the detector runs, OpenVINO',
+    beside,
+    ...times,
+    unit: 'ms',
+    aim: { of: 'ours', atMost: 2 },
+  }
 }
 
 async function callers(): Promise<Row> {
   const manifest = await engine(classifier, { openvino: { performanceHint: 'throughput' } })
-  const { ours, peer } = await sideBySide({ manifest, backend, model: classifier }, 25, { what: 'together', calls: 16 }, { what: 'call', calls: 16 })
-  return { name: '16 callers at once, classifier, OpenVINO tuned for throughput, total', beside: `${beside}, one after another`, ours, peer: 16 * peer, unit: 'ms', aim: { of: 'ratio', atMost: 1 / 1.5 } }
+  const { ours, peer } = await sideBySide(
+    { manifest, backend, model: classifier },
+    25,
+    { what: 'together', calls: 16 },
+    { what: 'call', calls: 16 },
+  )
+  return {
+    name: '16 callers at once, classifier, OpenVINO tuned for throughput, total',
+    beside: `${beside}, one after another`,
+    ours,
+    peer: 16 * peer,
+    unit: 'ms',
+    aim: { of: 'ratio', atMost: 1 / 1.5 },
+  }
 }
 
 async function engine(model: BenchModel, options: Options): Promise<string> {

@@ -16,7 +16,15 @@ export async function lightNets(): Promise<readonly string[]> {
 }
 
 /** Runs a Python script of this folder. Gives what it printed as JSON, and its milliseconds from spawn to exit. */
-export async function runPython<T>(script: string, args: readonly string[]): Promise<{ result: T; milliseconds: number }> {
-  const { output, milliseconds } = await runProgram(await benchPython(), ['-W', 'ignore', join(folder, script), ...args])
+export async function runPython<T>(
+  script: string,
+  args: readonly string[],
+): Promise<{ result: T; milliseconds: number }> {
+  const { output, milliseconds } = await runProgram(await benchPython(), [
+    '-W',
+    'ignore',
+    join(folder, script),
+    ...args,
+  ])
   return { result: JSON.parse(output) as T, milliseconds }
 }

@@ -1,5 +1,6 @@
-// One side of a comparison in a process of its own, since the idle threads of ONNX Runtime and OpenVINO spin and slow other sessions down:
-// `side-child.js <manifest.json or model.onnx> <input> <dims> <backend>`. Answers each request of its parent with milliseconds.
+// One side of a comparison in a process of its own, since the idle threads of ONNX Runtime and OpenVINO spin and slow
+// other sessions down: `side-child.js <manifest.json or model.onnx> <input> <dims> <backend>`. Answers each request of
+// its parent with milliseconds.
 import { loadModel } from 'unplugin-onnx/runtime'
 import type { BackendName } from '../../runtime/manifest.ts'
 import { loopDelayDuring, timed } from './measure.ts'
@@ -7,9 +8,13 @@ import type { SideRequest } from './side.ts'
 
 const [, , file = '', input = '', dimsText = '', backend = ''] = process.argv
 const dims = dimsText.split('x').map(Number)
-const data = Float32Array.from({ length: dims.reduce((product, dim) => product * dim, 1) }, (_, index) => Math.sin(index))
+const data = Float32Array.from({ length: dims.reduce((product, dim) => product * dim, 1) }, (_, index) =>
+  Math.sin(index),
+)
 
-const measurements: Readonly<Record<SideRequest['what'], (run: () => Promise<unknown>, calls: number) => Promise<number>>> = {
+const measurements: Readonly<
+  Record<SideRequest['what'], (run: () => Promise<unknown>, calls: number) => Promise<number>>
+> = {
   async call(run, calls) {
     const total = await timed(async () => {
       for (let call = 0; call < calls; call++) await run()

@@ -7,8 +7,8 @@ import type { BenchModel } from './models.ts'
 /** What a side is asked to measure. */
 export interface SideRequest {
   /**
-   * `call`: the mean time of calls one after another. `together`: the time of all calls, made at once. `delay`: how late the event loop is
-   * meanwhile, see `loopDelayDuring`.
+   * `call`: the mean time of calls one after another. `together`: the time of all calls, made at once. `delay`: how
+   * late the event loop is meanwhile, see `loopDelayDuring`.
    */
   readonly what: 'call' | 'together' | 'delay'
   readonly calls: number
@@ -23,10 +23,19 @@ export interface Sides {
 }
 
 /** Measures both sides in turn; the peer does what we do, unless it is told otherwise. */
-export async function sideBySide({ manifest, backend, model }: Sides, rounds: number, ours: SideRequest, peer: SideRequest = ours): Promise<{ ours: number; peer: number }> {
+export async function sideBySide(
+  { manifest, backend, model }: Sides,
+  rounds: number,
+  ours: SideRequest,
+  peer: SideRequest = ours,
+): Promise<{ ours: number; peer: number }> {
   const [a, b] = [openSide(manifest, model, backend), openSide(model.file, model)]
   try {
-    return await inTurn(rounds, () => a.measure(ours), () => b.measure(peer))
+    return await inTurn(
+      rounds,
+      () => a.measure(ours),
+      () => b.measure(peer),
+    )
   } finally {
     a.close()
     b.close()
@@ -40,11 +49,16 @@ export interface Side {
 
 /** Starts a side: a manifest with the backend that must run it, or an .onnx file for onnxruntime-node. */
 export function openSide(file: string, { input, dims }: BenchModel, backend = ''): Side {
-  const child = fork(fileURLToPath(new URL('./side-child.js', import.meta.url)), [file, input, dims.join('x'), backend], { env: childEnvironment() })
+  const child = fork(
+    fileURLToPath(new URL('./side-child.js', import.meta.url)),
+    [file, input, dims.join('x'), backend],
+    { env: childEnvironment() },
+  )
   return {
     measure(request) {
       return new Promise((resolve, reject) => {
-        const ended = (code: number | null) => reject(new Error(`the process that measures ${file} exited with code ${code}`))
+        const ended = (code: number | null) =>
+          reject(new Error(`the process that measures ${file} exited with code ${code}`))
         child.once('exit', ended)
         child.once('message', (milliseconds) => {
           child.off('exit', ended)

@@ -8,8 +8,21 @@ const script = fileURLToPath(new URL('./start-child.js', import.meta.url))
 /** Process start to first result: what a serverless function or a command line tool waits for. */
 export async function startBench(): Promise<readonly Row[]> {
   const manifest = await compiled(recogniser)
-  const { ours, peer } = await inTurn(11, () => run('ours', manifest), () => run('peer', recogniser.file))
-  return [{ name: 'process start to first result, recogniser', beside: 'onnxruntime-node from the .onnx', ours, peer, unit: 'ms', aim: { of: 'ratio', atMost: 0.75 } }]
+  const { ours, peer } = await inTurn(
+    11,
+    () => run('ours', manifest),
+    () => run('peer', recogniser.file),
+  )
+  return [
+    {
+      name: 'process start to first result, recogniser',
+      beside: 'onnxruntime-node from the .onnx',
+      ours,
+      peer,
+      unit: 'ms',
+      aim: { of: 'ratio', atMost: 0.75 },
+    },
+  ]
 }
 
 async function run(...args: string[]): Promise<number> {

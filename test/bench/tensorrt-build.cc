@@ -1,6 +1,7 @@
 // What a C++ program does to build one TensorRT-RTX engine, with the same calls as our builder and nothing around them:
-// tensorrt-build <library> <parser> <model.onnx> <engine> <input> <dims> <compute capability>...   Dims are written as 1x3x640x640.
-// And a way to measure memory: tensorrt-build peak <command>...   Prints the kibibytes that the largest of its processes held (ru_maxrss).
+// tensorrt-build <library> <parser> <model.onnx> <engine> <input> <dims> <compute capability>...   Dims are written as
+// 1x3x640x640. And a way to measure memory: tensorrt-build peak <command>...   Prints the kibibytes that the largest of
+// its processes held (ru_maxrss).
 #include <initializer_list>
 
 #include <NvInfer.h>

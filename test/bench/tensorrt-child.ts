@@ -1,5 +1,5 @@
-// One measurement in a process of its own: `tensorrt-child.js build|delay <model> <shapes> <targets>`, the last two as JSON. `delay` prints
-// milliseconds, `build` prints nothing: whoever starts it looks at the memory that it takes.
+// One measurement in a process of its own: `tensorrt-child.js build|delay <model> <shapes> <targets>`, the last two as
+// JSON. `delay` prints milliseconds, `build` prints nothing: whoever starts it looks at the memory that it takes.
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -11,8 +11,11 @@ import { loopDelayDuring } from './measure.ts'
 const [, , what = '', file = '', shapes = '{}', targets = '[]'] = process.argv
 const folder = mkdtempSync(join(tmpdir(), 'unplugin-onnx-bench-'))
 const options: Options = {
-  backends: ['tensorrt-rtx'], types: false, cache: { dir: join(folder, 'cache') },
-  shapes: JSON.parse(shapes) as NonNullable<Options['shapes']>, targets: JSON.parse(targets) as string[],
+  backends: ['tensorrt-rtx'],
+  types: false,
+  cache: { dir: join(folder, 'cache') },
+  shapes: JSON.parse(shapes) as NonNullable<Options['shapes']>,
+  targets: JSON.parse(targets) as string[],
 }
 
 const measurements: Readonly<Record<string, () => Promise<unknown>>> = {
@@ -20,7 +23,14 @@ const measurements: Readonly<Record<string, () => Promise<unknown>>> = {
     await compile(file, options)
   },
   async delay() {
-    const server = await createServer({ root: folder, configFile: false, logLevel: 'error', appType: 'custom', server: { middlewareMode: true, watch: null, ws: false }, plugins: [onnx(options)] })
+    const server = await createServer({
+      root: folder,
+      configFile: false,
+      logLevel: 'error',
+      appType: 'custom',
+      server: { middlewareMode: true, watch: null, ws: false },
+      plugins: [onnx(options)],
+    })
     console.log(await loopDelayDuring(1, () => server.environments.ssr.transformRequest(`${file}?engine=fp32`)))
     await server.close()
   },

@@ -24,12 +24,18 @@ interface Net {
   readonly shapes: NonNullable<Options['shapes']>
 }
 
-/** Building TensorRT-RTX engines through us beside a C++ program. No rows without the library, or on another system than Linux. */
+/**
+ * Building TensorRT-RTX engines through us beside a C++ program. No rows without the library, or on another system than
+ * Linux.
+ */
 export async function tensorrtBench(): Promise<readonly Row[]> {
   process.env['TENSORRT_RTX_ROOT'] ||= join(repository, '.vendor', 'tensorrt-rtx-1.7.1.116')
   const library = findTensorRt('tensorrt-rtx')
   const addon = loadAddon('tensorrt_rtx_1_7')
-  const reason = process.platform === 'linux' ? [library, addon].flatMap((it) => ('reason' in it ? [it.reason] : []))[0] : 'they are measured on Linux only'
+  const reason =
+    process.platform === 'linux'
+      ? [library, addon].flatMap((it) => ('reason' in it ? [it.reason] : []))[0]
+      : 'they are measured on Linux only'
   if (reason !== undefined || !('file' in library)) {
     console.warn(`no rows for TensorRT-RTX: ${reason}`)
     return []
@@ -46,8 +52,18 @@ export async function tensorrtBench(): Promise<readonly Row[]> {
 }
 
 async function time(net: Net, program: string, library: TensorRtLibrary): Promise<Row> {
-  const times = await inTurn(3, () => seconds(() => build(net)), () => seconds(() => runProgram(program, argumentsOf(net, library))))
-  return { name: `building ${net.name}, TensorRT-RTX`, beside, ...times, unit: 's', aim: { of: 'difference', atMost: 0.1 * times.peer + 0.2 } }
+  const times = await inTurn(
+    3,
+    () => seconds(() => build(net)),
+    () => seconds(() => runProgram(program, argumentsOf(net, library))),
+  )
+  return {
+    name: `building ${net.name}, TensorRT-RTX`,
+    beside,
+    ...times,
+    unit: 's',
+    aim: { of: 'difference', atMost: 0.1 * times.peer + 0.2 },
+  }
 }
 
 async function seconds(run: () => Promise<unknown>): Promise<number> {
@@ -55,10 +71,21 @@ async function seconds(run: () => Promise<unknown>): Promise<number> {
 }
 
 async function memory(net: Net, program: string, library: TensorRtLibrary): Promise<Row> {
-  const peak = async (command: readonly string[]) => Number((await runProgram(program, ['peak', ...command])).output) / 1000
+  const peak = async (command: readonly string[]) =>
+    Number((await runProgram(program, ['peak', ...command])).output) / 1000
   const ours = [process.execPath, child, 'build', net.file, JSON.stringify(net.shapes), JSON.stringify(targets)]
-  const peaks = await inTurn(1, () => peak(ours), () => peak([program, ...argumentsOf(net, library)]))
-  return { name: `peak memory of building ${net.name}, TensorRT-RTX`, beside, ...peaks, unit: 'MB', aim: { of: 'ratio', atMost: 1.15 } }
+  const peaks = await inTurn(
+    1,
+    () => peak(ours),
+    () => peak([program, ...argumentsOf(net, library)]),
+  )
+  return {
+    name: `peak memory of building ${net.name}, TensorRT-RTX`,
+    beside,
+    ...peaks,
+    unit: 'MB',
+    aim: { of: 'ratio', atMost: 1.15 },
+  }
 }
 
 // One graph for two GPUs takes two builds of about the same length.
@@ -67,22 +94,52 @@ async function together(net: Net): Promise<Row> {
   const both = () => timed(() => Promise.all([build(net, ['sm86']), build(net, ['sm89'])]))
   const times = await inTurn(2, both, async () => Math.max(await alone('sm86'), await alone('sm89')))
   const cores = availableParallelism()
-  return { name: `building two models at once on ${cores} cores, densenet121, TensorRT-RTX`, beside: 'the longer one alone', ...times, unit: 'ms', aim: { of: 'ratio', atMost: 1.2 } }
+  return {
+    name: `building two models at once on ${cores} cores, densenet121, TensorRT-RTX`,
+    beside: 'the longer one alone',
+    ...times,
+    unit: 'ms',
+    aim: { of: 'ratio', atMost: 1.2 },
+  }
 }
 
 async function delay(net: Net): Promise<Row> {
-  const delays = await inTurn(1, async () => Number((await runNode(child, ['delay', net.file, JSON.stringify(net.shapes), JSON.stringify(targets)])).output), async () => 1)
-  return { name: `event-loop delay (p99) of Vite's dev server while it builds densenet121, TensorRT-RTX`, beside: 'a timer of 1 ms', ...delays, unit: 'ms', aim: { of: 'ours', atMost: 10 } }
+  const delays = await inTurn(
+    1,
+    async () =>
+      Number((await runNode(child, ['delay', net.file, JSON.stringify(net.shapes), JSON.stringify(targets)])).output),
+    async () => 1,
+  )
+  return {
+    name: `event-loop delay (p99) of Vite's dev server while it builds densenet121, TensorRT-RTX`,
+    beside: 'a timer of 1 ms',
+    ...delays,
+    unit: 'ms',
+    aim: { of: 'ours', atMost: 10 },
+  }
 }
 
 /** Builds in this process, as the plugin does, into a cache of its own. */
 async function build({ file, shapes }: Net, only: readonly string[] = targets): Promise<void> {
-  await compile(file, { backends: ['tensorrt-rtx'], targets: only, shapes, cache: { dir: mkdtempSync(join(workFolder, 'cache-')) } })
+  await compile(file, {
+    backends: ['tensorrt-rtx'],
+    targets: only,
+    shapes,
+    cache: { dir: mkdtempSync(join(workFolder, 'cache-')) },
+  })
 }
 
 function argumentsOf({ file, shapes }: Net, { file: library, parser }: TensorRtLibrary): readonly string[] {
   const [input, dims] = Object.entries(shapes)[0] ?? ['', [1]]
-  return [library, parser, file, join(workFolder, 'peer.engine'), input, dims.join('x'), ...targets.map((target) => target.slice(2))]
+  return [
+    library,
+    parser,
+    file,
+    join(workFolder, 'peer.engine'),
+    input,
+    dims.join('x'),
+    ...targets.map((target) => target.slice(2)),
+  ]
 }
 
 function compileProgram(): string {
@@ -90,6 +147,10 @@ function compileProgram(): string {
   const headers = join(repository, '.vendor', 'tensorrt-headers-0.9.1+rtx1.7')
   const includes = ['-isystem', join(headers, 'TRT-RTX-1.7'), '-isystem', headers]
   const source = join(repository, 'test', 'bench', 'tensorrt-build.cc')
-  execFileSync(process.env['CXX'] || 'c++', ['-std=c++17', '-O2', '-Wall', '-Wextra', '-Werror', ...includes, source, '-o', program, '-ldl'], { stdio: ['ignore', 'inherit', 'inherit'] })
+  execFileSync(
+    process.env['CXX'] || 'c++',
+    ['-std=c++17', '-O2', '-Wall', '-Wextra', '-Werror', ...includes, source, '-o', program, '-ldl'],
+    { stdio: ['ignore', 'inherit', 'inherit'] },
+  )
   return program
 }

@@ -11,7 +11,10 @@ export type CorpusBinding = { readonly name: string } & (
   | { readonly kind: 'sequence_type' | 'optional_type' | 'map_type' | 'sparse_tensor_type' | null }
 )
 
-/** A value of a test case: a tensor whose raw little-endian bytes lie in values.bin, strings, a sequence, or an absent optional. */
+/**
+ * A value of a test case: a tensor whose raw little-endian bytes lie in values.bin, strings, a sequence, or an absent
+ * optional.
+ */
 export type CorpusValue =
   | { readonly code: number; readonly dims: readonly number[]; readonly offset: number; readonly length: number }
   | { readonly code: number; readonly dims: readonly number[]; readonly strings: readonly string[] }
@@ -34,11 +37,13 @@ export interface CorpusRecord {
     readonly sha256: string | null
   }[]
   /**
-   * The types of node outputs that the library infers, for each graph in the order of `scopesOf`: the code of a tensor's dtype, or what a
-   * sequence or optional holds. Null where the library cannot infer.
+   * The types of node outputs that the library infers, for each graph in the order of `scopesOf`: the code of a
+   * tensor's dtype, or what a sequence or optional holds. Null where the library cannot infer.
    */
   readonly types: readonly (readonly (readonly [name: string, type: CorpusType])[])[] | null
-  /** Only for operator test cases: inputs in the order of the bindings, expected outputs, and the library's tolerance. */
+  /**
+   * Only for operator test cases: inputs in the order of the bindings, expected outputs, and the library's tolerance.
+   */
   readonly sets?: readonly { readonly inputs: readonly CorpusValue[]; readonly outputs: readonly CorpusValue[] }[]
   readonly rtol?: number
   readonly atol?: number
@@ -89,7 +94,8 @@ export async function loadCorpus(): Promise<Corpus> {
     await promisify(execFile)(python, [maker, folder])
     // What an older script made.
     for (const name of readdirSync(vendorFolder)) {
-      if (name.startsWith('corpus-') && !name.startsWith(basename(folder))) rmSync(join(vendorFolder, name), { recursive: true, force: true })
+      if (name.startsWith('corpus-') && !name.startsWith(basename(folder)))
+        rmSync(join(vendorFolder, name), { recursive: true, force: true })
     }
   })
   let values: Uint8Array | undefined
@@ -97,11 +103,14 @@ export async function loadCorpus(): Promise<Corpus> {
     records: JSON.parse(readFileSync(join(folder, 'corpus.json'), 'utf8')) as CorpusRecord[],
     operators: JSON.parse(readFileSync(join(folder, 'operators.json'), 'utf8')) as Operator[],
     file: ({ name }) => join(folder, 'models', `${name}.onnx`),
-    bytes: ({ offset, length }) => (values ??= readFileSync(join(folder, 'values.bin'))).subarray(offset, offset + length),
+    bytes: ({ offset, length }) =>
+      (values ??= readFileSync(join(folder, 'values.bin'))).subarray(offset, offset + length),
   }
 }
 
-/** What the checker of the ONNX library says against the models in a folder, by file name: nothing when all are valid. */
+/**
+ * What the checker of the ONNX library says against the models in a folder, by file name: nothing when all are valid.
+ */
 export async function checkModels(folder: string): Promise<Readonly<Record<string, string>>> {
   const python = await pythonWith(join(here, 'requirements.txt'))
   const { stdout } = await promisify(execFile)(python, [join(here, 'check.py'), folder])

@@ -3,7 +3,10 @@ import { viewElements } from '../../plugin/onnx/content.ts'
 import { dtypeOfCode } from '../../runtime/dtype.ts'
 import type { Corpus, CorpusRecord, CorpusValue } from './index.ts'
 
-/** A value of a test case as ONNX Runtime takes it; undefined for a sequence, an absent optional, or a dtype without an array. */
+/**
+ * A value of a test case as ONNX Runtime takes it; undefined for a sequence, an absent optional, or a dtype without an
+ * array.
+ */
 export function caseTensor(corpus: Corpus, value: CorpusValue): ort.Tensor | undefined {
   if (value === null || Array.isArray(value) || !('code' in value)) return undefined
   const dtype = dtypeOfCode(value.code)
@@ -13,16 +16,25 @@ export function caseTensor(corpus: Corpus, value: CorpusValue): ort.Tensor | und
 }
 
 /**
- * Runs one set of inputs of a test case on a model and gives the largest error of each output, as a share of what the case tolerates:
- * above 1 it is wrong. NaN and infinities must be the same. Undefined when a value cannot be fed or compared as an array of numbers.
+ * Runs one set of inputs of a test case on a model and gives the largest error of each output, as a share of what the
+ * case tolerates: above 1 it is wrong. NaN and infinities must be the same. Undefined when a value cannot be fed or
+ * compared as an array of numbers.
  */
-export async function caseErrors(corpus: Corpus, record: CorpusRecord, file: string, index = 0): Promise<readonly number[] | undefined> {
+export async function caseErrors(
+  corpus: Corpus,
+  record: CorpusRecord,
+  file: string,
+  index = 0,
+): Promise<readonly number[] | undefined> {
   const set = record.sets?.[index]
   const inputs = set?.inputs.map((value) => caseTensor(corpus, value))
   const outputs = set?.outputs.map((value) => caseTensor(corpus, value))
-  if (!inputs?.every((tensor) => tensor !== undefined) || !outputs?.every((tensor) => tensor !== undefined)) return undefined
+  if (!inputs?.every((tensor) => tensor !== undefined) || !outputs?.every((tensor) => tensor !== undefined))
+    return undefined
   const session = await ort.InferenceSession.create(file, { logSeverityLevel: 4 })
-  const results = await session.run(Object.fromEntries(record.inputs.map(({ name }, position) => [name, inputs[position]!])))
+  const results = await session.run(
+    Object.fromEntries(record.inputs.map(({ name }, position) => [name, inputs[position]!])),
+  )
   await session.release()
   return record.outputs.map(({ name }, position) => worst(results[name]!, outputs[position]!, record))
 }

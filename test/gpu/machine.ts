@@ -7,15 +7,32 @@ import { fetchVendored, root } from '../../dist/native/vendor.js'
 export async function firstGpu(): Promise<Gpu | { readonly reason: string }> {
   const loaded = loadAddon('tensorrt_rtx_1_7')
   if ('reason' in loaded) return loaded
-  const { gpus: [gpu], reason } = await loaded.addon.gpus()
+  const {
+    gpus: [gpu],
+    reason,
+  } = await loaded.addon.gpus()
   return gpu ?? { reason }
 }
 
-/** Builds one of the C++ programs that need a GPU and gives its path. They are optimized and without sanitizers, as a user's would be. */
+/**
+ * Builds one of the C++ programs that need a GPU and gives its path. They are optimized and without sanitizers, as a
+ * user's would be.
+ */
 export async function program(name: 'tensorrt_loop' | 'tensorrt_cuda_test'): Promise<string> {
   const folder = join(root, 'native', 'build', 'gpu')
-  const settings = { ...(await fetchVendored()), BUILD_ADDONS: 'OFF', BUILD_NATIVE_TESTS: 'ON', CMAKE_BUILD_TYPE: 'Release' }
-  execFileSync('cmake', ['-S', join(root, 'native'), '-B', folder, ...Object.entries(settings).map(([key, value]) => `-D${key}=${value}`)], { stdio: 'ignore' })
-  execFileSync('cmake', ['--build', folder, '--config', 'Release', '--target', name], { stdio: ['ignore', 'ignore', 'inherit'] })
+  const settings = {
+    ...(await fetchVendored()),
+    BUILD_ADDONS: 'OFF',
+    BUILD_NATIVE_TESTS: 'ON',
+    CMAKE_BUILD_TYPE: 'Release',
+  }
+  execFileSync(
+    'cmake',
+    ['-S', join(root, 'native'), '-B', folder, ...Object.entries(settings).map(([key, value]) => `-D${key}=${value}`)],
+    { stdio: 'ignore' },
+  )
+  execFileSync('cmake', ['--build', folder, '--config', 'Release', '--target', name], {
+    stdio: ['ignore', 'ignore', 'inherit'],
+  })
   return process.platform === 'win32' ? join(folder, 'Release', `${name}.exe`) : join(folder, name)
 }

@@ -35,31 +35,40 @@ describe.each(backends)('an engine of $backend on the GPU', ({ backend, reason }
     return (await build(folder, file, { backends: [backend], ...targets, ...options })).manifest
   }
   const detector = () => compile(ocrModel('det_infer.onnx'), { shapes: { x: det } })
-  const open = (manifest: ModelManifest, options: Parameters<typeof createModel>[1] = {}): Model => createModel(manifest, { require: backend, ...options })
+  const open = (manifest: ModelManifest, options: Parameters<typeof createModel>[1] = {}): Model =>
+    createModel(manifest, { require: backend, ...options })
 
   const cases: readonly [string, Parameters<typeof ocrModel>[0], readonly number[], Options][] = [
     ['the detector', 'det_infer.onnx', det, { shapes: { x: det } }],
     ['the classifier', 'cls_infer.onnx', [1, 3, 48, 192], { shapes: { x: [1, 3, 48, 192] } }],
-    ['the recogniser, by a profile', 'rec_infer.onnx', [1, 3, 48, 480], { profiles: [{ min: { x: [1, 3, 48, 32] }, opt: { x: [1, 3, 48, 320] }, max: { x: [1, 3, 48, 1280] } }] }],
+    [
+      'the recogniser, by a profile',
+      'rec_infer.onnx',
+      [1, 3, 48, 480],
+      { profiles: [{ min: { x: [1, 3, 48, 32] }, opt: { x: [1, 3, 48, 320] }, max: { x: [1, 3, 48, 1280] } }] },
+    ],
   ]
-  test.skipIf(reason).each(cases)('gives the numbers of ONNX Runtime for %s, with and without CUDA graphs', async (name, ending, dims, options) => {
-    const manifest = await compile(ocrModel(ending), options)
-    const expected = await reference(ocrModel(ending), dims)
-    for (const cudaGraph of ['off', 'auto'] as const) {
-      await using model = open(manifest, { cudaGraph })
-      const times: number[] = []
-      // Several times: a graph is captured by the second run and replayed from then on.
-      for (let run = 0; run < 20; run++) {
-        const started = performance.now()
-        const outputs = await model.infer({ x: { data: image(dims), dims } })
-        times.push(performance.now() - started)
-        const actual = outputs[expected.name]
-        expect(actual?.dims).toEqual(expected.dims)
-        expect(largestDifference(actual?.data as Float32Array, expected.data)).toBeLessThan(tolerance)
+  test.skipIf(reason).each(cases)(
+    'gives the numbers of ONNX Runtime for %s, with and without CUDA graphs',
+    async (name, ending, dims, options) => {
+      const manifest = await compile(ocrModel(ending), options)
+      const expected = await reference(ocrModel(ending), dims)
+      for (const cudaGraph of ['off', 'auto'] as const) {
+        await using model = open(manifest, { cudaGraph })
+        const times: number[] = []
+        // Several times: a graph is captured by the second run and replayed from then on.
+        for (let run = 0; run < 20; run++) {
+          const started = performance.now()
+          const outputs = await model.infer({ x: { data: image(dims), dims } })
+          times.push(performance.now() - started)
+          const actual = outputs[expected.name]
+          expect(actual?.dims).toEqual(expected.dims)
+          expect(largestDifference(actual?.data as Float32Array, expected.data)).toBeLessThan(tolerance)
+        }
+        console.warn(`${name}, ${backend}, cudaGraph ${cudaGraph}: median ${median(times).toFixed(2)} ms`)
       }
-      console.warn(`${name}, ${backend}, cudaGraph ${cudaGraph}: median ${median(times).toFixed(2)} ms`)
-    }
-  })
+    },
+  )
 
   test.skipIf(reason)('gives close numbers in fp16', async () => {
     const manifest = await compile(ocrModel('det_infer.onnx'), { engine: 'fp16', shapes: { x: det } })
@@ -69,54 +78,88 @@ describe.each(backends)('an engine of $backend on the GPU', ({ backend, reason }
     expect(cosine(outputs[expected.name]?.data as Float32Array, expected.data)).toBeGreaterThan(0.999)
   })
 
-  test.skipIf(reason !== undefined || backend === 'tensorrt-rtx')('of a version-compatible plan gives the numbers of ONNX Runtime', async () => {
-    const manifest = await compile(ocrModel('cls_infer.onnx'), { shapes: { x: [1, 3, 48, 192] }, tensorrt: { versionCompatible: true } })
-    const expected = await reference(ocrModel('cls_infer.onnx'), [1, 3, 48, 192])
-    await using model = open(manifest)
-    const outputs = await model.infer({ x: { data: image([1, 3, 48, 192]), dims: [1, 3, 48, 192] } })
-    expect(largestDifference(outputs[expected.name]?.data as Float32Array, expected.data)).toBeLessThan(tolerance)
-  })
+  test.skipIf(reason !== undefined || backend === 'tensorrt-rtx')(
+    'of a version-compatible plan gives the numbers of ONNX Runtime',
+    async () => {
+      const manifest = await compile(ocrModel('cls_infer.onnx'), {
+        shapes: { x: [1, 3, 48, 192] },
+        tensorrt: { versionCompatible: true },
+      })
+      const expected = await reference(ocrModel('cls_infer.onnx'), [1, 3, 48, 192])
+      await using model = open(manifest)
+      const outputs = await model.infer({ x: { data: image([1, 3, 48, 192]), dims: [1, 3, 48, 192] } })
+      expect(largestDifference(outputs[expected.name]?.data as Float32Array, expected.data)).toBeLessThan(tolerance)
+    },
+  )
 
   test.skipIf(reason)('reads shape tensors, and captures anew when their values change', async () => {
     const file = join(folder, 'expand.onnx')
-    writeFileSync(file, onnxModel({ inputs: { x: 'float32[1,4]', shape: 'int64[2]' }, outputs: { y: 'float32[?,?]' }, nodes: [{ op: 'Expand', inputs: ['x', 'shape'], outputs: ['y'] }] }))
-    const manifest = await compile(file, { profiles: [{ min: {}, opt: {}, max: {}, values: { shape: { min: [1, 4], opt: [8, 4], max: [16, 4] } } }] })
+    writeFileSync(
+      file,
+      onnxModel({
+        inputs: { x: 'float32[1,4]', shape: 'int64[2]' },
+        outputs: { y: 'float32[?,?]' },
+        nodes: [{ op: 'Expand', inputs: ['x', 'shape'], outputs: ['y'] }],
+      }),
+    )
+    const manifest = await compile(file, {
+      profiles: [{ min: {}, opt: {}, max: {}, values: { shape: { min: [1, 4], opt: [8, 4], max: [16, 4] } } }],
+    })
     await using model = open(manifest)
     for (const rows of [1, 3, 3, 3, 16, 2, 2]) {
-      const { y } = await model.infer({ x: { data: Float32Array.of(1, 2, 3, 4), dims: [1, 4] }, shape: BigInt64Array.of(BigInt(rows), 4n) })
+      const { y } = await model.infer({
+        x: { data: Float32Array.of(1, 2, 3, 4), dims: [1, 4] },
+        shape: BigInt64Array.of(BigInt(rows), 4n),
+      })
       expect(y?.dims).toEqual([rows, 4])
       expect(Array.from(y?.data as Float32Array)).toEqual(Array.from({ length: rows }, () => [1, 2, 3, 4]).flat())
     }
-    await expect(model.infer({ x: { data: Float32Array.of(1, 2, 3, 4), dims: [1, 4] }, shape: BigInt64Array.of(17n, 4n) })).rejects.toMatchObject({ code: 'INPUT_INVALID' })
+    await expect(
+      model.infer({ x: { data: Float32Array.of(1, 2, 3, 4), dims: [1, 4] }, shape: BigInt64Array.of(17n, 4n) }),
+    ).rejects.toMatchObject({ code: 'INPUT_INVALID' })
   })
 
   // TensorRT-RTX builds no operator whose output only the run sizes.
-  test.skipIf(reason !== undefined || backend === 'tensorrt-rtx')('gives outputs whose size only the run tells', async () => {
-    const file = join(folder, 'nonzero.onnx')
-    writeFileSync(file, onnxModel({ inputs: { x: 'float32[64]' }, outputs: { y: 'int64[1,?]' }, nodes: [{ op: 'NonZero', inputs: ['x'], outputs: ['y'] }] }))
-    await using model = open(await compile(file, {}))
-    for (const places of [[3, 5], [], [0, 1, 2, 63]]) {
-      const data = new Float32Array(64)
-      for (const place of places) data[place] = 1
-      expect(Array.from((await model.infer({ x: data }))['y']?.data as BigInt64Array, Number)).toEqual(places)
-    }
-  })
+  test.skipIf(reason !== undefined || backend === 'tensorrt-rtx')(
+    'gives outputs whose size only the run tells',
+    async () => {
+      const file = join(folder, 'nonzero.onnx')
+      writeFileSync(
+        file,
+        onnxModel({
+          inputs: { x: 'float32[64]' },
+          outputs: { y: 'int64[1,?]' },
+          nodes: [{ op: 'NonZero', inputs: ['x'], outputs: ['y'] }],
+        }),
+      )
+      await using model = open(await compile(file, {}))
+      for (const places of [[3, 5], [], [0, 1, 2, 63]]) {
+        const data = new Float32Array(64)
+        for (const place of places) data[place] = 1
+        expect(Array.from((await model.infer({ x: data }))['y']?.data as BigInt64Array, Number)).toEqual(places)
+      }
+    },
+  )
 
   test.skipIf(reason)('gives each of many callers its own numbers', async () => {
     const dims = [1, 3, 48, 192]
     await using model = open(await compile(ocrModel('cls_infer.onnx'), { shapes: { x: dims } }))
-    const run = async (seed: number) => Array.from(Object.values(await model.infer({ x: { data: image(dims, seed), dims } }))[0]?.data as Float32Array)
+    const run = async (seed: number) =>
+      Array.from(Object.values(await model.infer({ x: { data: image(dims, seed), dims } }))[0]?.data as Float32Array)
     const alone: number[][] = []
     for (let seed = 0; seed < 16; seed++) alone.push(await run(seed))
     const together = await Promise.all(alone.map((_, seed) => run(seed)))
-    for (const [seed, values] of together.entries()) expect(largestDifference(Float32Array.from(values), Float32Array.from(alone[seed] ?? []))).toBeLessThan(1e-3)
+    for (const [seed, values] of together.entries())
+      expect(largestDifference(Float32Array.from(values), Float32Array.from(alone[seed] ?? []))).toBeLessThan(1e-3)
   })
 
   test.skipIf(reason)('ends a call that waits when it is aborted, and goes on', async () => {
     await using model = open(await detector(), { workers: 1 })
     await model.load()
     const controller = new AbortController()
-    const calls = Array.from({ length: 8 }, () => model.infer({ x: { data: image(det), dims: det } }, { signal: controller.signal }))
+    const calls = Array.from({ length: 8 }, () =>
+      model.infer({ x: { data: image(det), dims: det } }, { signal: controller.signal }),
+    )
     controller.abort()
     for (const call of calls) await expect(call).rejects.toMatchObject({ code: 'ABORTED' })
     await expect(model.infer({ x: { data: image(det), dims: det } })).resolves.toBeDefined()
@@ -132,7 +175,9 @@ describe.each(backends)('an engine of $backend on the GPU', ({ backend, reason }
 
   test.skipIf(reason)('survives a worker that is terminated in the middle of its inferences', async () => {
     const manifest = await detector()
-    const worker = new Worker(new URL('./busy-worker.mjs', import.meta.url), { workerData: { manifest, backend, dims: det } })
+    const worker = new Worker(new URL('./busy-worker.mjs', import.meta.url), {
+      workerData: { manifest, backend, dims: det },
+    })
     await once(worker, 'message')
     await worker.terminate()
     await using model = open(manifest)
@@ -140,34 +185,49 @@ describe.each(backends)('an engine of $backend on the GPU', ({ backend, reason }
   })
 
   test.skipIf(reason)('names a GPU that is not there', async () => {
-    await expect(open(await detector(), { device: 99 }).load()).rejects.toMatchObject({ code: 'NO_VARIANT', message: expect.stringContaining('there is no GPU 99') })
+    await expect(open(await detector(), { device: 99 }).load()).rejects.toMatchObject({
+      code: 'NO_VARIANT',
+      message: expect.stringContaining('there is no GPU 99'),
+    })
   })
 
   afterEach(() => {
     vi.unstubAllEnvs()
   })
-  test.skipIf(reason !== undefined || backend === 'tensorrt')('keeps the kernels that were compiled for the GPU, and loads with them', async () => {
-    const cache = join(folder, 'kernels')
-    vi.stubEnv('XDG_CACHE_HOME', cache)
-    vi.stubEnv('LOCALAPPDATA', cache)
-    const manifest = await detector()
-    const times: number[] = []
-    for (let start = 0; start < 2; start++) {
-      await using model = open(manifest)
-      const started = performance.now()
-      await model.infer({ x: { data: image(det), dims: det } })
-      times.push(performance.now() - started)
-    }
-    expect(readdirSync(join(cache, 'unplugin-onnx', 'runtime-cache-tensorrt-rtx'))).toHaveLength(1)
-    console.warn(`load and first inference: ${times.map((time) => time.toFixed(0)).join(' ms, with the kernels of the first time ')} ms`)
-  })
+  test.skipIf(reason !== undefined || backend === 'tensorrt')(
+    'keeps the kernels that were compiled for the GPU, and loads with them',
+    async () => {
+      const cache = join(folder, 'kernels')
+      vi.stubEnv('XDG_CACHE_HOME', cache)
+      vi.stubEnv('LOCALAPPDATA', cache)
+      const manifest = await detector()
+      const times: number[] = []
+      for (let start = 0; start < 2; start++) {
+        await using model = open(manifest)
+        const started = performance.now()
+        await model.infer({ x: { data: image(det), dims: det } })
+        times.push(performance.now() - started)
+      }
+      expect(readdirSync(join(cache, 'unplugin-onnx', 'runtime-cache-tensorrt-rtx'))).toHaveLength(1)
+      console.warn(
+        `load and first inference: ${times.map((time) => time.toFixed(0)).join(' ms, with the kernels of the first time ')} ms`,
+      )
+    },
+  )
 
-  test.skipIf(reason !== undefined || backend === 'tensorrt').each([['off', '0'], ['auto', '1']] as const)('adds little to the same engine driven from C++, cudaGraph %s', async (cudaGraph, graph) => {
+  test.skipIf(reason !== undefined || backend === 'tensorrt').each([
+    ['off', '0'],
+    ['auto', '1'],
+  ] as const)('adds little to the same engine driven from C++, cudaGraph %s', async (cudaGraph, graph) => {
     const manifest = await detector()
     const library = findTensorRt('tensorrt-rtx')
     if ('reason' in library) throw new Error(library.reason)
     const loop = await program('tensorrt_loop')
-    const plain = Number(execFileSync(loop, [library.file, String(manifest.variants[0]?.file), graph, '300', ...det.map(String)], { encoding: 'utf8' }))
+    const plain = Number(
+      execFileSync(loop, [library.file, String(manifest.variants[0]?.file), graph, '300', ...det.map(String)], {
+        encoding: 'utf8',
+      }),
+    )
     await using model = open(manifest, { cudaGraph })
     const times: number[] = []
     for (let run = 0; run < 300; run++) {
@@ -176,7 +236,9 @@ describe.each(backends)('an engine of $backend on the GPU', ({ backend, reason }
       await model.infer({ x: { data, dims: det } })
       times.push(performance.now() - started)
     }
-    console.warn(`the detector, cudaGraph ${cudaGraph}: median ${median(times).toFixed(3)} ms, from C++ ${plain.toFixed(3)} ms`)
+    console.warn(
+      `the detector, cudaGraph ${cudaGraph}: median ${median(times).toFixed(3)} ms, from C++ ${plain.toFixed(3)} ms`,
+    )
     expect(plain).toBeGreaterThan(0)
     expect(median(times)).toBeLessThan(plain * 1.5 + 1)
   })
@@ -184,7 +246,9 @@ describe.each(backends)('an engine of $backend on the GPU', ({ backend, reason }
 
 function noRtx(): string | undefined {
   if ('reason' in gpu) return gpu.reason
-  return rtxTargets.has(gpu.computeCapability) ? undefined : `${gpu.name} (${gpu.computeCapability}) is no target of TensorRT-RTX`
+  return rtxTargets.has(gpu.computeCapability)
+    ? undefined
+    : `${gpu.name} (${gpu.computeCapability}) is no target of TensorRT-RTX`
 }
 
 function noTensorRt(): string | undefined {
@@ -192,7 +256,10 @@ function noTensorRt(): string | undefined {
   return 'reason' in found ? found.reason : undefined
 }
 
-async function reference(file: string, dims: readonly number[]): Promise<{ name: string; dims: readonly number[]; data: Float32Array }> {
+async function reference(
+  file: string,
+  dims: readonly number[],
+): Promise<{ name: string; dims: readonly number[]; data: Float32Array }> {
   const session = await ort.InferenceSession.create(file)
   const [entry] = Object.entries(await session.run({ x: new ort.Tensor('float32', image(dims), dims) }))
   await session.release()

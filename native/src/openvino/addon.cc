@@ -12,7 +12,8 @@ namespace {
 Properties toProperties(const Napi::Value& value) {
   const auto object = value.As<Napi::Object>();
   Properties properties;
-  for (const auto& key : js::toTexts(object.GetPropertyNames())) properties.emplace_back(key, js::toText(object, key.c_str()));
+  for (const auto& key : js::toTexts(object.GetPropertyNames()))
+    properties.emplace_back(key, js::toText(object, key.c_str()));
   return properties;
 }
 
@@ -20,7 +21,8 @@ Properties toProperties(const Napi::Value& value) {
 Napi::Value libraryVersion(const Napi::CallbackInfo& info) {
   const std::string path = js::toText(info[0]);
   return PromiseWorker<std::string>::run(
-      info.Env(), [path] { return Library::open(path).version(); }, [](Napi::Env env, const std::string& version) { return Napi::String::New(env, version); });
+      info.Env(), [path] { return Library::open(path).version(); },
+      [](Napi::Env env, const std::string& version) { return Napi::String::New(env, version); });
 }
 
 // probe(library): Promise<{ version, devices }>
@@ -40,13 +42,13 @@ Napi::Value probeLibrary(const Napi::CallbackInfo& info) {
         auto result = Napi::Object::New(env);
         result.Set("version", found.version);
         result.Set("devices", js::fromList(env, found.devices, [env](const Device& device) {
-          auto object = Napi::Object::New(env);
-          object.Set("name", device.name);
-          object.Set("fullName", device.fullName);
-          object.Set("capabilities", device.capabilities);
-          object.Set("runtimeRequirements", device.runtimeRequirements);
-          return object;
-        }));
+                     auto object = Napi::Object::New(env);
+                     object.Set("name", device.name);
+                     object.Set("fullName", device.fullName);
+                     object.Set("capabilities", device.capabilities);
+                     object.Set("runtimeRequirements", device.runtimeRequirements);
+                     return object;
+                   }));
         return result;
       });
 }
@@ -55,7 +57,11 @@ Napi::Value probeLibrary(const Napi::CallbackInfo& info) {
 Napi::Value buildEngine(const Napi::CallbackInfo& info) {
   const std::string path = js::toText(info[0]);
   const auto object = info[1].As<Napi::Object>();
-  BuildSettings settings{js::toText(object, "model"), js::toText(object, "output"), js::toText(object, "device"), toProperties(object.Get("properties")), {}};
+  BuildSettings settings{js::toText(object, "model"),
+                         js::toText(object, "output"),
+                         js::toText(object, "device"),
+                         toProperties(object.Get("properties")),
+                         {}};
   const auto shapes = object.Get("shapes").As<Napi::Object>();
   for (const auto& input : js::toTexts(shapes.GetPropertyNames())) {
     const auto bounds = shapes.Get(input).As<Napi::Object>();
@@ -79,14 +85,17 @@ Napi::Value loadEngine(const Napi::CallbackInfo& info) {
   const std::string path = js::toText(info[0]);
   auto bytes = info[1].As<Napi::Uint8Array>();
   const auto object = info[2].As<Napi::Object>();
-  const LoadSettings settings{js::toText(object, "device"), toProperties(object.Get("properties")), js::toTexts(object.Get("inputs")),
-                              js::toTexts(object.Get("outputs"))};
+  const LoadSettings settings{js::toText(object, "device"), toProperties(object.Get("properties")),
+                              js::toTexts(object.Get("inputs")), js::toTexts(object.Get("outputs"))};
   const void* data = bytes.Data();
   const size_t size = bytes.ByteLength();
   const auto blob = std::make_shared<Napi::ObjectReference>(Napi::Persistent(bytes.As<Napi::Object>()));
   return PromiseWorker<std::unique_ptr<Engine>>::run(
-      info.Env(), [path, data, size, settings] { return std::make_unique<Engine>(Library::open(path), data, size, settings); },
-      [blob](Napi::Env env, std::unique_ptr<Engine> engine) { return EngineObject::create(env, std::move(engine), std::move(*blob)); });
+      info.Env(),
+      [path, data, size, settings] { return std::make_unique<Engine>(Library::open(path), data, size, settings); },
+      [blob](Napi::Env env, std::unique_ptr<Engine> engine) {
+        return EngineObject::create(env, std::move(engine), std::move(*blob));
+      });
 }
 
 Napi::Object initialize(Napi::Env env, Napi::Object exports) {

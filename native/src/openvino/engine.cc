@@ -28,7 +28,8 @@ size_t byteSize(const Port& port, const std::vector<int64_t>& dims) {
   for (const int64_t dim : dims) {
     if (dim < 0) throw std::runtime_error("input '" + port.name + "' has a negative dim");
     const auto count = static_cast<size_t>(dim);
-    if (count != 0 && size > std::numeric_limits<size_t>::max() / count) throw std::runtime_error("input '" + port.name + "' is too large");
+    if (count != 0 && size > std::numeric_limits<size_t>::max() / count)
+      throw std::runtime_error("input '" + port.name + "' is too large");
     size *= count;
   }
   return size;
@@ -36,19 +37,23 @@ size_t byteSize(const Port& port, const std::vector<int64_t>& dims) {
 
 bool fits(const Port& port, const std::vector<int64_t>& dims) {
   if (port.anyRank) return true;
-  return std::equal(dims.begin(), dims.end(), port.dims.begin(), port.dims.end(),
-                    [](int64_t dim, const ov_dimension_t& bound) { return dim >= bound.min && (bound.max < 0 || dim <= bound.max); });
+  return std::equal(
+      dims.begin(), dims.end(), port.dims.begin(), port.dims.end(),
+      [](int64_t dim, const ov_dimension_t& bound) { return dim >= bound.min && (bound.max < 0 || dim <= bound.max); });
 }
 
 // OpenVINO does not write to the dims; its C API only lacks the const.
-ov_shape_t shapeOf(const std::vector<int64_t>& dims) { return {static_cast<int64_t>(dims.size()), const_cast<int64_t*>(dims.data())}; }
+ov_shape_t shapeOf(const std::vector<int64_t>& dims) {
+  return {static_cast<int64_t>(dims.size()), const_cast<int64_t*>(dims.data())};
+}
 
 }  // namespace
 
 Engine::Engine(const Library& library, const void* bytes, size_t size, const LoadSettings& settings)
     : library_(library), core_(library.createCore(settings.device, settings.properties)) {
   ov_compiled_model_t* model = nullptr;
-  library_.check(library_.ov_core_import_model(core_.get(), static_cast<const char*>(bytes), size, settings.device.c_str(), &model),
+  library_.check(library_.ov_core_import_model(core_.get(), static_cast<const char*>(bytes), size,
+                                               settings.device.c_str(), &model),
                  "ov_core_import_model");
   model_ = {model, library_.ov_compiled_model_free};
   inputs_ = describe(settings.inputs, true);
@@ -95,7 +100,8 @@ void Engine::createRequest() {
   request->engine = this;
   request->index = requests_.size();
   ov_infer_request_t* raw = nullptr;
-  library_.check(library_.ov_compiled_model_create_infer_request(model_.get(), &raw), "ov_compiled_model_create_infer_request");
+  library_.check(library_.ov_compiled_model_create_infer_request(model_.get(), &raw),
+                 "ov_compiled_model_create_infer_request");
   request->handle = {raw, library_.ov_infer_request_free};
   request->callback.args = request.get();
   request->callback.callback_func = [](void* args) {
@@ -105,7 +111,8 @@ void Engine::createRequest() {
   library_.check(library_.ov_infer_request_set_callback(raw, &request->callback), "ov_infer_request_set_callback");
   for (const auto& port : inputPorts_) {
     ov_tensor_t* tensor = nullptr;
-    library_.check(library_.ov_infer_request_get_tensor_by_const_port(raw, port.get(), &tensor), "ov_infer_request_get_tensor_by_const_port");
+    library_.check(library_.ov_infer_request_get_tensor_by_const_port(raw, port.get(), &tensor),
+                   "ov_infer_request_get_tensor_by_const_port");
     request->own.emplace_back(tensor, library_.ov_tensor_free);
   }
   request->borrowed.resize(inputPorts_.size(), false);
@@ -115,7 +122,8 @@ void Engine::createRequest() {
 void Engine::start(size_t index, const std::vector<Tensor>& tensors, bool borrow) {
   Request& request = *requests_.at(index);
   if (request.busy.load()) throw std::runtime_error("infer request " + std::to_string(index) + " is in use");
-  if (tensors.size() != inputs_.size()) throw std::runtime_error("expected " + std::to_string(inputs_.size()) + " inputs");
+  if (tensors.size() != inputs_.size())
+    throw std::runtime_error("expected " + std::to_string(inputs_.size()) + " inputs");
   for (size_t i = 0; i < tensors.size(); i++) fill(request, i, tensors[i], borrow);
   request.busy.store(true);
   const ov_status_e status = library_.ov_infer_request_start_async(request.handle.get());
@@ -125,16 +133,20 @@ void Engine::start(size_t index, const std::vector<Tensor>& tensors, bool borrow
 
 void Engine::fill(Request& request, size_t index, const Tensor& tensor, bool borrow) {
   const Port& port = inputs_[index];
-  if (!fits(port, tensor.dims)) throw std::runtime_error("input '" + port.name + "' does not fit the shape that the engine was compiled for");
-  if (tensor.bytes != byteSize(port, tensor.dims)) throw std::runtime_error("input '" + port.name + "' has another size than its dims");
+  if (!fits(port, tensor.dims))
+    throw std::runtime_error("input '" + port.name + "' does not fit the shape that the engine was compiled for");
+  if (tensor.bytes != byteSize(port, tensor.dims))
+    throw std::runtime_error("input '" + port.name + "' has another size than its dims");
   const auto setTensor = [&](const ov_tensor_t* value) {
-    library_.check(library_.ov_infer_request_set_tensor_by_const_port(request.handle.get(), inputPorts_[index].get(), value),
-                   "ov_infer_request_set_tensor_by_const_port");
+    library_.check(
+        library_.ov_infer_request_set_tensor_by_const_port(request.handle.get(), inputPorts_[index].get(), value),
+        "ov_infer_request_set_tensor_by_const_port");
   };
   // OpenVINO refuses a null pointer, which is what an empty tensor has.
   if (borrow && tensor.bytes > 0) {
     ov_tensor_t* raw = nullptr;
-    library_.check(library_.ov_tensor_create_from_host_ptr(port.type.type, shapeOf(tensor.dims), tensor.data, &raw), "ov_tensor_create_from_host_ptr");
+    library_.check(library_.ov_tensor_create_from_host_ptr(port.type.type, shapeOf(tensor.dims), tensor.data, &raw),
+                   "ov_tensor_create_from_host_ptr");
     const Handle<ov_tensor_t> view(raw, library_.ov_tensor_free);
     setTensor(view.get());
     request.borrowed[index] = true;

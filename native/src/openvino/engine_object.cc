@@ -35,13 +35,15 @@ Napi::Array fromPorts(Napi::Env env, const std::vector<Port>& ports) {
 
 void EngineObject::define(Napi::Env env) {
   defineClass(env, "OpenVinoEngine",
-              {InstanceMethod<&EngineObject::infer>("infer"), InstanceMethod<&EngineObject::cancel>("cancel"), InstanceMethod<&EngineObject::close>("close")});
+              {InstanceMethod<&EngineObject::infer>("infer"), InstanceMethod<&EngineObject::cancel>("cancel"),
+               InstanceMethod<&EngineObject::close>("close")});
 }
 
 Napi::Value EngineObject::create(Napi::Env env, std::unique_ptr<Engine> engine, Napi::ObjectReference blob) {
   const auto object = construct(env);
   auto* self = Unwrap(object);
-  for (size_t i = 0; i < engine->requests(); i++) self->calls_.push_back(std::make_unique<Call>(Call{self, i, std::nullopt, {}}));
+  for (size_t i = 0; i < engine->requests(); i++)
+    self->calls_.push_back(std::make_unique<Call>(Call{self, i, std::nullopt, {}}));
   object.Set("requests", Napi::Number::New(env, static_cast<double>(engine->requests())));
   object.Set("inputs", fromPorts(env, engine->inputs()));
   object.Set("outputs", fromPorts(env, engine->outputs()));

@@ -1,6 +1,7 @@
-// Runs without Node, under AddressSanitizer and ThreadSanitizer, against the real library at the path in OPENVINO_LIBRARY.
-#include "builder.h"
+// Runs without Node, under AddressSanitizer and ThreadSanitizer, against the real library at the path in
+// OPENVINO_LIBRARY.
 #include "engine.h"
+#include "builder.h"
 #include "probe.h"
 
 #include <gtest/gtest.h>
@@ -20,7 +21,8 @@
 #if defined(SANITIZED) && defined(__linux__)
 #include <dlfcn.h>
 
-// OpenVINO's copy of TBB opens a library with RTLD_DEEPBIND, at which sanitizers end the process. Without that flag both are content.
+// OpenVINO's copy of TBB opens a library with RTLD_DEEPBIND, at which sanitizers end the process. Without that flag
+// both are content.
 extern "C" __attribute__((visibility("default"))) void* dlopen(const char* file, int mode) noexcept {
   static const auto next = reinterpret_cast<void* (*)(const char*, int)>(dlsym(RTLD_NEXT, "dlopen"));
   return next(file, mode & ~RTLD_DEEPBIND);
@@ -36,7 +38,9 @@ const Library& library() {
   return Library::open(path);
 }
 
-std::string scratch(const std::string& name) { return testing::TempDir() + "unplugin-onnx-" + std::to_string(std::rand()) + "-" + name; }
+std::string scratch(const std::string& name) {
+  return testing::TempDir() + "unplugin-onnx-" + std::to_string(std::rand()) + "-" + name;
+}
 
 std::string read(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
@@ -49,25 +53,30 @@ std::string productsModel(int products) {
   const auto port = [&](int id, const char* names = "") {
     return "<port id=\"" + std::to_string(id) + "\" precision=\"FP32\" names=\"" + names + "\">" + square + "</port>";
   };
-  std::string layers = R"(<layer id="0" name="x" type="Parameter" version="opset1"><data shape="?,?" element_type="f32"/><output>)" + port(0, "x") + "</output></layer>";
+  std::string layers =
+      R"(<layer id="0" name="x" type="Parameter" version="opset1"><data shape="?,?" element_type="f32"/><output>)" +
+      port(0, "x") + "</output></layer>";
   std::string edges;
   const auto edge = [&](int from, int fromPort, int to, int toPort) {
-    edges += "<edge from-layer=\"" + std::to_string(from) + "\" from-port=\"" + std::to_string(fromPort) + "\" to-layer=\"" + std::to_string(to) +
-             "\" to-port=\"" + std::to_string(toPort) + "\"/>";
+    edges += "<edge from-layer=\"" + std::to_string(from) + "\" from-port=\"" + std::to_string(fromPort) +
+             "\" to-layer=\"" + std::to_string(to) + "\" to-port=\"" + std::to_string(toPort) + "\"/>";
   };
   for (int i = 1; i <= products; i++) {
     layers += "<layer id=\"" + std::to_string(i) + "\" name=\"product" + std::to_string(i) +
-              R"(" type="MatMul" version="opset1"><data transpose_a="false" transpose_b="false"/><input>)" + port(0) + port(1) + "</input><output>" + port(2) +
-              "</output></layer>";
+              R"(" type="MatMul" version="opset1"><data transpose_a="false" transpose_b="false"/><input>)" + port(0) +
+              port(1) + "</input><output>" + port(2) + "</output></layer>";
     edge(i - 1, i == 1 ? 0 : 2, i, 0);
     edge(0, 0, i, 1);
   }
   const int relu = products + 1;
-  layers += "<layer id=\"" + std::to_string(relu) + R"(" name="relu" type="ReLU" version="opset1"><input>)" + port(0) + "</input><output>" + port(1, "y") + "</output></layer>";
-  layers += "<layer id=\"" + std::to_string(relu + 1) + R"(" name="y" type="Result" version="opset1"><input>)" + port(0) + "</input></layer>";
+  layers += "<layer id=\"" + std::to_string(relu) + R"(" name="relu" type="ReLU" version="opset1"><input>)" + port(0) +
+            "</input><output>" + port(1, "y") + "</output></layer>";
+  layers += "<layer id=\"" + std::to_string(relu + 1) + R"(" name="y" type="Result" version="opset1"><input>)" +
+            port(0) + "</input></layer>";
   edge(relu - 1, products == 0 ? 0 : 2, relu, 0);
   edge(relu, 1, relu + 1, 0);
-  return R"(<?xml version="1.0"?><net name="products" version="11"><layers>)" + layers + "</layers><edges>" + edges + "</edges></net>";
+  return R"(<?xml version="1.0"?><net name="products" version="11"><layers>)" + layers + "</layers><edges>" + edges +
+         "</edges></net>";
 }
 
 std::string blobOf(int products, const std::string& hint) {
@@ -81,11 +90,13 @@ std::string blobOf(int products, const std::string& hint) {
   return bytes;
 }
 
-// What the Node addon does with an engine, without Node: starts on free requests, waits for `done`, finishes on the same thread.
+// What the Node addon does with an engine, without Node: starts on free requests, waits for `done`, finishes on the
+// same thread.
 class Runner {
  public:
   explicit Runner(const std::string& blob, const std::string& hint = "LATENCY")
-      : engine_(library(), blob.data(), blob.size(), {"CPU", {{"PERFORMANCE_HINT", hint}, {"INFERENCE_PRECISION_HINT", "f32"}}, {"x"}, {"y"}}) {
+      : engine_(library(), blob.data(), blob.size(),
+                {"CPU", {{"PERFORMANCE_HINT", hint}, {"INFERENCE_PRECISION_HINT", "f32"}}, {"x"}, {"y"}}) {
     ended_.resize(engine_.requests(), false);
     engine_.onDone([this](size_t request) {
       const std::lock_guard<std::mutex> lock(mutex_);
@@ -134,7 +145,8 @@ std::string failure(const std::function<void()>& action) {
 }
 
 TEST(Library, TellsWhatIsWrongWithAFile) {
-  EXPECT_NE(failure([] { Library::open("/nowhere/libopenvino_c.so"); }).find("/nowhere/libopenvino_c.so"), std::string::npos);
+  EXPECT_NE(failure([] { Library::open("/nowhere/libopenvino_c.so"); }).find("/nowhere/libopenvino_c.so"),
+            std::string::npos);
   EXPECT_NE(failure([] { Library::open(__FILE__); }), "");
 }
 
@@ -179,7 +191,9 @@ TEST(Engine, RefusesWhatDoesNotFit) {
   EXPECT_NE(failure([&] { runner.engine().start(99, {{input.data(), 64, {4, 4}}}, false); }), "");
   EXPECT_NE(failure([&] { Engine(library(), blob.data(), blob.size(), {"CPU", {}, {"no such input"}, {"y"}}); }), "");
   EXPECT_NE(failure([&] { Engine(library(), blob.data(), 100, {"CPU", {}, {"x"}, {"y"}}); }), "");
-  EXPECT_NE(failure([&] { Engine(library(), blob.data(), blob.size(), {"CPU", {{"NO_SUCH_PROPERTY", "1"}}, {"x"}, {"y"}}); }), "");
+  EXPECT_NE(
+      failure([&] { Engine(library(), blob.data(), blob.size(), {"CPU", {{"NO_SUCH_PROPERTY", "1"}}, {"x"}, {"y"}}); }),
+      "");
   // And goes on.
   auto one = diagonal(4, 1);
   runner.start(0, one, 4, false);
@@ -227,7 +241,8 @@ TEST(Engine, RunsBesideOthersOnManyThreads) {
           std::vector<std::vector<float>> inputs;
           for (size_t i = 0; i < requests; i++) inputs.push_back(diagonal(16, static_cast<float>(thread + 1)));
           for (size_t i = 0; i < requests; i++) runner.start(i, inputs[i], 16, round % 2 == 0);
-          for (size_t i = 0; i < requests; i++) EXPECT_EQ(runner.finish(i), diagonal(16, static_cast<float>((thread + 1) * (thread + 1))));
+          for (size_t i = 0; i < requests; i++)
+            EXPECT_EQ(runner.finish(i), diagonal(16, static_cast<float>((thread + 1) * (thread + 1))));
         }
       }
     }));

@@ -32,8 +32,8 @@ const Library& Library::open(const std::string& path) {
 
 Library::Library(const std::string& path) : library_(path) {
   std::string missing;
-#define X(function)                                                                 \
-  function = reinterpret_cast<decltype(function)>(library_.find(#function));        \
+#define X(function)                                                          \
+  function = reinterpret_cast<decltype(function)>(library_.find(#function)); \
   if (function == nullptr) missing += missing.empty() ? #function : ", " #function;
   ONNX_ENGINE_OPENVINO_FUNCTIONS(X)
 #undef X
@@ -47,8 +47,9 @@ Library::Library(const std::string& path) : library_(path) {
   keeper_ = createCore("", {});
 }
 
-// The numbers of ov_element_type_e moved between releases (2025.0 and those before have one more at the start). A tensor of one
-// element tells by its size whether this library counts as our headers do; running on would read every tensor with the wrong type.
+// The numbers of ov_element_type_e moved between releases (2025.0 and those before have one more at the start). A
+// tensor of one element tells by its size whether this library counts as our headers do; running on would read every
+// tensor with the wrong type.
 void Library::checkElementTypes() const {
   int64_t one = 1;
   for (const auto& [type, name, bytes] : elementTypes) {
@@ -57,7 +58,9 @@ void Library::checkElementTypes() const {
     const ov_status_e status = ov_tensor_create(type, {1, &one}, &raw);
     const Handle<ov_tensor_t> tensor(raw, ov_tensor_free);
     if (status == OK) check(ov_tensor_get_byte_size(raw, &size), "ov_tensor_get_byte_size");
-    if (size != bytes) throw std::runtime_error("OpenVINO " + version_ + " numbers its element types differently (" + name + "): use 2025.4 or newer");
+    if (size != bytes)
+      throw std::runtime_error("OpenVINO " + version_ + " numbers its element types differently (" + name +
+                               "): use 2025.4 or newer");
   }
 }
 

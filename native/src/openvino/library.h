@@ -11,51 +11,51 @@
 
 namespace onnx_engine::openvino {
 
-// Every function of OpenVINO's C API that we call. The C ABI has no version of its own: a library that has all of these is used,
-// one that lacks some is refused by their names.
-#define ONNX_ENGINE_OPENVINO_FUNCTIONS(X)        \
-  X(ov_get_openvino_version)                     \
-  X(ov_version_free)                             \
-  X(ov_get_error_info)                           \
-  X(ov_get_last_err_msg)                         \
-  X(ov_free)                                     \
-  X(ov_core_create)                              \
-  X(ov_core_free)                                \
-  X(ov_core_set_property)                        \
-  X(ov_core_get_property)                        \
-  X(ov_core_get_available_devices)               \
-  X(ov_available_devices_free)                   \
-  X(ov_core_read_model)                          \
-  X(ov_core_read_model_from_memory_buffer)       \
-  X(ov_core_compile_model)                       \
-  X(ov_core_import_model)                        \
-  X(ov_model_free)                               \
-  X(ov_model_reshape)                            \
-  X(ov_partial_shape_create)                     \
-  X(ov_partial_shape_free)                       \
-  X(ov_compiled_model_free)                      \
-  X(ov_compiled_model_get_property)              \
-  X(ov_compiled_model_export_model)              \
-  X(ov_compiled_model_input_by_name)             \
-  X(ov_compiled_model_output_by_name)            \
-  X(ov_compiled_model_create_infer_request)      \
-  X(ov_port_get_element_type)                    \
-  X(ov_port_get_partial_shape)                   \
-  X(ov_output_const_port_free)                   \
-  X(ov_infer_request_free)                       \
-  X(ov_infer_request_set_callback)               \
-  X(ov_infer_request_get_tensor_by_const_port)   \
-  X(ov_infer_request_set_tensor_by_const_port)   \
-  X(ov_infer_request_start_async)                \
-  X(ov_infer_request_wait)                       \
-  X(ov_infer_request_cancel)                     \
-  X(ov_tensor_create)                            \
-  X(ov_tensor_create_from_host_ptr)              \
-  X(ov_tensor_set_shape)                         \
-  X(ov_tensor_get_shape)                         \
-  X(ov_shape_free)                               \
-  X(ov_tensor_get_byte_size)                     \
-  X(ov_tensor_data)                              \
+// Every function of OpenVINO's C API that we call. The C ABI has no version of its own: a library that has all of these
+// is used, one that lacks some is refused by their names.
+#define ONNX_ENGINE_OPENVINO_FUNCTIONS(X)      \
+  X(ov_get_openvino_version)                   \
+  X(ov_version_free)                           \
+  X(ov_get_error_info)                         \
+  X(ov_get_last_err_msg)                       \
+  X(ov_free)                                   \
+  X(ov_core_create)                            \
+  X(ov_core_free)                              \
+  X(ov_core_set_property)                      \
+  X(ov_core_get_property)                      \
+  X(ov_core_get_available_devices)             \
+  X(ov_available_devices_free)                 \
+  X(ov_core_read_model)                        \
+  X(ov_core_read_model_from_memory_buffer)     \
+  X(ov_core_compile_model)                     \
+  X(ov_core_import_model)                      \
+  X(ov_model_free)                             \
+  X(ov_model_reshape)                          \
+  X(ov_partial_shape_create)                   \
+  X(ov_partial_shape_free)                     \
+  X(ov_compiled_model_free)                    \
+  X(ov_compiled_model_get_property)            \
+  X(ov_compiled_model_export_model)            \
+  X(ov_compiled_model_input_by_name)           \
+  X(ov_compiled_model_output_by_name)          \
+  X(ov_compiled_model_create_infer_request)    \
+  X(ov_port_get_element_type)                  \
+  X(ov_port_get_partial_shape)                 \
+  X(ov_output_const_port_free)                 \
+  X(ov_infer_request_free)                     \
+  X(ov_infer_request_set_callback)             \
+  X(ov_infer_request_get_tensor_by_const_port) \
+  X(ov_infer_request_set_tensor_by_const_port) \
+  X(ov_infer_request_start_async)              \
+  X(ov_infer_request_wait)                     \
+  X(ov_infer_request_cancel)                   \
+  X(ov_tensor_create)                          \
+  X(ov_tensor_create_from_host_ptr)            \
+  X(ov_tensor_set_shape)                       \
+  X(ov_tensor_get_shape)                       \
+  X(ov_shape_free)                             \
+  X(ov_tensor_get_byte_size)                   \
+  X(ov_tensor_data)                            \
   X(ov_tensor_free)
 
 struct Functions {
@@ -80,8 +80,8 @@ class Library : public Functions {
   // For example "2026.4.1-22982-e213a147257-releases/2026/4".
   const std::string& version() const { return version_; }
 
-  // Throws std::runtime_error with the call, the status and OpenVINO's last error text. That text is one per process: when two
-  // threads fail in the same instant, one may be told the other's.
+  // Throws std::runtime_error with the call, the status and OpenVINO's last error text. That text is one per process:
+  // when two threads fail in the same instant, one may be told the other's.
   void check(ov_status_e status, const char* call) const;
 
   // Properties live in the core, so each model has a core of its own. Creating one takes a millisecond.

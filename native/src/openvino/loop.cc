@@ -1,5 +1,6 @@
 // The yardstick of `npm run bench`: one engine on OpenVINO's own C API in a plain loop, as a C program would call it.
-// Usage: openvino_loop <library> <blob> <hint> <input> <output> <iterations> <dim>...  Prints the median in milliseconds.
+// Usage: openvino_loop <library> <blob> <hint> <input> <output> <iterations> <dim>...  Prints the median in
+// milliseconds.
 #include "library.h"
 
 #include <algorithm>
@@ -18,13 +19,16 @@ int main(int argc, char** argv) {
   const std::string blob(std::istreambuf_iterator<char>(file), {});
   const auto core = library.createCore("CPU", {{"PERFORMANCE_HINT", argv[3]}, {"INFERENCE_PRECISION_HINT", "f32"}});
   ov_compiled_model_t* model = nullptr;
-  library.check(library.ov_core_import_model(core.get(), blob.data(), blob.size(), "CPU", &model), "ov_core_import_model");
+  library.check(library.ov_core_import_model(core.get(), blob.data(), blob.size(), "CPU", &model),
+                "ov_core_import_model");
   ov_infer_request_t* request = nullptr;
-  library.check(library.ov_compiled_model_create_infer_request(model, &request), "ov_compiled_model_create_infer_request");
+  library.check(library.ov_compiled_model_create_infer_request(model, &request),
+                "ov_compiled_model_create_infer_request");
   ov_output_const_port_t* inputPort = nullptr;
   ov_output_const_port_t* outputPort = nullptr;
   library.check(library.ov_compiled_model_input_by_name(model, argv[4], &inputPort), "ov_compiled_model_input_by_name");
-  library.check(library.ov_compiled_model_output_by_name(model, argv[5], &outputPort), "ov_compiled_model_output_by_name");
+  library.check(library.ov_compiled_model_output_by_name(model, argv[5], &outputPort),
+                "ov_compiled_model_output_by_name");
 
   std::vector<int64_t> dims;
   for (int i = 7; i < argc; i++) dims.push_back(std::atoll(argv[i]));
@@ -38,7 +42,8 @@ int main(int argc, char** argv) {
     const auto start = std::chrono::steady_clock::now();
     ov_tensor_t* input = nullptr;
     library.check(library.ov_infer_request_get_tensor_by_const_port(request, inputPort, &input), "input");
-    library.check(library.ov_tensor_set_shape(input, {static_cast<int64_t>(dims.size()), dims.data()}), "ov_tensor_set_shape");
+    library.check(library.ov_tensor_set_shape(input, {static_cast<int64_t>(dims.size()), dims.data()}),
+                  "ov_tensor_set_shape");
     void* data = nullptr;
     library.check(library.ov_tensor_data(input, &data), "ov_tensor_data");
     std::memcpy(data, values.data(), count * sizeof(float));

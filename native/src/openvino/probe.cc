@@ -29,7 +29,8 @@ constexpr char smallest[] = R"(<?xml version="1.0"?>
 // A device that cannot even compile this is listed without requirements: its own compilation will say why.
 std::string runtimeRequirements(const Library& library, const ov_core_t* core, const char* device) {
   ov_model_t* rawModel = nullptr;
-  if (library.ov_core_read_model_from_memory_buffer(core, smallest, sizeof(smallest) - 1, nullptr, &rawModel) != OK) return "";
+  if (library.ov_core_read_model_from_memory_buffer(core, smallest, sizeof(smallest) - 1, nullptr, &rawModel) != OK)
+    return "";
   const Handle<ov_model_t> model(rawModel, library.ov_model_free);
   ov_compiled_model_t* rawCompiled = nullptr;
   if (library.ov_core_compile_model(core, model.get(), device, 0, &rawCompiled) != OK) return "";

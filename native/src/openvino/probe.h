@@ -9,8 +9,8 @@ struct Device {
   std::string name;          // "CPU", "GPU.0", "NPU"
   std::string fullName;      // "Intel(R) Xeon(R) Processor"
   std::string capabilities;  // "BF16 FP32 INT8 EXPORT_IMPORT"
-  // What a blob compiled here asks of the machine that imports it, such as "meta=1.0;ov=2026.4.1;isa=Intel AVX 10.1"; empty
-  // where the device states none.
+  // What a blob compiled here asks of the machine that imports it, such as "meta=1.0;ov=2026.4.1;isa=Intel AVX 10.1";
+  // empty where the device states none.
   std::string runtimeRequirements;
 };
 

@@ -16,7 +16,9 @@ BuildSettings toBuildSettings(const Napi::Object& object) {
   settings.parser = js::toText(object, "parser");
   settings.model = js::toText(object, "model");
   settings.output = js::toText(object, "output");
-  settings.computeCapabilities = js::toList<int>(object.Get("computeCapabilities"), [](const Napi::Value& value) { return value.As<Napi::Number>().Int32Value(); });
+  settings.computeCapabilities = js::toList<int>(object.Get("computeCapabilities"), [](const Napi::Value& value) {
+    return value.As<Napi::Number>().Int32Value();
+  });
   settings.fixed = js::toList<FixedInput>(object.Get("fixed"), [](const Napi::Value& value) {
     const auto input = value.As<Napi::Object>();
     return FixedInput{js::toText(input, "input"), js::toDims(input.Get("dims"))};
@@ -25,7 +27,8 @@ BuildSettings toBuildSettings(const Napi::Object& object) {
     return js::toList<ProfiledInput>(profile, [](const Napi::Value& value) {
       const auto input = value.As<Napi::Object>();
       const bool values = input.Get("values").As<Napi::Boolean>().Value();
-      return ProfiledInput{js::toText(input, "input"), values, js::toDims(input.Get("min")), js::toDims(input.Get("opt")), js::toDims(input.Get("max"))};
+      return ProfiledInput{js::toText(input, "input"), values, js::toDims(input.Get("min")),
+                           js::toDims(input.Get("opt")), js::toDims(input.Get("max"))};
     });
   });
   settings.flags = js::toTexts(object.Get("flags"));
@@ -41,7 +44,8 @@ BuildSettings toBuildSettings(const Napi::Object& object) {
 
 // build(library, settings, log): Promise<void>
 Napi::Value buildEngine(const Napi::CallbackInfo& info) {
-  return BuildTask::run(info.Env(), js::toText(info[0]), toBuildSettings(info[1].As<Napi::Object>()), info[2].As<Napi::Function>());
+  return BuildTask::run(info.Env(), js::toText(info[0]), toBuildSettings(info[1].As<Napi::Object>()),
+                        info[2].As<Napi::Function>());
 }
 
 // load(library, bytes, settings): Promise<TensorRtEngine>
@@ -50,9 +54,11 @@ Napi::Value loadEngine(const Napi::CallbackInfo& info) {
   auto bytes = info[1].As<Napi::Uint8Array>();
   const auto object = info[2].As<Napi::Object>();
   const int device = object.Get("device").As<Napi::Number>().Int32Value();
-  const EngineSettings settings{object.Get("contexts").As<Napi::Number>().Uint32Value(), object.Get("cudaGraph").As<Napi::Boolean>().Value()};
+  const EngineSettings settings{object.Get("contexts").As<Napi::Number>().Uint32Value(),
+                                object.Get("cudaGraph").As<Napi::Boolean>().Value()};
   auto cached = object.Get("runtimeCache").As<Napi::Uint8Array>();
-  const PlanSettings planSettings{cached.Data(), cached.ByteLength(), settings.graphs, object.Get("hostCode").As<Napi::Boolean>().Value()};
+  const PlanSettings planSettings{cached.Data(), cached.ByteLength(), settings.graphs,
+                                  object.Get("hostCode").As<Napi::Boolean>().Value()};
   const void* data = bytes.Data();
   const size_t size = bytes.ByteLength();
   // TensorRT has read all of both when the engine is there.
@@ -75,12 +81,14 @@ Napi::Value loadEngine(const Napi::CallbackInfo& info) {
 Napi::Value versions(const Napi::CallbackInfo& info) {
   const std::string library = js::toText(info[0]);
   const std::string parser = js::toText(info[1]);
-  return PromiseWorker<Versions>::run(info.Env(), [library, parser] { return versionsOf(library, parser); }, [](Napi::Env env, const Versions& found) {
-    auto result = Napi::Object::New(env);
-    result.Set("version", found.library);
-    result.Set("parser", found.parser);
-    return result;
-  });
+  return PromiseWorker<Versions>::run(
+      info.Env(), [library, parser] { return versionsOf(library, parser); },
+      [](Napi::Env env, const Versions& found) {
+        auto result = Napi::Object::New(env);
+        result.Set("version", found.library);
+        result.Set("parser", found.parser);
+        return result;
+      });
 }
 
 // gpus(): Promise<GpuProbe>
@@ -91,15 +99,15 @@ Napi::Value gpus(const Napi::CallbackInfo& info) {
     result.Set("driver", probe.driver);
     result.Set("cuda", probe.cuda);
     result.Set("gpus", js::fromList(env, probe.gpus, [env](const Gpu& gpu) {
-      auto object = Napi::Object::New(env);
-      object.Set("name", gpu.name);
-      object.Set("computeCapability", gpu.computeCapability);
-      object.Set("multiprocessors", gpu.multiprocessors);
-      object.Set("l2Bytes", static_cast<double>(gpu.l2Bytes));
-      object.Set("memoryBusBits", gpu.memoryBusBits);
-      object.Set("memoryBytes", static_cast<double>(gpu.memoryBytes));
-      return object;
-    }));
+                 auto object = Napi::Object::New(env);
+                 object.Set("name", gpu.name);
+                 object.Set("computeCapability", gpu.computeCapability);
+                 object.Set("multiprocessors", gpu.multiprocessors);
+                 object.Set("l2Bytes", static_cast<double>(gpu.l2Bytes));
+                 object.Set("memoryBusBits", gpu.memoryBusBits);
+                 object.Set("memoryBytes", static_cast<double>(gpu.memoryBytes));
+                 return object;
+               }));
     return result;
   });
 }

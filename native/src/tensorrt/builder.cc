@@ -61,7 +61,9 @@ void setTargets(IBuilderConfig& config, const std::vector<int>& computeCapabilit
   bool taken = config.setNbComputeCapabilities(count);
   for (int32_t i = 0; taken && i < count; i++) {
     taken = config.setComputeCapability(static_cast<ComputeCapability>(computeCapabilities[static_cast<size_t>(i)]), i);
-    if (!taken) throw std::runtime_error("compute capability " + std::to_string(computeCapabilities[static_cast<size_t>(i)]) + " is not a target of this TensorRT-RTX");
+    if (!taken)
+      throw std::runtime_error("compute capability " + std::to_string(computeCapabilities[static_cast<size_t>(i)]) +
+                               " is not a target of this TensorRT-RTX");
   }
 #else
   (void)config;
@@ -72,7 +74,8 @@ void setTargets(IBuilderConfig& config, const std::vector<int>& computeCapabilit
 #ifndef TENSORRT_RTX
 HardwareCompatibilityLevel compatibilityOf(const std::string& name) {
   if (name == "ampere+") return HardwareCompatibilityLevel::kAMPERE_PLUS;
-  return name == "same-compute-capability" ? HardwareCompatibilityLevel::kSAME_COMPUTE_CAPABILITY : HardwareCompatibilityLevel::kNONE;
+  return name == "same-compute-capability" ? HardwareCompatibilityLevel::kSAME_COMPUTE_CAPABILITY
+                                           : HardwareCompatibilityLevel::kNONE;
 }
 
 std::vector<char> readAll(const std::string& path) {
@@ -80,8 +83,8 @@ std::vector<char> readAll(const std::string& path) {
   return {std::istreambuf_iterator<char>(file), {}};
 }
 
-// Kernel timings of earlier builds. TensorRT only: in TensorRT-RTX the mere creation of one asks for a GPU. The caller holds the lock
-// of the file; one that does not fit this GPU or release is refused by TensorRT and started anew.
+// Kernel timings of earlier builds. TensorRT only: in TensorRT-RTX the mere creation of one asks for a GPU. The caller
+// holds the lock of the file; one that does not fit this GPU or release is refused by TensorRT and started anew.
 class TimingCache {
  public:
   TimingCache(IBuilderConfig& config, const std::string& path) : path_(path) {
@@ -99,7 +102,8 @@ class TimingCache {
     const std::unique_ptr<IHostMemory> bytes(cache_->serialize());
     if (!bytes) return;
     const auto temporary = std::filesystem::u8path(path_ + ".tmp");
-    std::ofstream(temporary, std::ios::binary).write(static_cast<const char*>(bytes->data()), static_cast<std::streamsize>(bytes->size()));
+    std::ofstream(temporary, std::ios::binary)
+        .write(static_cast<const char*>(bytes->data()), static_cast<std::streamsize>(bytes->size()));
     std::filesystem::rename(temporary, std::filesystem::u8path(path_));
   }
 
@@ -115,7 +119,8 @@ void configure(IBuilderConfig& config, const BuildSettings& settings) {
   config.setProfilingVerbosity(verbosityOf(settings.profilingVerbosity));
   if (settings.builderOptimizationLevel) config.setBuilderOptimizationLevel(*settings.builderOptimizationLevel);
   if (settings.maxAuxStreams) config.setMaxAuxStreams(*settings.maxAuxStreams);
-  if (settings.workspace) config.setMemoryPoolLimit(MemoryPoolType::kWORKSPACE, static_cast<size_t>(*settings.workspace));
+  if (settings.workspace)
+    config.setMemoryPoolLimit(MemoryPoolType::kWORKSPACE, static_cast<size_t>(*settings.workspace));
 #ifndef TENSORRT_RTX
   config.setHardwareCompatibilityLevel(compatibilityOf(settings.hardwareCompatibility));
 #endif
@@ -124,7 +129,8 @@ void configure(IBuilderConfig& config, const BuildSettings& settings) {
 // Takes the engine in pieces, as TensorRT makes it.
 class FileWriter : public IStreamWriter {
  public:
-  explicit FileWriter(const std::string& path) : file_(std::filesystem::u8path(path), std::ios::binary | std::ios::trunc) {}
+  explicit FileWriter(const std::string& path)
+      : file_(std::filesystem::u8path(path), std::ios::binary | std::ios::trunc) {}
 
   int64_t write(const void* data, int64_t bytes) override {
     file_.write(static_cast<const char*>(data), static_cast<std::streamsize>(bytes));

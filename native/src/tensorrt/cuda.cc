@@ -15,7 +15,9 @@ class CudaDevice : public Device {
   explicit CudaDevice(int index) : driver_(Driver::open()) {
     int count = 0;
     driver_.check(driver_.cuDeviceGetCount(&count), "cuDeviceGetCount");
-    if (index >= count) throw std::runtime_error("there is no GPU " + std::to_string(index) + ": the driver finds " + std::to_string(count));
+    if (index >= count)
+      throw std::runtime_error("there is no GPU " + std::to_string(index) + ": the driver finds " +
+                               std::to_string(count));
     driver_.check(driver_.cuDeviceGet(&device_, index), "cuDeviceGet");
     driver_.check(driver_.cuDevicePrimaryCtxRetain(&context_, device_), "cuDevicePrimaryCtxRetain");
   }
@@ -54,18 +56,23 @@ class CudaDevice : public Device {
   void destroyStream(Stream stream) noexcept override { driver_.cuStreamDestroy(static_cast<CUstream>(stream)); }
 
   void upload(void* device, const void* host, size_t bytes, Stream stream) override {
-    driver_.check(driver_.cuMemcpyHtoDAsync(toDevice(device), host, bytes, static_cast<CUstream>(stream)), "cuMemcpyHtoDAsync");
+    driver_.check(driver_.cuMemcpyHtoDAsync(toDevice(device), host, bytes, static_cast<CUstream>(stream)),
+                  "cuMemcpyHtoDAsync");
   }
 
   void download(void* host, const void* device, size_t bytes, Stream stream) override {
-    driver_.check(driver_.cuMemcpyDtoHAsync(host, toDevice(device), bytes, static_cast<CUstream>(stream)), "cuMemcpyDtoHAsync");
+    driver_.check(driver_.cuMemcpyDtoHAsync(host, toDevice(device), bytes, static_cast<CUstream>(stream)),
+                  "cuMemcpyDtoHAsync");
   }
 
-  void synchronize(Stream stream) override { driver_.check(driver_.cuStreamSynchronize(static_cast<CUstream>(stream)), "cuStreamSynchronize"); }
+  void synchronize(Stream stream) override {
+    driver_.check(driver_.cuStreamSynchronize(static_cast<CUstream>(stream)), "cuStreamSynchronize");
+  }
 
   void beginCapture(Stream stream) override {
     // Thread-local: other threads may go on allocating meanwhile.
-    driver_.check(driver_.cuStreamBeginCapture(static_cast<CUstream>(stream), CU_STREAM_CAPTURE_MODE_THREAD_LOCAL), "cuStreamBeginCapture");
+    driver_.check(driver_.cuStreamBeginCapture(static_cast<CUstream>(stream), CU_STREAM_CAPTURE_MODE_THREAD_LOCAL),
+                  "cuStreamBeginCapture");
   }
 
   Graph endCapture(Stream stream) override {
@@ -79,7 +86,8 @@ class CudaDevice : public Device {
   }
 
   void launch(Graph graph, Stream stream) override {
-    driver_.check(driver_.cuGraphLaunch(static_cast<CUgraphExec>(graph), static_cast<CUstream>(stream)), "cuGraphLaunch");
+    driver_.check(driver_.cuGraphLaunch(static_cast<CUgraphExec>(graph), static_cast<CUstream>(stream)),
+                  "cuGraphLaunch");
   }
 
   void destroyGraph(Graph graph) noexcept override { driver_.cuGraphExecDestroy(static_cast<CUgraphExec>(graph)); }

@@ -1,5 +1,5 @@
-// The calls to the CUDA driver, on a real GPU of any kind: `npm run test:gpu` runs it where there is one. No kernel is needed: copies,
-// streams, graphs of copies and contexts on many threads are what cuda.cc is about.
+// The calls to the CUDA driver, on a real GPU of any kind: `npm run test:gpu` runs it where there is one. No kernel is
+// needed: copies, streams, graphs of copies and contexts on many threads are what cuda.cc is about.
 #include "cuda.h"
 #include "memory.h"
 #include "probe.h"

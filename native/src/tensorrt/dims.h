@@ -10,7 +10,8 @@ namespace onnx_engine::tensorrt {
 
 inline nvinfer1::Dims toDims(const std::vector<int64_t>& values) {
   nvinfer1::Dims dims{};
-  if (values.size() > nvinfer1::Dims::MAX_DIMS) throw std::runtime_error("TensorRT has at most " + std::to_string(nvinfer1::Dims::MAX_DIMS) + " dims");
+  if (values.size() > nvinfer1::Dims::MAX_DIMS)
+    throw std::runtime_error("TensorRT has at most " + std::to_string(nvinfer1::Dims::MAX_DIMS) + " dims");
   dims.nbDims = static_cast<int32_t>(values.size());
   for (size_t i = 0; i < values.size(); i++) dims.d[i] = values[i];
   return dims;

@@ -31,7 +31,9 @@ Napi::Value load(const Napi::CallbackInfo& info) {
   const EngineSettings settings{info[1].As<Napi::Number>().Uint32Value(), info[2].As<Napi::Boolean>().Value()};
   const std::lock_guard<std::mutex> lock(devices().mutex);
   devices().all.push_back(device);
-  return EngineObject::create(info.Env(), std::make_shared<Engine>(device, std::make_unique<HostPlan>(*device, modelOf(js::toText(info[0]))), settings));
+  return EngineObject::create(
+      info.Env(),
+      std::make_shared<Engine>(device, std::make_unique<HostPlan>(*device, modelOf(js::toText(info[0]))), settings));
 }
 
 // loseDevices(): from now on every call to a GPU fails.
@@ -46,7 +48,9 @@ void loseDevices(const Napi::CallbackInfo&) {
 Napi::Value devicesInUse(const Napi::CallbackInfo& info) {
   const std::lock_guard<std::mutex> lock(devices().mutex);
   const auto& all = devices().all;
-  return Napi::Number::New(info.Env(), static_cast<double>(std::count_if(all.begin(), all.end(), [](const auto& device) { return !device.expired(); })));
+  return Napi::Number::New(
+      info.Env(),
+      static_cast<double>(std::count_if(all.begin(), all.end(), [](const auto& device) { return !device.expired(); })));
 }
 
 Napi::Object initialize(Napi::Env env, Napi::Object exports) {

@@ -38,12 +38,13 @@ const Driver& Driver::open() {
 
 Driver::Driver() : library_(openLibrary()) {
   std::string missing;
-#define X(name)                                                                     \
-  name = reinterpret_cast<decltype(name)>(library_.find(SYMBOL_OF(name)));          \
+#define X(name)                                                            \
+  name = reinterpret_cast<decltype(name)>(library_.find(SYMBOL_OF(name))); \
   if (name == nullptr) missing += missing.empty() ? SYMBOL_OF(name) : ", " SYMBOL_OF(name);
   ONNX_ENGINE_CUDA_FUNCTIONS(X)
 #undef X
-  if (!missing.empty()) throw std::runtime_error(std::string("the NVIDIA driver is too old: ") + driverLibrary + " lacks " + missing);
+  if (!missing.empty())
+    throw std::runtime_error(std::string("the NVIDIA driver is too old: ") + driverLibrary + " lacks " + missing);
   check(cuDriverGetVersion(&cudaVersion_), "cuDriverGetVersion");
   check(cuInit(0), "cuInit");
 }
@@ -52,7 +53,8 @@ void Driver::check(CUresult result, const char* call) const {
   if (result == CUDA_SUCCESS) return;
   const char* text = nullptr;
   cuGetErrorString(result, &text);
-  throw std::runtime_error(std::string(call) + ": " + (text == nullptr ? "CUDA error " + std::to_string(result) : text));
+  throw std::runtime_error(std::string(call) + ": " +
+                           (text == nullptr ? "CUDA error " + std::to_string(result) : text));
 }
 
 }  // namespace onnx_engine::tensorrt

@@ -8,8 +8,8 @@
 
 namespace onnx_engine::tensorrt {
 
-// Every function of the CUDA driver that we call. The driver is the only part of CUDA that a user's machine needs: its C ABI only grows.
-// A name that is a macro of cuda.h stands for the version of the function that this header declares.
+// Every function of the CUDA driver that we call. The driver is the only part of CUDA that a user's machine needs: its
+// C ABI only grows. A name that is a macro of cuda.h stands for the version of the function that this header declares.
 #define ONNX_ENGINE_CUDA_FUNCTIONS(X) \
   X(cuInit)                           \
   X(cuDriverGetVersion)               \

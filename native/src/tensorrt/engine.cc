@@ -6,13 +6,16 @@
 
 namespace onnx_engine::tensorrt {
 
-Engine::Engine(std::shared_ptr<Device> device, std::unique_ptr<Plan> plan, const EngineSettings& settings) : device_(std::move(device)), plan_(std::move(plan)) {
+Engine::Engine(std::shared_ptr<Device> device, std::unique_ptr<Plan> plan, const EngineSettings& settings)
+    : device_(std::move(device)), plan_(std::move(plan)) {
   device_->enter();
   const auto& ports = plan_->ports();
-  const auto inputs = static_cast<size_t>(std::count_if(ports.begin(), ports.end(), [](const Port& port) { return port.input; }));
+  const auto inputs =
+      static_cast<size_t>(std::count_if(ports.begin(), ports.end(), [](const Port& port) { return port.input; }));
   const size_t contexts = std::max<size_t>(settings.contexts, 1);
   staging_ = std::make_unique<Staging>(*device_, contexts * inputs);
-  for (size_t i = 0; i < contexts; i++) slots_.push_back(std::make_unique<Slot>(*device_, *plan_, *staging_, settings.graphs));
+  for (size_t i = 0; i < contexts; i++)
+    slots_.push_back(std::make_unique<Slot>(*device_, *plan_, *staging_, settings.graphs));
   try {
     for (auto& slot : slots_) threads_.emplace_back([this, &slot] { work(*slot); });
   } catch (...) {
@@ -76,7 +79,8 @@ void Engine::cancel(uint64_t id) {
   Job job;
   {
     const std::lock_guard<std::mutex> lock(mutex_);
-    const auto found = std::find_if(queue_.begin(), queue_.end(), [id](const Job& waiting) { return waiting.id == id; });
+    const auto found =
+        std::find_if(queue_.begin(), queue_.end(), [id](const Job& waiting) { return waiting.id == id; });
     if (found == queue_.end()) return;
     job = std::move(*found);
     queue_.erase(found);
@@ -113,7 +117,8 @@ void Engine::work(Slot& slot) {
     } catch (const std::exception& error) {
       outcome.error = error.what();
     }
-    // The inputs go before anyone is told: borrowed bytes are the caller's again, and blocks are free for the next call.
+    // The inputs go before anyone is told: borrowed bytes are the caller's again, and blocks are free for the next
+    // call.
     job.inputs.clear();
     job.done(std::move(outcome));
   }

@@ -32,8 +32,8 @@ class Engine {
 
   Engine(std::shared_ptr<Device> device, std::unique_ptr<Plan> plan, const EngineSettings& settings);
 
-  // Ends what waits with an error, waits for what runs, then frees all. After this no `Done` is called. Every tensor of `copyOf` is gone
-  // by then, or has been submitted.
+  // Ends what waits with an error, waits for what runs, then frees all. After this no `Done` is called. Every tensor of
+  // `copyOf` is gone by then, or has been submitted.
   ~Engine();
 
   Engine(const Engine&) = delete;
@@ -45,7 +45,8 @@ class Engine {
   // An input that outlives the caller's bytes: in a pinned block when one is free.
   Tensor copyOf(const void* data, size_t bytes, std::vector<int64_t> dims);
 
-  // Queues an inference, inputs in the order of the plan's input ports. Borrowed bytes and targets stay alive and unchanged until `done`.
+  // Queues an inference, inputs in the order of the plan's input ports. Borrowed bytes and targets stay alive and
+  // unchanged until `done`.
   uint64_t submit(std::vector<Tensor> inputs, std::vector<Target> targets, Done done);
 
   // Ends an inference that has not begun; one that runs cannot be stopped, and ends as it would have.

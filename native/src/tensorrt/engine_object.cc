@@ -37,9 +37,10 @@ Napi::Array fromProfiles(Napi::Env env, const std::vector<Bounds>& profiles) {
 }  // namespace
 
 void EngineObject::define(Napi::Env env) {
-  defineClass(env, "TensorRtEngine",
-              {InstanceMethod<&EngineObject::infer>("infer"), InstanceMethod<&EngineObject::cancel>("cancel"),
-               InstanceMethod<&EngineObject::runtimeCache>("runtimeCache"), InstanceMethod<&EngineObject::close>("close")});
+  defineClass(
+      env, "TensorRtEngine",
+      {InstanceMethod<&EngineObject::infer>("infer"), InstanceMethod<&EngineObject::cancel>("cancel"),
+       InstanceMethod<&EngineObject::runtimeCache>("runtimeCache"), InstanceMethod<&EngineObject::close>("close")});
 }
 
 Napi::Value EngineObject::create(Napi::Env env, std::shared_ptr<Engine> engine) {

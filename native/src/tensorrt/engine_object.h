@@ -16,8 +16,9 @@ struct Call {
   Outcome outcome;
 };
 
-// A loaded engine in JavaScript. See EngineWrap for lifetimes. Threads of the engine write outputs of fixed dims into buffers of JavaScript,
-// which are referenced until the call has settled: V8 does not move their bytes, and the event loop copies nothing.
+// A loaded engine in JavaScript. See EngineWrap for lifetimes. Threads of the engine write outputs of fixed dims into
+// buffers of JavaScript, which are referenced until the call has settled: V8 does not move their bytes, and the event
+// loop copies nothing.
 class EngineObject : public EngineWrap<EngineObject, Engine, Call> {
  public:
   static Napi::Value create(Napi::Env env, std::shared_ptr<Engine> engine);

@@ -14,7 +14,9 @@ class Allocator : public IOutputAllocator {
  public:
   explicit Allocator(OutputMemory* memory) : memory_(memory) {}
 
-  void* reallocateOutputAsync(const char*, void*, uint64_t size, uint64_t, cudaStream_t) override { return memory_->reserve(static_cast<size_t>(size)); }
+  void* reallocateOutputAsync(const char*, void*, uint64_t size, uint64_t, cudaStream_t) override {
+    return memory_->reserve(static_cast<size_t>(size));
+  }
 
   void notifyShape(const char*, const Dims& dims) noexcept override {
     try {
@@ -30,17 +32,21 @@ class Allocator : public IOutputAllocator {
 
 class TensorRtExecution : public Execution {
  public:
-  TensorRtExecution(std::unique_ptr<IExecutionContext> context, bool fixed, Logger& logger) : context_(std::move(context)), fixed_(fixed), logger_(logger) {}
+  TensorRtExecution(std::unique_ptr<IExecutionContext> context, bool fixed, Logger& logger)
+      : context_(std::move(context)), fixed_(fixed), logger_(logger) {}
 
   void setProfile(size_t profile, Stream stream) override {
-    check(context_->setOptimizationProfileAsync(static_cast<int32_t>(profile), static_cast<cudaStream_t>(stream)), "setOptimizationProfileAsync");
+    check(context_->setOptimizationProfileAsync(static_cast<int32_t>(profile), static_cast<cudaStream_t>(stream)),
+          "setOptimizationProfileAsync");
   }
 
   void setDims(const std::string& input, const std::vector<int64_t>& dims) override {
     check(context_->setInputShape(input.c_str(), toDims(dims)), "setInputShape");
   }
 
-  void setAddress(const std::string& port, void* memory) override { check(context_->setTensorAddress(port.c_str(), memory), "setTensorAddress"); }
+  void setAddress(const std::string& port, void* memory) override {
+    check(context_->setTensorAddress(port.c_str(), memory), "setTensorAddress");
+  }
 
   void setMemory(const std::string& output, OutputMemory* memory) override {
     auto& allocator = allocators_[output];
@@ -52,12 +58,14 @@ class TensorRtExecution : public Execution {
 
   void inferDims() override { check(context_->inferShapes(0, nullptr) == 0, "inferShapes"); }
 
-  std::vector<int64_t> dimsOf(const std::string& output) override { return fromDims(context_->getTensorShape(output.c_str())); }
+  std::vector<int64_t> dimsOf(const std::string& output) override {
+    return fromDims(context_->getTensorShape(output.c_str()));
+  }
 
   bool canCapture(Stream stream) override {
 #ifdef TENSORRT_RTX
-    // Kernels for the dims at hand are compiled in the background, and a graph of ours would keep those that stand in until then.
-    // TensorRT-RTX captures such engines itself, when it is ready: see plan.cc.
+    // Kernels for the dims at hand are compiled in the background, and a graph of ours would keep those that stand in
+    // until then. TensorRT-RTX captures such engines itself, when it is ready: see plan.cc.
     return fixed_ && context_->isStreamCapturable(static_cast<cudaStream_t>(stream));
 #else
     (void)stream;

@@ -8,6 +8,7 @@
 namespace onnx_engine::tensorrt {
 
 // An execution context of TensorRT. `fixed`: no input has an open dim or value. The logger outlives it.
-std::unique_ptr<Execution> wrapContext(std::unique_ptr<nvinfer1::IExecutionContext> context, bool fixed, Logger& logger);
+std::unique_ptr<Execution> wrapContext(std::unique_ptr<nvinfer1::IExecutionContext> context, bool fixed,
+                                       Logger& logger);
 
 }  // namespace onnx_engine::tensorrt

@@ -19,7 +19,8 @@ TEST(Fault, GoesOnAfterMemoryRanOut) {
       Loaded loaded(model, {1, true});
       loaded.device->faults.allocations = left;
       const Outcome outcome = loaded.start({1, 2}).get();
-      EXPECT_TRUE(outcome.error == "out of memory" || outcome.error == "enqueueV3: no memory for z") << left << ": " << outcome.error;
+      EXPECT_TRUE(outcome.error == "out of memory" || outcome.error == "enqueueV3: no memory for z")
+          << left << ": " << outcome.error;
       loaded.device->faults.allocations = always;
       for (int i = 0; i < 3; i++) EXPECT_EQ(result(loaded.start({1, 2})), (std::vector<float>{2, 3}));
     }
@@ -44,8 +45,10 @@ TEST(Fault, GoesOnAfterAnInferenceFailedHalfWay) {
     for (int i = 0; i < before; i++) EXPECT_EQ(result(loaded.start({1, 2})), (std::vector<float>{2, 3}));
     expectFailureAndRecovery(loaded, loaded.device->faults.uploads, 0, "cuMemcpyHtoDAsync: unspecified launch failure");
     expectFailureAndRecovery(loaded, loaded.device->faults.enqueues, 0, "enqueueV3: a layer failed");
-    expectFailureAndRecovery(loaded, loaded.device->faults.downloads, 0, "cuMemcpyDtoHAsync: unspecified launch failure");
-    expectFailureAndRecovery(loaded, loaded.device->faults.synchronizes, 0, "cuStreamSynchronize: an illegal memory access was encountered");
+    expectFailureAndRecovery(loaded, loaded.device->faults.downloads, 0,
+                             "cuMemcpyDtoHAsync: unspecified launch failure");
+    expectFailureAndRecovery(loaded, loaded.device->faults.synchronizes, 0,
+                             "cuStreamSynchronize: an illegal memory access was encountered");
   }
 }
 

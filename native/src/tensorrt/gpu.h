@@ -8,9 +8,9 @@
 
 namespace onnx_engine::tensorrt {
 
-// The GPU and the deserialized engine as the rest of the runtime sees them: all that it does to a GPU passes through here. cuda.cc,
-// plan.cc and execution.cc implement it for real; a double in host memory, which only the test binary has, stands in where there is no
-// GPU. Every function throws std::runtime_error with the text of CUDA or TensorRT.
+// The GPU and the deserialized engine as the rest of the runtime sees them: all that it does to a GPU passes through
+// here. cuda.cc, plan.cc and execution.cc implement it for real; a double in host memory, which only the test binary
+// has, stands in where there is no GPU. Every function throws std::runtime_error with the text of CUDA or TensorRT.
 
 using Stream = void*;
 using Graph = void*;
@@ -84,7 +84,8 @@ class Execution {
   virtual void inferDims() = 0;
   // After `inferDims`; -1 for those that only the run tells.
   virtual std::vector<int64_t> dimsOf(const std::string& output) = 0;
-  // Whether the next `enqueue` may be captured, and its graph replayed for as long as dims, values on the host and addresses stay.
+  // Whether the next `enqueue` may be captured, and its graph replayed for as long as dims, values on the host and
+  // addresses stay.
   virtual bool canCapture(Stream stream) = 0;
   virtual void enqueue(Stream stream) = 0;
 };
@@ -96,7 +97,8 @@ class Plan {
   // At least one. The bounds of fixed inputs are their dims.
   virtual const std::vector<Bounds>& profiles() const = 0;
   virtual std::unique_ptr<Execution> createExecution() = 0;
-  // Kernels that were compiled for this GPU since it was loaded, to be given to the next load; empty where there is no such thing.
+  // Kernels that were compiled for this GPU since it was loaded, to be given to the next load; empty where there is no
+  // such thing.
   virtual std::vector<char> runtimeCache() = 0;
 };
 

@@ -68,7 +68,8 @@ void HostDevice::synchronize(Stream stream) {
   const auto all = std::move(toHost(stream).work);
   toHost(stream).work.clear();
   for (const auto& step : all) step();
-  if (!takeFrom(faults.synchronizes)) throw std::runtime_error("cuStreamSynchronize: an illegal memory access was encountered");
+  if (!takeFrom(faults.synchronizes))
+    throw std::runtime_error("cuStreamSynchronize: an illegal memory access was encountered");
 }
 
 void HostDevice::beginCapture(Stream stream) {

@@ -69,7 +69,8 @@ class HostExecution : public Execution {
       throw std::runtime_error("enqueueV3: no memory for z");
     }
     if (!found.empty()) std::memcpy(z, found.data(), found.size() * sizeof(float));
-    if (!device_.faults.silent) memory_->setDims({static_cast<int64_t>(device_.faults.boastful ? 1 << 20 : found.size())});
+    if (!device_.faults.silent)
+      memory_->setDims({static_cast<int64_t>(device_.faults.boastful ? 1 << 20 : found.size())});
   }
 
   HostDevice& device_;
@@ -97,7 +98,9 @@ HostPlan::HostPlan(HostDevice& device, Model model) : device_(device), model_(mo
   profiles_ = {{{{0}, {}}, {{64}, {}}, {{}, {1}}, {{}, {4}}}, {{{0}, {}}, {{64}, {}}, {{}, {5}}, {{}, {9}}}};
 }
 
-std::unique_ptr<Execution> HostPlan::createExecution() { return std::make_unique<HostExecution>(device_, *this, model_); }
+std::unique_ptr<Execution> HostPlan::createExecution() {
+  return std::make_unique<HostExecution>(device_, *this, model_);
+}
 
 Loaded::Loaded(Model model, EngineSettings settings) : device(std::make_shared<HostDevice>()) {
   auto own = std::make_unique<HostPlan>(*device, model);
@@ -121,7 +124,8 @@ std::future<Outcome> Loaded::repeat(const std::vector<float>& x, int64_t times) 
 std::future<Outcome> Loaded::submit(std::vector<Tensor> inputs, std::vector<Target> targets, uint64_t* id) {
   auto promise = std::make_shared<std::promise<Outcome>>();
   auto future = promise->get_future();
-  const auto number = engine->submit(std::move(inputs), std::move(targets), [promise](Outcome outcome) { promise->set_value(std::move(outcome)); });
+  const auto number = engine->submit(std::move(inputs), std::move(targets),
+                                     [promise](Outcome outcome) { promise->set_value(std::move(outcome)); });
   if (id != nullptr) *id = number;
   return future;
 }

@@ -11,9 +11,10 @@
 
 namespace onnx_engine::tensorrt {
 
-// A GPU of host memory for the test binaries, which alone are built with it. It demands what CUDA and TensorRT demand: device and host
-// memory are not the same, addresses are aligned, and a stream is a list of work that runs when it is waited for, as on a slow GPU, so
-// that whoever reads too early reads old bytes and whoever frees too early is found by AddressSanitizer.
+// A GPU of host memory for the test binaries, which alone are built with it. It demands what CUDA and TensorRT demand:
+// device and host memory are not the same, addresses are aligned, and a stream is a list of work that runs when it is
+// waited for, as on a slow GPU, so that whoever reads too early reads old bytes and whoever frees too early is found by
+// AddressSanitizer.
 
 // A count of calls that still succeed.
 using Until = std::atomic<int>;
@@ -76,10 +77,9 @@ class HostDevice : public Device {
   std::atomic<int> graphs_{0};
 };
 
-// What the engine computes: y = x + 1; the same for exactly 4 numbers; and z = those of x that are above zero, whose number only the run tells;
-// or y = x repeated `times` times, where `times` is a shape tensor.
+// What the engine computes: y = x + 1; the same for exactly 4 numbers; and z = those of x that are above zero, whose
+// number only the run tells; or y = x repeated `times` times, where `times` is a shape tensor.
 enum class Model { addOne, fixed, positive, repeat };
-
 
 class HostPlan : public Plan {
  public:

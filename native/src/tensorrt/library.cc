@@ -22,7 +22,8 @@ Function find(const SharedLibrary& library, const char* symbol, const std::strin
 
 Version askVersion(const SharedLibrary& library, const std::string& path) {
   const auto ask = [&](const char* symbol) { return static_cast<int>(find<int32_t (*)()>(library, symbol, path)()); };
-  return {ask("getInferLibMajorVersion"), ask("getInferLibMinorVersion"), ask("getInferLibPatchVersion"), ask("getInferLibBuildVersion")};
+  return {ask("getInferLibMajorVersion"), ask("getInferLibMinorVersion"), ask("getInferLibPatchVersion"),
+          ask("getInferLibBuildVersion")};
 }
 
 template <typename T>
@@ -31,7 +32,8 @@ std::unique_ptr<T> created(void* object, const Logger& logger) {
   return std::unique_ptr<T>(static_cast<T*>(object));
 }
 
-// Objects are never freed: the libraries are not closed either, and two environments of one process (worker_threads) share them.
+// Objects are never freed: the libraries are not closed either, and two environments of one process (worker_threads)
+// share them.
 template <typename T, typename Make>
 const T& openOnce(const std::string& path, Make make) {
   static std::mutex mutex;
@@ -45,7 +47,8 @@ const T& openOnce(const std::string& path, Make make) {
 }  // namespace
 
 std::string Version::text() const {
-  return std::to_string(major) + "." + std::to_string(minor) + "." + std::to_string(patch) + "." + std::to_string(build);
+  return std::to_string(major) + "." + std::to_string(minor) + "." + std::to_string(patch) + "." +
+         std::to_string(build);
 }
 
 Version versionOf(const std::string& path) { return askVersion(SharedLibrary(path), path); }
@@ -55,7 +58,8 @@ const Library& Library::open(const std::string& path) {
 }
 
 Library::Library(const std::string& path) : library_(path), version_(askVersion(library_, path)) {
-  // TensorRT keeps its ABI within a major version and only adds to it; TensorRT-RTX changes it from one minor version to the next.
+  // TensorRT keeps its ABI within a major version and only adds to it; TensorRT-RTX changes it from one minor version
+  // to the next.
 #ifdef TENSORRT_RTX
   const bool known = version_.major == NV_TENSORRT_MAJOR && version_.minor == NV_TENSORRT_MINOR;
 #else
@@ -63,7 +67,8 @@ Library::Library(const std::string& path) : library_(path), version_(askVersion(
 #endif
   if (!known) {
     const std::string family = std::to_string(NV_TENSORRT_MAJOR) + "." + std::to_string(NV_TENSORRT_MINOR);
-    throw std::runtime_error(path + " is " + product + " " + version_.text() + ", but this addon (" TENSORRT_FAMILY ") is for " + family);
+    throw std::runtime_error(path + " is " + product + " " + version_.text() +
+                             ", but this addon (" TENSORRT_FAMILY ") is for " + family);
   }
   createBuilder_ = find<decltype(createBuilder_)>(library_, "createInferBuilder_INTERNAL", path);
   createRuntime_ = find<decltype(createRuntime_)>(library_, "createInferRuntime_INTERNAL", path);
@@ -86,7 +91,8 @@ ParserLibrary::ParserLibrary(const std::string& path)
       version_(find<int (*)()>(library_, "getNvOnnxParserVersion", path)()),
       create_(find<decltype(create_)>(library_, "createNvOnnxParser_INTERNAL", path)) {}
 
-std::unique_ptr<nvonnxparser::IParser> ParserLibrary::create(nvinfer1::INetworkDefinition& network, Logger& logger) const {
+std::unique_ptr<nvonnxparser::IParser> ParserLibrary::create(nvinfer1::INetworkDefinition& network,
+                                                             Logger& logger) const {
   return created<nvonnxparser::IParser>(create_(&network, &logger, NV_ONNX_PARSER_VERSION), logger);
 }
 

@@ -23,15 +23,17 @@ struct Version {
   std::string text() const;
 };
 
-// The version of the library at this path, asked from the library itself: safe for every family, since these are C functions that
-// never changed. Throws std::runtime_error when it is no TensorRT library.
+// The version of the library at this path, asked from the library itself: safe for every family, since these are C
+// functions that never changed. Throws std::runtime_error when it is no TensorRT library.
 Version versionOf(const std::string& path);
 
-// An opened TensorRT or TensorRT-RTX library of this addon's ABI family. Any thread. Its C++ interfaces are tables of functions by
-// number, and the numbers move between releases: a library of another family would call other functions than we mean.
+// An opened TensorRT or TensorRT-RTX library of this addon's ABI family. Any thread. Its C++ interfaces are tables of
+// functions by number, and the numbers move between releases: a library of another family would call other functions
+// than we mean.
 class Library {
  public:
-  // One per path and process, never closed. Throws std::runtime_error, naming both versions, for a library of another family.
+  // One per path and process, never closed. Throws std::runtime_error, naming both versions, for a library of another
+  // family.
   static const Library& open(const std::string& path);
 
   const Version& version() const { return version_; }

@@ -10,8 +10,8 @@
 
 namespace onnx_engine::tensorrt {
 
-// Takes what TensorRT says: passes it on, and keeps the last errors, since a failed call itself only returns false or null.
-// TensorRT holds a pointer to it for as long as any of its objects live.
+// Takes what TensorRT says: passes it on, and keeps the last errors, since a failed call itself only returns false or
+// null. TensorRT holds a pointer to it for as long as any of its objects live.
 class Logger : public nvinfer1::ILogger {
  public:
   explicit Logger(LogSink sink = {}) : sink_(std::move(sink)) {}

@@ -1,6 +1,6 @@
-// The yardstick of `npm run test:gpu`: one engine on TensorRT-RTX's and CUDA's own functions in a plain loop, as a C++ program would call
-// them. Usage: tensorrt_loop <library> <engine> <graph: 0 or 1> <iterations> <dim>...
-// The engine has one input, of float32, that takes these dims, and outputs of 4-byte elements. Prints the median in milliseconds.
+// The yardstick of `npm run test:gpu`: one engine on TensorRT-RTX's and CUDA's own functions in a plain loop, as a C++
+// program would call them. Usage: tensorrt_loop <library> <engine> <graph: 0 or 1> <iterations> <dim>... The engine has
+// one input, of float32, that takes these dims, and outputs of 4-byte elements. Prints the median in milliseconds.
 #include "dims.h"
 #include "driver.h"
 #include "library.h"
@@ -70,16 +70,21 @@ double measure(int argc, char** argv) {
     buffer.values.resize(bytesOf(execution->getTensorShape(buffer.name.c_str())));
     driver.check(driver.cuMemAlloc(&buffer.onDevice, buffer.values.size()), "cuMemAlloc");
     driver.check(driver.cuMemAllocHost(&buffer.pinned, buffer.values.size()), "cuMemAllocHost");
-    require(execution->setTensorAddress(buffer.name.c_str(), reinterpret_cast<void*>(buffer.onDevice)), logger, "setTensorAddress");
+    require(execution->setTensorAddress(buffer.name.c_str(), reinterpret_cast<void*>(buffer.onDevice)), logger,
+            "setTensorAddress");
   }
 
   const auto enqueue = [&] {
     for (const auto& buffer : buffers) {
-      if (buffer.input) driver.check(driver.cuMemcpyHtoDAsync(buffer.onDevice, buffer.pinned, buffer.values.size(), stream), "cuMemcpyHtoDAsync");
+      if (buffer.input)
+        driver.check(driver.cuMemcpyHtoDAsync(buffer.onDevice, buffer.pinned, buffer.values.size(), stream),
+                     "cuMemcpyHtoDAsync");
     }
     require(execution->enqueueV3(stream), logger, "enqueueV3");
     for (const auto& buffer : buffers) {
-      if (!buffer.input) driver.check(driver.cuMemcpyDtoHAsync(buffer.pinned, buffer.onDevice, buffer.values.size(), stream), "cuMemcpyDtoHAsync");
+      if (!buffer.input)
+        driver.check(driver.cuMemcpyDtoHAsync(buffer.pinned, buffer.onDevice, buffer.values.size(), stream),
+                     "cuMemcpyDtoHAsync");
     }
   };
   CUgraphExec graph = nullptr;
@@ -99,8 +104,10 @@ double measure(int argc, char** argv) {
     for (const auto& buffer : buffers) {
       if (buffer.input) std::memcpy(buffer.pinned, buffer.values.data(), buffer.values.size());
     }
-    if (graph != nullptr) driver.check(driver.cuGraphLaunch(graph, stream), "cuGraphLaunch");
-    else enqueue();
+    if (graph != nullptr)
+      driver.check(driver.cuGraphLaunch(graph, stream), "cuGraphLaunch");
+    else
+      enqueue();
     driver.check(driver.cuStreamSynchronize(stream), "cuStreamSynchronize");
     for (auto& buffer : buffers) {
       if (!buffer.input) std::memcpy(buffer.values.data(), buffer.pinned, buffer.values.size());

@@ -6,8 +6,9 @@
 
 namespace onnx_engine::tensorrt {
 
-// Memory that grows and never shrinks: shapes come back. Growing moves it, which spoils graphs that hold its address; nothing may be
-// copying from or to it meanwhile. Used on threads that are on the device, since only those can allocate and free.
+// Memory that grows and never shrinks: shapes come back. Growing moves it, which spoils graphs that hold its address;
+// nothing may be copying from or to it meanwhile. Used on threads that are on the device, since only those can allocate
+// and free.
 class Memory {
  public:
   Memory(Device& device, bool pinned) : device_(device), pinned_(pinned) {}
@@ -30,8 +31,10 @@ class Memory {
  private:
   void release() noexcept {
     if (data_ == nullptr) return;
-    if (pinned_) device_.freePinned(data_);
-    else device_.free(data_);
+    if (pinned_)
+      device_.freePinned(data_);
+    else
+      device_.free(data_);
     data_ = nullptr;
     capacity_ = 0;
   }

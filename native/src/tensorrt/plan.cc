@@ -19,8 +19,9 @@ struct ElementType {
 };
 
 constexpr ElementType elementTypes[] = {
-    {DataType::kFLOAT, "float32", 4}, {DataType::kHALF, "float16", 2}, {DataType::kBF16, "bfloat16", 2}, {DataType::kINT8, "int8", 1},
-    {DataType::kUINT8, "uint8", 1},   {DataType::kINT32, "int32", 4},  {DataType::kINT64, "int64", 8},   {DataType::kBOOL, "bool", 1},
+    {DataType::kFLOAT, "float32", 4}, {DataType::kHALF, "float16", 2}, {DataType::kBF16, "bfloat16", 2},
+    {DataType::kINT8, "int8", 1},     {DataType::kUINT8, "uint8", 1},  {DataType::kINT32, "int32", 4},
+    {DataType::kINT64, "int64", 8},   {DataType::kBOOL, "bool", 1},
 };
 
 const ElementType& elementType(DataType type, const std::string& port) {
@@ -31,7 +32,8 @@ const ElementType& elementType(DataType type, const std::string& port) {
 }
 
 #ifdef TENSORRT_RTX
-// A look at the header alone, before gigabytes are read: it tells why an engine cannot run where deserializing only fails.
+// A look at the header alone, before gigabytes are read: it tells why an engine cannot run where deserializing only
+// fails.
 void checkHeader(IRuntime& runtime, const void* bytes, size_t size, Logger& logger) {
   uint64_t diagnostics = 0;
   if (runtime.getEngineValidity(bytes, static_cast<int64_t>(size), &diagnostics) != EngineValidity::kINVALID) return;
@@ -51,7 +53,8 @@ void checkHeader(IRuntime& runtime, const void* bytes, size_t size, Logger& logg
   for (const auto& [bit, words] : reasons) {
     if ((diagnostics & static_cast<uint64_t>(bit)) != 0) all += all.empty() ? words : std::string(", and ") + words;
   }
-  throw std::runtime_error("the engine cannot run here: " + (all.empty() ? logger.take() : all + " (" + logger.take("no more is known") + ")"));
+  throw std::runtime_error("the engine cannot run here: " +
+                           (all.empty() ? logger.take() : all + " (" + logger.take("no more is known") + ")"));
 }
 #endif
 
@@ -62,7 +65,8 @@ std::vector<int64_t> dimsIn(const ICudaEngine& engine, const Port& port, int32_t
 }
 
 // As many values as a shape tensor has; TensorRT gives no count of its own.
-std::vector<int64_t> valuesOf(const ICudaEngine& engine, const Port& port, int32_t profile, OptProfileSelector selector) {
+std::vector<int64_t> valuesOf(const ICudaEngine& engine, const Port& port, int32_t profile,
+                              OptProfileSelector selector) {
   const int64_t* values = port.onHost ? engine.getProfileTensorValuesV2(port.name.c_str(), profile, selector) : nullptr;
   if (values == nullptr) return {};
   int64_t count = 1;
@@ -127,7 +131,8 @@ class TensorRtPlan : public Plan {
   }
 
   bool isFixed() const {
-    return profiles_.size() == 1 && profiles_[0].min == profiles_[0].max && profiles_[0].minValues == profiles_[0].maxValues;
+    return profiles_.size() == 1 && profiles_[0].min == profiles_[0].max &&
+           profiles_[0].minValues == profiles_[0].maxValues;
   }
 
   void describe() {
@@ -165,7 +170,8 @@ class TensorRtPlan : public Plan {
 
 }  // namespace
 
-std::unique_ptr<Plan> deserialize(const std::string& library, const void* bytes, size_t size, const PlanSettings& settings) {
+std::unique_ptr<Plan> deserialize(const std::string& library, const void* bytes, size_t size,
+                                  const PlanSettings& settings) {
   return std::make_unique<TensorRtPlan>(library, bytes, size, settings);
 }
 

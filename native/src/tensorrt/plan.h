@@ -13,7 +13,9 @@ struct PlanSettings {
   bool hostCode = false;
 };
 
-// Deserializes an engine on the GPU that is current on this thread. All bytes are needed no longer than this takes. Throws std::runtime_error: with the verdict on the engine's header in words, or with TensorRT's text.
-std::unique_ptr<Plan> deserialize(const std::string& library, const void* bytes, size_t size, const PlanSettings& settings);
+// Deserializes an engine on the GPU that is current on this thread. All bytes are needed no longer than this takes.
+// Throws std::runtime_error: with the verdict on the engine's header in words, or with TensorRT's text.
+std::unique_ptr<Plan> deserialize(const std::string& library, const void* bytes, size_t size,
+                                  const PlanSettings& settings);
 
 }  // namespace onnx_engine::tensorrt

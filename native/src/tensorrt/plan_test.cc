@@ -1,5 +1,5 @@
-// What TensorRT is told before it reads a plan: on a double of its library, which says what it was told and refuses every plan. Runs without
-// TensorRT or a GPU.
+// What TensorRT is told before it reads a plan: on a double of its library, which says what it was told and refuses
+// every plan. Runs without TensorRT or a GPU.
 #include "plan.h"
 
 #include "../library.h"
@@ -56,7 +56,9 @@ int32_t major() { return NV_TENSORRT_MAJOR; }
 int32_t minor() { return NV_TENSORRT_MINOR; }
 int32_t zero() { return 0; }
 void* createBuilder(void*, int32_t) noexcept { return nullptr; }
-void* createRuntime(void* logger, int32_t) noexcept { return static_cast<IRuntime*>(new RuntimeDouble(*static_cast<ILogger*>(logger))); }
+void* createRuntime(void* logger, int32_t) noexcept {
+  return static_cast<IRuntime*>(new RuntimeDouble(*static_cast<ILogger*>(logger)));
+}
 
 }  // namespace
 

@@ -44,7 +44,8 @@ std::string driverVersion() {
   try {
     const SharedLibrary library(managementLibrary);
     const auto start = reinterpret_cast<decltype(&nvmlInit_v2)>(library.find("nvmlInit_v2"));
-    const auto ask = reinterpret_cast<decltype(&nvmlSystemGetDriverVersion)>(library.find("nvmlSystemGetDriverVersion"));
+    const auto ask =
+        reinterpret_cast<decltype(&nvmlSystemGetDriverVersion)>(library.find("nvmlSystemGetDriverVersion"));
     const auto stop = reinterpret_cast<decltype(&nvmlShutdown)>(library.find("nvmlShutdown"));
     if (start == nullptr || ask == nullptr || stop == nullptr || start() != NVML_SUCCESS) return "";
     char version[NVML_SYSTEM_DRIVER_VERSION_BUFFER_SIZE] = {};

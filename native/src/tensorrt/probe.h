@@ -23,7 +23,8 @@ struct GpuProbe {
   std::vector<Gpu> gpus;
 };
 
-// Asks the CUDA driver and NVML. Never throws for a machine without a GPU. Blocks: the first call of a process starts the driver.
+// Asks the CUDA driver and NVML. Never throws for a machine without a GPU. Blocks: the first call of a process starts
+// the driver.
 GpuProbe probeGpus();
 
 }  // namespace onnx_engine::tensorrt

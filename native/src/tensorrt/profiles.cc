@@ -30,34 +30,50 @@ size_t countOf(const Dims& dims) {
   return count;
 }
 
-// The values of a shape tensor decide the dims of other tensors, so TensorRT needs bounds of them as it needs bounds of dims.
+// The values of a shape tensor decide the dims of other tensors, so TensorRT needs bounds of them as it needs bounds of
+// dims.
 void requireValues(const ITensor& input, const std::vector<Profile>& profiles) {
   const std::string name = input.getName();
   const auto bounds = [&](const ProfiledInput& item) { return item.values && item.input == name; };
-  const bool all = std::all_of(profiles.begin(), profiles.end(), [&](const Profile& profile) { return std::any_of(profile.begin(), profile.end(), bounds); });
+  const bool all = std::all_of(profiles.begin(), profiles.end(), [&](const Profile& profile) {
+    return std::any_of(profile.begin(), profile.end(), bounds);
+  });
   if (all && !profiles.empty()) return;
   std::string ones;
   for (size_t i = 0; i < countOf(input.getDimensions()); i++) ones += i == 0 ? "1" : ", 1";
-  const std::string example = "values: { " + name + ": { min: [" + ones + "], opt: [" + ones + "], max: [" + ones + "] } }";
-  throw std::runtime_error("input '" + name + "' is a shape tensor: its values decide the dims of others, so that every optimization profile needs their bounds. " +
-                           (profiles.empty() ? "Give the option profiles: [{ min: {}, opt: {}, max: {}, " + example + " }]" : "Add to each of the profiles " + example) +
+  const std::string example =
+      "values: { " + name + ": { min: [" + ones + "], opt: [" + ones + "], max: [" + ones + "] } }";
+  throw std::runtime_error("input '" + name +
+                           "' is a shape tensor: its values decide the dims of others, so that every optimization "
+                           "profile needs their bounds. " +
+                           (profiles.empty()
+                                ? "Give the option profiles: [{ min: {}, opt: {}, max: {}, " + example + " }]"
+                                : "Add to each of the profiles " + example) +
                            ", your numbers in the place of these");
 }
 
 bool setValues(IOptimizationProfile& profile, const ITensor& input, const ProfiledInput& bounds) {
-  if (!input.isShapeTensor()) throw std::runtime_error("input '" + bounds.input + "' is no shape tensor: a profile bounds its dims, not its values");
+  if (!input.isShapeTensor())
+    throw std::runtime_error("input '" + bounds.input +
+                             "' is no shape tensor: a profile bounds its dims, not its values");
   const size_t count = countOf(input.getDimensions());
-  if (bounds.opt.size() != count) throw std::runtime_error("input '" + bounds.input + "' has " + std::to_string(count) + " values, the profile bounds " + std::to_string(bounds.opt.size()));
+  if (bounds.opt.size() != count)
+    throw std::runtime_error("input '" + bounds.input + "' has " + std::to_string(count) +
+                             " values, the profile bounds " + std::to_string(bounds.opt.size()));
   const auto set = [&](OptProfileSelector selector, const std::vector<int64_t>& values) {
     return profile.setShapeValuesV2(bounds.input.c_str(), selector, values.data(), static_cast<int32_t>(values.size()));
   };
-  return set(OptProfileSelector::kMIN, bounds.min) && set(OptProfileSelector::kOPT, bounds.opt) && set(OptProfileSelector::kMAX, bounds.max);
+  return set(OptProfileSelector::kMIN, bounds.min) && set(OptProfileSelector::kOPT, bounds.opt) &&
+         set(OptProfileSelector::kMAX, bounds.max);
 }
 
 bool setDims(IOptimizationProfile& profile, const ITensor& input, const ProfiledInput& bounds) {
   if (!isDynamic(input.getDimensions())) return true;
-  const auto set = [&](OptProfileSelector selector, const std::vector<int64_t>& dims) { return profile.setDimensions(bounds.input.c_str(), selector, toDims(dims)); };
-  return set(OptProfileSelector::kMIN, bounds.min) && set(OptProfileSelector::kOPT, bounds.opt) && set(OptProfileSelector::kMAX, bounds.max);
+  const auto set = [&](OptProfileSelector selector, const std::vector<int64_t>& dims) {
+    return profile.setDimensions(bounds.input.c_str(), selector, toDims(dims));
+  };
+  return set(OptProfileSelector::kMIN, bounds.min) && set(OptProfileSelector::kOPT, bounds.opt) &&
+         set(OptProfileSelector::kMAX, bounds.max);
 }
 
 }  // namespace
@@ -68,7 +84,8 @@ void fixDims(INetworkDefinition& network, const std::vector<FixedInput>& inputs)
   }
 }
 
-void addProfiles(IBuilder& builder, INetworkDefinition& network, IBuilderConfig& config, const std::vector<Profile>& profiles, const Logger& logger) {
+void addProfiles(IBuilder& builder, INetworkDefinition& network, IBuilderConfig& config,
+                 const std::vector<Profile>& profiles, const Logger& logger) {
   for (int i = 0; i < network.getNbInputs(); i++) {
     if (network.getInput(i)->isShapeTensor()) requireValues(*network.getInput(i), profiles);
   }

@@ -1,5 +1,5 @@
-// The engine's queue on a GPU of host memory: runs without Node, TensorRT or a GPU, under AddressSanitizer and ThreadSanitizer. What
-// passes here says nothing of real GPUs; it says that we queue, cancel, share and free correctly.
+// The engine's queue on a GPU of host memory: runs without Node, TensorRT or a GPU, under AddressSanitizer and
+// ThreadSanitizer. What passes here says nothing of real GPUs; it says that we queue, cancel, share and free correctly.
 #include "host_double.h"
 
 #include <stdexcept>
@@ -11,9 +11,11 @@ TEST(Queue, GivesEachCallerItsOwnResult) {
   for (const bool graphs : {false, true}) {
     Loaded loaded(Model::addOne, {3, graphs});
     std::vector<std::future<Outcome>> all;
-    for (int i = 0; i < 300; i++) all.push_back(loaded.start(std::vector<float>(1 + static_cast<size_t>(i % 100), static_cast<float>(i))));
+    for (int i = 0; i < 300; i++)
+      all.push_back(loaded.start(std::vector<float>(1 + static_cast<size_t>(i % 100), static_cast<float>(i))));
     for (int i = 0; i < 300; i++) {
-      EXPECT_EQ(result(std::move(all[static_cast<size_t>(i)])), std::vector<float>(1 + static_cast<size_t>(i % 100), static_cast<float>(i + 1)));
+      EXPECT_EQ(result(std::move(all[static_cast<size_t>(i)])),
+                std::vector<float>(1 + static_cast<size_t>(i % 100), static_cast<float>(i + 1)));
     }
   }
 }
@@ -80,7 +82,8 @@ TEST(Queue, PinsNoMoreBlocksThanItsContextsNeedHoweverLongItIs) {
   for (int round = 0; round < 5; round++) {
     std::vector<std::future<Outcome>> all;
     for (int i = 0; i < 200; i++) all.push_back(loaded.start({static_cast<float>(i)}));
-    for (int i = 0; i < 200; i++) EXPECT_EQ(result(std::move(all[static_cast<size_t>(i)])), std::vector<float>{static_cast<float>(i + 1)});
+    for (int i = 0; i < 200; i++)
+      EXPECT_EQ(result(std::move(all[static_cast<size_t>(i)])), std::vector<float>{static_cast<float>(i + 1)});
   }
   // Two contexts: an output each, a block each, and as many that are lent to callers.
   EXPECT_LE(loaded.device->pinned, 6);

@@ -59,7 +59,8 @@ std::vector<Tensor> Slot::run(const std::vector<Tensor>& inputs, const std::vect
     device_.synchronize(stream_);
     return collect(targets);
   } catch (...) {
-    // What was recorded or half done is not to be trusted, and copies that are under way use memory that is about to be another's.
+    // What was recorded or half done is not to be trusted, and copies that are under way use memory that is about to be
+    // another's.
     unbind();
     try {
       device_.synchronize(stream_);
@@ -81,7 +82,8 @@ void Slot::bind(const std::vector<Tensor>& inputs) {
     if (!side->port.input) continue;
     const Tensor& tensor = inputs[next++];
     side->bytes = byteSize(side->port, tensor.dims);
-    if (side->bytes != tensor.bytes) throw std::runtime_error("input '" + side->port.name + "' has another size than its dims say");
+    if (side->bytes != tensor.bytes)
+      throw std::runtime_error("input '" + side->port.name + "' has another size than its dims say");
     side->home().grow(side->bytes);
     if (side->port.onHost && side->bytes > 0) std::memcpy(side->onHost.data(), tensor.data, side->bytes);
     execution_->setDims(side->port.name, tensor.dims);
@@ -185,10 +187,13 @@ void Slot::enqueue() {
     if (side->dynamic) {
       if (!side->known) throw std::runtime_error("TensorRT did not tell the dims of '" + side->port.name + "'");
       side->bytes = byteSize(side->port, side->dims);
-      if (side->bytes > side->home().capacity()) throw std::runtime_error("TensorRT told dims of '" + side->port.name + "' that need more memory than it asked for");
+      if (side->bytes > side->home().capacity())
+        throw std::runtime_error("TensorRT told dims of '" + side->port.name +
+                                 "' that need more memory than it asked for");
       if (!side->port.onHost) side->onHost.grow(side->bytes);
     }
-    if (!side->port.onHost && side->bytes > 0) device_.download(side->onHost.data(), side->onDevice.data(), side->bytes, stream_);
+    if (!side->port.onHost && side->bytes > 0)
+      device_.download(side->onHost.data(), side->onDevice.data(), side->bytes, stream_);
   }
 }
 

@@ -5,10 +5,11 @@
 
 namespace onnx_engine::tensorrt {
 
-// Everything that one inference at a time needs: an execution context, a stream, memory. Used by one thread, which is on the device.
+// Everything that one inference at a time needs: an execution context, a stream, memory. Used by one thread, which is
+// on the device.
 //
-// What TensorRT is told (profile, dims, addresses) stays told, so that an inference like the last one is no more than uploads, one launch
-// and a wait. Uploads are no part of a graph: each reads another block.
+// What TensorRT is told (profile, dims, addresses) stays told, so that an inference like the last one is no more than
+// uploads, one launch and a wait. Uploads are no part of a graph: each reads another block.
 class Slot {
  public:
   Slot(Device& device, Plan& plan, Staging& staging, bool graphs);
@@ -18,8 +19,9 @@ class Slot {
   Slot(const Slot&) = delete;
   Slot& operator=(const Slot&) = delete;
 
-  // Inputs in the order of the plan's input ports. Outputs are written to `targets`, in the order of the output ports, where there is one
-  // and the output has its size; others have memory of their own. Throws after everything that was begun has ended.
+  // Inputs in the order of the plan's input ports. Outputs are written to `targets`, in the order of the output ports,
+  // where there is one and the output has its size; others have memory of their own. Throws after everything that was
+  // begun has ended.
   std::vector<Tensor> run(const std::vector<Tensor>& inputs, const std::vector<Target>& targets);
 
  private:

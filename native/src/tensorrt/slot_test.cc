@@ -6,7 +6,8 @@ namespace {
 
 TEST(Slot, ReplaysShapesThatComeAgainAsAGraphWithTheNewValues) {
   Loaded loaded(Model::addOne, {1, true});
-  for (int i = 0; i < 6; i++) EXPECT_EQ(result(loaded.start({static_cast<float>(i), 0})), (std::vector<float>{static_cast<float>(i + 1), 1}));
+  for (int i = 0; i < 6; i++)
+    EXPECT_EQ(result(loaded.start({static_cast<float>(i), 0})), (std::vector<float>{static_cast<float>(i + 1), 1}));
   EXPECT_EQ(loaded.device->launches, 5);
   EXPECT_EQ(result(loaded.start({1, 2, 3})), (std::vector<float>{2, 3, 4}));
   EXPECT_EQ(loaded.device->launches, 5);
@@ -15,7 +16,8 @@ TEST(Slot, ReplaysShapesThatComeAgainAsAGraphWithTheNewValues) {
 TEST(Slot, CapturesAgainWhenMemoryHasMoved) {
   Loaded loaded(Model::addOne, {1, true});
   for (const size_t count : {2, 60, 2, 900, 60}) {
-    for (int i = 0; i < 3; i++) EXPECT_EQ(result(loaded.start(std::vector<float>(count, 1))), std::vector<float>(count, 2));
+    for (int i = 0; i < 3; i++)
+      EXPECT_EQ(result(loaded.start(std::vector<float>(count, 1))), std::vector<float>(count, 2));
   }
   EXPECT_EQ(loaded.device->captures, 5);
   EXPECT_EQ(loaded.device->launches, 10);
@@ -66,7 +68,8 @@ TEST(Slot, ReadsTheValuesOfShapeTensorsOnTheHost) {
 
 TEST(Slot, ReplaysAGraphForAsLongAsTheValuesOfShapeTensorsStay) {
   Loaded loaded(Model::repeat, {1, true});
-  for (int i = 0; i < 4; i++) EXPECT_EQ(result(loaded.repeat({static_cast<float>(i)}, 2)), std::vector<float>(2, static_cast<float>(i)));
+  for (int i = 0; i < 4; i++)
+    EXPECT_EQ(result(loaded.repeat({static_cast<float>(i)}, 2)), std::vector<float>(2, static_cast<float>(i)));
   EXPECT_EQ(loaded.device->launches, 3);
   EXPECT_EQ(result(loaded.repeat({1}, 4)), std::vector<float>(4, 1));
   EXPECT_EQ(loaded.device->launches, 3);
@@ -74,10 +77,12 @@ TEST(Slot, ReplaysAGraphForAsLongAsTheValuesOfShapeTensorsStay) {
 
 TEST(Slot, NamesInputsThatFitNoProfile) {
   Loaded loaded;
-  EXPECT_EQ(loaded.start(std::vector<float>(1001)).get().error, "the inputs [1001] fit no optimization profile of the engine");
+  EXPECT_EQ(loaded.start(std::vector<float>(1001)).get().error,
+            "the inputs [1001] fit no optimization profile of the engine");
   EXPECT_EQ(result(loaded.start({1})), std::vector<float>{2});
   Loaded repeating(Model::repeat);
-  EXPECT_EQ(repeating.repeat({1}, 10).get().error, "the inputs [1] [] with values [10] fit no optimization profile of the engine");
+  EXPECT_EQ(repeating.repeat({1}, 10).get().error,
+            "the inputs [1] [] with values [10] fit no optimization profile of the engine");
   EXPECT_EQ(loaded.submit({}).get().error, "the inputs fit no optimization profile of the engine");
 }
 
@@ -103,7 +108,8 @@ TEST(Slot, WritesOutputsWhereTheCallerWantsThem) {
   std::vector<Tensor> inputs;
   inputs.push_back(loaded.tensor({1, 2, 3}));
   float tooSmall[2] = {};
-  EXPECT_EQ(floats(loaded.submit(std::move(inputs), {{tooSmall, sizeof(tooSmall)}}).get().outputs.at(0)), (std::vector<float>{2, 3, 4}));
+  EXPECT_EQ(floats(loaded.submit(std::move(inputs), {{tooSmall, sizeof(tooSmall)}}).get().outputs.at(0)),
+            (std::vector<float>{2, 3, 4}));
   EXPECT_EQ(tooSmall[0], 0);
 }
 

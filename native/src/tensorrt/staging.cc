@@ -8,7 +8,9 @@ Staging::Block Staging::lend(size_t bytes) {
   // The smallest that fits, so that larger ones are left for larger inputs.
   auto best = free_.end();
   for (auto it = free_.begin(); it != free_.end(); ++it) {
-    if ((*it)->capacity() >= std::max<size_t>(bytes, 1) && (best == free_.end() || (*it)->capacity() < (*best)->capacity())) best = it;
+    if ((*it)->capacity() >= std::max<size_t>(bytes, 1) &&
+        (best == free_.end() || (*it)->capacity() < (*best)->capacity()))
+      best = it;
   }
   if (best == free_.end()) return {};
   Memory& memory = **best;
@@ -22,7 +24,8 @@ Staging::Block Staging::take(size_t bytes) {
   {
     const std::lock_guard<std::mutex> lock(mutex_);
     // The largest: it is the least likely to have to grow.
-    const auto best = std::max_element(free_.begin(), free_.end(), [](const Memory* a, const Memory* b) { return a->capacity() < b->capacity(); });
+    const auto best = std::max_element(free_.begin(), free_.end(),
+                                       [](const Memory* a, const Memory* b) { return a->capacity() < b->capacity(); });
     if (best != free_.end()) {
       memory = *best;
       free_.erase(best);

@@ -39,7 +39,8 @@ size_t byteSize(const Port& port, const std::vector<int64_t>& dims) {
   for (const int64_t dim : dims) {
     if (dim < 0) throw std::runtime_error("'" + port.name + "' has a negative dim");
     const auto count = static_cast<size_t>(dim);
-    if (count != 0 && size > std::numeric_limits<size_t>::max() / count) throw std::runtime_error("'" + port.name + "' is too large");
+    if (count != 0 && size > std::numeric_limits<size_t>::max() / count)
+      throw std::runtime_error("'" + port.name + "' is too large");
     size *= count;
   }
   return size;

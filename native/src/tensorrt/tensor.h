@@ -4,7 +4,8 @@
 
 namespace onnx_engine::tensorrt {
 
-// The bytes of an input or output: in a pinned block, in memory of its own, or someone else's, which then stays alive and unchanged.
+// The bytes of an input or output: in a pinned block, in memory of its own, or someone else's, which then stays alive
+// and unchanged.
 struct Tensor {
   Staging::Block block;
   std::unique_ptr<uint8_t[]> own;

@@ -8,4 +8,8 @@ await Bun.build({
   plugins: [onnx({ backends: ['onnxruntime'], standalone: true })],
 })
 // Native libraries and the worker must be files: the executable holds Bun, and starts what lies beside it.
-await Bun.build({ entrypoints: ['src/launcher.ts'], outdir: 'dist', compile: { outfile: 'app', autoloadPackageJson: true } })
+await Bun.build({
+  entrypoints: ['src/launcher.ts'],
+  outdir: 'dist',
+  compile: { outfile: 'app', autoloadPackageJson: true },
+})
