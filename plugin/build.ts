@@ -1,11 +1,11 @@
 import { resolve } from 'node:path'
 import { replaceFile } from './cache/replace-file.ts'
-import type { CompileContext, Compiled } from './compile.ts'
-import { copyEngine, engineAsset } from './emit/asset.ts'
-import { modelManifest } from './emit/module.ts'
+import type { CompileContext } from './compile/engine.ts'
+import { modelManifest } from './compile/manifest.ts'
+import type { Compiled } from './compile/variant.ts'
+import { engineAsset, copyEngine } from './emit/asset.ts'
 import { writing } from './emit/output.ts'
-import { compileOptions, resolveOptions, type Options } from './options.ts'
-import type { CompileOptions } from './options.ts'
+import { type Options, resolveOptions, compileOptions, type CompileOptions } from './options.ts'
 import { requestKey } from './query.ts'
 
 /**

@@ -2,36 +2,31 @@
 import { readFileSync } from 'node:fs'
 import { basename } from 'node:path'
 import { stripVTControlCharacters } from 'node:util'
-import { cac, type CAC } from 'cac'
-import { nearest, OnnxEngineError, recordError } from '../runtime/errors.ts'
-import { backendNames, precisions } from '../runtime/manifest.ts'
+import { type CAC, cac } from 'cac'
+import { OnnxEngineError, recordError } from '../runtime/errors.ts'
+import { precisions, backendNames } from '../runtime/manifest.ts'
 import { allBackends } from './backend/index.ts'
 import { compile, writeModel } from './build.ts'
 import { openStore } from './cache/store.ts'
-import type { Store } from './cache/store.ts'
+import { refuseUnknownOptions, usageError, didYouMean, wish, typed, placeOf } from './cli/arguments.ts'
+import { cacheVerbs, verbNames } from './cli/cache.ts'
+import { watchTypes } from './cli/watch-types.ts'
 import { readModel } from './onnx/model.ts'
-import { ioPrecisions, modelOptionsOf, resolveOptions } from './options.ts'
-import type { Options } from './options.ts'
-import { parseRequest, queryKeys } from './query.ts'
-import {
-  cacheReport,
-  count,
-  doctorReport,
-  formatBytes,
-  modelReport,
-  staleTypesReport,
-  typesReport,
-  whyReport,
-} from './report.ts'
-import { oneOf, read } from './schema.ts'
-import { installables, setup, type InstallableName } from './setup.ts'
-import { linesOf, typeSources, watchTypes } from './source-types.ts'
+import { ioPrecisions, modelOptionsOf, type Options, resolveOptions } from './options.ts'
+import { queryKeys, parseRequest } from './query.ts'
+import { doctorReport, modelReport, staleTypesReport } from './report.ts'
+import { read, oneOf } from './schema.ts'
+import { installables, type InstallableName, setup } from './setup.ts'
+import { typeSources, linesOf, typesReport } from './source-types.ts'
 
 const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
   version: string
 }
+
 const installableNames = Object.keys(installables) as InstallableName[]
+
 const rootText = 'Folder of the app (default: the current folder)'
+
 const cacheText = 'The option cache.dir of the plugin, when it is set'
 
 async function main(argv: string[]): Promise<void> {
@@ -251,95 +246,9 @@ function commands(): CAC {
   return cli.help().version(version)
 }
 
-interface Answer {
-  readonly data: unknown
-  readonly text: string
-}
-
-const verbNames = ['ls', 'why', 'verify', 'clean'] as const
-
-const cacheVerbs: Readonly<
-  Record<(typeof verbNames)[number], (store: Store, dir: string, name?: string) => Promise<Answer>>
-> = {
-  async ls(store, dir) {
-    const entries = await store.list()
-    return { data: entries, text: cacheReport(entries, dir) }
-  },
-  async why(store, dir, name = '') {
-    const records = await store.families()
-    const found = records.filter(({ family }) => family.includes(name))
-    if (found.length > 0 || name === '')
-      return { data: found, text: whyReport(found) || `no import is known to the cache in ${dir}` }
-    throw usageError(
-      `no import of '${name}' is known to the cache in ${dir}`,
-      `'unplugin-onnx cache why' lists all that are`,
-    )
-  },
-  async verify(store, dir) {
-    const { checked, damaged } = await store.verify()
-    if (damaged.length > 0) process.exitCode = 1
-    const found = damaged.map(({ digest }) => `damaged and removed: ${digest}`)
-    return {
-      data: { checked, damaged },
-      text: [...found, `${count(checked, 'engine')} checked in ${dir}, ${damaged.length} damaged`].join('\n'),
-    }
-  },
-  async clean(store, dir) {
-    const { removed, bytes } = await store.clear()
-    return {
-      data: { removed, bytes },
-      text: `${count(removed.length, 'engine')} removed from ${dir}, ${formatBytes(bytes)} freed`,
-    }
-  },
-}
-
-function placeOf(cli: CAC): Options {
-  return { root: typed(cli, 'root'), cache: { dir: typed(cli, 'cache-dir') } }
-}
-
-// In the query's own grammar, in which '&' stands between keys.
-function wish(key: string, text: string | undefined): readonly string[] {
-  return text === undefined ? [] : [`${key}=${text.replaceAll('&', '%26')}`]
-}
-
 /** One value on stdout, and nothing else, whichever form was asked for. */
 function print(json: boolean | undefined, data: unknown, text: string): void {
   console.log(json ? JSON.stringify(data, null, 2) : text)
-}
-
-/** An option's value as it was typed: cac makes numbers of texts such as '007'. */
-function typed({ rawArgs }: CAC, name: string): string | undefined {
-  const flag = `--${name}`
-  const values = rawArgs.flatMap((arg, index) => {
-    if (arg.startsWith(`${flag}=`)) return [arg.slice(flag.length + 1)]
-    return arg === flag ? [rawArgs[index + 1] ?? ''] : []
-  })
-  if (values.length > 1) throw usageError(`${flag} is given twice`, 'Give it once')
-  return values[0]
-}
-
-function refuseUnknownOptions({ matchedCommand, globalCommand, options }: CAC): void {
-  const known = [...(matchedCommand?.options ?? []), ...globalCommand.options]
-  for (const name of Object.keys(options)) {
-    if (name === '--' || known.some(({ names }) => names.includes(name))) continue
-    throw usageError(
-      `'--${name}' is not an option of '${matchedCommand?.name}'`,
-      didYouMean(
-        name,
-        known.flatMap(({ names }) => names),
-        '--',
-      ),
-    )
-  }
-}
-
-function didYouMean(name: string, names: readonly string[], prefix = ''): string {
-  const near = nearest(name, names)
-  return near === undefined ? `'unplugin-onnx --help' lists what there is` : `Did you mean '${prefix}${near}'?`
-}
-
-function usageError(where: string, hint: string): OnnxEngineError {
-  return new OnnxEngineError('OPTION_INVALID', where, { hint })
 }
 
 await main(process.argv)

@@ -1,14 +1,14 @@
 import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
-import { dirname, extname, join, relative, resolve } from 'node:path'
-import { createPathsMatcher, getTsconfig, parseTsconfig, type Cache, type TsConfigResult } from 'get-tsconfig'
+import { relative, join, resolve, dirname, extname } from 'node:path'
+import { type Cache, createPathsMatcher, type TsConfigResult, getTsconfig, parseTsconfig } from 'get-tsconfig'
 import { glob } from 'tinyglobby'
 import { OnnxEngineError } from '../runtime/errors.ts'
-import { compileOptions, type ResolvedOptions } from './options.ts'
+import type { ModelImport } from './imports/model-import.ts'
+import { type ResolvedOptions, compileOptions } from './options.ts'
 import { parseRequest } from './query.ts'
 import { resolveModel } from './resolve.ts'
-import { modelSpecifiers, sourceExtensions, type Specifier } from './specifiers.ts'
-import type { ModelImport } from './types.ts'
+import { sourceExtensions, modelSpecifiers, type Specifier } from './specifiers.ts'
 
 /** An alias as bundlers have it: a string stands for itself and for whatever follows it after '/'. */
 export interface Alias {

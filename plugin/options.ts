@@ -1,16 +1,17 @@
-import { relative, resolve, sep } from 'node:path'
+import { resolve, relative, sep } from 'node:path'
 import picomatch from 'picomatch'
 import type * as v from 'valibot'
 import { OnnxEngineError } from '../runtime/errors.ts'
-import { modelSchema, schema } from './option-schema.ts'
-import type { CompileOptions, ResolvedOptions } from './option-schema.ts'
+import { type CompileOptions, type ResolvedOptions, schema, modelSchema } from './option-schema.ts'
 import type { ModelOptions } from './option-types.ts'
-import { requestKey } from './query.ts'
-import type { ModelRequest, Query } from './query.ts'
-import { byName, keyPath, read, shorten } from './schema.ts'
+import { type ModelRequest, requestKey, type Query } from './query.ts'
+import { read } from './schema.ts'
+import { keyPath, shorten, byName } from './text.ts'
 
 export type { Calibration, CompileOptions, ResolvedOptions } from './option-schema.ts'
+
 export * from './option-types.ts'
+
 export { checkShapes } from './shapes.ts'
 
 /**

@@ -1,34 +1,21 @@
-import { dirname, relative, resolve } from 'node:path'
+import { resolve, relative, dirname } from 'node:path'
 import type { UnpluginFactory } from 'unplugin'
-import {
-  bundlerLogger,
-  bundlerResolver,
-  checkPublicPath,
-  hasPersistentCache,
-  importFilter,
-  isQuestion,
-  lostQuery,
-  nativeContext,
-  runtime,
-  setUpWebpack,
-  type WebpackCompiler,
-} from './bundler.ts'
-import {
-  cachedEngine,
-  copiedEngine,
-  engineAsset,
-  fileLoaderAssets,
-  rollupAssets,
-  webpackEngine,
-  type EngineAsset,
-  type EngineCode,
-  type WebpackLoader,
-} from './emit/asset.ts'
+import { bundlerLogger, nativeContext, importFilter, runtime } from './bundler.ts'
+import { checkPublicPath } from './bundler/esbuild.ts'
+import { isQuestion, bundlerResolver } from './bundler/resolver.ts'
+import { warnOfTemplates, type BunResult, warnOfTemplate } from './bundler/template-imports.ts'
+import { hasPersistentCache, setUpWebpack, type WebpackCompiler } from './bundler/webpack.ts'
+import { type EngineAsset, cachedEngine, engineAsset } from './emit/asset.ts'
+import { copiedEngine } from './emit/farm.ts'
+import { fileLoaderAssets } from './emit/file-loader.ts'
+import type { EngineCode } from './emit/location.ts'
 import { moduleText } from './emit/module.ts'
+import { rollupAssets } from './emit/rollup.ts'
+import { webpackEngine, type WebpackLoader } from './emit/webpack.ts'
 import type { Options } from './options.ts'
 import { openProject, type Logger } from './project.ts'
 import { modelFilter } from './query.ts'
-import { checkTarget, type BuildFacts } from './target.ts'
+import { type BuildFacts, checkTarget } from './target.ts'
 
 /** The hooks of the plugin for every bundler, in unplugin's terms. Throws OPTION_INVALID. */
 export const pluginHooks: UnpluginFactory<Options | undefined, false> = (user, { framework }) => {
@@ -168,28 +155,4 @@ export const pluginHooks: UnpluginFactory<Options | undefined, false> = (user, {
       },
     },
   }
-}
-
-const templateImport = /\bimport\(\s*`[^`]*\$\{[^`]*\.onnx\?[^`]*`/
-
-// Vite reads such an import as a glob. Rollup and Rolldown leave it to Node.js, unless another plugin has replaced it
-// before.
-const warnOfTemplates = {
-  order: 'post',
-  filter: { code: templateImport },
-  handler(this: { warn(message: string): void }, code: string): null {
-    // Rollup itself has no filter for code.
-    warnOfTemplate(code, (line) => this.warn(line))
-    return null
-  },
-} as const
-
-// Bun leaves it to Node.js too, and would ask for every module: what it has made is looked at instead.
-function warnOfTemplate(code: string, warn: (line: string) => void): void {
-  const [text] = templateImport.exec(code) ?? []
-  if (text !== undefined) warn(lostQuery(`${text})`))
-}
-
-interface BunResult {
-  readonly outputs?: readonly { readonly path: string; text(): Promise<string> }[]
 }

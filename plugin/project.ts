@@ -1,14 +1,16 @@
 import { existsSync } from 'node:fs'
 import { isAbsolute, relative } from 'node:path'
 import { OnnxEngineError } from '../runtime/errors.ts'
-import type { BackendName, Bindings } from '../runtime/manifest.ts'
+import type { Bindings, BackendName } from '../runtime/manifest.ts'
 import type { Store } from './cache/store.ts'
-import type { Compiled } from './compile.ts'
-import { compileOptions, resolveOptions, unusedGlobs, type Options, type ResolvedOptions } from './options.ts'
-import { parseRequest, requestKey, type ModelRequest } from './query.ts'
-import { resolveModel, type ImportSite } from './resolve.ts'
-import { shorten } from './schema.ts'
-import type { ModelImport, TypesReport } from './types.ts'
+import type { Compiled } from './compile/variant.ts'
+import type { ModelImport } from './imports/model-import.ts'
+import { type ResolvedOptions, type Options, resolveOptions, compileOptions, unusedGlobs } from './options.ts'
+import { atImporter } from './project/importer-error.ts'
+import { type ModelRequest, parseRequest, requestKey } from './query.ts'
+import { type ImportSite, resolveModel } from './resolve.ts'
+import { shorten } from './text.ts'
+import type { TypesReport } from './types.ts'
 
 /** Where a project's lines go. */
 export interface Logger {
@@ -215,18 +217,4 @@ export function openProject(user: Options | undefined): Project {
       await store?.collect()
     },
   }
-}
-
-/**
- * Bundlers print the message, not all of them with the importer, and then the stacks of the error and its causes, which
- * lead only into this plugin: for what a user can mend, the message is all there is to know.
- */
-export function atImporter(error: unknown, importer: string | undefined, root: string): unknown {
-  if (!(error instanceof OnnxEngineError)) return error
-  const { code, message, expected, received, hint } = error
-  const place = importer === undefined ? undefined : relative(root, importer.split('?', 1)[0] ?? '')
-  const text = place === undefined || message.includes(place) ? message : `${message}\n  imported by ${place}`
-  const placed = Object.assign(new OnnxEngineError(code, text), { expected, received, hint })
-  placed.stack = `${placed.name}: ${text}`
-  return placed
 }

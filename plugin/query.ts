@@ -1,6 +1,6 @@
 import { nearest, OnnxEngineError } from '../runtime/errors.ts'
 import type { Shapes } from './options.ts'
-import { byName, shorten } from './schema.ts'
+import { byName, shorten } from './text.ts'
 
 /** What the text of an import asks for: the path or specifier before '?', and the wishes after it. */
 export interface ModelRequest {
@@ -103,6 +103,7 @@ export function requestKey({ file, query }: ModelRequest): string {
 }
 
 type GrammarKey = keyof typeof grammar
+
 type Refuse = (expected: string, received: string) => OnnxEngineError
 
 function isGrammarKey(key: string): key is GrammarKey {

@@ -3,8 +3,9 @@ import type { Binding } from '../runtime/manifest.ts'
 import type { Probe } from './backend/contract.ts'
 import type { FamilyRecord } from './cache/families.ts'
 import type { StoreEntry } from './cache/list.ts'
-import type { Initializer, ModelWithInitializers } from './onnx/model.ts'
+import type { ModelWithInitializers, Initializer } from './onnx/model.ts'
 import type { TypedSources } from './source-types.ts'
+import { formatBytes, count } from './text.ts'
 
 /** What `unplugin-onnx inspect` prints: bindings, opsets and how much of the file is weights. */
 export function modelReport({
@@ -61,11 +62,6 @@ export function whyReport(records: readonly FamilyRecord[]): string {
     .join('\n\n')
 }
 
-/** What `unplugin-onnx types` prints when it has written. */
-export function typesReport({ imports, dir, written, removed }: TypedSources): string {
-  return `${count(imports.length, 'import')} of models typed in ${dir}: ${count(written.length, 'file')} written, ${removed.length} removed`
-}
-
 /** What `unplugin-onnx types --check` prints: every file that is not as it should be, and what to do. */
 export function staleTypesReport({ imports, dir, written, removed }: TypedSources): string {
   const fresh = written.length + removed.length === 0
@@ -97,17 +93,6 @@ export function doctorReport({ version, node, platform, arch, backends, cache }:
       ['cache', `${count(cache.engines, 'engine')}, ${formatBytes(cache.bytes)} in ${cache.dir}`],
     ]),
   ].join('\n')
-}
-
-/** Decimal units, as file managers and package registries use them. */
-export function formatBytes(bytes: number): string {
-  const units = ['B', 'kB', 'MB', 'GB', 'TB']
-  const power = Math.min(Math.max(Math.floor(Math.log10(bytes || 1) / 3), 0), units.length - 1)
-  return `${(bytes / 1000 ** power).toFixed(power === 0 ? 0 : 1)} ${units[power]}`
-}
-
-export function count(amount: number, noun: string): string {
-  return `${amount} ${noun}${amount === 1 ? '' : 's'}`
 }
 
 function bindingRow({ name, dtype, dims }: Binding): readonly string[] {

@@ -1,10 +1,11 @@
-import { relative, resolve, sep } from 'node:path'
+import { resolve, sep, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import type { Compilation, Compiler, NormalModule, ResolveData, RspackError, RspackPluginInstance } from '@rspack/core'
-import { hasPersistentCache, importFilter } from './bundler.ts'
+import type { RspackPluginInstance, Compiler, NormalModule, Compilation, ResolveData, RspackError } from '@rspack/core'
+import { importFilter } from './bundler.ts'
+import { hasPersistentCache } from './bundler/webpack.ts'
 import type { Options } from './options.ts'
 import { pluginHooks } from './plugin.ts'
-import { atImporter } from './project.ts'
+import { atImporter } from './project/importer-error.ts'
 import { foreignQuery, modelFilter } from './query.ts'
 import type { RspackLoader } from './rspack-loader.mts'
 
@@ -99,7 +100,9 @@ const loaderFile = fileURLToPath(new URL('./rspack-loader.mjs', import.meta.url)
 
 // In the query of a model that was asked for: its id, as a path from the context.
 const mark = 'unplugin-onnx'
+
 const markedQuery = /^\?unplugin-onnx=/
+
 // What Rspack writes before a character of a path that means something else in a request.
 const escape = '\u200B'
 

@@ -1,7 +1,7 @@
 import { inspect } from 'node:util'
 import * as v from 'valibot'
-import { nearest, OnnxEngineError } from '../runtime/errors.ts'
-import type { ErrorCode } from '../runtime/errors.ts'
+import { type ErrorCode, nearest, OnnxEngineError } from '../runtime/errors.ts'
+import { shorten, byName } from './text.ts'
 
 /**
  * The value as `schema` reads it, defaults filled in. Throws the first violation as an error of `code`; `where` puts
@@ -22,28 +22,6 @@ export function read<S extends v.GenericSchema>(
     received: shorten(inspect(issue.input, { depth: 1, breakLength: Infinity, maxStringLength: 80 }), 120),
     hint: near === undefined ? undefined : `Did you mean '${near}'?`,
   })
-}
-
-/** `shapes.image[1]`, with names that are not identifiers in brackets and quotes. */
-export function keyPath(path: readonly PropertyKey[]): string {
-  return path
-    .map((key, index) => {
-      if (typeof key === 'number') return `[${key}]`
-      const name = String(key)
-      if (/^[A-Za-z_$][\w$]{0,79}$/.test(name)) return index === 0 ? name : `.${name}`
-      return `[${JSON.stringify(shorten(name))}]`
-    })
-    .join('')
-}
-
-/** Text for a message: names in hostile models, imports and options can be megabytes long. */
-export function shorten(text: string, limit: number = 80): string {
-  return text.length > limit ? `${text.slice(0, limit)}...` : text
-}
-
-/** A record whose keys may be any text, `__proto__` included: it has no prototype. */
-export function byName<T>(entries: Iterable<readonly [string, T]>): Readonly<Record<string, T>> {
-  return Object.assign(Object.create(null), Object.fromEntries(entries))
 }
 
 /** One of a list of names. */

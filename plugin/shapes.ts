@@ -1,7 +1,7 @@
-import { nearest, OnnxEngineError } from '../runtime/errors.ts'
-import type { Binding, Bindings } from '../runtime/manifest.ts'
-import type { Profile, Shapes, ValueBounds } from './options.ts'
-import { keyPath, shorten } from './schema.ts'
+import { OnnxEngineError, nearest } from '../runtime/errors.ts'
+import type { Bindings, Binding } from '../runtime/manifest.ts'
+import type { Shapes, Profile, ValueBounds } from './options.ts'
+import { keyPath, shorten } from './text.ts'
 
 /**
  * Holds fixed shapes and profiles against the model's own inputs. Throws SHAPE_INVALID, naming the key path, for an
@@ -26,6 +26,7 @@ export function checkShapes(
 }
 
 type Path = readonly (string | number)[]
+
 type NamedDims = ReadonlyMap<string, { readonly value: number; readonly path: Path }>
 
 const bounds = ['min', 'opt', 'max'] as const

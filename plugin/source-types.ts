@@ -1,10 +1,9 @@
 import { stripVTControlCharacters } from 'node:util'
 import { findImports } from './imports.ts'
+import type { ModelImport } from './imports/model-import.ts'
 import type { ResolvedOptions } from './options.ts'
-import type { Logger } from './project.ts'
-import { typesReport } from './report.ts'
-import { compareTypes, writeTypes, type ModelImport, type TypesReport } from './types.ts'
-import { watchSources } from './watch-sources.ts'
+import { count } from './text.ts'
+import { type TypesReport, compareTypes, writeTypes } from './types.ts'
 
 /** What was found in the sources, and what was done about it or, with `check`, is to be done. */
 export interface TypedSources extends Pick<TypesReport, 'written' | 'removed'> {
@@ -31,32 +30,12 @@ export async function typeSources(
   return { ...report, imports, dir, problems: [...problems, ...report.problems], notes: [...notes, ...report.notes] }
 }
 
-/**
- * Keeps the types of all sources up to date until the signal aborts, and says so only when there is something new to
- * say.
- */
-export async function watchTypes(options: ResolvedOptions, { log, warn }: Logger, signal?: AbortSignal): Promise<void> {
-  let said = ''
-  let first = true
-  const complain = (lines: string) => {
-    if (lines !== said && lines !== '') warn(lines)
-    said = lines
-  }
-  await watchSources(
-    options,
-    async () => {
-      const found = await typeSources(options)
-      const lines = linesOf(found).join('\n')
-      if (first || lines !== said || found.written.length + found.removed.length > 0) log(typesReport(found))
-      first = false
-      complain(lines)
-      return found.imports.map(({ file }) => file)
-    },
-    { failed: (error) => complain(error instanceof Error ? error.message : String(error)), ...(signal && { signal }) },
-  )
-}
-
 /** For the terminal: one line for each note and problem. */
 export function linesOf({ notes, problems }: Pick<TypesReport, 'notes' | 'problems'>): readonly string[] {
   return [...notes, ...problems.map(({ message }) => message)].map((line) => stripVTControlCharacters(line))
+}
+
+/** What `unplugin-onnx types` prints when it has written. */
+export function typesReport({ imports, dir, written, removed }: TypedSources): string {
+  return `${count(imports.length, 'import')} of models typed in ${dir}: ${count(written.length, 'file')} written, ${removed.length} removed`
 }

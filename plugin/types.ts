@@ -1,29 +1,14 @@
 import { existsSync } from 'node:fs'
 import { realpath } from 'node:fs/promises'
-import { basename, isAbsolute, relative, resolve, sep } from 'node:path'
+import { isAbsolute, resolve, basename, relative, sep } from 'node:path'
 import { OnnxEngineError } from '../runtime/errors.ts'
 import type { Bindings } from '../runtime/manifest.ts'
 import type { TypedImport } from './emit/declarations.ts'
+import type { ModelImport } from './imports/model-import.ts'
+import { engineBindings } from './onnx/fix.ts'
 import type { Model } from './onnx/model.ts'
-import { checkShapes, type IoPrecision, type Shapes } from './options.ts'
-import { engineBindings } from './precision/io.ts'
-import { compareFolder, updateFolder, type FolderReport } from './types-folder.ts'
-
-/** One import of a model that was found in the sources or seen by a bundler. Paths are absolute. */
-export interface ModelImport {
-  /** The file that holds the import. */
-  readonly importer: string
-  /** The text of the import, its query included. */
-  readonly specifier: string
-  /** The model file. */
-  readonly file: string
-  /** Dims that the options or the query fix, by input name: they are static in the types. */
-  readonly shapes?: Shapes
-  /** What float32 inputs and outputs become by the options or the query. Default: 'fp32', they stay. */
-  readonly io?: IoPrecision
-  /** The bindings with those dims and dtypes, when they are known; otherwise the model is read. */
-  readonly bindings?: Bindings
-}
+import { type Shapes, type IoPrecision, checkShapes } from './options.ts'
+import { type FolderReport, compareFolder, updateFolder } from './types-folder.ts'
 
 export interface TypesFolder {
   /** The folder of tsconfig.json, absolute. */
@@ -81,6 +66,7 @@ interface Batch {
 }
 
 const waiting = new Map<string, Batch>()
+
 const running = new Map<string, Promise<unknown>>()
 
 function batchOf(folder: TypesFolder): Batch {

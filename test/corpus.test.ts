@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto'
-import { closeSync, openSync, readSync } from 'node:fs'
+import { openSync, readSync, closeSync } from 'node:fs'
 import { isDeepStrictEqual } from 'node:util'
-import { describe, expect, test } from 'vitest'
-import { type ByteRange, readModel } from '../plugin/onnx/model.ts'
-import { dtypeOfCode, dtypes, isBindingDType } from '../runtime/dtype.ts'
+import { describe, test, expect } from 'vitest'
+import type { ByteRange } from '../plugin/onnx/bytes.ts'
+import { readModel } from '../plugin/onnx/model.ts'
+import { dtypes, dtypeOfCode, isBindingDType } from '../runtime/dtype.ts'
 import { OnnxEngineError } from '../runtime/errors.ts'
-import { loadCorpus, type CorpusBinding, type CorpusRecord } from './corpus/index.ts'
+import { loadCorpus, type CorpusRecord, type CorpusBinding } from './corpus/index.ts'
 import { orSkip } from './python.ts'
 
 const corpus = await orSkip("the ONNX library's own test models", loadCorpus)

@@ -1,20 +1,22 @@
-import { readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs'
+import { writeFileSync, readFileSync, statSync, truncateSync } from 'node:fs'
 import { join } from 'node:path'
 import ort from 'onnxruntime-node'
-import { describe, expect, test } from 'vitest'
-import { intAttribute, newAttribute, setAttribute } from '../plugin/onnx/attribute.ts'
-import { mapContent, setContent, tensorContent, tensorElements, viewElements } from '../plugin/onnx/content.ts'
-import { nameMaker, newNode, redeclare, renameReads, sortNodes } from '../plugin/onnx/edit.ts'
-import { indexScope, loadGraph, reads, scopesOf } from '../plugin/onnx/graph.ts'
+import { describe, test, expect } from 'vitest'
+import { newAttribute, intAttribute, setAttribute } from '../plugin/onnx/attribute.ts'
+import { mapContent } from '../plugin/onnx/bytes.ts'
+import { tensorContent, setContent, viewElements, tensorElements } from '../plugin/onnx/content.ts'
+import { nameMaker, newNode, renameReads, sortNodes, redeclare } from '../plugin/onnx/edit.ts'
+import { loadGraph, scopesOf, indexScope, reads } from '../plugin/onnx/graph.ts'
 import { readModel } from '../plugin/onnx/model.ts'
 import { declaredType } from '../plugin/onnx/types.ts'
 import { writeGraph } from '../plugin/onnx/write.ts'
 import { loadCorpus } from './corpus/index.ts'
 import { tempFolder } from './helpers.ts'
-import { affineModel, encode, onnxModel, sparseModel, wireField } from './models.ts'
+import { wireField, encode, onnxModel, affineModel, sparseModel } from './models.ts'
 import { orSkip } from './python.ts'
 
 const folder = tempFolder()
+
 let files = 0
 
 const fresh = (): string => join(folder, `model${files++}.onnx`)

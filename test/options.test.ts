@@ -1,14 +1,16 @@
 import { resolve } from 'node:path'
-import { describe, expect, it } from 'vitest'
-import { checkShapes, compileOptions, resolveOptions } from '../plugin/options.ts'
-import type { Options } from '../plugin/options.ts'
+import { describe, it, expect } from 'vitest'
+import { type Options, compileOptions, resolveOptions, checkShapes } from '../plugin/options.ts'
 import { parseRequest } from '../plugin/query.ts'
-import { byName } from '../plugin/schema.ts'
-import type { Bindings, Dim } from '../runtime/manifest.ts'
+import { byName } from '../plugin/text.ts'
+import type { Dim, Bindings } from '../runtime/manifest.ts'
 
 const root = resolve('/app')
+
 const compileFor = (user: Options, id: string) => compileOptions(resolveOptions(user, root), parseRequest(id)!)
+
 const input = (name: string, dims: readonly Dim[] | null) => ({ name, dtype: 'float32' as const, dims })
+
 const bound = (...entries: [string, number[]][]) => byName(entries)
 
 describe('the options', () => {

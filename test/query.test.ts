@@ -1,6 +1,6 @@
-import { describe, expect, it } from 'vitest'
+import { describe, it, expect } from 'vitest'
 import { modelFilter, parseRequest, requestKey } from '../plugin/query.ts'
-import { byName } from '../plugin/schema.ts'
+import { byName } from '../plugin/text.ts'
 
 describe('an import text', () => {
   it.each([

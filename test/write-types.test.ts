@@ -1,17 +1,21 @@
 import { execFile } from 'node:child_process'
-import { existsSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import { readFileSync, readdirSync, existsSync, writeFileSync, symlinkSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { describe, expect, test } from 'vitest'
+import { describe, test, expect } from 'vitest'
 import { declarations } from '../plugin/emit/declarations.ts'
-import { recordImport, writeTypes, type ModelImport } from '../plugin/types.ts'
+import type { ModelImport } from '../plugin/imports/model-import.ts'
+import { writeTypes, recordImport } from '../plugin/types.ts'
 import type { Bindings } from '../runtime/manifest.ts'
 import { tempFolder } from './helpers.ts'
-import { packageRoot, writeProject } from './typed-project.ts'
+import { writeProject, packageRoot } from './typed-project.ts'
 
 const folder = tempFolder()
+
 const wide = { inputs: { x: 'float32[n,4]' }, outputs: { y: 'float32[n,4]' } }
+
 const narrow = { inputs: { x: 'float32[n,2]' }, outputs: { y: 'float32[n,2]' } }
+
 let projects = 0
 
 function project(

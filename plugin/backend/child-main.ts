@@ -1,8 +1,7 @@
 import { rmSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { recordError } from '../../runtime/errors.ts'
-import type { ChildReply, ChildRequest } from './child.ts'
-import type { CompileInChild } from './contract.ts'
+import type { ChildRequest, CompileInChild, ChildReply } from '../child/contract.ts'
 
 // As in the worker of the runtime: models that are compiled here are nobody else's business.
 process.env['ORT_DISABLE_TELEMETRY'] ??= '1'

@@ -1,22 +1,10 @@
-import { fork, type ChildProcess } from 'node:child_process'
+import { type ChildProcess, fork } from 'node:child_process'
 import { rmSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { OnnxEngineError, reviveError, type ErrorRecord } from '../../runtime/errors.ts'
-import type { ChildJob, ChildLog } from './contract.ts'
+import { OnnxEngineError, reviveError } from '../../runtime/errors.ts'
+import type { ChildLog, ChildJob, ChildReply, ChildRequest } from '../child/contract.ts'
 import { enterSlot, estimateBytes } from './slots.ts'
-
-/** What the parent sends, once. */
-export interface ChildRequest {
-  readonly worker: string
-  readonly job: ChildJob
-}
-
-/** What the child answers: any number of logs, then one of the others. */
-export type ChildReply =
-  | { readonly type: 'log'; readonly severity: Parameters<ChildLog>[0]; readonly text: string }
-  | { readonly type: 'done' }
-  | { readonly type: 'failed'; readonly error: ErrorRecord }
 
 export interface ChildOptions {
   readonly signal?: AbortSignal | undefined
@@ -52,6 +40,7 @@ export async function runChild(
 }
 
 const children = new Map<ChildProcess, ChildJob>()
+
 // A child ends itself when this process is gone, unless a library blocks it: nothing may go on compiling, or lie about.
 process.on('exit', () => {
   for (const [child, { output }] of children) {

@@ -56,25 +56,3 @@ export interface Backend<B extends BackendName = BackendName> {
    */
   plan(model: Model, options: CompileOptions, probe: Extract<Probe, { available: true }>): readonly BuildPlan<B>[]
 }
-
-/** What the child process is asked to do. */
-export interface ChildJob {
-  /** Display name of the model, for messages. */
-  readonly name: string
-  /** Path of the (lowered) ONNX file; external data lies beside it. */
-  readonly model: string
-  /**
-   * Path to write the engine to, in a temporary folder: it is removed when the build is left behind by a parent that
-   * has died.
-   */
-  readonly output: string
-  readonly settings: Readonly<Record<string, unknown>>
-  /** Whether lines of the severity 'info' are wanted, which are many. */
-  readonly verbose?: boolean
-}
-
-/** The text that an engine library logs, by severity; a 'phase' is what it does now. */
-export type ChildLog = (severity: 'error' | 'warning' | 'info' | 'phase', text: string) => void
-
-/** What a worker module exports: writes the engine to `job.output` or throws OnnxEngineError (COMPILE_FAILED). */
-export type CompileInChild = (job: ChildJob, log: ChildLog) => Promise<void>

@@ -1,12 +1,8 @@
-import { OnnxEngineError } from '../../runtime/errors.ts'
 import type { BackendName } from '../../runtime/manifest.ts'
-import type { Model } from '../onnx/model.ts'
-import type { CompileOptions } from '../options.ts'
-import { precisionPass, type PrecisionPass } from '../precision/index.ts'
-import type { Backend, BuildPlan, Probe } from './contract.ts'
+import type { Backend } from './contract.ts'
 
 // Each with the modules it needs, loaded when it is asked for: most of a warm build's time is loading modules.
-const loaders: Readonly<Record<BackendName, () => Promise<Backend>>> = {
+export const loaders: Readonly<Record<BackendName, () => Promise<Backend>>> = {
   tensorrt: async () => (await import('./tensorrt.ts')).tensorrt,
   'tensorrt-rtx': async () => (await import('./tensorrt.ts')).tensorrtRtx,
   openvino: async () => (await import('./openvino.ts')).openvino,
@@ -16,63 +12,4 @@ const loaders: Readonly<Record<BackendName, () => Promise<Backend>>> = {
 /** Every backend, in the order that `'auto'` prefers them: the CPU that needs nothing else comes last. */
 export function allBackends(): Promise<readonly Backend[]> {
   return Promise.all(Object.values(loaders).map((load) => load()))
-}
-
-/** An engine to make, and the backend that makes it. */
-export interface PlannedEngine {
-  readonly backend: BackendName
-  readonly plan: BuildPlan
-  /** Makes the graph that the backend compiles; undefined when that is the source. */
-  readonly pass: PrecisionPass | undefined
-  /** Whether the user named the backend: a failure then fails the build, where `'auto'` only drops the engine. */
-  readonly requested: boolean
-}
-
-/** The engines that these options ask for, in order of preference, and why `'auto'` passed over the other backends. */
-export interface Choice {
-  readonly engines: readonly PlannedEngine[]
-  readonly skipped: readonly OnnxEngineError[]
-}
-
-/**
- * Asks each backend for its library, then for its plan of the model.
- *
- * @throws OnnxEngineError BACKEND_UNAVAILABLE and what the plans throw: for a named backend, and for the last one when
- *   none is left.
- */
-export async function chooseEngines(model: Model, options: CompileOptions, root: string): Promise<Choice> {
-  const requested = options.backends !== 'auto'
-  const candidates = await (options.backends === 'auto'
-    ? allBackends()
-    : Promise.all(options.backends.map((name) => loaders[name]())))
-  const engines: PlannedEngine[] = []
-  const skipped: OnnxEngineError[] = []
-  for (const backend of candidates) {
-    try {
-      const probe = await backend.probe(options, root)
-      if (!probe.available) throw unavailable(backend, probe, requested)
-      for (const plan of backend.plan(model, options, probe)) {
-        const pass = await precisionPass({ model, options, backend: backend.name, lowering: plan.lowering })
-        engines.push({ backend: backend.name, plan, pass, requested })
-      }
-    } catch (error) {
-      if (requested || !(error instanceof OnnxEngineError)) throw error
-      skipped.push(error)
-    }
-  }
-  const last = skipped.at(-1)
-  if (engines.length === 0 && last) throw last
-  return { engines, skipped }
-}
-
-function unavailable(
-  { name }: Backend,
-  { reason, tried, hint }: Extract<Probe, { available: false }>,
-  requested: boolean,
-): OnnxEngineError {
-  const where = `${name}: ${reason}`
-  if (!requested) return new OnnxEngineError('BACKEND_UNAVAILABLE', where)
-  return new OnnxEngineError('BACKEND_UNAVAILABLE', tried ? `${where}; tried ${tried}` : where, {
-    ...(hint && { hint }),
-  })
 }

@@ -1,6 +1,6 @@
 import { OnnxEngineError } from '../../runtime/errors.ts'
-import type { CompileInChild } from './contract.ts'
-import type { OnnxruntimeSettings } from './onnxruntime.ts'
+import type { CompileInChild } from '../child/contract.ts'
+import type { OptimizationLevel } from '../options.ts'
 
 /**
  * The part of onnxruntime-node that the compiler uses. The module is the user's own copy, so it is loaded by its URL.
@@ -34,4 +34,14 @@ export const compile: CompileInChild = async ({ name, model, output, settings })
     const text = cause instanceof Error ? cause.message : String(cause)
     throw new OnnxEngineError('COMPILE_FAILED', `${name}: ONNX Runtime cannot compile the model: ${text}`, { cause })
   }
+}
+
+/** What the child process needs to know. */
+export interface OnnxruntimeSettings {
+  /** URL of the ONNX Runtime module. */
+  readonly module: string
+  readonly level: OptimizationLevel
+  readonly format: 'ORT' | 'ONNX'
+  /** Optimizers that are left out, by ONNX Runtime's names. */
+  readonly disabled: readonly string[]
 }

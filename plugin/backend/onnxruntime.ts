@@ -8,20 +8,12 @@ import type { Precision } from '../../runtime/manifest.ts'
 import { fixesDims } from '../onnx/fix.ts'
 import type { Model } from '../onnx/model.ts'
 import type { OptimizationLevel } from '../options.ts'
-import type { Backend, BuildPlan, Lowering, Probe } from './contract.ts'
+import type { Backend, Probe, Lowering, BuildPlan } from './contract.ts'
+import type { OnnxruntimeSettings } from './onnxruntime-compile.ts'
 
 const peer = 'onnxruntime-node'
-const worker = new URL('./onnxruntime-compile.js', import.meta.url)
 
-/** What the child process needs to know. */
-export interface OnnxruntimeSettings {
-  /** URL of the ONNX Runtime module. */
-  readonly module: string
-  readonly level: OptimizationLevel
-  readonly format: 'ORT' | 'ONNX'
-  /** Optimizers that are left out, by ONNX Runtime's names. */
-  readonly disabled: readonly string[]
-}
+const worker = new URL('./onnxruntime-compile.js', import.meta.url)
 
 /**
  * ONNX Runtime on the CPU: the graph is optimised offline. Level `all` lays convolution weights out for the CPU at hand

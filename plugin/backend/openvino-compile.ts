@@ -1,7 +1,6 @@
-import { loadAddon } from '../../native/index.ts'
+import { loadAddon, type DimBounds } from '../../native/index.ts'
 import { OnnxEngineError } from '../../runtime/errors.ts'
-import type { CompileInChild } from './contract.ts'
-import type { OpenVinoSettings } from './openvino.ts'
+import type { CompileInChild } from '../child/contract.ts'
 
 /** Compiles the model and exports the blob. Runs in the compiler's child process. */
 export const compile: CompileInChild = async ({ name, model, output, settings }) => {
@@ -14,4 +13,14 @@ export const compile: CompileInChild = async ({ name, model, output, settings })
     const text = cause instanceof Error ? cause.message : String(cause)
     throw new OnnxEngineError('COMPILE_FAILED', `${name}: OpenVINO cannot compile the model: ${text}`, { cause })
   }
+}
+
+/** What the child process needs to know. */
+export interface OpenVinoSettings {
+  /** Path of libopenvino_c. */
+  readonly library: string
+  readonly device: string
+  /** OpenVINO's properties by their own names. */
+  readonly properties: Readonly<Record<string, string>>
+  readonly shapes: Readonly<Record<string, DimBounds>>
 }

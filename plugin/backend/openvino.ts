@@ -2,27 +2,18 @@ import { execFile } from 'node:child_process'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { loadAddon, type DimBounds, type OpenVinoDevice } from '../../native/index.ts'
+import { type OpenVinoDevice, loadAddon, type DimBounds } from '../../native/index.ts'
 import { OnnxEngineError } from '../../runtime/errors.ts'
-import type { Binding, Precision } from '../../runtime/manifest.ts'
+import type { Precision, Binding } from '../../runtime/manifest.ts'
 import { findOpenVino } from '../../runtime/openvino-library.ts'
 import { namedDims } from '../onnx/fix.ts'
 import type { Model } from '../onnx/model.ts'
 import type { CompileOptions, Profile, Shapes } from '../options.ts'
-import { byName } from '../schema.ts'
-import type { Backend, BuildPlan, Lowering, Probe } from './contract.ts'
+import { byName } from '../text.ts'
+import type { Backend, Probe, BuildPlan, Lowering } from './contract.ts'
+import type { OpenVinoSettings } from './openvino-compile.ts'
 
 const worker = new URL('./openvino-compile.js', import.meta.url)
-
-/** What the child process needs to know. */
-export interface OpenVinoSettings {
-  /** Path of libopenvino_c. */
-  readonly library: string
-  readonly device: string
-  /** OpenVINO's properties by their own names. */
-  readonly properties: Readonly<Record<string, string>>
-  readonly shapes: Readonly<Record<string, DimBounds>>
-}
 
 /** What the probe found, for `plan`. */
 interface OpenVinoDetail {
@@ -148,6 +139,7 @@ type DevicePrecisions = Partial<Record<Precision, DevicePrecision>>
 
 // Where floats of a lowered graph are computed.
 const cpuFloats = { hint: 'f32', needs: 'FP32' } as const
+
 const deviceFloats = { hint: 'f16', needs: 'FP16' } as const
 
 // No fp16: with the hint f16 OpenVINO 2026.4.1 took twice the time of f32 on the OCR detector and was off by 1.0, on a

@@ -1,10 +1,10 @@
 import { dirname } from 'node:path'
-import { loadAddon } from '../../native/index.ts'
+import { loadAddon, type TensorRtBuild } from '../../native/index.ts'
+import type { TensorRtAddonName } from '../../native/tensorrt-wheels.ts'
 import { OnnxEngineError } from '../../runtime/errors.ts'
 import { makeFolder } from '../../runtime/make-folder.ts'
-import { acquireLock, type Lock } from '../cache/lock.ts'
-import type { CompileInChild } from './contract.ts'
-import type { TensorRtSettings } from './tensorrt.ts'
+import { type Lock, acquireLock } from '../cache/lock.ts'
+import type { CompileInChild } from '../child/contract.ts'
 
 /** Parses the model and builds the engine. Runs in the compiler's child process. */
 export const compile: CompileInChild = async ({ name, model, output, settings, verbose = false }, log) => {
@@ -46,4 +46,13 @@ const refitHint = `'refit' takes one target, and it and, for most models, 'strip
 async function lockTimings(file: string): Promise<Lock> {
   await makeFolder(dirname(file))
   return acquireLock(`${file}.lock`)
+}
+
+/** What the child process needs to know: the build, and what opens the library. */
+export interface TensorRtSettings extends Omit<TensorRtBuild, 'model' | 'output' | 'verbose'> {
+  readonly addon: TensorRtAddonName
+  readonly library: string
+  /** For messages. */
+  readonly product: string
+  readonly targets: readonly string[]
 }

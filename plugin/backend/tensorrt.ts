@@ -3,33 +3,20 @@ import { statSync } from 'node:fs'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { loadAddon, type GpuProbe, type TensorRtBuild } from '../../native/index.ts'
-import {
-  tensorrtFamily,
-  tensorrtVersions,
-  type TensorRtAddonName,
-  type TensorRtFlavour,
-} from '../../native/tensorrt-wheels.ts'
+import { type GpuProbe, loadAddon } from '../../native/index.ts'
+import { type TensorRtFlavour, tensorrtFamily, tensorrtVersions } from '../../native/tensorrt-wheels.ts'
 import { OnnxEngineError } from '../../runtime/errors.ts'
 import { setupFolder } from '../../runtime/library.ts'
 import type { Precision } from '../../runtime/manifest.ts'
-import { findTensorRt, tensorrtNames, type TensorRtLibrary } from '../../runtime/tensorrt-library.ts'
+import { type TensorRtLibrary, findTensorRt, tensorrtNames } from '../../runtime/tensorrt-library.ts'
 import { cacheKey, type Facts } from '../cache/key.ts'
 import type { Model } from '../onnx/model.ts'
 import type { CompileOptions } from '../options.ts'
-import type { Backend, BuildPlan, Lowering, Probe } from './contract.ts'
+import type { Backend, Probe, BuildPlan, Lowering } from './contract.ts'
+import type { TensorRtSettings } from './tensorrt-compile.ts'
 import { fixedInputs, profilesOf } from './tensorrt-profiles.ts'
 
 const worker = new URL('./tensorrt-compile.js', import.meta.url)
-
-/** What the child process needs to know: the build, and what opens the library. */
-export interface TensorRtSettings extends Omit<TensorRtBuild, 'model' | 'output' | 'verbose'> {
-  readonly addon: TensorRtAddonName
-  readonly library: string
-  /** For messages. */
-  readonly product: string
-  readonly targets: readonly string[]
-}
 
 /** What the probe found, for `plan`. `driver` is data: keys are tested with what other machines answered. */
 export interface TensorRtDetail extends TensorRtLibrary {

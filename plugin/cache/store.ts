@@ -1,22 +1,24 @@
-import { rm, stat } from 'node:fs/promises'
+import { stat, rm } from 'node:fs/promises'
 import path from 'node:path'
 import { makeFolder } from '../../runtime/make-folder.ts'
-import { buildEntry, type Build, type StoreRequest } from './build.ts'
+import { type Build, type StoreRequest, buildEntry } from './build.ts'
+import { named } from './cache-failed.ts'
 import type { Collected } from './collect.ts'
 import { findEntry, insertEntry, type Entry } from './entries.ts'
-import { listFamilies, readFamily, writeFamily, type FamilyRecord } from './families.ts'
+import { type FamilyRecord, readFamily, writeFamily, listFamilies } from './families.ts'
 import { folderAt, touch, touched } from './folder.ts'
 import { hashFile } from './hash.ts'
 import type { CacheKey } from './key.ts'
 import type { StoreEntry } from './list.ts'
-import type { Placed, Scratch } from './scratch.ts'
-import { openStatIndex, type StatIndex } from './stat-index.ts'
-import { describe, type Stored } from './stored.ts'
-import { isFull, isUnusable, named } from './trouble.ts'
+import type { Scratch, Placed } from './scratch.ts'
+import { type StatIndex, openStatIndex } from './stat-index.ts'
+import { type Stored, describe } from './stored.ts'
+import { isFull, isUnusable } from './trouble.ts'
 import { aborted, untilAborted } from './until-aborted.ts'
 import type { Verified } from './verify.ts'
 
 export type { Build, StoreRequest } from './build.ts'
+
 export type { Stored } from './stored.ts'
 
 export interface StoreOptions {
@@ -258,7 +260,9 @@ interface Found {
 }
 
 const day = 86_400_000
+
 const corrupted = 'the cached engine was corrupted'
+
 const removed = 'the cached engine was removed'
 
 async function describeChange(before: FamilyRecord | undefined, key: CacheKey): Promise<string> {

@@ -1,6 +1,5 @@
-import type { Artifact } from '../compile.ts'
 import { secondsSince } from './build.ts'
-import type { Json } from './key.ts'
+import type { Json, CacheKey } from './key.ts'
 import type { Placed } from './scratch.ts'
 
 /** What the cache gives: the same artifact and metadata for a hit as for the miss that built it. */
@@ -19,4 +18,15 @@ export function describe({ entry, file }: Placed, reason: string, started: numbe
   const { size, sha256, digest, facts, metadata } = entry
   const artifact = { file, size, sha256, key: { digest, facts } }
   return { artifact, hit: reason === 'hit', reason, seconds: secondsSince(started), metadata }
+}
+
+/** An engine file in the cache, ready to be emitted. */
+export interface Artifact {
+  /** Absolute path of the raw engine inside the cache. */
+  readonly file: string
+  /** Size in bytes. */
+  readonly size: number
+  /** Lower-case hex SHA-256 of the bytes. */
+  readonly sha256: string
+  readonly key: CacheKey
 }

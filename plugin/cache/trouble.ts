@@ -1,5 +1,4 @@
 import { statfs } from 'node:fs/promises'
-import { OnnxEngineError } from '../../runtime/errors.ts'
 
 /** Whether an error, or what caused it, says that a folder cannot be written or is no folder. */
 export function isUnusable(error: unknown): boolean {
@@ -13,22 +12,8 @@ export async function isFull(error: unknown, dir: string): Promise<boolean> {
   return bavail * bsize < 1 << 16
 }
 
-/** Runs what a person asked for, which cannot degrade to a warning: a folder that cannot be used is CACHE_FAILED. */
-export async function named<T>(root: string, use: () => Promise<T>): Promise<T> {
-  try {
-    return await use()
-  } catch (error) {
-    if (!isUnusable(error)) throw error
-    throw new OnnxEngineError('CACHE_FAILED', `the cache folder ${root}`, {
-      expected: 'a folder that can be read and written',
-      received: (error as Error).message,
-      hint: 'Make it writable, or choose another one with the option cache.dir',
-      cause: error,
-    })
-  }
-}
-
 const full: ReadonlySet<string> = new Set(['ENOSPC', 'EDQUOT'])
+
 const unusable: ReadonlySet<string> = new Set([
   ...full,
   'EROFS',

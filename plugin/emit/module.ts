@@ -1,21 +1,6 @@
-import type { ModelManifest, VariantManifest } from '../../runtime/manifest.ts'
-import type { Compiled, Variant } from '../compile.ts'
-import type { EngineCode } from './asset.ts'
-
-/**
- * The manifest of a compiled model, with `files` in the order of its variants: paths relative to the manifest's own
- * folder, or absolute file URLs. It depends on the model and its engines only, so a cache hit and a miss give the same
- * text.
- */
-export function modelManifest({ name, bindings, variants }: Compiled, files: readonly string[]): ModelManifest {
-  // The compiler relates `backend` and `requires` inside Variant, but not after they were taken apart.
-  return {
-    schema: 1,
-    name,
-    bindings,
-    variants: variants.map((variant, index) => ({ file: files[index], ...facts(variant) }) as VariantManifest),
-  }
-}
+import { modelManifest, facts } from '../compile/manifest.ts'
+import type { Compiled } from '../compile/variant.ts'
+import type { EngineCode } from './location.ts'
 
 /**
  * The JavaScript module that stands for an imported model: its manifest as data and one call into the runtime.
@@ -40,10 +25,6 @@ export function moduleText(compiled: Compiled, engines: readonly EngineCode[]): 
     '})',
     '',
   ].join('\n')
-}
-
-function facts({ backend, engine, artifact: { size, sha256 }, requires }: Variant): object {
-  return { backend, engine, size, sha256, requires }
 }
 
 // JSON is JavaScript but for one key: a plain "__proto__" would set the prototype, and an input may be called that.

@@ -1,8 +1,8 @@
-import { dtypeOfCode, isBindingDType } from '../../runtime/dtype.ts'
-import type { DType } from '../../runtime/dtype.ts'
+import { type DType, dtypeOfCode, isBindingDType } from '../../runtime/dtype.ts'
 import { OnnxEngineError } from '../../runtime/errors.ts'
-import type { Binding, Bindings, Dim } from '../../runtime/manifest.ts'
-import { quote, type Message, safeInteger } from './proto.ts'
+import type { Bindings, Binding, Dim } from '../../runtime/manifest.ts'
+import { quote } from '../text.ts'
+import { type Message, safeInteger } from './proto.ts'
 
 type Role = 'input' | 'output'
 

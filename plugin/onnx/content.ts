@@ -1,99 +1,13 @@
-import { open } from 'node:fs/promises'
-import { dtypes, type StoredDType } from '../../runtime/dtype.ts'
+import { type StoredDType, dtypes } from '../../runtime/dtype.ts'
 import { OnnxEngineError } from '../../runtime/errors.ts'
+import { quote } from '../text.ts'
+import { type Content, bytesContent, readContent, fileContent } from './bytes.ts'
 import type { EditableModel } from './graph.ts'
-import type { ByteRange } from './model.ts'
-import { decodeMessage, fieldHeader, int64, type Int64, type Message, newMessage, quote, safeInteger } from './proto.ts'
-import { byteLength, tensorType, type TensorType } from './tensor.ts'
-
-/** Raw little-endian bytes of a tensor, a piece at a time, so that weights are never all in memory. */
-export interface Content {
-  readonly length: number
-  /**
-   * One pass over the bytes. Each piece starts at an address that any typed array accepts and holds whole elements; it
-   * is valid until the next one is asked for.
-   */
-  pieces(): AsyncIterable<Uint8Array>
-}
+import { type Message, int64, newMessage, safeInteger, fieldHeader, decodeMessage, type Int64 } from './proto.ts'
+import { tensorType, byteLength, type TensorType } from './tensor.ts'
 
 /** Any array that elements of a tensor can be read into. 16-bit floats are their raw bits. */
 export type Elements = InstanceType<(typeof arrays)[keyof typeof arrays]>
-
-// A multiple of every element size, and of the 8 elements that share bytes.
-const pieceLength = 2 ** 20
-
-/** Bytes in memory. */
-export function bytesContent(bytes: Uint8Array): Content {
-  return {
-    length: bytes.length,
-    async *pieces() {
-      // Not `slice`, which makes no copy of a Buffer.
-      yield bytes.byteOffset % 16 === 0 ? bytes : new Uint8Array(bytes)
-    },
-  }
-}
-
-/** Bytes of a file, read when they are asked for. Throws EXTERNAL_DATA when the file became shorter. */
-export function fileContent({ file, offset, length }: ByteRange): Content {
-  return {
-    length,
-    async *pieces() {
-      const handle = await open(file)
-      const size = Math.min(pieceLength, length)
-      const fill = async (buffer: Uint8Array, start: number): Promise<Uint8Array> => {
-        const piece = buffer.subarray(0, Math.min(size, length - start))
-        for (let at = 0; at < piece.length;) {
-          const { bytesRead } = await handle.read(piece, at, piece.length - at, offset + start + at)
-          if (bytesRead === 0) throw shortened(file, offset + length)
-          at += bytesRead
-        }
-        return piece
-      }
-      // The next piece is read while the reader works on this one.
-      let [next, other] = [new Uint8Array(size), new Uint8Array(length > size ? size : 0)]
-      let reading: Promise<Uint8Array> | undefined
-      try {
-        reading = length > 0 ? fill(next, 0) : undefined
-        for (let done = 0; reading;) {
-          const piece: Uint8Array = await reading
-          done += piece.length
-          ;[next, other] = [other, next]
-          reading = done < length ? fill(next, done) : undefined
-          // Its error is thrown when the piece is asked for.
-          reading?.catch(() => {})
-          yield piece
-        }
-      } finally {
-        await reading?.catch(() => {})
-        await handle.close()
-      }
-    },
-  }
-}
-
-/**
- * The content that `convert` makes of each piece. `length` is that of the result; `convert` must give whole elements
- * for whole elements and may reuse its result, but not change the piece.
- */
-export function mapContent(content: Content, length: number, convert: (piece: Uint8Array) => Uint8Array): Content {
-  return {
-    length,
-    async *pieces() {
-      for await (const piece of content.pieces()) yield convert(piece)
-    },
-  }
-}
-
-/** All bytes of a content, in memory of their own. */
-export async function readContent(content: Content): Promise<Uint8Array> {
-  const bytes = new Uint8Array(content.length)
-  let at = 0
-  for await (const piece of content.pieces()) {
-    bytes.set(piece, at)
-    at += piece.length
-  }
-  return bytes
-}
 
 /**
  * The content of a tensor, wherever and however the model stores it: raw or as a typed list, in the model file, beside
@@ -188,13 +102,6 @@ const arrays = {
   BigInt64Array,
   BigUint64Array,
 } as const
-
-function shortened(file: string, size: number): OnnxEngineError {
-  return new OnnxEngineError('EXTERNAL_DATA', file, {
-    expected: `${size} bytes`,
-    received: 'a file that became shorter',
-  })
-}
 
 function elsewhere(model: EditableModel, tensor: Message<'TensorProto'>, id: number): Content | undefined {
   const entry = tensor.elsewhere.find(({ field }) => field === id)

@@ -1,7 +1,8 @@
-import { dtypes, type StoredDType } from '../../runtime/dtype.ts'
+import { type StoredDType, dtypes } from '../../runtime/dtype.ts'
 import { OnnxEngineError } from '../../runtime/errors.ts'
-import { bodies, declarations, type EditableModel, indexScope, reads, type Scope, scopesOf } from './graph.ts'
-import { type Message, newMessage, quote } from './proto.ts'
+import { quote } from '../text.ts'
+import { type EditableModel, scopesOf, type Scope, indexScope, reads, bodies, declarations } from './graph.ts'
+import { type Message, newMessage } from './proto.ts'
 
 type Node = Message<'NodeProto'>
 

@@ -1,8 +1,9 @@
 import { realpath, stat } from 'node:fs/promises'
-import { dirname, posix, resolve, sep, win32 } from 'node:path'
+import { dirname, resolve, posix, win32, sep } from 'node:path'
 import { OnnxEngineError } from '../../runtime/errors.ts'
-import type { ByteRange } from './model.ts'
-import { quote, type Message } from './proto.ts'
+import { quote } from '../text.ts'
+import type { ByteRange } from './bytes.ts'
+import type { Message } from './proto.ts'
 
 /** Finds the external data of a tensor. `length` is what its dims and dtype need, when that is known. */
 export type FindExternal = (tensor: Message<'TensorProto'>, length: number | undefined) => Promise<ByteRange>

@@ -1,10 +1,10 @@
 import { resolve } from 'node:path'
-import { type Content, fileContent } from './content.ts'
+import { type Content, fileContent } from './bytes.ts'
 import { externalData } from './external.ts'
 import { rangeOf } from './model.ts'
-import { int64, isMainDomain, type Message, newMessage } from './proto.ts'
-import { readSkeleton, type Skeleton } from './skeleton.ts'
-import { isExternal, tensorsOf } from './tensor.ts'
+import { type Message, newMessage, int64, isMainDomain } from './proto.ts'
+import { type Skeleton, readSkeleton } from './skeleton.ts'
+import { tensorsOf, isExternal } from './tensor.ts'
 
 // How a pass works on a model:
 //
@@ -140,4 +140,11 @@ function captures(graph: Message<'GraphProto'>): Set<string> {
   for (const node of graph.node) for (const name of reads(node)) names.add(name)
   for (const name of declarations(graph)) names.delete(name)
   return names
+}
+
+export type Node = Message<'NodeProto'>
+
+/** How a node is called in reports: by its name, or else by its first output. */
+export function nodeName({ name, output }: Node): string {
+  return name || (output.find((value) => value !== '') ?? '')
 }

@@ -1,20 +1,14 @@
 import { resolve } from 'node:path'
-import { dtypes, type StoredDType } from '../../runtime/dtype.ts'
+import { type StoredDType, dtypes } from '../../runtime/dtype.ts'
 import { OnnxEngineError } from '../../runtime/errors.ts'
 import type { Bindings } from '../../runtime/manifest.ts'
+import { quote } from '../text.ts'
 import { readBindings } from './bindings.ts'
+import type { ByteRange } from './bytes.ts'
 import { externalData, type FindExternal } from './external.ts'
-import { isMainDomain, type Message, quote, safeInteger } from './proto.ts'
+import { type Message, safeInteger, isMainDomain } from './proto.ts'
 import { readSkeleton } from './skeleton.ts'
-import { byteLength, isExternal, tensorsOf, tensorType } from './tensor.ts'
-
-/** A byte range of a file. */
-export interface ByteRange {
-  /** Absolute path. */
-  readonly file: string
-  readonly offset: number
-  readonly length: number
-}
+import { tensorsOf, isExternal, tensorType, byteLength } from './tensor.ts'
 
 /** An initializer by reference: its weights stay on disk. */
 export interface Initializer {

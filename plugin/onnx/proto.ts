@@ -192,6 +192,7 @@ interface Scalars {
 }
 
 type Rows<N extends MessageName> = (typeof messages)[N][number]
+
 type Value<T> = T extends keyof Scalars ? Scalars[T] : T extends MessageName ? Message<T> : never
 
 /**
@@ -286,11 +287,6 @@ export function safeInteger({ low, high, unsigned }: Int64): number | undefined 
 
 function fieldRow([name, id, type, rule]: readonly [string, number, string, string?]): [number, FieldRow] {
   return [id, { name, type, repeated: rule !== undefined, ...(type in messages && { message: type as MessageName }) }]
-}
-
-/** A name from a model for a message: quotes and line breaks escaped, cut to a readable length. */
-export function quote(name: string): string {
-  return JSON.stringify(name.length > 120 ? `${name.slice(0, 117)}...` : name)
 }
 
 /** Whether a domain is that of ONNX's own operators, which has two names. */

@@ -1,11 +1,12 @@
 import { OnnxEngineError } from '../../runtime/errors.ts'
+import { quote } from '../text.ts'
 import { newTensor, smallElements } from './content.ts'
 import { nameMaker } from './edit.ts'
-import { bodies, type EditableModel, indexScope, type Scope, scopesOf } from './graph.ts'
-import { int64, isMainDomain, type Message, newMessage, quote, safeInteger } from './proto.ts'
+import { type EditableModel, scopesOf, type Scope, indexScope, bodies } from './graph.ts'
+import { type Message, int64, safeInteger, isMainDomain, newMessage } from './proto.ts'
 import { inferRanks } from './ranks.ts'
-import { inferTypes, mainOpset } from './types.ts'
-import { newestOpset, type Upgrade, type UpgradeKit, upgrades } from './upgrade-rules.ts'
+import { mainOpset, inferTypes } from './types.ts'
+import { newestOpset, type Upgrade, upgrades, type UpgradeKit } from './upgrade-rules.ts'
 
 type Node = Message<'NodeProto'>
 

@@ -3,18 +3,19 @@ import { open, rename, rm } from 'node:fs/promises'
 import { basename } from 'node:path'
 import protobuf from 'protobufjs'
 import { OnnxEngineError } from '../../runtime/errors.ts'
-import { type Content, entryContent } from './content.ts'
+import type { Content } from './bytes.ts'
+import { entryContent } from './content.ts'
 import type { EditableModel } from './graph.ts'
 import {
-  carriers,
-  decodeMessage,
-  elsewhereField,
+  type MessageName,
+  type Message,
   encodeMessage,
   fieldHeader,
-  fieldsOf,
-  type Message,
-  type MessageName,
   newMessage,
+  elsewhereField,
+  decodeMessage,
+  fieldsOf,
+  carriers,
 } from './proto.ts'
 
 // protobuf messages end here; ONNX Runtime cannot read a longer file.

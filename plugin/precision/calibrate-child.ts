@@ -1,20 +1,21 @@
 import { writeFile } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { join, dirname } from 'node:path'
 import { dtypes } from '../../runtime/dtype.ts'
 import { OnnxEngineError } from '../../runtime/errors.ts'
-import type { CompileInChild } from '../backend/contract.ts'
+import type { CompileInChild } from '../child/contract.ts'
 import { newAttribute } from '../onnx/attribute.ts'
 import { nameMaker, newNode } from '../onnx/edit.ts'
 import { loadGraph } from '../onnx/graph.ts'
-import { type Message, newMessage, quote } from '../onnx/proto.ts'
+import { type Message, newMessage } from '../onnx/proto.ts'
 import { upgradeOpset } from '../onnx/upgrade.ts'
 import { writeGraph } from '../onnx/write.ts'
+import { sampleHash } from '../samples/hash.ts'
+import { type SampleSource, where } from '../samples/source.ts'
+import { quote } from '../text.ts'
 import type { Observed } from './counting-worker.ts'
 import { startCounting } from './counting.ts'
-import { sampleHash } from './digest-child.ts'
-import { type Feeds, feedsOf, type Onnxruntime, type Results, type Session } from './onnxruntime.ts'
+import { type Onnxruntime, feedsOf, type Results, type Session, quiet, type Feeds } from './onnxruntime.ts'
 import { readSamples } from './read-samples.ts'
-import { type SampleSource, where } from './samples.ts'
 
 /** What the calibrating child is told. */
 export interface CalibrateSettings {
@@ -131,9 +132,6 @@ function declared(name: string, dtype: 'float32' | 'uint8'): Message<'ValueInfoP
   const tensorType = newMessage('TensorTypeProto', { elemType: dtypes[dtype].code })
   return newMessage('ValueInfoProto', { name, type: newMessage('TypeProto', { tensorType }) })
 }
-
-/** Threads that spin while they wait take the time of the one that counts what came out. */
-export const quiet = { extra: { session: { intra_op: { allow_spinning: '0' } } } } as const
 
 async function open(ort: Onnxruntime, file: string, name: string): Promise<Session> {
   try {

@@ -1,4 +1,4 @@
-import type { Content } from '../onnx/content.ts'
+import type { Content } from '../onnx/bytes.ts'
 
 /** How the elements of a tensor, in their order, belong to the channels along one axis. */
 export interface Channels {

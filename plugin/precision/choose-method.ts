@@ -1,9 +1,11 @@
 import { join } from 'node:path'
-import { calibrationMethods, type CalibrationMethod } from '../options.ts'
+import { remembered } from '../measure/remember.ts'
+import { type CalibrationMethod, calibrationMethods } from '../options.ts'
+import { runWithSamples } from '../samples/run.ts'
+import type { SampleSource } from '../samples/source.ts'
 import { inTemporaryFolder } from '../temporary-folder.ts'
-import { type FoundSamples, remembered } from './calibrate.ts'
-import type { PassRequest } from './index.ts'
-import { runWithSamples, type SampleSource } from './samples.ts'
+import type { PassRequest } from './pass.ts'
+import type { FoundSamples } from './samples.ts'
 import type { TrialSettings } from './trial-child.ts'
 
 /** How close the graph of each method came to the original: least cosine of its outputs. */

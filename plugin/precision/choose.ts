@@ -1,28 +1,35 @@
 import type { StoredDType } from '../../runtime/dtype.ts'
 import { intAttribute } from '../onnx/attribute.ts'
 import { tensorContent } from '../onnx/content.ts'
-import { bodies, declarations, type EditableModel, indexScope, type Scope, type ScopeIndex } from '../onnx/graph.ts'
+import {
+  type Node,
+  type ScopeIndex,
+  type EditableModel,
+  type Scope,
+  indexScope,
+  nodeName,
+  bodies,
+  declarations,
+} from '../onnx/graph.ts'
 import { isMainDomain, type Message } from '../onnx/proto.ts'
 import { floatSignature } from '../onnx/signatures.ts'
 import { tensorType } from '../onnx/tensor.ts'
 import { inferTypes, mainOpset, type ValueTypes } from '../onnx/types.ts'
 import { fillingOf } from './filling.ts'
 import {
-  boundedOperators,
-  keptInBfloat16,
-  keptInputs,
-  keptOperators,
-  keptWithInput,
-  neutralOperators,
   sensitiveOperators,
-  shrinkingOperators,
+  neutralOperators,
+  keptOperators,
+  keptInBfloat16,
+  keptWithInput,
+  boundedOperators,
   wideOperators,
+  shrinkingOperators,
+  keptInputs,
 } from './float-rules.ts'
-import { type HalfDType, halfLimits, rangeOf, type ValueRange } from './half.ts'
-import type { Kept } from './index.ts'
-import { contentRange, misfit, smallest } from './storage.ts'
-
-type Node = Message<'NodeProto'>
+import { type HalfDType, type ValueRange, rangeOf, halfLimits } from './half.ts'
+import { misfit, smallest, contentRange } from './half/content.ts'
+import type { Kept } from './pass.ts'
 
 /** The inputs and outputs of a node, by position, that get the new dtype. */
 export interface LowSlots {
@@ -48,11 +55,6 @@ export interface ChoiceLimits {
   readonly pinned: ReadonlySet<string>
   /** Whether the inputs of the model will have the dtype. */
   readonly lowInputs?: boolean
-}
-
-/** How a node is called in reports: by its name, or else by its first output. */
-export function nodeName({ name, output }: Node): string {
-  return name || (output.find((value) => value !== '') ?? '')
 }
 
 /** Whether the bodies of a node are lowered as well: each runs at most once, on what stands outside. */

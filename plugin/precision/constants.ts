@@ -1,7 +1,8 @@
-import { newTensor, setContent, tensorContent, tensorElements, type Content, type Elements } from '../onnx/content.ts'
-import { type EditableModel, indexScope, type Scope } from '../onnx/graph.ts'
+import type { Content } from '../onnx/bytes.ts'
+import { type Elements, newTensor, setContent, tensorContent, tensorElements } from '../onnx/content.ts'
+import { type Scope, type EditableModel, indexScope } from '../onnx/graph.ts'
 import type { Message } from '../onnx/proto.ts'
-import { tensorType, type TensorType } from '../onnx/tensor.ts'
+import { type TensorType, tensorType } from '../onnx/tensor.ts'
 
 type Tensor = Message<'TensorProto'>
 

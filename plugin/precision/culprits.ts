@@ -1,5 +1,4 @@
-import { indexScope, loadGraph, scopesOf } from '../onnx/graph.ts'
-import { nodeName } from './choose.ts'
+import { scopesOf, loadGraph, indexScope, nodeName } from '../onnx/graph.ts'
 
 /** A node or a weight that breaks an engine. A type, not an interface: it is kept as JSON. */
 export type Culprit = {

@@ -2,7 +2,7 @@ import { OnnxEngineError } from '../../runtime/errors.ts'
 import type { EditableModel } from '../onnx/graph.ts'
 import type { Model } from '../onnx/model.ts'
 import type { HalfDType } from './half.ts'
-import type { PrecisionPass } from './index.ts'
+import type { PrecisionPass } from './pass.ts'
 
 // The graph toolkit is loaded when something has to be lowered: a build of hits only asks for keys.
 
@@ -43,7 +43,7 @@ export function computePass(dtype: HalfDType): PrecisionPass {
       requireOpset(model)
       // Samples tell ranges, and bfloat16 has that of float32.
       const samples =
-        dtype === 'float16' && calibration ? await (await import('./calibrate.ts')).modelSamples(request) : undefined
+        dtype === 'float16' && calibration ? await (await import('./samples.ts')).modelSamples(request) : undefined
       return {
         name: `compute-${dtype}`,
         version: 6,

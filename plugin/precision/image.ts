@@ -1,5 +1,5 @@
 import type { DType } from '../../runtime/dtype.ts'
-import type { Preprocess } from './samples.ts'
+import type { Preprocess } from '../samples/source.ts'
 
 /** An image as rows of interleaved 8-bit RGB. */
 export interface Picture {

@@ -1,25 +1,7 @@
-import { saturatesInt8 } from '../../runtime/cpu.ts'
-import { OnnxEngineError } from '../../runtime/errors.ts'
 import type { BackendName } from '../../runtime/manifest.ts'
-import type { CalibrationMethod } from '../options.ts'
-import { type FoundSamples, modelSamples } from './calibrate.ts'
-import type { PassRequest, PrecisionPass } from './index.ts'
-import { placementOf, type Placement } from './placement.ts'
-
-/** Everything that decides an int8 graph besides the model. */
-export interface Int8Plan {
-  readonly placement: Placement
-  readonly samples: FoundSamples
-  /** Undefined: the one that comes closest on the samples. */
-  readonly method: CalibrationMethod | undefined
-  /** Largest stored magnitude of a weight: 127, or 63 for 7 bits. */
-  readonly levels: 127 | 63
-  /**
-   * The same while methods are tried: that of the engine for this CPU, so that its portable engine takes the same
-   * method.
-   */
-  readonly tried: 127 | 63
-}
+import { planInt8 } from './int8/plan.ts'
+import type { PrecisionPass } from './pass.ts'
+import { placementOf } from './placement.ts'
 
 /**
  * Static quantization of the main graph: Q/DQ around what the backend's placement names, ranges from the user's
@@ -85,6 +67,7 @@ export const int8WeightsPass: PrecisionPass = {
 }
 
 const products: readonly string[] = ['MatMul', 'Gemm']
+
 const all: readonly string[] = [...products, 'Conv', 'ConvTranspose']
 
 // TensorRT's kernels for quantized weights are those of products; a convolution would be computed from weights that
@@ -94,31 +77,4 @@ const weightOperators: Readonly<Record<BackendName, readonly string[]>> = {
   openvino: all,
   tensorrt: products,
   'tensorrt-rtx': products,
-}
-
-async function planInt8(request: PassRequest, placement: Placement): Promise<Int8Plan> {
-  const samples = await modelSamples(request)
-  if (samples)
-    return {
-      placement,
-      samples,
-      method: request.options.calibration?.method,
-      levels: levelsOf(request),
-      tried: anyCpu.has(request.backend) && saturatesInt8() ? 63 : 127,
-    }
-  throw new OnnxEngineError('SAMPLES_INVALID', `${request.name}: engine=int8`, {
-    expected: `calibration samples, from the option 'calibration'`,
-    received: 'none',
-    hint: `Set calibration: './samples/*.npy' (or a module, or images) for this model, or import it with ?engine=int8-weights, which needs none`,
-  })
-}
-
-const anyCpu: ReadonlySet<BackendName> = new Set<BackendName>(['onnxruntime', 'openvino'])
-
-// Two products of uint8 and int8 are added in 16 bits on an x64 CPU without VNNI, which 7-bit weights never overflow. A
-// portable engine may run on one.
-function levelsOf({ backend, label, options }: PassRequest): 127 | 63 {
-  if (!anyCpu.has(backend)) return 127
-  const portable = backend === 'onnxruntime' && (label === 'portable' || options.onnxruntime.optimization !== 'all')
-  return portable || saturatesInt8() ? 63 : 127
 }

@@ -6,7 +6,7 @@ import { loadGraph } from '../onnx/graph.ts'
 import { modelBytes } from '../onnx/size.ts'
 import { writeGraph } from '../onnx/write.ts'
 import { inTemporaryFolder } from '../temporary-folder.ts'
-import type { Lowered, PassRequest, PrecisionPass } from './index.ts'
+import type { Lowered, PrecisionPass, PassRequest } from './pass.ts'
 
 /** What a pass did, and what it did to the size. */
 export type LoweringReport = Lowered & {

@@ -1,12 +1,13 @@
 import { sortNodes } from '../onnx/edit.ts'
-import { type EditableModel, indexScope, type Scope, scopesOf } from '../onnx/graph.ts'
+import { type EditableModel, scopesOf, nodeName, type Scope, indexScope } from '../onnx/graph.ts'
 import { inferTypes } from '../onnx/types.ts'
 import { hideInitializers } from '../onnx/upgrade.ts'
-import { calibrate, modelSamples } from './calibrate.ts'
-import { chooseNodes, nodeName, type ChoiceLimits } from './choose.ts'
+import { calibrate } from './calibrate.ts'
+import { type ChoiceLimits, chooseNodes } from './choose.ts'
 import type { HalfDType } from './half.ts'
-import type { Lowered, PassRequest } from './index.ts'
+import type { PassRequest, Lowered } from './pass.ts'
 import { rewriteNodes } from './rewrite.ts'
+import { modelSamples } from './samples.ts'
 import { untouched } from './untouched.ts'
 
 /** A sixteenth of the range of float16, so that other inputs may give larger values than the samples do. */

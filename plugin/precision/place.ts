@@ -1,8 +1,7 @@
 import { floatAttribute, intAttribute } from '../onnx/attribute.ts'
-import { indexScope, type Scope, type ScopeIndex } from '../onnx/graph.ts'
+import { type Scope, indexScope, nodeName, type ScopeIndex } from '../onnx/graph.ts'
 import type { Message } from '../onnx/proto.ts'
 import { tensorType } from '../onnx/tensor.ts'
-import { nodeName } from './choose.ts'
 import type { Placement, WeightedNode } from './placement.ts'
 import { shareScales } from './share-scales.ts'
 

@@ -3,10 +3,10 @@ import { basename } from 'node:path'
 import { checkInputs } from '../../runtime/check.ts'
 import { OnnxEngineError } from '../../runtime/errors.ts'
 import type { CheckedTensor } from '../../runtime/session.ts'
-import { quote } from '../onnx/proto.ts'
-import { decodeImage, imageTensor } from './image.ts'
+import { type SampleSource, where } from '../samples/source.ts'
+import { quote } from '../text.ts'
+import { imageTensor, decodeImage } from './image.ts'
 import { parseNpy } from './npy.ts'
-import { type SampleSource, where } from './samples.ts'
 
 /** One value for each input of the model, checked. */
 export type Sample = ReadonlyMap<string, CheckedTensor>

@@ -1,10 +1,10 @@
 import { writeFile } from 'node:fs/promises'
-import { join, resolve } from 'node:path'
+import { resolve, join } from 'node:path'
 import { makeFolder } from '../../runtime/make-folder.ts'
 import type { Json } from '../cache/key.ts'
 import type { LoweringReport } from './lower.ts'
-import { percent, verificationError, verificationText } from './verdict.ts'
-import { verifyEngine, type Verification, type VerifyRequest } from './verify.ts'
+import { type Verification, verificationText, verificationError, percent } from './verdict.ts'
+import { type VerifyRequest, verifyEngine } from './verify.ts'
 
 /** What is known of an engine of lower precision. A type, not an interface: it is written as JSON. */
 export type EngineReport = {

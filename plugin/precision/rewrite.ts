@@ -1,15 +1,15 @@
 import { dtypes } from '../../runtime/dtype.ts'
 import { newAttribute } from '../onnx/attribute.ts'
-import { setContent, tensorContent } from '../onnx/content.ts'
-import { nameMaker, newNode, renameReads, sortNodes } from '../onnx/edit.ts'
-import { bodies, declarations, type EditableModel, indexScope, type Scope } from '../onnx/graph.ts'
-import { isMainDomain, type Message, newMessage } from '../onnx/proto.ts'
+import { tensorContent, setContent } from '../onnx/content.ts'
+import { nameMaker, sortNodes, newNode, renameReads } from '../onnx/edit.ts'
+import { type EditableModel, type Scope, indexScope, declarations, bodies } from '../onnx/graph.ts'
+import { type Message, newMessage, isMainDomain } from '../onnx/proto.ts'
 import { tensorType } from '../onnx/tensor.ts'
 import { inferTypes, type ValueType } from '../onnx/types.ts'
-import { isBranching, type LowSlots } from './choose.ts'
+import { type LowSlots, isBranching } from './choose.ts'
 import { fillingOf, halfFilling } from './filling.ts'
 import type { HalfDType } from './half.ts'
-import { halfContent } from './storage.ts'
+import { halfContent } from './half/content.ts'
 
 type Node = Message<'NodeProto'>
 

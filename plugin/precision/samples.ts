@@ -1,52 +1,15 @@
 import { createHash } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
-import { basename, extname, join, resolve } from 'node:path'
+import { extname, resolve, basename } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { glob } from 'tinyglobby'
 import { OnnxEngineError } from '../../runtime/errors.ts'
-import type { Bindings } from '../../runtime/manifest.ts'
-import { runChild } from '../backend/child.ts'
-import type { ChildJob } from '../backend/contract.ts'
 import { hashFile } from '../cache/hash.ts'
-import { canonicalJson, type Json } from '../cache/key.ts'
+import { type Json, canonicalJson } from '../cache/key.ts'
 import type { StatIndex } from '../cache/stat-index.ts'
 import type { Calibration } from '../options.ts'
-import { inTemporaryFolder } from '../temporary-folder.ts'
-import { longestTimeout } from './countdown.ts'
-
-/** The options that take samples. */
-export type SampleOption = 'calibration' | 'verify.samples'
-
-/** How the pixels of an image become the elements of an input. */
-export type Preprocess = NonNullable<Calibration['preprocess']>
-
-/**
- * Where samples come from, with everything that reading them needs: it crosses into a child process. A type, so that it
- * is JSON.
- */
-export type SampleSource = {
-  /** Display name of the model, for messages. */
-  readonly name: string
-  /** The option that names the samples, for messages. */
-  readonly option: SampleOption
-  readonly inputs: Bindings['inputs']
-  /** As the user wrote it, for messages. */
-  readonly text: string
-  /** Most samples that are used. */
-  readonly limit: number
-  /** Milliseconds to wait for one sample. */
-  readonly timeout: number
-} & (
-  | {
-      readonly kind: 'arrays'
-      readonly groups: readonly { readonly sample: string; readonly files: Readonly<Record<string, string>> }[]
-    }
-  | { readonly kind: 'images'; readonly files: readonly string[]; readonly preprocess: Preprocess }
-  | { readonly kind: 'module'; readonly url: string }
-)
-
-/** What a child that reads samples tells while it works: `wait` before each sample and `go` when it has it. */
-export const sampleSignals = { wait: 'wait', go: 'go' } as const
+import { runWithSamples } from '../samples/run.ts'
+import { type SampleSource, where, type SampleOption } from '../samples/source.ts'
+import type { PassRequest } from './pass.ts'
 
 /**
  * Finds the samples of a model; nothing is read yet. Paths start from `root`. Files are taken in the order of their
@@ -119,73 +82,10 @@ export async function digestSamples(source: SampleSource, statIndex: StatIndex, 
   return createHash('sha256').update(canonicalJson(facts)).digest('hex')
 }
 
-export interface ReadingOptions {
-  /** Hears every text that the worker sends. */
-  readonly told?: (text: string) => void
-  /** Told when the process starts: there may be a queue before it. */
-  readonly started?: () => void
-  /** Bytes of the model, external data included. */
-  readonly modelBytes?: number
-}
-
-/**
- * Runs a worker that reads samples in a child process and gives the JSON that it writes. It is killed when a sample
- * does not come in time; the time that the worker itself needs between samples does not count.
- *
- * @throws OnnxEngineError SAMPLES_INVALID, COMPILE_ABORTED, and what the worker throws
- */
-export async function runWithSamples(
-  worker: URL,
-  source: SampleSource,
-  settings: ChildJob['settings'],
-  signal?: AbortSignal,
-  model = '',
-  { told, started, modelBytes }: ReadingOptions = {},
-): Promise<Json> {
-  const late = new AbortController()
-  let timer: NodeJS.Timeout | undefined
-  const log = (_: string, text: string) => {
-    told?.(text)
-    clearTimeout(timer)
-    if (text === sampleSignals.wait) timer = setTimeout(() => late.abort(), Math.min(source.timeout, longestTimeout))
-  }
-  try {
-    return await inTemporaryFolder(async (folder) => {
-      const output = join(folder, 'result.json')
-      const either = signal ? AbortSignal.any([signal, late.signal]) : late.signal
-      await runChild(
-        worker,
-        { name: source.name, model, output, settings: { ...settings, source } },
-        { signal: either, log, started, modelBytes, what: 'measuring' },
-      )
-      return JSON.parse(await readFile(output, 'utf8')) as Json
-    })
-  } catch (error) {
-    if (!late.signal.aborted || signal?.aborted) throw error
-    const hint = `Let it give samples faster, or raise '${source.option}.timeout'`
-    throw new OnnxEngineError('SAMPLES_INVALID', where(source), {
-      expected: `a sample within ${source.timeout / 1000} s`,
-      received: 'none',
-      hint,
-      cause: error,
-    })
-  } finally {
-    clearTimeout(timer)
-  }
-}
-
-/** How messages name the samples of a model. */
-export function where({ name, option, text }: Pick<SampleSource, 'name' | 'option' | 'text'>): string {
-  return `${name}: ${sampleNames[option]} '${text}'`
-}
-
-const sampleNames: Readonly<Record<SampleOption, string>> = {
-  calibration: 'calibration samples',
-  'verify.samples': 'verification samples',
-}
-
 const moduleTypes = new Set(['.js', '.mjs', '.ts', '.mts'])
+
 const arrayTypes = ['.npy', '.npz']
+
 const imageTypes = ['.png', '.jpg', '.jpeg']
 
 type Group = Extract<SampleSource, { kind: 'arrays' }>['groups'][number]
@@ -211,3 +111,35 @@ function groupFiles(files: readonly string[], inputs: readonly string[], place: 
   }
   return [...groups].map(([sample, group]) => ({ sample: basename(sample), files: group }))
 }
+
+/** The samples of a model, by their content. */
+export interface FoundSamples {
+  readonly source: SampleSource
+  readonly digest: string
+}
+
+/**
+ * The samples that `calibration` names and their digest; undefined when there is no such option. A module runs for it,
+ * once for all engines of a compilation. `option` is what messages call it.
+ *
+ * @throws OnnxEngineError SAMPLES_INVALID
+ */
+export async function modelSamples(
+  { name, model, options, root, store, signal }: PassRequest,
+  option: SampleOption = 'calibration',
+): Promise<FoundSamples | undefined> {
+  const { calibration } = options
+  if (!calibration) return undefined
+  const known = found.get(model) ?? new Map<Calibration, Promise<FoundSamples>>()
+  found.set(model, known)
+  const pending = known.get(calibration) ?? find()
+  known.set(calibration, pending)
+  return pending
+
+  async function find(): Promise<FoundSamples> {
+    const source = await findSamples(calibration!, { name, option, inputs: model.bindings.inputs }, root)
+    return { source, digest: await digestSamples(source, store.statIndex, signal) }
+  }
+}
+
+const found = new WeakMap<PassRequest['model'], Map<Calibration, Promise<FoundSamples>>>()

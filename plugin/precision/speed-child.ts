@@ -1,8 +1,8 @@
 import { writeFile } from 'node:fs/promises'
-import type { CompileInChild } from '../backend/contract.ts'
-import { type Feeds, feedsOf, type Onnxruntime, type Session } from './onnxruntime.ts'
+import type { CompileInChild } from '../child/contract.ts'
+import type { SampleSource } from '../samples/source.ts'
+import { type Onnxruntime, feedsOf, type Session, type Feeds } from './onnxruntime.ts'
 import { readSamples } from './read-samples.ts'
-import type { SampleSource } from './samples.ts'
 
 /** What the measuring child is told. */
 export interface SpeedSettings {
@@ -20,6 +20,7 @@ export interface Speed {
 }
 
 const least = { rounds: 3, milliseconds: 200 }
+
 const most = 30
 
 /**

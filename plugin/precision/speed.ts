@@ -1,7 +1,7 @@
 import { onnxruntime } from '../backend/onnxruntime.ts'
-import { modelSamples } from './calibrate.ts'
-import type { PassRequest } from './index.ts'
-import { runWithSamples } from './samples.ts'
+import { runWithSamples } from '../samples/run.ts'
+import type { PassRequest } from './pass.ts'
+import { modelSamples } from './samples.ts'
 import type { Speed, SpeedSettings } from './speed-child.ts'
 
 /**

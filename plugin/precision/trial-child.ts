@@ -1,11 +1,10 @@
 import { writeFile } from 'node:fs/promises'
 import type { CheckedTensor } from '../../runtime/session.ts'
-import type { CompileInChild } from '../backend/contract.ts'
-import { quiet } from './calibrate-child.ts'
-import { addSample, finish, newComparison } from './compare.ts'
-import { infer, type Onnxruntime } from './onnxruntime.ts'
-import { readSamples, type Sample } from './read-samples.ts'
-import type { SampleSource } from './samples.ts'
+import type { CompileInChild } from '../child/contract.ts'
+import type { SampleSource } from '../samples/source.ts'
+import { newComparison, addSample, finish } from './compare.ts'
+import { type Onnxruntime, quiet, infer } from './onnxruntime.ts'
+import { type Sample, readSamples } from './read-samples.ts'
 
 /** What the trying child is told. */
 export interface TrialSettings {

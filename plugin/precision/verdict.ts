@@ -1,11 +1,11 @@
 import { OnnxEngineError } from '../../runtime/errors.ts'
 import type { Precision } from '../../runtime/manifest.ts'
-import { quote } from '../onnx/proto.ts'
+import { quote } from '../text.ts'
+import type { Part } from './blame.ts'
 import type { Comparison } from './compare.ts'
 import type { Culprit } from './culprits.ts'
-import type { PassRequest } from './index.ts'
+import type { PassRequest } from './pass.ts'
 import type { VerifyResult } from './verify-child.ts'
-import type { Spread, Verification } from './verify.ts'
 
 /**
  * Least cosine where the user says nothing: a net that lost a layer is far below, rounding alone is far above. Random
@@ -137,4 +137,23 @@ function problemOf(
 function rowOf({ name, maxAbs, largest, cosine, argmax, nonFinite }: Comparison): string {
   const difference = maxAbs === null ? 'not finite' : maxAbs.toExponential(1)
   return `${name}  max abs ${difference} of ${largest.toPrecision(3)}  cosine ${cosine.toFixed(5)}  argmax ${percent(argmax)}${nonFinite > 0 ? `  ${nonFinite} elements not finite in fp32` : ''}`
+}
+
+/** How an engine compares with the fp32 model. A type, not an interface: it is kept as JSON. */
+export type Verification = VerifyResult & {
+  /** Whether the lowered graph ran on the CPU in the place of the engine, which cannot run here. */
+  readonly emulated: boolean
+  /** What is further away than allowed, a line for each output. */
+  readonly failures: readonly string[]
+  /** Fewest nodes or weights that must stay in fp32 for all to be well; empty when that would not help. */
+  readonly blame: readonly Culprit[]
+  /** Where most is lost when no few of them are to blame; null when some are. */
+  readonly spread: Spread | null
+}
+
+/** What is lost everywhere. */
+export type Spread = {
+  /** How many nodes or weights are lowered. */
+  readonly of: number
+  readonly worst: readonly Part[]
 }

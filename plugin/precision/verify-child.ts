@@ -1,16 +1,16 @@
 import { writeFile } from 'node:fs/promises'
 import type { DType } from '../../runtime/dtype.ts'
-import { OnnxEngineError, textOf } from '../../runtime/errors.ts'
-import type { Bindings, ModelManifest } from '../../runtime/manifest.ts'
+import { textOf, OnnxEngineError } from '../../runtime/errors.ts'
+import type { ModelManifest, Bindings } from '../../runtime/manifest.ts'
 import { createModel } from '../../runtime/model.ts'
 import type { CheckedTensor } from '../../runtime/session.ts'
-import type { ChildJob, CompileInChild } from '../backend/contract.ts'
-import { addSample, type Comparison, finish, newComparison } from './compare.ts'
+import type { CompileInChild, ChildJob } from '../child/contract.ts'
+import { type SampleSource, where } from '../samples/source.ts'
+import { type Comparison, newComparison, addSample, finish } from './compare.ts'
 import { roundToHalf } from './half.ts'
-import { infer, type Onnxruntime } from './onnxruntime.ts'
+import { type Onnxruntime, infer } from './onnxruntime.ts'
 import { type KnownInputs, randomInputs } from './random-inputs.ts'
-import { readSamples, type Sample } from './read-samples.ts'
-import { type SampleSource, where } from './samples.ts'
+import { type Sample, readSamples } from './read-samples.ts'
 
 /** What the comparing child is told. */
 export interface VerifySettings {

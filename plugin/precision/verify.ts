@@ -1,22 +1,22 @@
-import { readFile, writeFile } from 'node:fs/promises'
+import { writeFile, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { OnnxEngineError } from '../../runtime/errors.ts'
 import type { ModelManifest } from '../../runtime/manifest.ts'
 import { runChild } from '../backend/child.ts'
 import { onnxruntime } from '../backend/onnxruntime.ts'
-import { cacheKey, type CacheKey } from '../cache/key.ts'
+import { type CacheKey, cacheKey } from '../cache/key.ts'
 import { modelBytes } from '../onnx/size.ts'
+import { runWithSamples } from '../samples/run.ts'
+import type { SampleSource } from '../samples/source.ts'
 import { inTemporaryFolder } from '../temporary-folder.ts'
-import { findBlame, type Part } from './blame.ts'
-import type { FoundSamples } from './calibrate.ts'
+import { findBlame } from './blame.ts'
 import { countdown, type Countdown } from './countdown.ts'
-import type { Culprit } from './culprits.ts'
-import type { PassRequest, PrecisionPass } from './index.ts'
 import { widenIo } from './io.ts'
+import type { PassRequest, PrecisionPass } from './pass.ts'
 import type { KnownInputs } from './random-inputs.ts'
-import { runWithSamples, type SampleSource } from './samples.ts'
-import { distanceOf, judge, unusableReference } from './verdict.ts'
-import type { Phase, VerifyResult, VerifySettings } from './verify-child.ts'
+import type { FoundSamples } from './samples.ts'
+import { type Verification, unusableReference, judge, distanceOf } from './verdict.ts'
+import type { VerifySettings, VerifyResult, Phase } from './verify-child.ts'
 
 /** An engine to be verified. */
 export interface VerifyRequest extends PassRequest {
@@ -26,25 +26,6 @@ export interface VerifyRequest extends PassRequest {
   /** Names the import in the cache's history. */
   readonly family: string
   readonly manifest: ModelManifest
-}
-
-/** How an engine compares with the fp32 model. A type, not an interface: it is kept as JSON. */
-export type Verification = VerifyResult & {
-  /** Whether the lowered graph ran on the CPU in the place of the engine, which cannot run here. */
-  readonly emulated: boolean
-  /** What is further away than allowed, a line for each output. */
-  readonly failures: readonly string[]
-  /** Fewest nodes or weights that must stay in fp32 for all to be well; empty when that would not help. */
-  readonly blame: readonly Culprit[]
-  /** Where most is lost when no few of them are to blame; null when some are. */
-  readonly spread: Spread | null
-}
-
-/** What is lost everywhere. */
-export type Spread = {
-  /** How many nodes or weights are lowered. */
-  readonly of: number
-  readonly worst: readonly Part[]
 }
 
 /** Raised when the same outputs give another verdict. */
@@ -83,7 +64,7 @@ export async function verifyEngine(request: VerifyRequest): Promise<Verification
   const samples =
     wanted &&
     (await (
-      await import('./calibrate.ts')
+      await import('./samples.ts')
     ).modelSamples({ ...request, options: { ...options, calibration: wanted } }, option))
   const values = Object.fromEntries(Object.entries(profiles[0]?.values ?? {}).map(([input, { opt }]) => [input, opt]))
   const known = { dims: { ...profiles[0]?.opt, ...shapes }, values }

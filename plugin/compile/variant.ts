@@ -1,0 +1,29 @@
+import type { BackendName, Precision, Requirements, Bindings } from '../../runtime/manifest.ts'
+import type { Artifact } from '../cache/stored.ts'
+import type { EngineReport } from '../precision/report.ts'
+
+/** One compiled engine of a model. */
+export interface Variant<B extends BackendName = BackendName> {
+  readonly backend: B
+  readonly engine: Precision
+  /** What tells this engine from the backend's others, such as 'portable'; '' when there is one. */
+  readonly label: string
+  /** File extension of the raw engine, with the dot. */
+  readonly extension: string
+  readonly artifact: Artifact
+  readonly requires: Requirements[B]
+  /** What was lowered, and how far the outputs are from those of the fp32 model; null for fp32. */
+  readonly report: EngineReport | null
+  /** What the cache did: `reason` is 'hit', 'miss: new', 'miss: weights changed', ... */
+  readonly cache: { readonly hit: boolean; readonly reason: string; readonly seconds: number }
+}
+
+/** What a compilation of one model gives: the bindings and the variants in order of preference. */
+export interface Compiled {
+  /** Base name of the model file without '.onnx'. */
+  readonly name: string
+  readonly bindings: Bindings
+  readonly variants: readonly Variant[]
+  /** Absolute paths of all files that the model consists of: the .onnx file and its external data. */
+  readonly files: readonly string[]
+}

@@ -1,0 +1,106 @@
+import { readFile } from 'node:fs/promises'
+import { posix, resolve, dirname, join } from 'node:path'
+import type { MagicString } from 'magic-string'
+import { OnnxEngineError } from '../../runtime/errors.ts'
+import { copyEngine, type EngineAsset } from './asset.ts'
+import { locate, relativeUrl, type EngineCode } from './location.ts'
+
+/**
+ * Rollup, Rolldown and builds of Vite. A module cannot know which chunk it ends in, and Vite removes assets of server
+ * builds and rewrites URLs that it knows: so a module carries a placeholder, `renderChunk` puts the location in its
+ * place, relative to the chunk, and the engines that chunks really use follow after every other plugin, into `folder`
+ * of the output, whose path `writesTo` is told.
+ */
+export function rollupAssets(folder: string, writesTo: (output: string | undefined) => void): RollupAssets {
+  // Kept from build to build: a watcher loads only the modules that changed.
+  const sources = new Map<string, string>()
+  return {
+    engine({ name, source }) {
+      sources.set(name, source)
+      return { location: JSON.stringify(`__ONNX_ENGINE_${name}__`) }
+    },
+    hooks: {
+      renderChunk: {
+        filter: { code: /__ONNX_ENGINE_/ },
+        async handler(code, chunk, { format, sourcemap }) {
+          if (!code.includes('__ONNX_ENGINE_')) return null
+          const locationOf = (_text: string, _quote: string, name: string): string => {
+            const path = posix.relative(posix.dirname(chunk.fileName), posix.join(folder, name))
+            return locate(format, JSON.stringify(format === 'es' ? relativeUrl(path) : path))
+          }
+          if (!sourcemap) return { code: code.replace(placeholder, locationOf), map: null }
+          const { MagicString } = await import('magic-string')
+          const edited = new MagicString(code).replace(placeholder, locationOf)
+          return { code: edited.toString(), map: edited.generateMap({ hires: 'boundary' }) }
+        },
+      },
+      generateBundle: {
+        order: 'post',
+        async handler({ dir, file }, bundle, isWrite) {
+          if (sources.size === 0) return
+          const chunks = Object.values(bundle).map((output) => output.code ?? '')
+          const output = resolve(dir ?? dirname(file ?? ''))
+          writesTo(isWrite ? output : undefined)
+          const used = Array.from(sources, ([name, source]) => ({ name, source })).filter(({ name }) =>
+            chunks.some((code) => code.includes(name)),
+          )
+          const taken = used
+            .map(({ name }) => posix.join(folder, name))
+            .find((fileName) => bundle[fileName] !== undefined)
+          if (taken !== undefined) throw nameTaken(taken)
+          // Copied, an engine of any size takes no memory; Rolldown would hold two copies of what it is to emit.
+          if (isWrite) await Promise.all(used.map((asset) => copyEngine(asset, join(output, folder))))
+          else
+            for (const { name, source } of used)
+              this.emitFile({ type: 'asset', fileName: posix.join(folder, name), source: await readFile(source) })
+        },
+      },
+    },
+  }
+}
+
+export interface RollupAssets {
+  engine(asset: EngineAsset): EngineCode
+  readonly hooks: {
+    readonly renderChunk: {
+      readonly filter: { readonly code: RegExp }
+      handler(
+        code: string,
+        chunk: { readonly fileName: string },
+        options: { readonly format: string; readonly sourcemap?: unknown },
+      ): Promise<RenderedChunk | null>
+    }
+    readonly generateBundle: {
+      readonly order: 'post'
+      handler(this: RollupContext, options: RollupOutput, bundle: RollupBundle, isWrite: boolean): Promise<void>
+    }
+  }
+}
+
+export interface RenderedChunk {
+  readonly code: string
+  readonly map: ReturnType<MagicString['generateMap']> | null
+}
+
+export interface RollupOutput {
+  readonly dir?: string
+  readonly file?: string
+}
+
+export type RollupBundle = Readonly<Record<string, { readonly type: string; readonly code?: string }>>
+
+/** The part of the plugin context that Rollup, Rolldown and Vite share. */
+export interface RollupContext {
+  emitFile(asset: { readonly type: 'asset'; readonly fileName: string; readonly source: Uint8Array }): unknown
+}
+
+function nameTaken(file: string): OnnxEngineError {
+  return new OnnxEngineError('OUTPUT_FAILED', `output file '${file}'`, {
+    expected: 'a name that nothing else in the output has',
+    received: 'the name of an engine and of an asset of another plugin',
+    hint: `Choose another folder for engines by the option 'assetsDir'`,
+  })
+}
+
+// Minifiers change the quotes.
+const placeholder = /(["'`])__ONNX_ENGINE_(?<name>[\w.-]+?)__\1/g

@@ -1,0 +1,24 @@
+import { readFile } from 'node:fs/promises'
+import { posix } from 'node:path'
+import type { EngineAsset } from './asset.ts'
+import { type EngineCode, relativeUrl } from './location.ts'
+
+/** The part of a loader's context that webpack and Rspack share. */
+export interface WebpackLoader {
+  emitFile(name: string, content: Buffer, sourceMap?: undefined, info?: { readonly immutable: boolean }): void
+}
+
+/**
+ * webpack and Rspack. Assets that the loader emits are kept with the module in persistent caches.
+ * `__webpack_base_uri__` is the folder of the output in every chunk and format, whatever `publicPath` says, which is
+ * for browsers.
+ */
+export async function webpackEngine(
+  { name, source }: EngineAsset,
+  folder: string,
+  loader: WebpackLoader,
+): Promise<EngineCode> {
+  const path = posix.join(folder, name)
+  loader.emitFile(path, await readFile(source), undefined, { immutable: true })
+  return { location: `new URL(${JSON.stringify(relativeUrl(path))}, __webpack_base_uri__)` }
+}

@@ -1,0 +1,103 @@
+import { open } from 'node:fs/promises'
+import { OnnxEngineError } from '../../runtime/errors.ts'
+
+/** Raw little-endian bytes of a tensor, a piece at a time, so that weights are never all in memory. */
+export interface Content {
+  readonly length: number
+  /**
+   * One pass over the bytes. Each piece starts at an address that any typed array accepts and holds whole elements; it
+   * is valid until the next one is asked for.
+   */
+  pieces(): AsyncIterable<Uint8Array>
+}
+
+// A multiple of every element size, and of the 8 elements that share bytes.
+const pieceLength = 2 ** 20
+
+/** Bytes in memory. */
+export function bytesContent(bytes: Uint8Array): Content {
+  return {
+    length: bytes.length,
+    async *pieces() {
+      // Not `slice`, which makes no copy of a Buffer.
+      yield bytes.byteOffset % 16 === 0 ? bytes : new Uint8Array(bytes)
+    },
+  }
+}
+
+/** Bytes of a file, read when they are asked for. Throws EXTERNAL_DATA when the file became shorter. */
+export function fileContent({ file, offset, length }: ByteRange): Content {
+  return {
+    length,
+    async *pieces() {
+      const handle = await open(file)
+      const size = Math.min(pieceLength, length)
+      const fill = async (buffer: Uint8Array, start: number): Promise<Uint8Array> => {
+        const piece = buffer.subarray(0, Math.min(size, length - start))
+        for (let at = 0; at < piece.length;) {
+          const { bytesRead } = await handle.read(piece, at, piece.length - at, offset + start + at)
+          if (bytesRead === 0) throw shortened(file, offset + length)
+          at += bytesRead
+        }
+        return piece
+      }
+      // The next piece is read while the reader works on this one.
+      let [next, other] = [new Uint8Array(size), new Uint8Array(length > size ? size : 0)]
+      let reading: Promise<Uint8Array> | undefined
+      try {
+        reading = length > 0 ? fill(next, 0) : undefined
+        for (let done = 0; reading;) {
+          const piece: Uint8Array = await reading
+          done += piece.length
+          ;[next, other] = [other, next]
+          reading = done < length ? fill(next, done) : undefined
+          // Its error is thrown when the piece is asked for.
+          reading?.catch(() => {})
+          yield piece
+        }
+      } finally {
+        await reading?.catch(() => {})
+        await handle.close()
+      }
+    },
+  }
+}
+
+/**
+ * The content that `convert` makes of each piece. `length` is that of the result; `convert` must give whole elements
+ * for whole elements and may reuse its result, but not change the piece.
+ */
+export function mapContent(content: Content, length: number, convert: (piece: Uint8Array) => Uint8Array): Content {
+  return {
+    length,
+    async *pieces() {
+      for await (const piece of content.pieces()) yield convert(piece)
+    },
+  }
+}
+
+/** All bytes of a content, in memory of their own. */
+export async function readContent(content: Content): Promise<Uint8Array> {
+  const bytes = new Uint8Array(content.length)
+  let at = 0
+  for await (const piece of content.pieces()) {
+    bytes.set(piece, at)
+    at += piece.length
+  }
+  return bytes
+}
+
+function shortened(file: string, size: number): OnnxEngineError {
+  return new OnnxEngineError('EXTERNAL_DATA', file, {
+    expected: `${size} bytes`,
+    received: 'a file that became shorter',
+  })
+}
+
+/** A byte range of a file. */
+export interface ByteRange {
+  /** Absolute path. */
+  readonly file: string
+  readonly offset: number
+  readonly length: number
+}

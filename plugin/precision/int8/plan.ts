@@ -1,0 +1,49 @@
+import { saturatesInt8 } from '../../../runtime/cpu.ts'
+import { OnnxEngineError } from '../../../runtime/errors.ts'
+import type { BackendName } from '../../../runtime/manifest.ts'
+import type { CalibrationMethod } from '../../options.ts'
+import type { PassRequest } from '../pass.ts'
+import type { Placement } from '../placement.ts'
+import { type FoundSamples, modelSamples } from '../samples.ts'
+
+/** Everything that decides an int8 graph besides the model. */
+export interface Int8Plan {
+  readonly placement: Placement
+  readonly samples: FoundSamples
+  /** Undefined: the one that comes closest on the samples. */
+  readonly method: CalibrationMethod | undefined
+  /** Largest stored magnitude of a weight: 127, or 63 for 7 bits. */
+  readonly levels: 127 | 63
+  /**
+   * The same while methods are tried: that of the engine for this CPU, so that its portable engine takes the same
+   * method.
+   */
+  readonly tried: 127 | 63
+}
+
+export async function planInt8(request: PassRequest, placement: Placement): Promise<Int8Plan> {
+  const samples = await modelSamples(request)
+  if (samples)
+    return {
+      placement,
+      samples,
+      method: request.options.calibration?.method,
+      levels: levelsOf(request),
+      tried: anyCpu.has(request.backend) && saturatesInt8() ? 63 : 127,
+    }
+  throw new OnnxEngineError('SAMPLES_INVALID', `${request.name}: engine=int8`, {
+    expected: `calibration samples, from the option 'calibration'`,
+    received: 'none',
+    hint: `Set calibration: './samples/*.npy' (or a module, or images) for this model, or import it with ?engine=int8-weights, which needs none`,
+  })
+}
+
+const anyCpu: ReadonlySet<BackendName> = new Set<BackendName>(['onnxruntime', 'openvino'])
+
+// Two products of uint8 and int8 are added in 16 bits on an x64 CPU without VNNI, which 7-bit weights never overflow. A
+// portable engine may run on one.
+function levelsOf({ backend, label, options }: PassRequest): 127 | 63 {
+  if (!anyCpu.has(backend)) return 127
+  const portable = backend === 'onnxruntime' && (label === 'portable' || options.onnxruntime.optimization !== 'all')
+  return portable || saturatesInt8() ? 63 : 127
+}

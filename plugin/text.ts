@@ -1,0 +1,37 @@
+/** `shapes.image[1]`, with names that are not identifiers in brackets and quotes. */
+export function keyPath(path: readonly PropertyKey[]): string {
+  return path
+    .map((key, index) => {
+      if (typeof key === 'number') return `[${key}]`
+      const name = String(key)
+      if (/^[A-Za-z_$][\w$]{0,79}$/.test(name)) return index === 0 ? name : `.${name}`
+      return `[${JSON.stringify(shorten(name))}]`
+    })
+    .join('')
+}
+
+/** Text for a message: names in hostile models, imports and options can be megabytes long. */
+export function shorten(text: string, limit: number = 80): string {
+  return text.length > limit ? `${text.slice(0, limit)}...` : text
+}
+
+/** A record whose keys may be any text, `__proto__` included: it has no prototype. */
+export function byName<T>(entries: Iterable<readonly [string, T]>): Readonly<Record<string, T>> {
+  return Object.assign(Object.create(null), Object.fromEntries(entries))
+}
+
+/** Decimal units, as file managers and package registries use them. */
+export function formatBytes(bytes: number): string {
+  const units = ['B', 'kB', 'MB', 'GB', 'TB']
+  const power = Math.min(Math.max(Math.floor(Math.log10(bytes || 1) / 3), 0), units.length - 1)
+  return `${(bytes / 1000 ** power).toFixed(power === 0 ? 0 : 1)} ${units[power]}`
+}
+
+export function count(amount: number, noun: string): string {
+  return `${amount} ${noun}${amount === 1 ? '' : 's'}`
+}
+
+/** A name from a model for a message: quotes and line breaks escaped, cut to a readable length. */
+export function quote(name: string): string {
+  return JSON.stringify(name.length > 120 ? `${name.slice(0, 117)}...` : name)
+}
