@@ -1,6 +1,6 @@
-import { importFilter } from './bundler.ts'
+import { importFilter } from './bundler/context.ts'
 import { unpluginOnnx } from './index.ts'
-import { modelFilter } from './query.ts'
+import { modelFilter } from './options/query.ts'
 
 /**
  * The plugin for Farm.

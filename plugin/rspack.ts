@@ -1,5 +1,5 @@
+import { rspackPlugin } from './bundler/rspack.ts'
 import type { unpluginOnnx } from './index.ts'
-import { rspackPlugin } from './rspack-plugin.ts'
 
 /**
  * The plugin for Rspack 1 and 2.

@@ -1,4 +1,4 @@
-import { rollupPlugin } from './rollup-plugin.ts'
+import { rollupPlugin } from './bundler/rollup.ts'
 
 /**
  * The plugin for Vite 6 and newer, and for Vitest.

@@ -1,12 +1,12 @@
 import { abortable, abortedError } from './abort.ts'
-import { checkInputs } from './check.ts'
-import { openVariant, type Opened } from './choose.ts'
+import { checkInputs } from './check-inputs.ts'
 import { OnnxEngineError } from './errors.ts'
 import { createInFlight } from './in-flight.ts'
 import type { ModelManifest } from './manifest.ts'
+import { openVariant, type Opened } from './open-variant.ts'
 import { checkInferOptions, checkLoadOptions, type LoadOptions } from './options.ts'
-import { copyTensors, takeTensors } from './own.ts'
 import type { CheckedTensor, InferOptions } from './session.ts'
+import { copyTensors, takeTensors } from './tensor-memory.ts'
 import type { CompactBindings, Model, Outputs } from './types.ts'
 
 /**

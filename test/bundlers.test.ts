@@ -18,7 +18,7 @@ import {
 } from 'vite'
 import { build as buildVite6 } from 'vite6'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { copyRuntime } from '../dist/plugin/standalone.js'
+import { copyRuntime } from '../dist/plugin/emit/standalone.js'
 import {
   engines,
   expectedResults,
@@ -128,7 +128,7 @@ test('a standalone output has the addon of other backends, and the build says wh
   ])
   expect(readdirSync(join(dir, 'node_modules'))).toEqual(['unplugin-onnx'])
   writeFiles(dir, {
-    'main.mjs': `import { loadAddon } from './node_modules/unplugin-onnx/dist/native/index.js'\nconsole.log(JSON.stringify(Object.keys(loadAddon('openvino'))))`,
+    'main.mjs': `import { loadAddon } from './node_modules/unplugin-onnx/dist/native/load-addon.js'\nconsole.log(JSON.stringify(Object.keys(loadAddon('openvino'))))`,
   })
   expect(await runOutput(join(dir, 'main.mjs'))).toEqual(['addon'])
 })

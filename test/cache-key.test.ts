@@ -13,7 +13,6 @@ import { open } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { explain } from '../plugin/cache/explain.ts'
-import { hashAround, hashFile, hashSegments } from '../plugin/cache/hash.ts'
 import {
   cacheKey,
   canonicalJson,
@@ -25,6 +24,7 @@ import {
 } from '../plugin/cache/key.ts'
 import { digestSource } from '../plugin/cache/source.ts'
 import { openStatIndex, type StatIndex } from '../plugin/cache/stat-index.ts'
+import { hashAround, hashFile, hashSegments } from '../plugin/files/hash.ts'
 import type { ModelWithInitializers } from '../plugin/onnx/model.ts'
 import { tempFolder } from './helpers.ts'
 

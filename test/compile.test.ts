@@ -4,10 +4,10 @@ import { fileURLToPath } from 'node:url'
 import ort from 'onnxruntime-node'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { openStore } from '../dist/plugin/cache/store.js'
-import { compileModel } from '../dist/plugin/compile.js'
+import { compileModel } from '../dist/plugin/compile/model.js'
 import type { Compiled } from '../dist/plugin/compile/variant.js'
-import { compileOptions, resolveOptions, type Options } from '../dist/plugin/options.js'
-import { parseRequest, requestKey } from '../dist/plugin/query.js'
+import { parseRequest, requestKey } from '../dist/plugin/options/query.js'
+import { compileOptions, resolveOptions, type Options } from '../dist/plugin/options/resolve.js'
 import { tempFolder } from './helpers.ts'
 import { affineModel, onnxModel } from './models.ts'
 
@@ -241,7 +241,7 @@ describe('what cannot be compiled', () => {
   test('a backend that is not there is named with the way out', async () => {
     write('m.onnx', affineModel())
     const options = resolveOptions({ cache: { dir: join(folder, 'cache') }, backends: ['onnxruntime'] }, folder)
-    const { onnxruntime } = await import('../dist/plugin/backend/onnxruntime.js')
+    const { onnxruntime } = await import('../dist/plugin/backend/onnxruntime/backend.js')
     const probe = await onnxruntime.probe(compileOptions(options, parseRequest(join(folder, 'm.onnx'))!), folder)
     expect(probe).toMatchObject({ available: true, version: expect.stringMatching(/^1\./) })
   })

@@ -11,7 +11,7 @@ import {
   optimizationLevels,
   performanceHints,
   resolveOptions,
-} from '../plugin/options.ts'
+} from '../plugin/options/resolve.ts'
 import { errorCodes } from '../runtime/errors.ts'
 import { backendNames, precisions } from '../runtime/manifest.ts'
 
@@ -52,7 +52,7 @@ interface Member {
   readonly description: string
 }
 
-const sourceFile = new URL('../plugin/option-types.ts', import.meta.url)
+const sourceFile = new URL('../plugin/options/types.ts', import.meta.url)
 const named: Readonly<Record<string, string>> = {
   // Before the alias that it ends in.
   IoPrecision: union(ioPrecisions),

@@ -222,7 +222,7 @@ test('a sandboxed preload script, which has no modules of Node.js, can hold the 
       },
     ],
     resolve: {
-      alias: { 'unplugin-onnx/electron': fileURLToPath(new URL('../dist/runtime/electron.js', import.meta.url)) },
+      alias: { 'unplugin-onnx/electron': fileURLToPath(new URL('../dist/runtime/electron/index.js', import.meta.url)) },
     },
   })
   const {

@@ -24,5 +24,5 @@ afterAll(() => {
  */
 export function compilers(): readonly number[] {
   const children = execFileSync('ps', ['-o', 'pid=,args=', '--ppid', String(process.pid)], { encoding: 'utf8' })
-  return [...children.matchAll(/^\s*(\d+) .*child-main\.js/gm)].map(([, pid]) => Number(pid))
+  return [...children.matchAll(/^\s*(\d+) .*child[/\\]main\.js/gm)].map(([, pid]) => Number(pid))
 }

@@ -1,9 +1,9 @@
 import { symlinkSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { findImports, type Alias } from '../plugin/imports.ts'
-import { resolveOptions } from '../plugin/options.ts'
-import { modelSpecifiers } from '../plugin/specifiers.ts'
+import { findImports, type Alias } from '../plugin/imports/find.ts'
+import { modelSpecifiers } from '../plugin/imports/specifiers.ts'
+import { resolveOptions } from '../plugin/options/resolve.ts'
 import { tempFolder } from './helpers.ts'
 import { writeProject } from './typed-project.ts'
 

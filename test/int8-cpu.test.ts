@@ -1,11 +1,11 @@
 import { createRequire } from 'node:module'
 import { describe, expect, test, vi } from 'vitest'
-import { onnxruntime } from '../plugin/backend/onnxruntime.ts'
+import { onnxruntime } from '../plugin/backend/onnxruntime/backend.ts'
 import type { Model } from '../plugin/onnx/model.ts'
-import { compileOptions, resolveOptions } from '../plugin/options.ts'
-import * as cpu from '../runtime/cpu.ts'
+import { compileOptions, resolveOptions } from '../plugin/options/resolve.ts'
 import type { Precision } from '../runtime/manifest.ts'
-import { onnxruntimeRunner } from '../runtime/onnxruntime.ts'
+import * as cpu from '../runtime/onnxruntime/cpu.ts'
+import { onnxruntimeRunner } from '../runtime/onnxruntime/runner.ts'
 
 /** The features that Linux or macOS lists for some CPUs, cut to what matters here. */
 const recorded = {
@@ -22,7 +22,7 @@ const { version } = createRequire(import.meta.url)('onnxruntime-node/package.jso
 
 let here: cpu.Cpu & { layout: 0 | 8 | 16 }
 
-vi.mock('../runtime/cpu.ts', async (original) => {
+vi.mock('../runtime/onnxruntime/cpu.ts', async (original) => {
   const { saturatesInt8 } = await original<typeof cpu>()
   return { blockedLayout: () => here.layout, saturatesInt8: (asked?: cpu.Cpu) => saturatesInt8(asked ?? here) }
 })

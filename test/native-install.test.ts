@@ -20,7 +20,7 @@ test.skipIf(skip)(
     const [app, packages] = [tempFolder(), tempFolder()]
     const run = async (script: string, args: readonly string[], env: NodeJS.ProcessEnv) =>
       (await promisify(execFile)(process.execPath, [script, ...args], { cwd: app, env })).stdout
-    await run(join(repository, 'dist/native/pack.js'), [packages], process.env)
+    await run(join(repository, 'dist/native/scripts/pack.js'), [packages], process.env)
     const tarball = (
       await runNpm(repository, 'pack', '--silent', '--ignore-scripts', '--pack-destination', packages)
     ).trim()

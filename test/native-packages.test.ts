@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { nodeFileTrace } from '@vercel/nft'
 import { afterEach, describe, expect, onTestFinished, test, vi } from 'vitest'
-import type { LoadedAddon } from '../native/index.ts'
+import type { LoadedAddon } from '../native/load-addon.ts'
 import { nativePlatforms, platformFields, platformName } from '../native/platform.ts'
 import { writeFiles } from './app.ts'
 import { tempFolder } from './helpers.ts'
@@ -95,7 +95,7 @@ describe('the native packages', () => {
   test('become optional dependencies of the same version when the package is published', () => {
     const root = install({})
     vi.stubEnv('GITHUB_REPOSITORY', 'someone/unplugin-onnx')
-    execFileSync(process.execPath, [join(root, 'dist/native/publish.js')], { cwd: root })
+    execFileSync(process.execPath, [join(root, 'dist/native/scripts/publish.js')], { cwd: root })
     const { version, optionalDependencies, repository } = JSON.parse(
       readFileSync(join(root, 'package.json'), 'utf8'),
     ) as Record<string, unknown>
@@ -115,7 +115,7 @@ describe('the native packages', () => {
 
   test('are followed by tracers of deployments, binaries and all', async () => {
     const root = install({ [here]: `exports.openvino = () => require('./openvino.node')` })
-    const { fileList } = await nodeFileTrace([join(root, 'dist/native/index.js')], { base: folder })
+    const { fileList } = await nodeFileTrace([join(root, 'dist/native/load-addon.js')], { base: folder })
     expect([...fileList].map((file) => file.replaceAll('\\', '/'))).toContainEqual(
       expect.stringMatching(`@unplugin-onnx/native-${here}/openvino.node$`),
     )
@@ -173,8 +173,8 @@ function install(packages: Readonly<Record<string, string>>): string {
 async function loadFrom(packages: Readonly<Record<string, string>>): Promise<LoadedAddon<'openvino'>> {
   const root = install(packages)
   const { loadAddon } = (await import(
-    pathToFileURL(join(root, 'dist/native/index.js')).href
-  )) as typeof import('../native/index.ts')
+    pathToFileURL(join(root, 'dist/native/load-addon.js')).href
+  )) as typeof import('../native/load-addon.ts')
   const loaded = loadAddon('openvino')
   return 'reason' in loaded
     ? { reason: loaded.reason.replace("the native addon 'openvino' could not be loaded: ", '') }

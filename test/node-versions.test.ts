@@ -66,7 +66,7 @@ describe.each(versions)('Node.js %s', (version) => {
   test.skipIf(missingOpenVino() !== undefined || missingTensorRtRtx() !== undefined)(
     'loads the native addons, which are built once for all',
     async () => {
-      const loader = new URL('../dist/native/index.js', import.meta.url).href
+      const loader = new URL('../dist/native/load-addon.js', import.meta.url).href
       const outcome = `import { loadAddon } from '${loader}'; console.log(Object.keys({ ...loadAddon('openvino'), ...loadAddon('tensorrt_rtx_1_7') }).join())`
       expect(await run('--input-type=module', '--eval', outcome)).toBe('addon\n')
     },

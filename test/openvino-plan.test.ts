@@ -1,10 +1,10 @@
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { openvino } from '../plugin/backend/openvino.ts'
+import { openvino } from '../plugin/backend/openvino/backend.ts'
 import type { Model } from '../plugin/onnx/model.ts'
-import { compileOptions, resolveOptions, type Options } from '../plugin/options.ts'
+import { compileOptions, resolveOptions, type Options } from '../plugin/options/resolve.ts'
 import { findLibrary } from '../runtime/library.ts'
-import { findOpenVino } from '../runtime/openvino-library.ts'
+import { findOpenVino } from '../runtime/openvino/library.ts'
 import { tempFolder } from './helpers.ts'
 
 // The CPUs are recorded probes, the second one of an emulated Haswell; the GPU is made up in the same form.

@@ -1,7 +1,7 @@
 import { resolve } from 'node:path'
 import { describe, it, expect } from 'vitest'
-import { type Options, compileOptions, resolveOptions, checkShapes } from '../plugin/options.ts'
-import { parseRequest } from '../plugin/query.ts'
+import { parseRequest } from '../plugin/options/query.ts'
+import { type Options, compileOptions, resolveOptions, checkShapes } from '../plugin/options/resolve.ts'
 import { byName } from '../plugin/text.ts'
 import type { Dim, Bindings } from '../runtime/manifest.ts'
 

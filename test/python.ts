@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
-import { acquireLock } from '../plugin/cache/lock.ts'
+import { acquireLock } from '../plugin/files/lock.ts'
 
 /** The folder of this package, found by its name: the benchmark is compiled into a folder of its own. */
 export const repository: string = dirname(createRequire(import.meta.url).resolve('unplugin-onnx/package.json'))

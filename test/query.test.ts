@@ -1,5 +1,5 @@
 import { describe, it, expect } from 'vitest'
-import { modelFilter, parseRequest, requestKey } from '../plugin/query.ts'
+import { modelFilter, parseRequest, requestKey } from '../plugin/options/query.ts'
 import { byName } from '../plugin/text.ts'
 
 describe('an import text', () => {

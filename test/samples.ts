@@ -1,4 +1,4 @@
-import type { HalfDType } from '../plugin/precision/half.ts'
+import type { HalfDType } from '../plugin/precision/half/rounding.ts'
 
 /** The bytes of a .npy file of float32, or of another type that NumPy describes so. */
 export function npy(

@@ -4,9 +4,9 @@ import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, truncat
 import { dirname, join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
-import { runChild } from '../dist/plugin/backend/child.js'
-import { openProject } from '../dist/plugin/project.js'
-import type { Options } from '../plugin/options.ts'
+import { runChild } from '../dist/plugin/child/run.js'
+import { openProject } from '../dist/plugin/project/project.js'
+import type { Options } from '../plugin/options/resolve.ts'
 import { compilers, tempFolder } from './helpers.ts'
 import { affineModel, onnxModel, sileroModels } from './models.ts'
 import { build, ocrModel, root } from './openvino-models.ts'
@@ -284,7 +284,7 @@ test.skipIf(missing)('the cache of timings lies in a folder that the first build
     workspace: null,
     timingCache,
   }
-  const worker = new URL('../dist/plugin/backend/tensorrt-compile.js', import.meta.url)
+  const worker = new URL('../dist/plugin/backend/tensorrt/compile.js', import.meta.url)
   const output = join(tempFolder(), 'engine')
   await runChild(worker, { name: 'timed', model: write('timed.onnx', affineModel()), output, settings })
   expect(existsSync(output)).toBe(true)

@@ -6,10 +6,10 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Worker } from 'node:worker_threads'
 import { beforeAll, describe, expect, test } from 'vitest'
-import type { TensorRtEngine } from '../native/index.ts'
+import type { TensorRtEngine } from '../native/load-addon.ts'
 import type { Binding } from '../runtime/manifest.ts'
 import type { CheckedTensor, InferOptions, Session } from '../runtime/session.ts'
-import { createSession } from '../runtime/tensorrt-session.ts'
+import { createSession } from '../runtime/tensorrt/session.ts'
 import { root } from './openvino-models.ts'
 
 // The JavaScript side of the TensorRT addons, on a GPU of host memory: see native/src/tensorrt/host_double.h. It is no

@@ -1,8 +1,8 @@
 import { symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, test } from 'vitest'
-import { resolveOptions } from '../plugin/options.ts'
-import { typeSources } from '../plugin/source-types.ts'
+import { resolveOptions } from '../plugin/options/resolve.ts'
+import { typeSources } from '../plugin/types/sync.ts'
 import { tempFolder } from './helpers.ts'
 import { compile, linkPackage, resolutions, strictest, writeProject } from './typed-project.ts'
 

@@ -1,11 +1,11 @@
 import { join, relative } from 'node:path'
 import { beforeAll, describe, expect, test, vi } from 'vitest'
-import { declarations } from '../plugin/emit/declarations.ts'
-import { findImports, type FoundImports } from '../plugin/imports.ts'
-import { fixBindings } from '../plugin/onnx/fix.ts'
+import { findImports, type FoundImports } from '../plugin/imports/find.ts'
 import { readModel } from '../plugin/onnx/model.ts'
-import { resolveOptions } from '../plugin/options.ts'
-import { writeTypes } from '../plugin/types.ts'
+import { fixBindings } from '../plugin/options/engine-bindings.ts'
+import { resolveOptions } from '../plugin/options/resolve.ts'
+import { declarations } from '../plugin/types/declarations.ts'
+import { writeTypes } from '../plugin/types/write.ts'
 import { tempFolder } from './helpers.ts'
 import {
   compile,

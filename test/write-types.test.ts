@@ -3,9 +3,9 @@ import { readFileSync, readdirSync, existsSync, writeFileSync, symlinkSync, rmSy
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { describe, test, expect } from 'vitest'
-import { declarations } from '../plugin/emit/declarations.ts'
 import type { ModelImport } from '../plugin/imports/model-import.ts'
-import { writeTypes, recordImport } from '../plugin/types.ts'
+import { declarations } from '../plugin/types/declarations.ts'
+import { writeTypes, recordImport } from '../plugin/types/write.ts'
 import type { Bindings } from '../runtime/manifest.ts'
 import { tempFolder } from './helpers.ts'
 import { writeProject, packageRoot } from './typed-project.ts'
@@ -204,7 +204,7 @@ describe('a build of a part of an app', () => {
       script,
       `
       import { join } from 'node:path'
-      import { recordImport } from ${JSON.stringify(new URL('../dist/plugin/types.js', import.meta.url).href)}
+      import { recordImport } from ${JSON.stringify(new URL('../dist/plugin/types/write.js', import.meta.url).href)}
       const [root, name] = process.argv.slice(2)
       for (const query of ['fp32', 'fp16', 'int8']) {
         const { problems } = await recordImport({ root }, { importer: join(root, name + '.ts'), specifier: '@/' + name + '.onnx?engine=' + query, file: join(root, name + '.onnx') })

@@ -1,7 +1,7 @@
 import type { BackendName, Requirements } from '../../runtime/manifest.ts'
 import type { Facts } from '../cache/key.ts'
 import type { Model } from '../onnx/model.ts'
-import type { CompileOptions } from '../options.ts'
+import type { CompileOptions } from '../options/resolve.ts'
 
 /** What a look for a backend's library found. */
 export type Probe =

@@ -1,6 +1,6 @@
 import { isAbsolute, dirname } from 'node:path'
-import { nativeContext } from '../bundler.ts'
-import type { ImportSite } from '../resolve.ts'
+import type { ImportSite } from '../imports/resolve.ts'
+import { nativeContext } from './context.ts'
 import type { WebpackCompiler } from './webpack.ts'
 
 /**

@@ -1,4 +1,4 @@
-import { lostQuery } from '../bundler.ts'
+import { lostQuery } from './context.ts'
 
 const templateImport = /\bimport\(\s*`[^`]*\$\{[^`]*\.onnx\?[^`]*`/
 

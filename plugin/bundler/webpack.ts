@@ -1,4 +1,4 @@
-import { runtime, lostQuery } from '../bundler.ts'
+import { runtime, lostQuery } from './context.ts'
 
 /**
  * Prepares webpack or Rspack, in which an external that a plugin resolves becomes an empty module, and which try the

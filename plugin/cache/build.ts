@@ -1,7 +1,7 @@
 import { stat } from 'node:fs/promises'
 import { OnnxEngineError } from '../../runtime/errors.ts'
+import { hashFile } from '../files/hash.ts'
 import type { Entry } from './entries.ts'
-import { hashFile } from './hash.ts'
 import type { CacheKey, Json } from './key.ts'
 
 export interface StoreRequest {

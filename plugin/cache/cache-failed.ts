@@ -1,5 +1,5 @@
 import { OnnxEngineError } from '../../runtime/errors.ts'
-import { isUnusable } from './trouble.ts'
+import { isUnusable } from '../files/unusable.ts'
 
 /** Runs what a person asked for, which cannot degrade to a warning: a folder that cannot be used is CACHE_FAILED. */
 export async function named<T>(root: string, use: () => Promise<T>): Promise<T> {

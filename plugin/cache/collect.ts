@@ -1,11 +1,11 @@
 import { readdir, rm, stat } from 'node:fs/promises'
 import path from 'node:path'
+import { lockHolder, tryLock } from '../files/lock.ts'
+import { isTemporary } from '../files/replace-file.ts'
 import { removeEntry } from './entries.ts'
 import { listFamilies, removeFamily } from './families.ts'
 import { listFiles, type Folder } from './folder.ts'
 import type { StoreEntry } from './list.ts'
-import { lockHolder, tryLock } from './lock.ts'
-import { isTemporary } from './replace-file.ts'
 
 export interface Collected {
   /** Engines that were removed. */

@@ -4,8 +4,8 @@ import path from 'node:path'
 import { promisify } from 'node:util'
 import * as v from 'valibot'
 import { makeFolder } from '../../runtime/make-folder.ts'
+import { hashFile } from '../files/hash.ts'
 import type { Folder } from './folder.ts'
-import { hashFile } from './hash.ts'
 import type { Facts, Json } from './key.ts'
 
 /** What is known of one engine in the cache. */

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto'
 import { readFile, rm } from 'node:fs/promises'
 import * as v from 'valibot'
+import { replaceFile } from '../files/replace-file.ts'
 import { entrySchema, type Entry } from './entries.ts'
 import { listFiles, type Folder } from './folder.ts'
-import { replaceFile } from './replace-file.ts'
 
 /** The last engine of one import across all changes of its key. */
 export interface FamilyRecord {

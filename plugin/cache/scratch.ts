@@ -2,9 +2,9 @@ import { rmSync } from 'node:fs'
 import { copyFile, mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
+import { isRunning } from '../files/lock.ts'
 import { buildEntry, type Build, type StoreRequest } from './build.ts'
 import type { Entry } from './entries.ts'
-import { isRunning } from './lock.ts'
 
 /** An engine and where it lies. */
 export interface Placed {

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto'
 import path from 'node:path'
 import { OnnxEngineError } from '../../runtime/errors.ts'
+import { hashAround, hashSegments, type Segment } from '../files/hash.ts'
 import type { ByteRange } from '../onnx/bytes.ts'
 import type { Model, ModelWithInitializers } from '../onnx/model.ts'
-import { hashAround, hashSegments, type Segment } from './hash.ts'
 import type { SourceDigest } from './key.ts'
 import type { StatIndex } from './stat-index.ts'
 

@@ -1,7 +1,7 @@
 import { readFile, stat } from 'node:fs/promises'
 import * as v from 'valibot'
 import { OnnxEngineError } from '../../runtime/errors.ts'
-import { replaceFile } from './replace-file.ts'
+import { replaceFile } from '../files/replace-file.ts'
 
 /** Digests by name. */
 export type Digests = Readonly<Record<string, string>>

@@ -1,25 +1,25 @@
 import { stat, rm } from 'node:fs/promises'
 import path from 'node:path'
 import { makeFolder } from '../../runtime/make-folder.ts'
+import { hashFile } from '../files/hash.ts'
+import { isFull, isUnusable } from '../files/unusable.ts'
+import { type Stored, describe } from './artifact.ts'
 import { type Build, type StoreRequest, buildEntry } from './build.ts'
 import { named } from './cache-failed.ts'
 import type { Collected } from './collect.ts'
 import { findEntry, insertEntry, type Entry } from './entries.ts'
 import { type FamilyRecord, readFamily, writeFamily, listFamilies } from './families.ts'
 import { folderAt, touch, touched } from './folder.ts'
-import { hashFile } from './hash.ts'
 import type { CacheKey } from './key.ts'
 import type { StoreEntry } from './list.ts'
 import type { Scratch, Placed } from './scratch.ts'
 import { type StatIndex, openStatIndex } from './stat-index.ts'
-import { type Stored, describe } from './stored.ts'
-import { isFull, isUnusable } from './trouble.ts'
 import { aborted, untilAborted } from './until-aborted.ts'
 import type { Verified } from './verify.ts'
 
 export type { Build, StoreRequest } from './build.ts'
 
-export type { Stored } from './stored.ts'
+export type { Stored } from './artifact.ts'
 
 export interface StoreOptions {
   /** The cache folder; it is made when something is stored. */
@@ -134,7 +134,7 @@ export function openStore({ dir, maxSize, maxAge, warn }: StoreOptions): Store {
     const found = await lookUp(request.key.digest, before)
     if (found.placed) return use(request, before, found.placed)
     const reason = `miss: ${found.trouble ?? (await describeChange(before, request.key))}`
-    const { acquireLock } = await import('./lock.ts')
+    const { acquireLock } = await import('../files/lock.ts')
     await makeFolder(folder.locks)
     const lock = await acquireLock(folder.lock(request.key.digest), request.signal)
     try {

@@ -1,6 +1,6 @@
+import { hashFile } from '../files/hash.ts'
 import { removeEntry } from './entries.ts'
 import type { Folder } from './folder.ts'
-import { hashFile } from './hash.ts'
 import { listStore, type StoreEntry } from './list.ts'
 
 /** What `verify` found. */

@@ -1,7 +1,7 @@
 import type { Store } from '../cache/store.ts'
-import { cacheReport, whyReport } from '../report.ts'
 import { count, formatBytes } from '../text.ts'
 import { usageError } from './arguments.ts'
+import { cacheReport, whyReport } from './reports.ts'
 
 interface Answer {
   readonly data: unknown

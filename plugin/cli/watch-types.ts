@@ -1,7 +1,7 @@
-import type { ResolvedOptions } from '../options.ts'
-import type { Logger } from '../project.ts'
-import { typeSources, linesOf, typesReport } from '../source-types.ts'
-import { watchSources } from '../watch-sources.ts'
+import { watchSources } from '../imports/watch.ts'
+import type { ResolvedOptions } from '../options/resolve.ts'
+import type { Logger } from '../project/project.ts'
+import { typeSources, linesOf, typesReport } from '../types/sync.ts'
 
 /**
  * Keeps the types of all sources up to date until the signal aborts, and says so only when there is something new to

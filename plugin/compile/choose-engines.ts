@@ -1,11 +1,11 @@
 import { OnnxEngineError } from '../../runtime/errors.ts'
 import type { BackendName } from '../../runtime/manifest.ts'
 import type { BuildPlan, Backend, Probe } from '../backend/contract.ts'
-import { allBackends, loaders } from '../backend/index.ts'
 import type { Model } from '../onnx/model.ts'
-import type { CompileOptions } from '../options.ts'
-import { precisionPass } from '../precision/index.ts'
+import type { CompileOptions } from '../options/resolve.ts'
 import type { PrecisionPass } from '../precision/pass.ts'
+import { allBackends, loaders } from './backends.ts'
+import { precisionPass } from './passes.ts'
 
 /** An engine to make, and the backend that makes it. */
 export interface PlannedEngine {

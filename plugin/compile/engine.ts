@@ -4,13 +4,13 @@ import { OnnxEngineError, type ErrorCode } from '../../runtime/errors.ts'
 import type { Bindings } from '../../runtime/manifest.ts'
 import { cacheKey, engineFacts, graphFacts, type Facts } from '../cache/key.ts'
 import type { Store } from '../cache/store.ts'
-import { engineBindings } from '../onnx/fix.ts'
 import type { Model } from '../onnx/model.ts'
-import type { CompileOptions } from '../options.ts'
-import type { Progress } from '../progress.ts'
+import { engineBindings } from '../options/engine-bindings.ts'
+import type { CompileOptions } from '../options/resolve.ts'
 import { formatBytes } from '../text.ts'
 import type { PlannedEngine } from './choose-engines.ts'
 import { modelManifest } from './manifest.ts'
+import type { Progress } from './progress.ts'
 import type { Variant } from './variant.ts'
 
 export async function build(
@@ -30,7 +30,7 @@ export async function build(
     const tell = { phase, info: inDetail, warning: named(warn), error: inDetail }
     phase('waiting for other compilers')
     // Loaded, like the passes, when something has to be built: a build of hits does not wait for them.
-    const [{ runChild }, { modelBytes }] = await Promise.all([import('../backend/child.ts'), import('../onnx/size.ts')])
+    const [{ runChild }, { modelBytes }] = await Promise.all([import('../child/run.ts'), import('../onnx/size.ts')])
     return runChild(
       plan.worker,
       { name, model: file, output, settings, verbose },
@@ -59,7 +59,7 @@ export async function build(
     const { artifact, metadata, ...cache } = await store.getOrBuild(
       { key, family, label: name, signal },
       async (output) => {
-        const { startProgress } = await import('../progress.ts')
+        const { startProgress } = await import('./progress.ts')
         const progress = startProgress(title, await store.lastSeconds(family), log)
         try {
           const bindings = plan.fixDims ? bindingsOf(model, options) : undefined
@@ -79,7 +79,7 @@ export async function build(
     const variant = { backend, engine: options.engine, label, extension, artifact, requires, cache, report: null }
     log(`${title}  ${describe(variant)}`)
     if (options.engine === 'fp32') return variant
-    const { reportEngine } = await import('../precision/report.ts')
+    const { reportEngine } = await import('../verify/report.ts')
     const bindings = bindingsOf(model, options)
     const { pins, ...report } = await reportEngine(
       {

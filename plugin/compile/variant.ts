@@ -1,6 +1,6 @@
 import type { BackendName, Precision, Requirements, Bindings } from '../../runtime/manifest.ts'
-import type { Artifact } from '../cache/stored.ts'
-import type { EngineReport } from '../precision/report.ts'
+import type { Artifact } from '../cache/artifact.ts'
+import type { EngineReport } from '../verify/report.ts'
 
 /** One compiled engine of a model. */
 export interface Variant<B extends BackendName = BackendName> {

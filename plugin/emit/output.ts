@@ -1,5 +1,5 @@
 import { OnnxEngineError } from '../../runtime/errors.ts'
-import { isUnusable } from '../cache/trouble.ts'
+import { isUnusable } from '../files/unusable.ts'
 
 /**
  * Runs what writes into an output folder: OUTPUT_FAILED when the folder cannot be written, is no folder, or its disk is

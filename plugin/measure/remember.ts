@@ -1,7 +1,7 @@
 import { writeFile, readFile } from 'node:fs/promises'
 import { relative } from 'node:path'
 import { OnnxEngineError } from '../../runtime/errors.ts'
-import { onnxruntime } from '../backend/onnxruntime.ts'
+import { onnxruntime } from '../backend/onnxruntime/backend.ts'
 import { type Facts, cacheKey, sourceFacts } from '../cache/key.ts'
 import { readSource } from '../cache/source.ts'
 import type { PassRequest } from '../precision/pass.ts'

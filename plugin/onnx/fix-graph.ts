@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import type { Bindings } from '../../runtime/manifest.ts'
-import { inTemporaryFolder } from '../temporary-folder.ts'
+import { inTemporaryFolder } from '../files/temporary-folder.ts'
 import { loadGraph, type EditableModel } from './graph.ts'
 import { int64, newMessage } from './proto.ts'
 import { writeGraph } from './write.ts'

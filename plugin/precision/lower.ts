@@ -1,11 +1,11 @@
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Bindings } from '../../runtime/manifest.ts'
+import { inTemporaryFolder } from '../files/temporary-folder.ts'
 import { fixGraph } from '../onnx/fix-graph.ts'
 import { loadGraph } from '../onnx/graph.ts'
 import { modelBytes } from '../onnx/size.ts'
 import { writeGraph } from '../onnx/write.ts'
-import { inTemporaryFolder } from '../temporary-folder.ts'
 import type { Lowered, PrecisionPass, PassRequest } from './pass.ts'
 
 /** What a pass did, and what it did to the size. */

@@ -4,7 +4,7 @@ import type { Pass } from '../cache/key.ts'
 import type { Store } from '../cache/store.ts'
 import type { EditableModel } from '../onnx/graph.ts'
 import type { Model } from '../onnx/model.ts'
-import type { CompileOptions } from '../options.ts'
+import type { CompileOptions } from '../options/resolve.ts'
 
 /** What a pass works for: one engine of one model. */
 export interface PassRequest {

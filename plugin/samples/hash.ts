@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { Sample } from '../precision/read-samples.ts'
+import type { Sample } from './read.ts'
 
 /** A SHA-256 of ordered samples. */
 export function sampleHash(): { add(sample: Sample): void; digest(): string } {

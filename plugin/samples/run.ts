@@ -1,11 +1,11 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { OnnxEngineError } from '../../runtime/errors.ts'
-import { runChild } from '../backend/child.ts'
 import type { Json } from '../cache/key.ts'
 import type { ChildJob } from '../child/contract.ts'
-import { longestTimeout } from '../precision/countdown.ts'
-import { inTemporaryFolder } from '../temporary-folder.ts'
+import { longestTimeout } from '../child/countdown.ts'
+import { runChild } from '../child/run.ts'
+import { inTemporaryFolder } from '../files/temporary-folder.ts'
 import { type SampleSource, sampleSignals, where } from './source.ts'
 
 /**

@@ -1,6 +1,6 @@
 import { loadGraph } from '../../plugin/onnx/graph.ts'
 import { writeGraph } from '../../plugin/onnx/write.ts'
-import { lowerGraph } from '../../plugin/precision/mixed.ts'
+import { lowerGraph } from '../../plugin/precision/half/lower-graph.ts'
 
 // One conversion in a fresh process: `fp16-child.js from.onnx to.onnx`. Prints its peak memory in MB.
 const [, , from = '', to = ''] = process.argv

@@ -5,12 +5,13 @@ import { repository } from '../python.ts'
 // One quantization in a fresh process: `int8-child.js from.onnx to.onnx 'samples/*.npy' cache [method]`. The built
 // package, whose workers have files of their own.
 const [, , from = '', to = '', samples = '', dir = '', method] = process.argv
-const { int8Pass } = await built<typeof import('../../plugin/precision/int8.ts')>('plugin/precision/int8.js')
+const { int8Pass } = await built<typeof import('../../plugin/precision/int8/pass.ts')>('plugin/precision/int8/pass.js')
 const { loadGraph } = await built<typeof import('../../plugin/onnx/graph.ts')>('plugin/onnx/graph.js')
 const { readModel } = await built<typeof import('../../plugin/onnx/model.ts')>('plugin/onnx/model.js')
 const { writeGraph } = await built<typeof import('../../plugin/onnx/write.ts')>('plugin/onnx/write.js')
 const { openStore } = await built<typeof import('../../plugin/cache/store.ts')>('plugin/cache/store.js')
-const { compileOptions, resolveOptions } = await built<typeof import('../../plugin/options.ts')>('plugin/options.js')
+const { compileOptions, resolveOptions } =
+  await built<typeof import('../../plugin/options/resolve.ts')>('plugin/options/resolve.js')
 
 const options = resolveOptions({
   calibration: { samples, ...(method && { method: method as 'minmax' }) },

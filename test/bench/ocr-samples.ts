@@ -1,6 +1,6 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { decodeImage, imageTensor, type Picture } from '../../plugin/precision/image.ts'
+import { decodeImage, imageTensor, type Picture } from '../../plugin/samples/image.ts'
 import { repository } from '../python.ts'
 import { npy, uniform } from '../samples.ts'
 import type { BenchModel } from './models.ts'

@@ -1,5 +1,5 @@
 import type { Content } from '../../onnx/bytes.ts'
-import { type ValueRange, type HalfDType, halfLimits, rangeOf, roundToHalf } from '../half.ts'
+import { type ValueRange, type HalfDType, halfLimits, rangeOf, roundToHalf } from './rounding.ts'
 
 /** Bytes of float32 below which a Cast node takes as many as it saves. */
 export const smallest = 1024

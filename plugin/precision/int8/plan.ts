@@ -1,10 +1,10 @@
-import { saturatesInt8 } from '../../../runtime/cpu.ts'
 import { OnnxEngineError } from '../../../runtime/errors.ts'
 import type { BackendName } from '../../../runtime/manifest.ts'
-import type { CalibrationMethod } from '../../options.ts'
+import { saturatesInt8 } from '../../../runtime/onnxruntime/cpu.ts'
+import type { CalibrationMethod } from '../../options/resolve.ts'
+import { type FoundSamples, modelSamples } from '../../samples/find.ts'
 import type { PassRequest } from '../pass.ts'
-import type { Placement } from '../placement.ts'
-import { type FoundSamples, modelSamples } from '../samples.ts'
+import type { Placement } from './backend-rules.ts'
 
 /** Everything that decides an int8 graph besides the model. */
 export interface Int8Plan {

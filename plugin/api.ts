@@ -1,0 +1,77 @@
+import { resolve } from 'node:path'
+import type { CompileContext } from './compile/engine.ts'
+import { modelManifest } from './compile/manifest.ts'
+import type { Compiled } from './compile/variant.ts'
+import { engineAsset, copyEngine } from './emit/asset.ts'
+import { writing } from './emit/output.ts'
+import { replaceFile } from './files/replace-file.ts'
+import { requestKey } from './options/query.ts'
+import { type Options, resolveOptions, compileOptions, type CompileOptions } from './options/resolve.ts'
+
+/**
+ * Compiles one model as the plugin does, through the same cache, without a bundler. `file` is relative to the current
+ * folder. Options under `models` apply when their glob matches. `log` gets a line for each engine.
+ *
+ * @throws OnnxEngineError OPTION_INVALID and any code of a build; docs/errors.md lists them.
+ */
+export async function compile(
+  file: string,
+  user: Options = {},
+  context: Partial<Omit<CompileContext, 'store'>> = {},
+): Promise<Compiled> {
+  const resolved = resolveOptions(user)
+  const { log = () => {}, warn = console.warn, verbose = resolved.verbose, signal } = context
+  const path = resolve(file)
+  const options = compileOptions(resolved, { file: path, query: {} })
+  // This module is part of the package's main entry, which bundlers load for their plugin.
+  const [{ openStore }, { compileModel }] = await Promise.all([
+    import('./cache/store.ts'),
+    import('./compile/model.ts'),
+  ])
+  const store = openStore({ ...resolved.cache, warn })
+  const query = queryOf(options)
+  const compiled = await compileModel(
+    { file: path, query, options, root: resolved.root },
+    { store, log, warn, verbose, ...(signal && { signal }) },
+  )
+  await store.collect()
+  return compiled
+}
+
+/**
+ * Writes the engines of a compiled model and the manifest that `loadModel` of the runtime takes; returns the manifest's
+ * path, `<name>.json`. The manifest comes last, so that it never names an engine that is not there yet. Throws
+ * OUTPUT_FAILED for a folder that cannot be made or written.
+ */
+export async function writeModel(compiled: Compiled, folder: string): Promise<string> {
+  const assets = compiled.variants.map((variant) => engineAsset(compiled.name, variant))
+  for (const asset of assets) await copyEngine(asset, folder)
+  const manifest = resolve(folder, `${compiled.name}.json`)
+  await writing(folder, () =>
+    replaceFile(
+      manifest,
+      `${JSON.stringify(
+        modelManifest(
+          compiled,
+          assets.map(({ name }) => name),
+        ),
+        null,
+        2,
+      )}\n`,
+    ),
+  )
+  return manifest
+}
+
+// What an import would say in its query names an engine's history: calls that differ in it do not explain each other's
+// misses.
+function queryOf({ engine, precision: { io }, backends, targets, shapes, profiles }: CompileOptions): string {
+  const query = {
+    engine,
+    ...(io !== 'fp32' && { io }),
+    ...(backends !== 'auto' && { backend: backends }),
+    ...(targets.length > 0 && { target: targets }),
+    ...(Object.keys(shapes).length > 0 && { shapes }),
+  }
+  return [query, ...profiles].map((part) => requestKey({ file: '', query: part })).join('')
+}

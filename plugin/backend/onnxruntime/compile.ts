@@ -1,0 +1,47 @@
+import { OnnxEngineError } from '../../../runtime/errors.ts'
+import type { CompileInChild } from '../../child/contract.ts'
+import type { OptimizationLevel } from '../../options/resolve.ts'
+
+/**
+ * The part of onnxruntime-node that the compiler uses. The module is the user's own copy, so it is loaded by its URL.
+ */
+interface Onnxruntime {
+  readonly InferenceSession: {
+    create(path: string, options: Record<string, unknown>): Promise<{ release(): Promise<void> }>
+  }
+}
+
+/**
+ * Writes the optimised graph while a session is created, then drops the session. Runs in the compiler's child process.
+ */
+export const compile: CompileInChild = async ({ name, model, output, settings }) => {
+  const { module, level, format, disabled } = settings as unknown as OnnxruntimeSettings
+  const loaded = (await import(module)) as { default: Onnxruntime }
+  try {
+    const session = await loaded.default.InferenceSession.create(model, {
+      executionProviders: ['cpu'],
+      graphOptimizationLevel: level,
+      optimizedModelFilePath: output,
+      // Errors only: the level's own warning says that the file depends on the hardware, which the requirements carry.
+      logSeverityLevel: 3,
+      extra: {
+        session: { save_model_format: format },
+        optimization: { disable_specified_optimizers: disabled.join(';') },
+      },
+    })
+    await session.release()
+  } catch (cause) {
+    const text = cause instanceof Error ? cause.message : String(cause)
+    throw new OnnxEngineError('COMPILE_FAILED', `${name}: ONNX Runtime cannot compile the model: ${text}`, { cause })
+  }
+}
+
+/** What the child process needs to know. */
+export interface OnnxruntimeSettings {
+  /** URL of the ONNX Runtime module. */
+  readonly module: string
+  readonly level: OptimizationLevel
+  readonly format: 'ORT' | 'ONNX'
+  /** Optimizers that are left out, by ONNX Runtime's names. */
+  readonly disabled: readonly string[]
+}

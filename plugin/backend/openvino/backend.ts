@@ -1,0 +1,236 @@
+import { execFile } from 'node:child_process'
+import path from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { type OpenVinoDevice, loadAddon, type DimBounds } from '../../../native/load-addon.ts'
+import { OnnxEngineError } from '../../../runtime/errors.ts'
+import type { Precision, Binding } from '../../../runtime/manifest.ts'
+import { findOpenVino } from '../../../runtime/openvino/library.ts'
+import type { Model } from '../../onnx/model.ts'
+import { namedDims } from '../../options/engine-bindings.ts'
+import type { CompileOptions, Profile, Shapes } from '../../options/resolve.ts'
+import { byName } from '../../text.ts'
+import type { Backend, Probe, BuildPlan, Lowering } from '../contract.ts'
+import type { OpenVinoSettings } from './compile.ts'
+
+const worker = new URL('./compile.js', import.meta.url)
+
+/** What the probe found, for `plan`. */
+interface OpenVinoDetail {
+  readonly library: string
+  readonly devices: readonly OpenVinoDevice[]
+}
+
+/**
+ * OpenVINO on the CPU, or an Intel GPU or NPU: the compiled blob is exported and imported again at run time. A CPU blob
+ * runs only on machines with the instruction set that OpenVINO found here.
+ */
+export const openvino: Backend<'openvino'> = {
+  name: 'openvino',
+  probe({ openvino: { library } }, root): Promise<Probe> {
+    const found = findOpenVino(library && path.resolve(root, library))
+    if ('reason' in found) return Promise.resolve({ available: false, ...found })
+    const addon = loadAddon('openvino')
+    if ('reason' in addon) return Promise.resolve({ available: false, reason: addon.reason })
+    let known = probes.get(found.file)
+    if (!known) probes.set(found.file, (known = probeInChild(found.file)))
+    return known
+  },
+  plan(model, options, probe) {
+    const detail = probe.detail as unknown as OpenVinoDetail
+    const device = deviceOf(options, detail.devices)
+    const { performanceHint, threads } = options.openvino
+    const precision = precisionOn(device, model, options.engine)
+    const properties = {
+      PERFORMANCE_HINT: performanceHint.toUpperCase(),
+      INFERENCE_PRECISION_HINT: precision.hint,
+      ...(threads !== undefined && { INFERENCE_NUM_THREADS: String(threads) }),
+    }
+    refuseStrings(model)
+    const plan = planOf(device, properties, boundsOf(model, options), probe.version, detail.library)
+    return [{ ...plan, lowering: precision.lowering, notes: notesOf(model, options.engine, device) }]
+  },
+}
+
+const probes = new Map<string, Promise<Probe>>()
+
+// A library that is broken, or of another machine, may crash whoever opens it: that is not to be the bundler.
+async function probeInChild(library: string): Promise<Probe> {
+  const main = fileURLToPath(new URL('./probe.js', import.meta.url))
+  try {
+    const { stdout } = await promisify(execFile)(process.execPath, [main, library])
+    const { version, devices } = JSON.parse(stdout) as { version: string; devices: readonly OpenVinoDevice[] }
+    return { available: true, version, detail: { library, devices } satisfies OpenVinoDetail }
+  } catch (error) {
+    const { stderr, message } = error as Error & { stderr?: string }
+    return { available: false, reason: `${library} cannot be used: ${(stderr?.trim() || message).slice(-2000)}` }
+  }
+}
+
+function planOf(
+  device: OpenVinoDevice,
+  properties: Readonly<Record<string, string>>,
+  shapes: Readonly<Record<string, DimBounds>>,
+  version: string,
+  library: string,
+): Omit<BuildPlan<'openvino'>, 'lowering'> {
+  const { name, fullName, capabilities, runtimeRequirements } = device
+  const { platform, arch } = process
+  const kind = deviceKind(name)
+  return {
+    label: '',
+    extension: '.blob',
+    facts: {
+      openvino: version,
+      device: kind,
+      // A CPU's blob depends on its instruction set alone, which the requirements name. Other devices state none, nor
+      // does a CPU in 2026.0 and before: nothing is known of what their blobs depend on.
+      ...(runtimeRequirements === '' && { deviceName: fullName, capabilities }),
+      runtimeRequirements,
+      properties: Object.entries(properties).map(([key, value]) => `${key}=${value}`),
+      bounds: Object.entries(shapes).map(
+        ([input, { min, max }]) => `${input}:${min.map((low, axis) => `${low}..${max[axis]}`).join('x')}`,
+      ),
+      platform,
+      arch,
+    },
+    requires: { version, device: kind, arch, runtimeRequirements, properties },
+    worker,
+    settings: { library, device: name, properties, shapes } satisfies OpenVinoSettings,
+  }
+}
+
+function notesOf({ bindings }: Model, engine: Precision, { name, runtimeRequirements }: OpenVinoDevice): string[] {
+  const isa = /isa=([^;]+)/.exec(runtimeRequirements)?.[1]
+  const wide = [...bindings.inputs, ...bindings.outputs].find(({ dtype }) => dtype === 'float64')
+  return [
+    ...(isa ? [`the OpenVINO engine runs only on CPUs with ${isa}, as this one`] : []),
+    ...(engine === 'bf16' && name === 'CPU' && !/AMX/i.test(runtimeRequirements)
+      ? ['bf16 without AMX may be slower than fp32 on this CPU: measure it']
+      : []),
+    ...(wide ? [`OpenVINO computes float64 in fp32, as for binding '${wide.name}'`] : []),
+  ]
+}
+
+function deviceOf({ openvino: { device: asked } }: CompileOptions, devices: readonly OpenVinoDevice[]): OpenVinoDevice {
+  // OpenVINO lists one GPU as 'GPU', several as 'GPU.0' and 'GPU.1'; plain 'GPU' is then the first.
+  const device = devices.find(({ name }) => name === asked) ?? devices.find(({ name }) => deviceKind(name) === asked)
+  if (device) return device
+  throw new OnnxEngineError('BACKEND_UNAVAILABLE', 'openvino: option openvino.device', {
+    expected: devices.map(({ name }) => `'${name}'`).join(' or '),
+    received: `'${asked}'`,
+    hint: 'OpenVINO finds no such device here: check its driver, or choose another',
+  })
+}
+
+function deviceKind(name: string): string {
+  return name.split('.', 1)[0] ?? name
+}
+
+/** How a device computes: OpenVINO's hint, and what is done to the graph before. */
+interface DevicePrecision {
+  readonly hint: 'f32' | 'f16' | 'bf16'
+  readonly lowering: Lowering
+  /** A capability of the device, in OpenVINO's terms. */
+  readonly needs: string
+}
+
+type DevicePrecisions = Partial<Record<Precision, DevicePrecision>>
+
+// Where floats of a lowered graph are computed.
+const cpuFloats = { hint: 'f32', needs: 'FP32' } as const
+
+const deviceFloats = { hint: 'f16', needs: 'FP16' } as const
+
+// No fp16: with the hint f16 OpenVINO 2026.4.1 took twice the time of f32 on the OCR detector and was off by 1.0, on a
+// CPU that has fp16 instructions; weights that are stored in fp16 it unfolds to fp32 when it compiles, which leaves
+// nothing but their rounding.
+const onCpu: DevicePrecisions = {
+  fp32: { ...cpuFloats, lowering: 'none' },
+  bf16: { hint: 'bf16', needs: 'BF16', lowering: 'none' },
+  int8: { ...cpuFloats, lowering: 'compute' },
+  'int8-weights': { ...cpuFloats, lowering: 'storage' },
+}
+
+const onOthers: DevicePrecisions = {
+  fp32: { hint: 'f32', needs: 'FP32', lowering: 'none' },
+  bf16: { hint: 'bf16', needs: 'BF16', lowering: 'none' },
+  fp16: { ...deviceFloats, lowering: 'none' },
+  int8: { ...deviceFloats, lowering: 'compute' },
+  'int8-weights': { ...deviceFloats, lowering: 'storage' },
+}
+
+function precisionOn(device: OpenVinoDevice, { file }: Model, engine: Precision): DevicePrecision {
+  const capabilities = device.capabilities.split(' ')
+  const table = deviceKind(device.name) === 'CPU' ? onCpu : onOthers
+  const precision = table[engine]
+  if (precision && capabilities.includes(precision.needs)) return precision
+  const possible = Object.entries(table).flatMap(([name, { needs }]) => (capabilities.includes(needs) ? [name] : []))
+  throw new OnnxEngineError(
+    'PRECISION_UNSUPPORTED',
+    `${file}: engine=${engine} with openvino on ${device.name} (${device.fullName})`,
+    {
+      expected: possible.join(' or '),
+      received: engine,
+      hint: `Import the model with ?engine=${possible[0] ?? 'fp32'}`,
+    },
+  )
+}
+
+function refuseStrings({ file, bindings }: Model): void {
+  const text = [...bindings.inputs, ...bindings.outputs].find(({ dtype }) => dtype === 'string')
+  if (text)
+    throw new OnnxEngineError('MODEL_UNSUPPORTED', `${file}: binding '${text.name}' with openvino`, {
+      expected: 'a numeric dtype',
+      received: 'string',
+    })
+}
+
+/**
+ * Bounds for each input of which a dim is fixed or has a profile; several profiles become the range that covers them
+ * all.
+ */
+function boundsOf(
+  { bindings: { inputs } }: Model,
+  { shapes, profiles }: CompileOptions,
+): Readonly<Record<string, DimBounds>> {
+  const named = namedDims(inputs, shapes)
+  return byName(
+    inputs.flatMap((input): [string, DimBounds][] => {
+      const fixed = dimsOf(shapes, input.name)
+      const bounds = fixed ? { min: fixed, max: fixed } : (profiled(input.name, profiles) ?? partlyFixed(input, named))
+      return bounds ? [[input.name, bounds]] : []
+    }),
+  )
+}
+
+function profiled(input: string, profiles: readonly Profile[]): DimBounds | undefined {
+  const min = across(
+    Math.min,
+    profiles.map((profile) => dimsOf(profile.min, input)),
+  )
+  const max = across(
+    Math.max,
+    profiles.map((profile) => dimsOf(profile.max, input)),
+  )
+  return min && max && { min, max }
+}
+
+function across(
+  pick: (...values: number[]) => number,
+  lists: readonly (readonly number[] | undefined)[],
+): number[] | undefined {
+  const given = lists.filter((list) => list !== undefined)
+  return given[0]?.map((_, axis) => pick(...given.map((list) => list[axis] ?? 0)))
+}
+
+/** An input that shares a named dim with one whose shape is fixed. */
+function partlyFixed({ dims }: Binding, named: ReadonlyMap<string, number>): DimBounds | undefined {
+  if (!dims?.some((dim) => typeof dim === 'string' && named.has(dim))) return undefined
+  const known = dims.map((dim) => (typeof dim === 'string' ? named.get(dim) : dim))
+  return { min: known.map((dim) => dim ?? 0), max: known.map((dim) => dim ?? -1) }
+}
+
+function dimsOf(shapes: Shapes, input: string): readonly number[] | undefined {
+  return Object.hasOwn(shapes, input) ? shapes[input] : undefined
+}

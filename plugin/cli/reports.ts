@@ -1,0 +1,128 @@
+import { dtypes } from '../../runtime/dtype.ts'
+import type { Binding } from '../../runtime/manifest.ts'
+import type { Probe } from '../backend/contract.ts'
+import type { FamilyRecord } from '../cache/families.ts'
+import type { StoreEntry } from '../cache/list.ts'
+import type { ModelWithInitializers, Initializer } from '../onnx/model.ts'
+import { formatBytes, count } from '../text.ts'
+import type { TypedSources } from '../types/sync.ts'
+
+/** What `unplugin-onnx inspect` prints: bindings, opsets and how much of the file is weights. */
+export function modelReport({
+  file,
+  size,
+  irVersion,
+  opsets,
+  bindings,
+  initializers,
+  external,
+}: ModelWithInitializers): string {
+  const opset = Object.entries(opsets).map(
+    ([domain, version]) => `${domain === '' ? 'opset' : plain(domain)} ${version}`,
+  )
+  const bytes = initializers.reduce((sum, initializer) => sum + bytesOf(initializer), 0)
+  const files = new Map<string, number>()
+  for (const { file, length } of external) files.set(file, (files.get(file) ?? 0) + length)
+  return [
+    `${plain(file)}  ${formatBytes(size)}  IR ${irVersion}  ${opset.join('  ')}`,
+    'inputs',
+    ...columns(bindings.inputs.map(bindingRow)),
+    'outputs',
+    ...columns(bindings.outputs.map(bindingRow)),
+    `initializers  ${initializers.length}, ${formatBytes(bytes)}`,
+    ...[...files].map(([file, length]) => `external data  ${plain(file)}, ${formatBytes(length)}`),
+  ].join('\n')
+}
+
+/** What `unplugin-onnx cache ls` prints: one line per engine, the most recently used first, and their sum. */
+export function cacheReport(entries: readonly StoreEntry[], dir: string): string {
+  const rows = entries.map(({ digest, size, seconds, used, families }) => [
+    digest.slice(0, 12),
+    formatBytes(size),
+    `built in ${seconds.toFixed(1)} s`,
+    `used ${new Date(used).toISOString().slice(0, 10)}`,
+    families.map(plain).join(', ') || 'superseded',
+  ])
+  const total = entries.reduce((sum, { size }) => sum + size, 0)
+  return [...columns(rows), `${count(entries.length, 'engine')}, ${formatBytes(total)} in ${dir}`].join('\n')
+}
+
+/**
+ * What `unplugin-onnx cache why` prints: when and why an import got the engine it has, and all that the engine's key
+ * holds.
+ */
+export function whyReport(records: readonly FamilyRecord[]): string {
+  return records
+    .map(({ family, reason, at, entry }) =>
+      [
+        `${plain(family)}  ${reason}  ${new Date(at).toISOString()}  ${entry.digest.slice(0, 12)}`,
+        ...columns(Object.entries(entry.facts).map(([name, value]) => [plain(name), plain(String(value))])),
+      ].join('\n'),
+    )
+    .join('\n\n')
+}
+
+/** What `unplugin-onnx types --check` prints: every file that is not as it should be, and what to do. */
+export function staleTypesReport({ imports, dir, written, removed }: TypedSources): string {
+  const fresh = written.length + removed.length === 0
+  return [
+    ...written.map((file) => `missing or changed: ${plain(file)}`),
+    ...removed.map((file) => `no longer imported: ${plain(file)}`),
+    `${count(imports.length, 'import')} of models, types in ${dir}: ${fresh ? 'up to date' : `${count(written.length + removed.length, 'file')} stale. Run 'unplugin-onnx types'`}`,
+  ].join('\n')
+}
+
+export interface Diagnosis {
+  readonly version: string
+  readonly node: string
+  readonly platform: string
+  readonly arch: string
+  readonly backends: readonly ({ readonly name: string } & Probe)[]
+  readonly cache: { readonly dir: string; readonly engines: number; readonly bytes: number }
+}
+
+/** What `unplugin-onnx doctor` prints: what is installed here, and how to get what is not. */
+export function doctorReport({ version, node, platform, arch, backends, cache }: Diagnosis): string {
+  return [
+    `unplugin-onnx ${version}, Node.js ${node}, ${platform} ${arch}`,
+    ...columns([
+      ...backends.map((backend) => [
+        backend.name,
+        backend.available ? backend.version : `not found: ${[backend.reason, backend.hint].filter(Boolean).join('. ')}`,
+      ]),
+      ['cache', `${count(cache.engines, 'engine')}, ${formatBytes(cache.bytes)} in ${cache.dir}`],
+    ]),
+  ].join('\n')
+}
+
+function bindingRow({ name, dtype, dims }: Binding): readonly string[] {
+  return [
+    plain(name),
+    `${dtype}${dims === null ? ' of unknown rank' : `[${dims.map((dim) => (dim === null ? '?' : plain(String(dim)))).join(', ')}]`}`,
+  ]
+}
+
+function bytesOf({ dtype, dims }: Initializer): number {
+  return Math.ceil((dims.reduce((product, dim) => product * dim, 1) * dtypes[dtype].bits) / 8)
+}
+
+function columns(rows: readonly (readonly string[])[]): readonly string[] {
+  const widths = rows.reduce<number[]>(
+    (widest, row) => row.map((cell, index) => Math.max(cell.length, widest[index] ?? 0)),
+    [],
+  )
+  return rows.map(
+    (row) =>
+      `  ${row.map((cell, index) => (index === row.length - 1 ? cell : cell.padEnd(widths[index] ?? 0))).join('  ')}`,
+  )
+}
+
+// A name in a hostile model may hold escape sequences for the terminal.
+function plain(text: string): string {
+  return /^[^\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]*$/u.test(text)
+    ? text
+    : JSON.stringify(text).replaceAll(
+        /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu,
+        (char) => `\\u{${char.codePointAt(0)?.toString(16)}}`,
+      )
+}

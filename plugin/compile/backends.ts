@@ -1,0 +1,15 @@
+import type { BackendName } from '../../runtime/manifest.ts'
+import type { Backend } from '../backend/contract.ts'
+
+// Each with the modules it needs, loaded when it is asked for: most of a warm build's time is loading modules.
+export const loaders: Readonly<Record<BackendName, () => Promise<Backend>>> = {
+  tensorrt: async () => (await import('../backend/tensorrt/backend.ts')).tensorrt,
+  'tensorrt-rtx': async () => (await import('../backend/tensorrt/backend.ts')).tensorrtRtx,
+  openvino: async () => (await import('../backend/openvino/backend.ts')).openvino,
+  onnxruntime: async () => (await import('../backend/onnxruntime/backend.ts')).onnxruntime,
+}
+
+/** Every backend, in the order that `'auto'` prefers them: the CPU that needs nothing else comes last. */
+export function allBackends(): Promise<readonly Backend[]> {
+  return Promise.all(Object.values(loaders).map((load) => load()))
+}

@@ -1,0 +1,49 @@
+import { basename } from 'node:path'
+import { OnnxEngineError } from '../../runtime/errors.ts'
+import { sourceFacts } from '../cache/key.ts'
+import { readSource } from '../cache/source.ts'
+import type { Store } from '../cache/store.ts'
+import type { Model } from '../onnx/model.ts'
+import { checkIo } from '../options/engine-bindings.ts'
+import { checkShapes } from '../options/resolve.ts'
+import { chooseEngines } from './choose-engines.ts'
+import { type CompileRequest, type CompileContext, build, bindingsOf } from './engine.ts'
+import type { Compiled } from './variant.ts'
+
+/**
+ * The whole story of one model: read, check, choose, key, then each engine from the cache or from its compiler.
+ *
+ * @throws OnnxEngineError with any build-time code; docs/errors.md lists them.
+ */
+export async function compileModel(request: CompileRequest, context: CompileContext): Promise<Compiled> {
+  const { file, options, root } = request
+  const name = basename(file).replace(/\.onnx$/i, '')
+  const { model, source } = await readSource(file, context.store.statIndex)
+  checkShapes(options, model.bindings, name)
+  checkIo(options, name)
+  const { engines, skipped } = await chooseEngines(model, options, root)
+  for (const { message } of skipped) logOnce(context, `passed over ${message}`)
+  const built = await Promise.all(
+    engines.map((engine) => build(engine, { name, model, source: sourceFacts(source), request, context })),
+  )
+  const variants = built.filter((variant) => variant !== undefined)
+  if (variants.length === 0)
+    throw new OnnxEngineError('COMPILE_FAILED', `${name}: no backend could compile the model`, {
+      hint: 'The warnings above say why',
+    })
+  return { name, bindings: bindingsOf(model, options), variants, files: filesOf(model) }
+}
+
+const told = new WeakMap<Store, Set<string>>()
+
+// What is missing on this machine is missing for every model of a build.
+function logOnce({ store, log }: CompileContext, line: string): void {
+  const lines = told.get(store) ?? new Set()
+  told.set(store, lines)
+  if (!lines.has(line)) log(line)
+  lines.add(line)
+}
+
+function filesOf({ file, external }: Model): readonly string[] {
+  return [...new Set([file, ...external.map((range) => range.file)])]
+}

@@ -1,0 +1,137 @@
+import { extname } from 'node:path'
+import type { Argument, Expression, StringLiteral } from 'oxc-parser'
+import { platformName } from '../../native/platform.ts'
+import { OnnxEngineError } from '../../runtime/errors.ts'
+
+/** The text of an import and the line that it stands in, from 1. */
+export interface Specifier {
+  readonly text: string
+  readonly line: number
+}
+
+export interface SourceSpecifiers {
+  /** Every import text that holds '.onnx'. */
+  readonly specifiers: readonly Specifier[]
+  /** Source text of imports with a query whose name is put together at run time: bundlers drop the query of those. */
+  readonly lossy: readonly Specifier[]
+  /** The parser's first message, when the source could not be read to its end. */
+  readonly error?: string
+}
+
+export const sourceExtensions = [
+  '.ts',
+  '.tsx',
+  '.mts',
+  '.cts',
+  '.js',
+  '.jsx',
+  '.mjs',
+  '.cjs',
+  '.vue',
+  '.svelte',
+] as const
+
+/**
+ * The models that a source file imports: by `import`, `export ... from`, `import()`, `import x = require()`,
+ * `require()`, and in types by `import('...')`. Of a Vue or Svelte file the script blocks are read. Throws TYPES_FAILED
+ * where the parser is not fully installed.
+ */
+export async function modelSpecifiers(file: string, source: string): Promise<SourceSpecifiers> {
+  const parser = await loadParser()
+  const extension = extname(file)
+  const parts = components.has(extension) ? scriptBlocks(source) : [{ code: source, offset: 0, name: file }]
+  const read = parts.map(({ code, offset, name }) =>
+    specifiersOf(parser, name, code, source.slice(0, offset).split('\n').length),
+  )
+  const error = read.find((part) => part.error !== undefined)?.error
+  return {
+    specifiers: read.flatMap(({ specifiers }) => specifiers),
+    lossy: read.flatMap(({ lossy }) => lossy),
+    ...(error !== undefined && { error }),
+  }
+}
+
+const components = new Set(['.vue', '.svelte'])
+
+type Parser = typeof import('oxc-parser')
+
+// Only `types` needs it, and its binary is an optional dependency: the other commands work without.
+async function loadParser(): Promise<Parser> {
+  try {
+    return await import('oxc-parser')
+  } catch (cause) {
+    throw new OnnxEngineError('TYPES_FAILED', 'the parser of source text (oxc-parser) could not be loaded', {
+      expected: `its optional dependency for ${platformName()} in node_modules`,
+      received: 'none that loads',
+      hint: 'Install again on this machine, without leaving optional dependencies out. Builds work without it, and write types too.',
+      cause,
+    })
+  }
+}
+
+function specifiersOf({ parseSync, Visitor }: Parser, name: string, code: string, firstLine: number): SourceSpecifiers {
+  const { program, errors } = parseSync(name, code)
+  const specifiers: Specifier[] = []
+  const lossy: Specifier[] = []
+  const lineAt = (offset: number) => firstLine + code.slice(0, offset).split('\n').length - 1
+  const add = (node: StringLiteral | Expression | Argument | null | undefined) => {
+    if (node?.type === 'Literal' && typeof node.value === 'string') {
+      if (node.value.includes('.onnx')) specifiers.push({ text: node.value, line: lineAt(node.start) })
+    } else if (node?.type === 'TemplateLiteral') {
+      const [first] = node.quasis
+      if (node.expressions.length === 0) {
+        const text = first?.value.cooked ?? ''
+        if (text.includes('.onnx')) specifiers.push({ text, line: lineAt(node.start) })
+      } else if (node.quasis.some(({ value }) => value.raw.includes('.onnx?'))) {
+        lossy.push({ text: code.slice(node.start, node.end), line: lineAt(node.start) })
+      }
+    }
+  }
+  new Visitor({
+    ImportDeclaration: ({ source }) => add(source),
+    ExportNamedDeclaration: ({ source }) => add(source),
+    ExportAllDeclaration: ({ source }) => add(source),
+    ImportExpression: ({ source }) => add(source),
+    TSImportType: ({ source }) => add(source),
+    TSExternalModuleReference: ({ expression }) => add(expression),
+    CallExpression: ({ callee, arguments: [argument] }) => {
+      if (callee.type === 'Identifier' && callee.name === 'require') add(argument)
+    },
+  }).visit(program)
+  const broken = program.body.length === 0 ? errors[0]?.message : undefined
+  return { specifiers, lossy, ...(broken !== undefined && { error: broken }) }
+}
+
+interface Block {
+  readonly code: string
+  /** Where the code begins in the file. */
+  readonly offset: number
+  /** A name that tells the parser the language. */
+  readonly name: string
+}
+
+function scriptBlocks(source: string): Block[] {
+  const blocks: Block[] = []
+  for (let at = source.indexOf('<script'); at >= 0; at = source.indexOf('<script', at)) {
+    const offset = tagEnd(source, at)
+    const end = source.indexOf('</script', offset)
+    if (end < 0) break
+    // TypeScript's grammar reads plain JavaScript too; only JSX differs.
+    const isJsx = /\blang=["']?[jt]sx\b/.test(source.slice(at, offset))
+    blocks.push({ code: source.slice(offset, end), offset, name: isJsx ? 'script.tsx' : 'script.ts' })
+    at = end
+  }
+  return blocks
+}
+
+// An attribute may hold '>', such as Svelte's generics.
+function tagEnd(source: string, start: number): number {
+  let quote = ''
+  for (let at = start; at < source.length; at++) {
+    const character = source[at] ?? ''
+    if (quote !== '') quote = character === quote ? '' : quote
+    else if (character === '"' || character === "'") quote = character
+    else if (character === '>') return at + 1
+  }
+  return source.length
+}

@@ -1,0 +1,42 @@
+import { createHash } from 'node:crypto'
+import type { PassRequest } from '../precision/pass.ts'
+import type { FoundSamples } from '../samples/find.ts'
+import { runWithSamples } from '../samples/run.ts'
+import type { CalibrateSettings } from './calibrate-child.ts'
+import type { Range } from './histogram.ts'
+import { remembered } from './remember.ts'
+
+/** Raised when the same samples give other ranges. */
+const version = 4
+
+/**
+ * The ranges of these float32 values of the model, by running the original model on the samples in a child process. The
+ * result is cached by the model, the samples and the values, so that another target does not calibrate again.
+ *
+ * @throws OnnxEngineError SAMPLES_INVALID, BACKEND_UNAVAILABLE, COMPILE_FAILED, COMPILE_ABORTED
+ */
+export async function calibrate(
+  request: PassRequest,
+  { source, digest }: FoundSamples,
+  values: readonly string[],
+): Promise<ReadonlyMap<string, Range>> {
+  const { model, options, signal } = request
+  const percentile = options.calibration?.percentile ?? 100
+  const facts = {
+    calibration: version,
+    samples: digest,
+    percentile,
+    values: createHash('sha256').update(JSON.stringify(values)).digest('hex'),
+  }
+  const ranges = await remembered(request, 'calibration', facts, async (module) => {
+    const settings = { module, values, percentile, digest } satisfies Omit<CalibrateSettings, 'source'>
+    return (await runWithSamples(
+      new URL('./calibrate-child.js', import.meta.url),
+      source,
+      settings,
+      signal,
+      model.file,
+    )) as [string, Range][]
+  })
+  return new Map(ranges)
+}

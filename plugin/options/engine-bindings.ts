@@ -1,0 +1,74 @@
+import type { DType } from '../../runtime/dtype.ts'
+import { OnnxEngineError } from '../../runtime/errors.ts'
+import type { Bindings, Binding, Dim } from '../../runtime/manifest.ts'
+import type { Shapes, IoPrecision, CompileOptions } from './resolve.ts'
+
+/**
+ * The bindings of a model whose inputs are fixed to these dims. A named dim that is fixed somewhere is fixed wherever
+ * the name stands, outputs included; other dims of outputs stay as they were, since only running the graph tells them.
+ */
+export function fixBindings({ inputs, outputs }: Bindings, shapes: Shapes): Bindings {
+  const named = namedDims(inputs, shapes)
+  const fix = ({ dims, ...binding }: Binding): Binding => ({
+    ...binding,
+    dims: dims && dims.map((dim): Dim => (typeof dim === 'string' ? (named.get(dim) ?? dim) : dim)),
+  })
+  return {
+    inputs: inputs.map((input) =>
+      Object.hasOwn(shapes, input.name) ? { ...input, dims: shapes[input.name] ?? null } : fix(input),
+    ),
+    outputs: outputs.map(fix),
+  }
+}
+
+/** The values that fixed shapes give to the named dims of a model's inputs. */
+export function namedDims(inputs: readonly Binding[], shapes: Shapes): ReadonlyMap<string, number> {
+  const named = new Map<string, number>()
+  for (const { name, dims } of inputs) {
+    const fixed = Object.hasOwn(shapes, name) ? shapes[name] : undefined
+    dims?.forEach((dim, axis) => {
+      const value = fixed?.[axis]
+      if (typeof dim === 'string' && value !== undefined) named.set(dim, value)
+    })
+  }
+  return named
+}
+
+/** Whether the shapes fix a dim that the model leaves open. */
+export function fixesDims(inputs: readonly Binding[], shapes: Shapes): boolean {
+  return inputs.some(
+    ({ name, dims }) => Object.hasOwn(shapes, name) && (dims === null || dims.some((dim) => typeof dim !== 'number')),
+  )
+}
+
+/** The dtype that each float32 input and output of a model gets. */
+export const ioDTypes = { fp32: 'float32', fp16: 'float16', bf16: 'bfloat16' } as const satisfies Record<
+  IoPrecision,
+  DType
+>
+
+/** The bindings of an engine: those of its model, with the dims and the dtypes that the options say. */
+export function engineBindings(
+  bindings: Bindings,
+  { shapes, io }: { readonly shapes: Shapes; readonly io: IoPrecision },
+): Bindings {
+  const cast = (binding: Binding): Binding =>
+    binding.dtype === 'float32' ? { ...binding, dtype: ioDTypes[io] } : binding
+  const { inputs, outputs } = fixBindings(bindings, shapes)
+  return { inputs: inputs.map(cast), outputs: outputs.map(cast) }
+}
+
+/**
+ * Refuses inputs and outputs of 16 bits for an engine of another precision: its values are fp32 there, and would only
+ * be rounded.
+ *
+ * @throws OnnxEngineError PRECISION_UNSUPPORTED
+ */
+export function checkIo({ engine, precision: { io } }: CompileOptions, name: string): void {
+  if (io === 'fp32' || io === engine) return
+  throw new OnnxEngineError('PRECISION_UNSUPPORTED', `${name}: io=${io}`, {
+    expected: `engine=${io}, or inputs and outputs as the model has them`,
+    received: `engine=${engine}`,
+    hint: `Import the model with ?engine=${io}&io=${io}, or leave io out of the query and of the option 'precision.io'`,
+  })
+}

@@ -1,0 +1,175 @@
+import { nearest, OnnxEngineError } from '../../runtime/errors.ts'
+import { byName, shorten } from '../text.ts'
+import type { Shapes } from './resolve.ts'
+
+/** What the text of an import asks for: the path or specifier before '?', and the wishes after it. */
+export interface ModelRequest {
+  readonly file: string
+  readonly query: Query
+}
+
+/** The wishes of one import. Keys that are absent are left to the options; names are checked by `compileOptions`. */
+export type Query = { readonly [K in keyof typeof grammar]?: NonNullable<ReturnType<(typeof grammar)[K]>> }
+
+/**
+ * What bundlers filter ids by before they call `parseRequest`, for specifiers and resolved ids alike. It is also a
+ * valid Go regular expression, as esbuild needs; ids that belong to the bundler (`?url`) pass it and are sorted out by
+ * `parseRequest`.
+ */
+export const modelFilter: RegExp = /\.onnx(?:\?|$)/
+
+const grammar = { backend: words, engine: word, io: word, max: shapes, min: shapes, opt: shapes, shapes, target: words }
+
+/** Every key that a query may have. */
+export const queryKeys: readonly string[] = Object.keys(grammar)
+
+// Vite adds these for cache busting and to mark imports of non-script files.
+const toleratedKeys = new Set(['import', 't', 'v'])
+
+// The bundler itself answers an id with one of these, or made the id for its own use.
+const foreignKeys = new Set([
+  'url',
+  'raw',
+  'inline',
+  'no-inline',
+  'worker',
+  'sharedworker',
+  'worker_file',
+  'init',
+  'direct',
+  'html-proxy',
+])
+
+/** Finds such a key in the text of a query. */
+export const foreignQuery: RegExp = new RegExp(`[?&](?:${[...foreignKeys].join('|')})(?:[=&]|$)`)
+
+const foreignIds = /^(?:\0|virtual:|data:|(?!file:)[a-z][a-z\d+.-]+:\/\/)/i
+
+/**
+ * Reads an import such as `./pose.onnx?engine=fp16&shapes=image:1x3x224x224`. Returns undefined for ids that are not a
+ * model or belong to the bundler (`?url`, `?raw`, `\0...`, `https://...`). Throws QUERY_INVALID for an unknown key,
+ * malformed text, a key given twice with different values, `min`, `opt` and `max` that are not all there, or `shapes`
+ * beside them.
+ */
+export function parseRequest(id: string): ModelRequest | undefined {
+  const mark = id.includes('?') ? id.indexOf('?') : id.length
+  const file = id.slice(0, mark)
+  if (!file.endsWith('.onnx') || foreignIds.test(id)) return undefined
+  const pairs = id
+    .slice(mark + 1)
+    .split('&')
+    .filter(Boolean)
+    .map(splitPair)
+  if (pairs.some(([key]) => foreignKeys.has(key))) return undefined
+
+  const texts = new Map<GrammarKey, string>()
+  for (const [key, text] of pairs) {
+    if (toleratedKeys.has(key)) continue
+    if (!isGrammarKey(key))
+      throw refusal(id, key, `one of ${queryKeys.join(', ')}`, 'an unknown key', nearest(key, queryKeys))
+    const before = texts.get(key)
+    if (before !== undefined && before !== text)
+      throw refusal(id, key, 'one value', `${quote(before)} and ${quote(text)}`)
+    texts.set(key, text)
+  }
+  const bounds = ['min', 'opt', 'max'].filter((key) => texts.has(key as GrammarKey))
+  if (bounds.length % 3 > 0) throw refusal(id, 'min, opt, max', 'all three of them', bounds.join(' and '))
+  if (bounds.length > 0 && texts.has('shapes')) {
+    throw refusal(id, 'shapes', 'either fixed shapes or min, opt and max', 'both')
+  }
+  const query = Object.fromEntries(
+    [...texts].map(([key, text]) => [
+      key,
+      grammar[key](text, (expected, received) => refusal(id, key, expected, received)),
+    ]),
+  )
+  return { file, query }
+}
+
+/**
+ * The canonical text of a request: two spellings of one request (order of keys, of targets, of inputs; `?engine` and no
+ * query) are equal. The text is itself a request that `parseRequest` reads back.
+ */
+export function requestKey({ file, query }: ModelRequest): string {
+  const { engine, io, backend, target } = query
+  const pairs = [
+    backend && `backend=${backend.join(',')}`,
+    engine && `engine=${engine}`,
+    io && `io=${io}`,
+    ...(['max', 'min', 'opt', 'shapes'] as const).map((key) => query[key] && `${key}=${shapesText(query[key])}`),
+    target && `target=${[...target].sort().join(',')}`,
+  ].filter(Boolean)
+  return pairs.length > 0 ? `${file}?${pairs.join('&')}` : file
+}
+
+type GrammarKey = keyof typeof grammar
+
+type Refuse = (expected: string, received: string) => OnnxEngineError
+
+function isGrammarKey(key: string): key is GrammarKey {
+  return Object.hasOwn(grammar, key)
+}
+
+function word(text: string): string | undefined {
+  return text || undefined
+}
+
+function words(text: string, refuse: Refuse): readonly string[] {
+  const names = text.split(',')
+  if (names.includes('')) throw refuse('names separated by commas', quote(text))
+  return names
+}
+
+function shapes(text: string, refuse: Refuse): Shapes {
+  const entries = text.split(',').map((entry): [string, number[]] => {
+    const colon = entry.lastIndexOf(':')
+    const dims = entry.slice(colon + 1)
+    if (colon < 1 || !/^\d+(?:x\d+)*$/.test(dims))
+      throw refuse(`'name:1x3x224x224' for each input, separated by commas`, quote(entry))
+    return [decodeName(entry.slice(0, colon), refuse), dims.split('x').map(Number)]
+  })
+  const names = entries.map(([name]) => name)
+  const twice = names.find((name, index) => names.indexOf(name) < index)
+  if (twice !== undefined) throw refuse('each input once', `${quote(twice)} twice`)
+  return byName(entries)
+}
+
+function decodeName(text: string, refuse: Refuse): string {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    throw refuse(`a percent-encoded input name ('%' itself is '%25')`, quote(text))
+  }
+}
+
+function shapesText(shapes: Shapes): string {
+  return Object.keys(shapes)
+    .sort()
+    .map((name) => `${encodeName(name)}:${shapes[name]?.join('x')}`)
+    .join(',')
+}
+
+/**
+ * A name as a query writes it. Not encodeURIComponent: it throws on lone surrogates and makes readable names such as
+ * 'images/0' unreadable.
+ */
+export function encodeName(name: string): string {
+  return name.replace(
+    /[\0- "#%&'+,:;<>?\\`!\x7f]/g,
+    (char) => `%${char.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`,
+  )
+}
+
+function splitPair(pair: string): [string, string] {
+  const equals = pair.indexOf('=')
+  return equals < 0 ? [pair, ''] : [pair.slice(0, equals), pair.slice(equals + 1)]
+}
+
+function refusal(id: string, key: string, expected: string, received: string, near?: string): OnnxEngineError {
+  const hint = near && `Did you mean '${near}'?`
+  return new OnnxEngineError('QUERY_INVALID', `import ${quote(id)}: ${shorten(key)}`, { expected, received, hint })
+}
+
+function quote(text: string): string {
+  return `'${shorten(text, 120)}'`
+}

@@ -1,0 +1,158 @@
+import { resolve, relative, sep } from 'node:path'
+import picomatch from 'picomatch'
+import type * as v from 'valibot'
+import { OnnxEngineError } from '../../runtime/errors.ts'
+import { keyPath, shorten, byName } from '../text.ts'
+import { type ModelRequest, requestKey, type Query } from './query.ts'
+import { type CompileOptions, type ResolvedOptions, schema, modelSchema } from './schema.ts'
+import type { ModelOptions } from './types.ts'
+import { read } from './validators.ts'
+
+export type { Calibration, CompileOptions, ResolvedOptions } from './schema.ts'
+
+export * from './types.ts'
+
+export { checkShapes } from './check-shapes.ts'
+
+/**
+ * Checks what the user wrote and fills in every default. `root` is the bundler's; the option of that name wins. Throws
+ * OPTION_INVALID with the key path, what was expected, what was received and the nearest valid name.
+ */
+export function resolveOptions(user: unknown = {}, root: string = process.cwd()): ResolvedOptions {
+  const options = read(schema, user, 'OPTION_INVALID', (path) =>
+    path.length > 0 ? `option '${keyPath(path)}'` : 'the options',
+  )
+  for (const glob of Object.keys(options.models)) {
+    if (glob === '' || glob.startsWith('!')) {
+      throw new OnnxEngineError('OPTION_INVALID', `option '${keyPath(['models', glob])}'`, {
+        expected: `a glob that is not empty and does not start with '!'`,
+        received: `'${glob}'`,
+      })
+    }
+  }
+  const base = resolve(root, options.root ?? '')
+  return {
+    ...options,
+    root: base,
+    cache: { ...options.cache, dir: resolve(base, options.cache.dir) },
+    types: options.types && { dir: resolve(base, options.types.dir) },
+  }
+}
+
+/**
+ * The options of one import. Later wins: top level, then each matching glob of `models` in the order written, then the
+ * query. `shapes` and backend sections are merged key by key, everything else is replaced. An input that ends up both
+ * with fixed dims and in a profile is a contradiction: QUERY_INVALID when the query has a part in it, OPTION_INVALID
+ * otherwise. QUERY_INVALID is also thrown for a wrong name in the query.
+ */
+export function compileOptions(
+  options: ResolvedOptions,
+  request: ModelRequest,
+  root: string = options.root,
+): CompileOptions {
+  const paths = modelPaths(request.file, root)
+  const importText = requestKey({ ...request, file: paths[0] })
+  const asked = read(
+    modelSchema,
+    modelOptionsOf(request.query),
+    'QUERY_INVALID',
+    ([key]) => `import '${importText}': ${queryNames[String(key)] ?? String(key)}`,
+  )
+  const matching = Object.entries(options.models).filter(([glob]) => matchesAny(glob, paths))
+  const layers = [
+    ['', options] as const,
+    ...matching.map(([glob, layer]) => [`${keyPath(['models', glob])}.`, layer] as const),
+    ["the query's ", asked] as const,
+  ]
+  const merged = layers.map(([, layer]) => layer).reduce<CompileOptions>(merge, options)
+  const profiled = new Set(
+    merged.profiles.flatMap(({ min, opt, max }) => [min, opt, max].flatMap((bound) => Object.keys(bound))),
+  )
+  const both = Object.keys(merged.shapes).find((name) => profiled.has(name))
+  if (both === undefined) return merged
+
+  const shapesFrom = layers.findLast(([, layer]) => layer.shapes !== undefined && Object.hasOwn(layer.shapes, both))
+  const profilesFrom = layers.findLast(([, layer]) => layer.profiles !== undefined)
+  const fromQuery = shapesFrom?.[1] === asked || profilesFrom?.[1] === asked
+  throw new OnnxEngineError(
+    fromQuery ? 'QUERY_INVALID' : 'OPTION_INVALID',
+    `model '${paths[0]}': input '${shorten(both)}'`,
+    {
+      expected: 'fixed dims or an optimization profile',
+      received: `both, from ${shapesFrom?.[0]}shapes and from ${profilesFrom?.[0]}${profilesFrom?.[1] === asked ? 'min, opt and max' : 'profiles'}`,
+      hint: 'Remove one of them',
+    },
+  )
+}
+
+/** Key paths of the globs under `models` that match none of these files. */
+export function unusedGlobs({ models, root }: ResolvedOptions, files: readonly string[]): readonly string[] {
+  const paths = files.flatMap((file) => modelPaths(file, root))
+  return Object.keys(models)
+    .filter((glob) => !matchesAny(glob, paths))
+    .map((glob) => keyPath(['models', glob]))
+}
+
+type ModelLayer = v.InferOutput<typeof modelSchema>
+
+function merge(base: CompileOptions, layer: ModelLayer): CompileOptions {
+  const samples = layer.calibration ?? base.calibration
+  const keepOnnx = layer.keepOnnx ?? base.keepOnnx
+  return {
+    engine: layer.engine ?? base.engine,
+    backends: layer.backends ?? base.backends,
+    targets: layer.targets ?? base.targets,
+    shapes: byName([...Object.entries(base.shapes), ...Object.entries(layer.shapes ?? {})]),
+    profiles: layer.profiles ?? base.profiles,
+    onnxruntime: { ...base.onnxruntime, ...layer.onnxruntime },
+    openvino: { ...base.openvino, ...layer.openvino },
+    tensorrtRtx: { ...base.tensorrtRtx, ...layer.tensorrtRtx },
+    tensorrt: { ...base.tensorrt, ...layer.tensorrt },
+    ...(samples && { calibration: samples }),
+    precision: { ...base.precision, ...layer.precision },
+    verify: layer.verify ?? base.verify,
+    ...(keepOnnx !== undefined && { keepOnnx }),
+  }
+}
+
+// How the keys of ModelOptions are called in a query. Shapes and profiles have passed the query's own grammar.
+const queryNames: Readonly<Record<string, string>> = {
+  engine: 'engine',
+  backends: 'backend',
+  targets: 'target',
+  precision: 'io',
+}
+
+/** What a query says, as options: not checked yet. */
+export function modelOptionsOf({ engine, io, backend, target, shapes, min, opt, max }: Query): {
+  readonly [K in keyof ModelOptions]: unknown
+} {
+  return {
+    engine,
+    backends: backend?.length === 1 && backend[0] === 'auto' ? 'auto' : backend,
+    targets: target,
+    ...(io && { precision: { io } }),
+    shapes,
+    profiles: min && [{ min, opt, max }],
+  }
+}
+
+function matchesAny(glob: string, paths: readonly string[]): boolean {
+  const matches = picomatch(glob, { dot: true })
+  return paths.some((path) => matches(path))
+}
+
+/** The texts that a glob may match, with '/' on every platform; the first one is for messages. */
+function modelPaths(file: string, root: string): [string, ...string[]] {
+  const absolute = slashes(resolve(root, file))
+  const inPackage = absolute.lastIndexOf('/node_modules/')
+  return [
+    slashes(relative(root, absolute)),
+    absolute,
+    ...(inPackage < 0 ? [] : [absolute.slice(inPackage + '/node_modules/'.length)]),
+  ]
+}
+
+function slashes(path: string): string {
+  return sep === '/' ? path : path.replaceAll(sep, '/')
+}

@@ -1,0 +1,122 @@
+import { inspect } from 'node:util'
+import * as v from 'valibot'
+import { type ErrorCode, nearest, OnnxEngineError } from '../../runtime/errors.ts'
+import { shorten, byName } from '../text.ts'
+
+/**
+ * The value as `schema` reads it, defaults filled in. Throws the first violation as an error of `code`; `where` puts
+ * the path of keys into words.
+ */
+export function read<S extends v.GenericSchema>(
+  schema: S,
+  value: unknown,
+  code: ErrorCode,
+  where: (path: readonly PropertyKey[]) => string,
+): v.InferOutput<S> {
+  const result = v.safeParse(schema, value, firstIssue)
+  if (result.success) return result.output
+  const [issue] = result.issues
+  const near = nearest(String(issue.input), issue.message.replace('one of ', '').split(', '))
+  throw new OnnxEngineError(code, where(issue.path?.map(({ key }) => key as PropertyKey) ?? []), {
+    expected: issue.message,
+    received: shorten(inspect(issue.input, { depth: 1, breakLength: Infinity, maxStringLength: 80 }), 120),
+    hint: near === undefined ? undefined : `Did you mean '${near}'?`,
+  })
+}
+
+/** One of a list of names. */
+export function oneOf<const L extends readonly string[]>(list: L): v.PicklistSchema<L, string> {
+  return v.picklist(list, `one of ${list.join(', ')}`)
+}
+
+/** A list in which no item may be there twice. */
+export function uniqueList<T>(item: v.GenericSchema<T>): v.GenericSchema<T[]> {
+  return v.pipe(
+    v.array(item),
+    v.check((items) => new Set(items).size === items.length, 'no name twice'),
+  )
+}
+
+/** A plain object with these keys and no others; a key that is undefined counts as absent. */
+export function section<const E extends v.ObjectEntries>(entries: E): Section<E> {
+  const known = Object.keys(entries).join(', ')
+  const strict = v.strictObject(entries, (issue) =>
+    issue.expected === 'never' ? `one of ${known}` : `the keys ${known}`,
+  )
+  return v.pipe(
+    v.custom<v.InferInput<typeof strict>>(isPlainObject, 'an object'),
+    strict,
+    v.transform(withoutUndefined),
+  )
+}
+
+export type Section<E extends v.ObjectEntries> = v.GenericSchema<
+  v.InferInput<v.StrictObjectSchema<E, undefined>>,
+  v.InferOutput<v.StrictObjectSchema<E, undefined>>
+>
+
+/**
+ * A record by names that users choose. Valibot's own would drop `constructor` and `__proto__`, which are legal input
+ * names.
+ */
+export function recordOf<In, Out>(
+  value: v.GenericSchema<In, Out>,
+): v.GenericSchema<Readonly<Record<string, In>>, Readonly<Record<string, Out>>> {
+  return v.pipe(
+    v.custom<Readonly<Record<string, In>>>(isPlainObject, 'an object'),
+    v.rawTransform(({ dataset, addIssue, NEVER }) => {
+      const entries: [string, Out][] = []
+      for (const [key, entry] of Object.entries(dataset.value)) {
+        const result = v.safeParse(value, entry, firstIssue)
+        if (!result.success) {
+          const [{ message, input, path = [] }] = result.issues
+          addIssue({
+            message,
+            input,
+            path: [{ type: 'object', origin: 'value', input: dataset.value, key, value: entry }, ...path],
+          })
+          return NEVER
+        }
+        entries.push([key, result.output])
+      }
+      return byName(entries)
+    }),
+  )
+}
+
+/** A positive number, as a number or as text with a unit ('5GB', '30d'). Infinity means no limit. */
+export function quantity(
+  units: Readonly<Record<string, number>>,
+  phrase: string,
+): v.GenericSchema<number | string, number> {
+  return v.pipe(
+    v.union([v.number(), v.string()], phrase),
+    v.rawTransform(({ dataset, addIssue, NEVER }) => {
+      const [, count, unit = ''] = /^(\d+(?:\.\d+)?) ?([A-Za-z]+)$/.exec(String(dataset.value)) ?? []
+      const amount =
+        typeof dataset.value === 'number'
+          ? dataset.value
+          : Number(count) * (Object.hasOwn(units, unit) ? (units[unit] ?? NaN) : NaN)
+      if (amount > 0) return amount
+      addIssue({ message: phrase })
+      return NEVER
+    }),
+  )
+}
+
+// An issue's message is only what was expected: the rest of the sentence is the error's.
+const firstIssue: v.Config<v.BaseIssue<unknown>> = {
+  abortEarly: true,
+  message: (issue) => issue.expected ?? 'another value',
+}
+
+// Another realm (a config file in a vm context) has another Object.prototype, so the chain's length decides.
+function isPlainObject(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false
+  const prototype: unknown = Object.getPrototypeOf(value)
+  return prototype === null || Object.getPrototypeOf(prototype) === null
+}
+
+function withoutUndefined<T extends object>(value: T): T {
+  return Object.fromEntries(Object.entries(value).filter(([, entry]) => entry !== undefined)) as T
+}

@@ -1,0 +1,94 @@
+import { dtypes } from '../../../runtime/dtype.ts'
+import { newAttribute } from '../../onnx/attribute.ts'
+import { tensorContent, setContent } from '../../onnx/content.ts'
+import { nameMaker, newNode, sortNodes } from '../../onnx/edit.ts'
+import { type EditableModel, scopesOf, type Scope } from '../../onnx/graph.ts'
+import type { Message } from '../../onnx/proto.ts'
+import { tensorType } from '../../onnx/tensor.ts'
+import { hideInitializers } from '../../onnx/upgrade.ts'
+import { untouched } from '../already-lowered.ts'
+import type { Lowered } from '../pass.ts'
+import { smallest, misfit, contentRange, halfContent } from './content.ts'
+import type { HalfDType } from './rounding.ts'
+
+/** Stores the weights of a graph in 16 bits, in place. `pinned` are the names of those that stay as they are. */
+export async function storeGraph(
+  model: EditableModel,
+  dtype: HalfDType,
+  pinned: ReadonlySet<string>,
+): Promise<Lowered> {
+  const reason = untouched(model)
+  if (reason) return { unit: 'weights', total: 0, lowered: 0, changed: [], kept: [], notes: [reason] }
+  hideInitializers(model)
+  const newName = nameMaker(model)
+  const found: Found[] = []
+  for (const scope of scopesOf(model)) found.push(...(await storeWeights(model, scope, dtype, { pinned, newName })))
+  const kept = found.flatMap(({ name, reason }) =>
+    reason === undefined ? [] : [{ name, operator: 'initializer', reason }],
+  )
+  const changed = found.flatMap(({ name, reason }) => (reason === undefined ? [name] : []))
+  return { unit: 'weights', total: found.length, lowered: changed.length, changed, kept, notes: [] }
+}
+
+interface Found {
+  readonly name: string
+  /** Why it stays in fp32. */
+  readonly reason: string | undefined
+}
+
+interface StoreTools {
+  readonly pinned: ReadonlySet<string>
+  readonly newName: (base: string) => string
+}
+
+async function storeWeights(
+  model: EditableModel,
+  scope: Scope,
+  dtype: HalfDType,
+  { pinned, newName }: StoreTools,
+): Promise<Found[]> {
+  const found: Found[] = []
+  for (const { tensor, name, rename } of weightsOf(scope)) {
+    const type = tensorType(tensor)
+    const content = tensorContent(model, tensor)
+    if (type?.dtype !== 'float32' || !content || content.length < smallest) continue
+    const reason = pinned.has(name) ? 'pinned to fp32' : misfit(await contentRange(content), dtype)
+    found.push({ name, reason })
+    if (reason !== undefined) continue
+    const stored = newName(`${name}_${dtype}`)
+    setContent(model, tensor, { dtype, dims: type.dims }, halfContent(content, dtype))
+    rename(stored)
+    scope.graph.node.push(
+      newNode('Cast', [stored], [name], {
+        name: stored,
+        attribute: [newAttribute('to', { int: dtypes.float32.code })],
+      }),
+    )
+  }
+  if (found.some(({ reason }) => reason === undefined)) sortNodes(scope, model.file)
+  return found
+}
+
+interface Weight {
+  readonly name: string
+  readonly tensor: Message<'TensorProto'>
+  readonly rename: (name: string) => void
+}
+
+function weightsOf({ graph }: Scope): Weight[] {
+  const initializers = graph.initializer.map((tensor): Weight => ({
+    name: tensor.name,
+    tensor,
+    rename: (name) => {
+      tensor.name = name
+    },
+  }))
+  const constants = graph.node
+    .filter(({ opType, domain }) => opType === 'Constant' && domain === '')
+    .flatMap((node): Weight[] => {
+      const tensor = node.attribute.find(({ name }) => name === 'value')?.t
+      const [name] = node.output
+      return tensor && name ? [{ name, tensor, rename: (to) => (node.output = [to]) }] : []
+    })
+  return [...initializers, ...constants]
+}

@@ -1,0 +1,80 @@
+import type { BackendName } from '../../../runtime/manifest.ts'
+import type { PrecisionPass } from '../pass.ts'
+import { placementOf } from './backend-rules.ts'
+import { planInt8 } from './plan.ts'
+
+/**
+ * Static quantization of the main graph: Q/DQ around what the backend's placement names, ranges from the user's
+ * samples. Bodies of If, Loop and Scan stay in fp32. A backend that takes int8 weights only gets those.
+ */
+export const int8Pass: PrecisionPass = {
+  async describe(request) {
+    const placement = placementOf(request.backend)
+    if (!placement) return int8WeightsPass.describe(request)
+    const { samples, method, levels, tried } = await planInt8(request, placement)
+    const percentile = request.options.calibration?.percentile ?? 100
+    return {
+      name: 'int8',
+      version: 3,
+      options: {
+        placement: request.backend,
+        samples: samples.digest,
+        method: method ?? `best with ${tried}`,
+        ...((method ?? 'percentile') === 'percentile' && { percentile }),
+        levels,
+        fp32: request.options.precision.fp32,
+      },
+    }
+  },
+  async lower(model, request) {
+    const placement = placementOf(request.backend)
+    if (placement)
+      return (await import('./quantize-graph.ts')).quantizeGraph(model, request, await planInt8(request, placement))
+    const lowered = await int8WeightsPass.lower(model, request)
+    return {
+      ...lowered,
+      notes: [...lowered.notes, `${request.backend} takes int8 weights only: values stay in floating point`],
+    }
+  },
+  async inspect(file, request) {
+    // The portable engine of the same model would only say it twice, and other backends run elsewhere.
+    if (request.backend !== 'onnxruntime' || request.label === 'portable') return { notes: [], warnings: [] }
+    const speed = await (await import('../../measure/speed.ts')).compareSpeed(file, request)
+    if (!speed) return { notes: [], warnings: [] }
+    const times = `${speed.lowered.toPrecision(3)} ms, fp32 ${speed.fp32.toPrecision(3)} ms on this CPU`
+    if (speed.lowered > speed.fp32)
+      return {
+        notes: [],
+        warnings: [
+          `int8 is slower than fp32 (${times}): import the model with ?engine=fp32, or with ?engine=int8-weights for its size`,
+        ],
+      }
+    return {
+      notes: [`int8 is ${(speed.fp32 / speed.lowered).toFixed(2)} times as fast as fp32 (${times})`],
+      warnings: [],
+    }
+  },
+}
+
+/**
+ * Stores the weights of products and convolutions in int8, symmetric, with a scale for each channel. Values stay in
+ * floating point.
+ */
+export const int8WeightsPass: PrecisionPass = {
+  describe: ({ backend }) => ({ name: 'int8-weights', version: 1, options: { operators: weightOperators[backend] } }),
+  lower: async (model, { backend }) =>
+    (await import('./quantize-graph.ts')).quantizeWeights(model, weightOperators[backend]),
+}
+
+const products: readonly string[] = ['MatMul', 'Gemm']
+
+const all: readonly string[] = [...products, 'Conv', 'ConvTranspose']
+
+// TensorRT's kernels for quantized weights are those of products; a convolution would be computed from weights that
+// were rounded for nothing.
+const weightOperators: Readonly<Record<BackendName, readonly string[]>> = {
+  onnxruntime: all,
+  openvino: all,
+  tensorrt: products,
+  'tensorrt-rtx': products,
+}

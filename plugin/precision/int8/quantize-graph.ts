@@ -1,0 +1,145 @@
+import { calibrate } from '../../measure/calibrate.ts'
+import type { Range } from '../../measure/histogram.ts'
+import { sortNodes, nameMaker } from '../../onnx/edit.ts'
+import { type EditableModel, loadGraph, nodeName, indexScope, type Scope, scopesOf } from '../../onnx/graph.ts'
+import { inferTypes } from '../../onnx/types.ts'
+import { upgradeOpset } from '../../onnx/upgrade.ts'
+import { writeGraph } from '../../onnx/write.ts'
+import type { CalibrationMethod } from '../../options/resolve.ts'
+import { untouched } from '../already-lowered.ts'
+import type { PassRequest, Lowered, Kept } from '../pass.ts'
+import { placements, type Placement } from './backend-rules.ts'
+import { tryMethods, type Trial } from './choose-method.ts'
+import { removeUnread } from './constants.ts'
+import { foldConvolutions } from './fold.ts'
+import { insertQuantization, storeWeight, dequantize } from './insert.ts'
+import { placeQuantization, weightsOf, type Places } from './place.ts'
+import type { Int8Plan } from './plan.ts'
+
+// Q/DQ with a scale for each channel came with opset 13.
+const opset = 13
+
+/** Makes the main graph of a model compute in int8. */
+export async function quantizeGraph(model: EditableModel, request: PassRequest, plan: Int8Plan): Promise<Lowered> {
+  const reason = untouched(model)
+  if (reason) return { unit: 'nodes', total: 0, lowered: 0, kept: [], notes: [reason] }
+  const { samples, tried, method } = plan
+  if (method) return quantize(model, request, { ...plan, method })
+  const plain = { ...request, options: { ...request.options, precision: { ...request.options.precision, fp32: [] } } }
+  const trial = await tryMethods(request, samples, tried, async (candidate, file) => {
+    const graph = await loadGraph(model.file)
+    await quantize(graph, plain, { ...plan, levels: tried, method: candidate })
+    await writeGraph({ ...graph, external: false }, file)
+  })
+  const [[best, cosine], ...others] = trial as [Trial[number], ...Trial]
+  const lowered = await quantize(model, request, { ...plan, method: best })
+  if (lowered.lowered === 0) return lowered
+  const rest = others.map(([other, less]) => `${other} ${less.toFixed(5)}`).join(', ')
+  return {
+    ...lowered,
+    notes: [...lowered.notes, `ranges by ${best}: cosine ${cosine.toFixed(5)} on a few samples (${rest})`],
+  }
+}
+
+async function quantize(
+  model: EditableModel,
+  request: PassRequest,
+  { placement, samples, method, levels }: Int8Plan & { method: CalibrationMethod },
+): Promise<Lowered> {
+  const scope = mainScope(model)
+  const original = namesOf(scope)
+  upgradeOpset(model, opset)
+  sortNodes(scope, model.file)
+  await foldConvolutions(model, scope)
+  const types = inferTypes(model)
+  const known = (value: string) => original.has(value) && types.of(scope, value) === 'float32'
+  const ranges = await calibrate(request, samples, observed(scope, known))
+  const usable = (value: string) => known(value) && ranges.get(value)?.nonFinite === 0
+  const isRow = (value: string) => ranges.get(value)?.rows === 1
+  const places = placeQuantization(scope, placement, { usable, isRow }, new Set(request.options.precision.fp32))
+  // Before the graph changes: a node without a name goes by its output.
+  const names = places.weighted.map(({ node }) => nodeName(node))
+  await insertQuantization(model, scope, places, placement, {
+    levels,
+    range: (value) =>
+      joined((places.shared.get(value) ?? [value]).map((name) => chosenRange(ranges.get(name), method, placement))),
+  })
+  sortNodes(scope, model.file)
+  return describePlaces(places, names)
+}
+
+// Below this the scales and the node take as many bytes as are saved.
+const smallest = 1024
+
+/** Stores the constant weights of these operators in int8. */
+export async function quantizeWeights(model: EditableModel, operators: readonly string[]): Promise<Lowered> {
+  const reason = untouched(model)
+  if (reason) return { unit: 'weights', total: 0, lowered: 0, kept: [], notes: [reason] }
+  upgradeOpset(model, opset)
+  const newName = nameMaker(model)
+  const scope = mainScope(model)
+  const index = indexScope(scope)
+  const stored = new Map<string, string>()
+  for (const node of scope.graph.node.slice()) {
+    const weights = node.domain === '' && operators.includes(node.opType) ? weightsOf(node, index) : undefined
+    if (!weights || weights.dims.reduce((product, dim) => product * dim, 4) < smallest) continue
+    const key = `${weights.axis} ${weights.weight}`
+    if (!stored.has(key)) {
+      const { name, scale, zero, axis } = await storeWeight(model, scope, weights, 127, newName)
+      stored.set(key, dequantize(scope, newName, [name, scale, zero], `${weights.weight}_dequantized`, axis))
+    }
+    node.input[1] = stored.get(key)!
+  }
+  removeUnread(scope, index.constants)
+  sortNodes(scope, model.file)
+  const notes = stored.size === 0 ? ['has no large constant weights of products or convolutions to store in int8'] : []
+  return { unit: 'weights', total: stored.size, lowered: stored.size, kept: [], notes }
+}
+
+function mainScope(model: EditableModel): Scope {
+  return scopesOf(model)[0]!
+}
+
+// What all backends together want to know, so that another one does not calibrate again.
+function observed(scope: Scope, known: (value: string) => boolean): string[] {
+  const values = new Set<string>()
+  for (const placement of Object.values(placements)) {
+    const places = placeQuantization(scope, placement, { usable: known, isRow: () => false })
+    for (const range of places.values.values()) for (const name of places.shared.get(range) ?? [range]) values.add(name)
+  }
+  return [...values].sort()
+}
+
+function joined(ranges: readonly (readonly [number, number])[]): readonly [number, number] {
+  return [Math.min(...ranges.map(([low]) => low)), Math.max(...ranges.map(([, high]) => high))]
+}
+
+function chosenRange(
+  range: Range | undefined,
+  method: CalibrationMethod,
+  { activations }: Placement,
+): readonly [number, number] {
+  if (!range) return [0, 0]
+  if (method === 'minmax') return [range.min, range.max]
+  return method === 'entropy' ? range.entropy[activations] : range.percentile
+}
+
+function namesOf({ graph }: Scope): ReadonlySet<string> {
+  return new Set([...graph.input.map(({ name }) => name), ...graph.node.flatMap(({ output }) => output)])
+}
+
+function describePlaces({ weighted, kept }: Places, names: readonly string[]): Lowered {
+  const notes =
+    kept.length + weighted.length === 0
+      ? ['has no product or convolution with constant weights: nothing is quantized']
+      : []
+  const list = kept.map(({ node, reason }): Kept => ({ name: nodeName(node), operator: node.opType, reason }))
+  return {
+    unit: 'nodes',
+    total: kept.length + weighted.length,
+    lowered: weighted.length,
+    changed: names,
+    kept: list,
+    notes,
+  }
+}

@@ -1,0 +1,172 @@
+import { existsSync } from 'node:fs'
+import { realpath } from 'node:fs/promises'
+import { isAbsolute, resolve, basename, relative, sep } from 'node:path'
+import { OnnxEngineError } from '../../runtime/errors.ts'
+import type { Bindings } from '../../runtime/manifest.ts'
+import type { ModelImport } from '../imports/model-import.ts'
+import type { Model } from '../onnx/model.ts'
+import { engineBindings } from '../options/engine-bindings.ts'
+import { type Shapes, type IoPrecision, checkShapes } from '../options/resolve.ts'
+import type { TypedImport } from './declarations.ts'
+import { type FolderReport, compareFolder, updateFolder } from './folder.ts'
+
+export interface TypesFolder {
+  /** The folder of tsconfig.json, absolute. */
+  readonly root: string
+  /** The generated folder, absolute or relative to the root. Default: '.unplugin-onnx'. */
+  readonly dir?: string
+}
+
+export interface TypesReport extends FolderReport {
+  /** Models that have no types because they cannot be read, and a folder that cannot be written (TYPES_FAILED). */
+  readonly problems: readonly OnnxEngineError[]
+}
+
+/**
+ * Makes the generated folder hold the types of exactly these imports. A file whose text is right already is not
+ * touched, and generated files of other imports are removed. Never rejects because of a model or a folder: see
+ * `problems`.
+ */
+export async function writeTypes({
+  imports,
+  ...folder
+}: TypesFolder & { readonly imports: readonly ModelImport[] }): Promise<TypesReport> {
+  const { typed, problems } = await readTypes(folder, imports)
+  const report = await update(folder, () => typed)
+  return { ...report, problems: [...problems, ...report.problems] }
+}
+
+/** What `writeTypes` would write and remove now; touches nothing. */
+export async function compareTypes({
+  imports,
+  ...folder
+}: TypesFolder & { readonly imports: readonly ModelImport[] }): Promise<TypesReport> {
+  const { typed, problems } = await readTypes(folder, imports)
+  return { ...(await compareFolder(outOf(folder), () => typed)), problems }
+}
+
+/**
+ * Adds an import that a bundler resolved. A build sees only a part of an app, so it never takes away the types of
+ * another part: those stay until `writeTypes` or until their importer or model is gone, and their models are not read.
+ * Calls that come together share one write; importers that TypeScript never reads (virtual modules, packages) are
+ * passed over. Problems of models are left to their compilation.
+ */
+export async function recordImport(folder: TypesFolder, item: ModelImport): Promise<TypesReport> {
+  const importer = item.importer.split('?', 1)[0] ?? ''
+  if (!isAbsolute(importer) || importer.split(/[\\/]/).includes('node_modules'))
+    return { written: [], removed: [], notes: [], problems: [] }
+  const { imports, report } = batchOf(folder)
+  imports.push({ ...item, importer })
+  return report
+}
+
+interface Batch {
+  readonly imports: ModelImport[]
+  readonly report: Promise<TypesReport>
+}
+
+const waiting = new Map<string, Batch>()
+
+const running = new Map<string, Promise<unknown>>()
+
+function batchOf(folder: TypesFolder): Batch {
+  const out = outOf(folder)
+  const open = waiting.get(out)
+  if (open !== undefined) return open
+  const imports: ModelImport[] = []
+  const report = Promise.resolve(running.get(out)).then(async () => {
+    // Bundlers resolve the imports of several modules in one turn.
+    await new Promise((done) => setImmediate(done))
+    waiting.delete(out)
+    const { typed } = await readTypes(folder, imports)
+    return update(folder, (known) => union(folder.root, known, typed))
+  })
+  running.set(
+    out,
+    report.catch(() => {}),
+  )
+  waiting.set(out, { imports, report })
+  return { imports, report }
+}
+
+function union(root: string, known: readonly TypedImport[], seen: readonly TypedImport[]): readonly TypedImport[] {
+  const alive = known.filter(
+    ({ importer, file }) => existsSync(resolve(root, importer)) && existsSync(resolve(root, file)),
+  )
+  return [
+    ...new Map([...alive, ...seen].map((item) => [JSON.stringify([item.importer, item.specifier]), item])).values(),
+  ]
+}
+
+async function update(
+  folder: TypesFolder,
+  next: (known: readonly TypedImport[]) => readonly TypedImport[],
+): Promise<TypesReport> {
+  const out = outOf(folder)
+  try {
+    return { ...(await updateFolder(out, next)), problems: [] }
+  } catch (cause) {
+    const failed = new OnnxEngineError('TYPES_FAILED', `type declarations in ${out}`, {
+      expected: 'a folder that can be written',
+      received: cause instanceof Error ? cause.message : String(cause),
+      hint: "Choose another folder by the option 'types.dir', or set the option 'types' to false",
+      cause,
+    })
+    return { written: [], removed: [], notes: [], problems: [failed] }
+  }
+}
+
+async function readTypes(
+  { root }: TypesFolder,
+  imports: readonly ModelImport[],
+): Promise<{ readonly typed: readonly TypedImport[]; readonly problems: readonly OnnxEngineError[] }> {
+  const realRoot = await realpath(root).catch(() => root)
+  const short = (path: string) => fromRoot(path, root, realRoot)
+  const models = new Map<string, Promise<Model>>()
+  const typed: TypedImport[] = []
+  const problems = new Map<string, OnnxEngineError>()
+  for (const { importer, specifier, file, shapes = {}, io = 'fp32', ...given } of imports) {
+    try {
+      const bindings = given.bindings ?? (await typedBindings(file, { shapes, io }, models))
+      typed.push({ importer: await short(importer), specifier, file: await short(file), bindings })
+    } catch (error) {
+      if (!(error instanceof OnnxEngineError)) throw error
+      problems.set(error.message, error)
+    }
+  }
+  return { typed, problems: [...problems.values()] }
+}
+
+async function typedBindings(
+  file: string,
+  wishes: { readonly shapes: Shapes; readonly io: IoPrecision },
+  models: Map<string, Promise<Model>>,
+): Promise<Bindings> {
+  const reading = models.get(file) ?? readHeader(file)
+  models.set(file, reading)
+  const { bindings } = await reading
+  checkShapes({ shapes: wishes.shapes, profiles: [] }, bindings, basename(file))
+  return engineBindings(bindings, wishes)
+}
+
+// Bundlers give real paths even where the root is written through a link, such as a temporary folder on macOS.
+async function fromRoot(path: string, root: string, realRoot: string): Promise<string> {
+  const direct = relative(root, path)
+  const inside = isOutside(direct) ? relative(realRoot, await realpath(path).catch(() => path)) : direct
+  const short = isOutside(inside) ? direct : inside
+  return sep === '/' ? short : short.replaceAll(sep, '/')
+}
+
+function outOf({ root, dir = '.unplugin-onnx' }: TypesFolder): string {
+  return resolve(root, dir)
+}
+
+function isOutside(path: string): boolean {
+  return /^\.\.(?:[\\/]|$)/.test(path) || isAbsolute(path)
+}
+
+// Loaded when it is needed: builds hand over the bindings that they know.
+async function readHeader(file: string): Promise<Model> {
+  const { readModel } = await import('../onnx/model.ts')
+  return readModel(file)
+}

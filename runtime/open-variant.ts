@@ -1,0 +1,88 @@
+import { pathOf } from './artifact.ts'
+import { OnnxEngineError } from './errors.ts'
+import type { BackendName, ModelManifest, VariantManifest } from './manifest.ts'
+import type { LoadOptions } from './options.ts'
+import type { Runner, Session } from './session.ts'
+import type { LoadedVariant } from './types.ts'
+
+type SkippedVariant = LoadedVariant['skipped'][number]
+
+export interface Opened {
+  readonly session: Session
+  readonly variant: LoadedVariant
+}
+
+// Loaded when a variant asks for it: importing a model must cost nothing before it is used.
+const runners: { readonly [B in BackendName]?: () => Promise<Runner<B>> } = {
+  tensorrt: async () => (await import('./tensorrt/runner.ts')).tensorrtRunner,
+  'tensorrt-rtx': async () => (await import('./tensorrt/runner.ts')).tensorrtRtxRunner,
+  openvino: async () => (await import('./openvino/runner.ts')).openvinoRunner,
+  onnxruntime: async () => (await import('./onnxruntime/runner.ts')).onnxruntimeRunner,
+}
+
+/**
+ * Opens the first variant that this machine can run. Throws NO_VARIANT with the reason of each. `folder` is the
+ * manifest's own.
+ */
+export async function openVariant(manifest: ModelManifest, folder: string, options: LoadOptions): Promise<Opened> {
+  const skipped: SkippedVariant[] = []
+  for (const variant of manifest.variants) {
+    const { backend, engine } = variant
+    const file = pathOf(variant.file, folder)
+    if (file === undefined) throw noFile(manifest.name, variant)
+    const result = await tryOpen(variant, file, manifest, options)
+    if (typeof result !== 'string') return { session: result, variant: { backend, engine, skipped } }
+    skipped.push({ backend, engine, reason: result })
+  }
+  throw noVariant(manifest, skipped, options.require)
+}
+
+async function tryOpen<B extends BackendName>(
+  variant: VariantManifest<B>,
+  file: string,
+  manifest: ModelManifest,
+  options: LoadOptions,
+): Promise<Session | string> {
+  const backend = variant.backend as B
+  if (options.require !== undefined && options.require !== backend)
+    return `${JSON.stringify(options.require)} is required`
+  const runner = Object.hasOwn(runners, backend) ? await runners[backend]?.() : undefined
+  if (!runner) return 'this version of unplugin-onnx cannot run it'
+  const refusal = await runner.refusal(variant.requires)
+  if (refusal !== undefined) return refusal
+  try {
+    return await runner.open(variant, file, manifest.bindings, { ...options, model: manifest.name })
+  } catch (error) {
+    if (error instanceof OnnxEngineError && error.code === 'BACKEND_UNAVAILABLE') return error.message
+    throw error
+  }
+}
+
+function noFile(model: string, { backend, engine, file }: VariantManifest): OnnxEngineError {
+  const where = `model ${JSON.stringify(model)}, engine file of ${backend} ${engine}`
+  return new OnnxEngineError('ARTIFACT_INVALID', where, {
+    expected: 'a path or a file: URL',
+    received: String(file),
+    hint: 'Build for Node.js: engines are read from disk.',
+  })
+}
+
+function noVariant(
+  { name, variants }: ModelManifest,
+  skipped: readonly SkippedVariant[],
+  required: BackendName | undefined,
+): OnnxEngineError {
+  const received = skipped.map(({ backend, engine, reason }) => `${backend} ${engine} (${reason})`).join('; ')
+  const hint = variants.some((variant) => variant.backend === 'onnxruntime')
+    ? 'Follow the reason of a variant above, or compile the model on this kind of machine.'
+    : 'Add "onnxruntime" to the backends of the build: it runs on every CPU.'
+  const expected =
+    required === undefined
+      ? 'a variant that this machine can run'
+      : `a variant of ${required} that this machine can run`
+  return new OnnxEngineError('NO_VARIANT', `model ${JSON.stringify(name)}`, {
+    expected,
+    received: received || 'no variants',
+    hint,
+  })
+}
