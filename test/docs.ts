@@ -3,27 +3,29 @@ import { posix, relative, resolve, sep } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseSync } from 'oxc-parser'
 import { format, type FormatConfig } from 'oxfmt'
+import { resolveOptions } from '../plugin/options/resolve.ts'
 import {
   calibrationMethods,
+  hardwareCompatibilities,
   imageChannels,
   imageLayouts,
   ioPrecisions,
   optimizationLevels,
   performanceHints,
-  resolveOptions,
-} from '../plugin/options/resolve.ts'
+  profilingVerbosities,
+} from '../plugin/options/types.ts'
 import { errorCodes } from '../runtime/errors.ts'
 import { backendNames, precisions } from '../runtime/manifest.ts'
 
 // As `npm run format` writes the pages.
 const style = JSON.parse(readFileSync(new URL('../.oxfmtrc.json', import.meta.url), 'utf8')) as FormatConfig
 
-/** What docs/options.md should say: its own prose, with the tables made from plugin/option-types.ts. */
+/** What docs/options.md should say: its own prose, with a table per section made from plugin/options/types.ts. */
 export function optionsPage(): Promise<string> {
-  return withTables('docs/options.md', {
-    'for each model': optionsTable('ModelOptions'),
-    'for the plugin': optionsTable('Options'),
-  })
+  const missing = [...readInterfaces().keys()].filter((name) => !sections.some(({ type }) => type === name))
+  if (missing.length > 0) throw new Error(`docs/options.md has no table for ${missing.join(', ')}`)
+  const tables = sections.map(({ table, type, path }) => [table, optionsTable(type, path)] as const)
+  return withTables('docs/options.md', Object.fromEntries(tables))
 }
 
 /** What docs/errors.md should say: its own prose, with the table made from runtime/errors.ts. */
@@ -46,6 +48,25 @@ export function bundlersPage(
   })
 }
 
+/** The tables of docs/options.md. `path` leads to the defaults; samples have several places and no defaults there. */
+const sections: readonly { readonly table: string; readonly type: string; readonly path?: readonly string[] }[] = [
+  { table: 'for each model', type: 'ModelOptions', path: [] },
+  { table: 'samples', type: 'CalibrationOptions' },
+  { table: 'preprocess', type: 'PreprocessOptions' },
+  { table: 'precision', type: 'PrecisionOptions', path: ['precision'] },
+  { table: 'verify', type: 'VerifyOptions', path: ['verify'] },
+  { table: 'onnxruntime', type: 'OnnxRuntimeOptions', path: ['onnxruntime'] },
+  { table: 'openvino', type: 'OpenVinoOptions', path: ['openvino'] },
+  { table: 'tensorrtRtx', type: 'TensorRtRtxOptions', path: ['tensorrtRtx'] },
+  { table: 'memoryPoolLimits', type: 'MemoryPoolLimits', path: ['tensorrtRtx', 'memoryPoolLimits'] },
+  { table: 'tensorrt', type: 'TensorRtOptions', path: ['tensorrt'] },
+  { table: 'for the plugin', type: 'Options', path: [] },
+  { table: 'cache', type: 'CacheOptions', path: ['cache'] },
+  { table: 'types', type: 'TypesOptions', path: ['types'] },
+]
+/** `Profile` and `ValueBounds` are explained in prose. */
+const sectionName = /Options$|^MemoryPoolLimits$/
+
 interface Member {
   readonly name: string
   readonly type: string
@@ -53,8 +74,8 @@ interface Member {
 }
 
 const sourceFile = new URL('../plugin/options/types.ts', import.meta.url)
-const named: Readonly<Record<string, string>> = {
-  // Before the alias that it ends in.
+/** What the page writes for a type of plugin/options/types.ts. The order matters where one name ends in another. */
+const typeTexts: Readonly<Record<string, string>> = {
   IoPrecision: union(ioPrecisions),
   Precision: union(precisions),
   'BackendName[]': `(${union(backendNames)})[]`,
@@ -63,33 +84,29 @@ const named: Readonly<Record<string, string>> = {
   CalibrationMethod: union(calibrationMethods),
   ImageLayout: union(imageLayouts),
   ImageChannels: union(imageChannels),
-  'Profile[]': `{ min: Shapes, opt: Shapes, max: Shapes, values?: Record<string, ValueBounds> }[]`,
-  ValueBounds: `{ min: number[], opt: number[], max: number[] }`,
+  ProfilingVerbosity: union(profilingVerbosities),
+  HardwareCompatibility: union(hardwareCompatibilities),
   Shapes: 'Record<string, number[]>',
 }
 const defaultsRoot = resolve('/project')
 
-function optionsTable(name: string): string {
+function optionsTable(name: string, path?: readonly string[]): string {
   const interfaces = readInterfaces()
-  const rows = (of: string, path: readonly string[]): string[][] =>
-    (interfaces.get(of) ?? []).flatMap((member) => {
-      const here = [...path, member.name]
-      const nested = [...interfaces.keys()].find(
-        (other) => other !== 'ModelOptions' && new RegExp(`\\b${other}$`).test(member.type),
-      )
-      const type = Object.entries(named).reduce(
-        (text, [alias, meaning]) => text.replaceAll(alias, meaning),
-        nested ? member.type.replace(nested, 'object') : member.type,
-      )
-      const row = [
-        code(here.join('.')),
-        code(type.replaceAll('|', '\\|')),
-        nested ? '' : defaultOf(here),
-        member.description,
-      ]
-      return nested === undefined ? [row] : [row, ...rows(nested, here)]
-    })
-  return table(['Option', 'Type', 'Default', 'Meaning'], rows(name, []))
+  const isSection = (type: string) => [...interfaces.keys()].some((other) => new RegExp(`\\b${other}$`).test(type))
+  const rows = (interfaces.get(name) ?? []).map(({ name: key, type, description }) => {
+    const defaultText = path === undefined || isSection(type) ? '' : defaultOf([...path, key])
+    return [code(key), code(typeText(type)), defaultText, withLinks(description)]
+  })
+  return table(['Option', 'Type', 'Default', 'Meaning'], rows)
+}
+
+/** A type as users write it: an interface is `object`, the name of a union is the union. */
+function typeText(type: string): string {
+  const interfaces = /\b(?!ModelOptions)\w+Options\b|\bMemoryPoolLimits\b|\bProfile\b/g
+  const text = type.replaceAll(interfaces, 'object')
+  return Object.entries(typeTexts)
+    .reduce((result, [name, meaning]) => result.replaceAll(name, meaning), text)
+    .replaceAll('|', '\\|')
 }
 
 /**
@@ -106,7 +123,7 @@ function readInterfaces(): ReadonlyMap<string, readonly Member[]> {
   )
   return new Map(
     declarations
-      .filter(({ id }) => id.name.endsWith('Options'))
+      .filter(({ id }) => sectionName.test(id.name))
       .map(({ id, body }) => [
         id.name,
         body.body.flatMap((member): Member[] => {
@@ -142,6 +159,11 @@ function defaultOf(path: readonly string[]): string {
   if (typeof value === 'string' && value.startsWith(defaultsRoot))
     value = relative(defaultsRoot, value).replaceAll(sep, posix.sep)
   return code(JSON.stringify(value).replaceAll('"', `'`))
+}
+
+/** Editors show the path of a page, the pages link to it. */
+function withLinks(text: string): string {
+  return text.replaceAll(/\bdocs\/([\w-]+)\.md/g, '[$1]($1.md)')
 }
 
 function code(text: string): string {

@@ -1,6 +1,6 @@
 import type { BackendName, Precision } from '../../runtime/manifest.ts'
 
-/** Dims by input name. Records that come from here have no prototype, so that an input may have any name. */
+/** Dims by input name. These records have no prototype, so an input can have any name. */
 export type Shapes = Readonly<Record<string, readonly number[]>>
 
 /** An optimization profile: bounds of every dynamic input. */
@@ -9,8 +9,8 @@ export interface Profile {
   readonly opt: Shapes
   readonly max: Shapes
   /**
-   * Bounds of the values of shape tensors: integer inputs that decide the dims of other tensors. TensorRT needs them,
-   * other backends ignore them.
+   * Bounds of the values of shape tensors: integer inputs whose values set the dims of other tensors. TensorRT needs
+   * them, other backends ignore them.
    */
   readonly values?: Readonly<Record<string, ValueBounds>>
 }
@@ -23,35 +23,36 @@ export interface ValueBounds {
 }
 
 /**
- * How one model is compiled. Written at the top level it holds for all models, under `models` for those that a glob
+ * How one model is compiled. At the top level these options apply to all models, under `models` to those that a glob
  * matches.
  */
 export interface ModelOptions {
-  /** Precision of imports that name none: `./pose.onnx` and `./pose.onnx?engine`. */
+  /** Precision of imports without one: `./pose.onnx` and `./pose.onnx?engine`. */
   readonly engine?: Precision
-  /** Backends to compile for, in order of preference. `'auto'` is every one whose library is found, the CPU last. */
+  /** Backends to compile for, in order of preference. `'auto'`: every backend whose library is found, the CPU last. */
   readonly backends?: 'auto' | readonly BackendName[]
-  /** Compute capabilities to compile for, such as `'sm86'`. Empty: the backend's own list. */
+  /** Compute capabilities to compile for, such as `'sm86'`. Empty: the backend's default list. */
   readonly targets?: readonly string[]
   /** Fixed dims by input name. Other inputs keep their dynamic dims. */
   readonly shapes?: Shapes
   /**
-   * Optimization profiles for dynamic inputs: `min`, `opt` and `max` dims by input name, and `values` of shape tensors.
+   * Optimization profiles for dynamic inputs: `min`, `opt` and `max` dims by input name, and `values` for shape
+   * tensors.
    */
   readonly profiles?: readonly Profile[]
   /**
-   * Samples of the inputs, which int8 needs to find the ranges of values: a glob of `.npy` or `.npz` files, a module,
-   * or an object. See docs/calibration.md.
+   * Sample inputs, from which int8 gets the ranges of activations: a glob of `.npy` or `.npz` files, a module, or an
+   * object. See docs/calibration.md.
    */
   readonly calibration?: string | CalibrationOptions
-  /** What stays in fp32 in engines of lower precision, and the dtype of their inputs and outputs. */
+  /** What stays in fp32 in engines of lower precision, and the dtypes of their inputs and outputs. */
   readonly precision?: PrecisionOptions
   /**
-   * How far the outputs of an engine of lower precision may be from those of the fp32 model; `false` does not compare.
-   * See docs/precision.md.
+   * How far the outputs of an engine of lower precision may be from those of the fp32 model; `false` skips the
+   * comparison. See docs/precision-reference.md.
    */
   readonly verify?: false | VerifyOptions
-  /** Folder that the lowered graphs are written to, for other tools to open. */
+  /** Folder for the lowered graphs and their reports, for other tools to open. */
   readonly keepOnnx?: string
   /** Settings of the ONNX Runtime backend. */
   readonly onnxruntime?: OnnxRuntimeOptions
@@ -68,11 +69,10 @@ export type OptimizationLevel = (typeof optimizationLevels)[number]
 
 export interface OnnxRuntimeOptions {
   /**
-   * Level of the offline graph optimization, in ONNX Runtime's terms. `'all'` lays weights out for the build machine's
-   * kind of CPU.
+   * ONNX Runtime's level of offline graph optimization. `'all'` lays weights out for CPUs like the build machine's.
    */
   readonly optimization?: OptimizationLevel
-  /** Adds a portable engine beside one that runs on the build machine's kind of CPU only. */
+  /** Adds a portable engine to one that only runs on CPUs like the build machine's. */
   readonly portable?: boolean
 }
 
@@ -80,40 +80,39 @@ export const ioPrecisions = ['fp32', 'fp16', 'bf16'] as const
 export type IoPrecision = (typeof ioPrecisions)[number]
 
 export interface PrecisionOptions {
-  /** Names of nodes that stay in fp32; a node without a name goes by its first output. */
+  /** Names of nodes that stay in fp32; for a node without a name, its first output. */
   readonly fp32?: readonly string[]
-  /** Most products that a node of fp16 or bf16 may sum up, such as 4096. No limit unless it is given. */
+  /** Most products that a node of fp16 or bf16 may add up, such as 4096. No limit by default. */
   readonly maxDepth?: number
   /**
-   * What float32 inputs and outputs of the model become: `'fp32'` leaves them, `'fp16'` and `'bf16'` go with the same
+   * Dtype of the model's float32 inputs and outputs: `'fp32'` leaves them, `'fp16'` and `'bf16'` need the same
    * `engine`.
    */
   readonly io?: IoPrecision
-  /** Keeps nodes in fp32 that break the verification, instead of failing the build with their names. */
+  /** Keeps the nodes in fp32 that fail the verification, instead of failing the build with their names. */
   readonly autoPin?: boolean
 }
 
 export interface VerifyOptions {
   /**
-   * Samples to compare on, as for `calibration`, which is taken when there are none here. Without either, inputs are
-   * random.
+   * Samples to compare on, as in `calibration`. Default: the samples of `calibration`, or random inputs if there are
+   * none.
    */
   readonly samples?: string | CalibrationOptions
-  /** Each element may differ by `atol + rtol * |expected|`. Looked at when one of the two is given. */
+  /** Each element may differ by `atol + rtol * abs(expected)`. Checked only if one of the two is set. */
   readonly atol?: number
   /** See `atol`. */
   readonly rtol?: number
   /**
-   * Least cosine between an output and the expected one; its length may differ by `sqrt(2 * (1 - cosine))` of the
-   * expected length. Default: 0.999 for fp16, 0.99 for bf16 and int8-weights, 0.98 for int8; on random inputs 0.99 for
-   * fp16 and 0.95 for the others.
+   * Least cosine between an output and the expected one, which also bounds the difference of their norms. Default: by
+   * precision and kind of samples, see docs/precision-reference.md.
    */
   readonly cosine?: number
-  /** Least share, from 0 to 1, of rows (along the last axis) whose largest element is the same. */
+  /** Least share (0 to 1) of rows along the last axis whose largest element is at the same index. */
   readonly argmax?: number
   /**
-   * Time after which the comparison is given up, which fails the build: milliseconds, or text such as `'90s'`. Default
-   * 5 minutes.
+   * Time after which the comparison stops and fails the build: milliseconds, or text such as `'90s'`. Default: 5
+   * minutes.
    */
   readonly timeout?: number | string
 }
@@ -124,40 +123,40 @@ export type CalibrationMethod = (typeof calibrationMethods)[number]
 export interface CalibrationOptions {
   /** Glob of `.npy` or `.npz` files, or path of a module whose default export is an (async) iterable of samples. */
   readonly samples?: string
-  /** Glob of PNG or JPEG images, which `preprocess` makes inputs of. In the place of `samples`. */
+  /** Glob of PNG or JPEG images; `preprocess` turns each into an input. Use instead of `samples`. */
   readonly images?: string
-  /** How an image becomes an input. */
+  /** How an image becomes an input: `(pixel * scale - mean) / std` for each channel. */
   readonly preprocess?: PreprocessOptions
   /**
-   * How a range follows from the values that were seen. Default: the one whose engine comes closest to fp32 on a few of
-   * the samples.
+   * How a range is chosen from the activations that were seen. Default: the method whose engine comes closest to fp32
+   * on a few of the samples.
    */
   readonly method?: CalibrationMethod
-  /** Percentage of the values that the method `percentile` keeps inside the range. Default 99.999. */
+  /** Percentage of the activations that `'percentile'` keeps inside the range. Default: 99.999. */
   readonly percentile?: number
-  /** Most samples that are used: the first ones. Default 512. */
+  /** Most samples to use, from the first on. Default: 512. */
   readonly limit?: number
-  /** Longest time to wait for one sample: milliseconds, or text such as `'90s'`. Default 60 seconds. */
+  /** Longest wait for one sample: milliseconds, or text such as `'90s'`. Default: 60 seconds. */
   readonly timeout?: number | string
 }
 
 export interface PreprocessOptions {
-  /** Input that takes the image. Needed when the model has several. */
+  /** Input for the image. Required if the model has several inputs. */
   readonly input?: string
   /**
-   * Height and width that images are resized to, bilinearly. Default: the static dims of the input, or else the size of
-   * each image.
+   * Height and width to resize images to, bilinearly. Default: the static dims of the input, otherwise the size of each
+   * image.
    */
   readonly size?: readonly [number, number]
   /** Order of the dims: `'nchw'` is [1,C,H,W]. */
   readonly layout: ImageLayout
-  /** Order of the channels. Default `'rgb'`. */
+  /** Order of the channels. Default: `'rgb'`. */
   readonly channels?: ImageChannels
-  /** Factor for pixels, which are from 0 to 255: 1 or 1 / 255. */
+  /** Factor for pixels, which range from 0 to 255: 1 or 1 / 255. */
   readonly scale: number
-  /** What is subtracted after scaling, one number for each channel or one for all. Default 0. */
+  /** Subtracted after scaling: one number per channel, or one for all. Default: 0. */
   readonly mean?: readonly number[]
-  /** What is divided by after that, one number for each channel or one for all. Default 1. */
+  /** Divisor after that: one number per channel, or one for all. Default: 1. */
   readonly std?: readonly number[]
 }
 
@@ -170,13 +169,13 @@ export const performanceHints = ['latency', 'throughput'] as const
 export type PerformanceHint = (typeof performanceHints)[number]
 
 export interface OpenVinoOptions {
-  /** Device to compile for, by OpenVINO's name: `'CPU'`, `'GPU'`, `'GPU.1'`, `'NPU'`. */
+  /** OpenVINO's name of the device to compile for: `'CPU'`, `'GPU'`, `'GPU.1'`, `'NPU'`. */
   readonly device?: string
-  /** What the device is tuned for: one inference as fast as possible, or many at once. */
+  /** Tunes the device for one fast inference (`'latency'`) or for many at once (`'throughput'`). */
   readonly performanceHint?: PerformanceHint
-  /** CPU threads that one engine may use. Default: one for each physical core. */
+  /** CPU threads for one engine. Default: one per physical core. */
   readonly threads?: number
-  /** Folder that holds OpenVINO, or the path of its C library. Default: it is looked for. */
+  /** Folder of OpenVINO, or the path of its C library. Default: searched for, see docs/openvino.md. */
   readonly library?: string
 }
 
@@ -184,24 +183,24 @@ export const profilingVerbosities = ['layer-names-only', 'none', 'detailed'] as 
 export type ProfilingVerbosity = (typeof profilingVerbosities)[number]
 
 export interface TensorRtRtxOptions {
-  /** Folder that holds the library, or its path. Default: it is looked for. */
+  /** Folder of the library, or its path. Default: searched for, see docs/nvidia.md. */
   readonly library?: string
-  /** From 0 (fastest build) to 5 (fastest engine). Default: the library's own. */
+  /** From 0 (fastest build) to 5 (fastest engine). Default: the library's. */
   readonly builderOptimizationLevel?: number
-  /** Streams that one inference may use beside its own; 0 takes the least memory. Default: the library's own. */
+  /** Extra streams for one inference; 0 uses the least memory. Default: the library's. */
   readonly maxAuxStreams?: number
-  /** Most memory that kernels may use for intermediate results: bytes, or text such as `'2GiB'`. */
+  /** Limits of the memory that kernels may use while they run. */
   readonly memoryPoolLimits?: MemoryPoolLimits
-  /** What of the layers the engine keeps for profilers. */
+  /** What the engine stores about its layers, for profilers. */
   readonly profilingVerbosity?: ProfilingVerbosity
-  /** Leaves weights out of the engine that refitting can put back. */
+  /** Leaves out the weights that refitting can put back. */
   readonly stripPlan?: boolean
-  /** Makes weights replaceable in the engine. */
+  /** Makes the weights of the engine replaceable. */
   readonly refit?: boolean
 }
 
 export interface MemoryPoolLimits {
-  /** GPU memory for one layer's intermediate results. */
+  /** GPU memory for the intermediate results of one layer: bytes, or text such as `'2GiB'`. */
   readonly workspace?: number | string
 }
 
@@ -209,38 +208,38 @@ export const hardwareCompatibilities = ['none', 'ampere+', 'same-compute-capabil
 export type HardwareCompatibility = (typeof hardwareCompatibilities)[number]
 
 export interface TensorRtOptions extends TensorRtRtxOptions {
-  /** Other GPUs that the plan may run on, at some cost in speed. */
+  /** Other GPUs that the plan can run on, at some cost in speed. */
   readonly hardwareCompatibility?: HardwareCompatibility
   /**
-   * Makes the plan run on later releases of the major version too: it brings TensorRT's lean runtime, which is code
+   * Makes the plan run on later releases of the same major version. Such a plan contains TensorRT's lean runtime: code
    * that the app then runs.
    */
   readonly versionCompatible?: boolean
-  /** Keeps timings of kernels for the next build on this GPU. */
+  /** Keeps kernel timings for the next build on this GPU. */
   readonly timingCache?: boolean
 }
 
-/** Options of the plugin. Every key is optional; an unknown one is an error. */
+/** Options of the plugin. Every key is optional; an unknown key is an error. */
 export interface Options extends ModelOptions {
   /**
-   * Options for the models that a glob matches: by path from `root`, by absolute path, or by the path inside
+   * Options for the models that a glob matches: by the path from `root`, the absolute path, or the path inside
    * `node_modules` (`'@scope/models/**'`).
    */
   readonly models?: Readonly<Record<string, ModelOptions>>
-  /** Folder that relative paths start from. Default: the bundler's root, or else the current folder. */
+  /** Folder that relative paths start from. Default: the bundler's root, otherwise the current folder. */
   readonly root?: string
   /** Where compiled engines are kept between builds, and for how long. */
   readonly cache?: CacheOptions
-  /** Where type declarations of imported models are written; `false` writes none. */
+  /** Where the type declarations of imported models go; `false` writes none. */
   readonly types?: false | TypesOptions
-  /** Folder of the engines inside the bundler's output folder. */
+  /** Folder for engines inside the bundler's output folder. */
   readonly assetsDir?: string
   /**
-   * Copies the runtime and what the engines need of ONNX Runtime and the native addons, for this platform, into
-   * `node_modules` of the output folder, which then runs without the app's own.
+   * Copies the runtime, and what the engines need of ONNX Runtime and the native addons for this platform, into
+   * `node_modules` of the output folder, so the output runs without the app's `node_modules`.
    */
   readonly standalone?: boolean
-  /** Prints all that the backends log. */
+  /** Prints everything that the backends log. */
   readonly verbose?: boolean
 }
 
@@ -248,11 +247,11 @@ export interface CacheOptions {
   /** Folder of the cache. */
   readonly dir?: string
   /**
-   * Size above which the least recently used engines are removed: bytes, or text such as `'5GB'` (1000^3) or `'5GiB'`
-   * (1024^3).
+   * Size above which the least recently used engines are removed: bytes, or text such as `'5GB'` (5 * 1000^3) or
+   * `'5GiB'` (5 * 1024^3).
    */
   readonly maxSize?: number | string
-  /** Age since the last use above which engines are removed: milliseconds, or text such as `'12h'` or `'30d'`. */
+  /** Time since the last use after which an engine is removed: milliseconds, or text such as `'12h'` or `'30d'`. */
   readonly maxAge?: number | string
 }
 
