@@ -38,7 +38,7 @@ async function runNode(cwd: string, script: string, args: readonly string[]): Pr
 }
 
 describe('README.md', () => {
-  test('gives a first inference', async () => {
+  test('the first inference builds, runs and prints two probabilities', async () => {
     const folder = tempFolder()
     const { 'vite.config.ts': config = '', 'main.ts': main = '' } = blocksOf('README.md')
     writeFiles(folder, { 'package.json': '{ "type": "module" }', 'vite.config.ts': config, 'main.ts': main })
@@ -68,8 +68,8 @@ describe('docs/getting-started.md', () => {
     install(folder, ['unplugin-onnx', 'vite', 'onnxruntime-node'])
   })
 
-  test('imports in every way that it shows, and tells the variant', async () => {
-    const [imports = '', variant = ''] = [blocks['0'], blocks['2']]
+  test('every import form builds and runs, and variant names the engine', async () => {
+    const [imports = '', variant = ''] = [blocks['1'], blocks['3']]
     const use = `console.log(JSON.stringify([a, b, c, d].map(({ bindings }) => bindings.inputs[0].dims)))\nconst pose = c\n`
     writeFiles(folder, { 'vite.config.ts': blocks['vite.config.ts'] ?? '', 'main.ts': `${imports}${use}${variant}` })
     await runNode(folder, vite, ['build', '--ssr', 'main.ts'])
@@ -79,7 +79,7 @@ describe('docs/getting-started.md', () => {
     expect(printed).toMatch(/backend: 'onnxruntime', engine: 'fp32', skipped: \[\]/)
   })
 
-  test('compiles without a bundler, from a script and from the shell', async () => {
+  test('compile() and the command write a model that loadModel() opens', async () => {
     const { 'compile.ts': script = '', 'run.ts': run = '' } = blocks
     writeFiles(folder, { 'compile.mjs': script, 'run.mjs': `${run}console.log((await pose.load()).name)` })
     expect(await runNode(folder, join(folder, 'compile.mjs'), [])).toMatch(/engines.pose\.json\n$/)

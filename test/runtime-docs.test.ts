@@ -9,7 +9,11 @@ import { tempFolder } from './helpers.ts'
 const folder = tempFolder()
 const manifest = join(folder, 'engines', 'pose.json')
 const page = readFileSync(new URL('../docs/runtime.md', import.meta.url), 'utf8')
-const blocks = [...page.matchAll(/^```ts\r?\n(.*?)^```/gms)].map(([, block = '']) => block)
+// Each block runs alone, and is named after the heading above it.
+const blocks = page.split(/^## /m).flatMap((section, index) => {
+  const heading = index === 0 ? 'the introduction' : (section.split('\n', 1)[0] ?? '').trim()
+  return [...section.matchAll(/^```ts\r?\n(.*?)^```/gms)].map(([, block = '']) => ({ heading, block }))
+})
 
 beforeAll(async () => {
   mkdirSync(join(folder, 'engines'))
@@ -26,8 +30,8 @@ beforeAll(async () => {
 
 // Node knows `await using` from version 24 on: dispose() has tests of its own.
 describe('docs/runtime.md', () => {
-  test.each(blocks.map((block, index) => ({ title: block.trim().split('\n').at(-1), block, index })))(
-    'says what its code prints: $title',
+  test.each(blocks.map((block, index) => ({ ...block, index })))(
+    'code block $index, in $heading, prints what its comments say',
     async ({ block, index }) => {
       const runtime = new URL('../dist/runtime/index.js', import.meta.url).href
       const given = /(const|using) pose\b/.test(block)
