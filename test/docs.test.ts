@@ -1,5 +1,12 @@
-import { expect, it } from 'vitest'
+import { existsSync, readFileSync } from 'node:fs'
+import { dirname, join, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { globSync } from 'tinyglobby'
+import { describe, expect, it, test } from 'vitest'
 import { errorsPage, optionsPage } from './docs.ts'
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+const pages = globSync(['*.md', 'docs/**/*.md', '.github/**/*.md'], { cwd: root, dot: true }).sort()
 
 // `npm run docs` writes the tables.
 it('docs/options.md lists every option with its type, default and meaning', async () => {
@@ -9,3 +16,39 @@ it('docs/options.md lists every option with its type, default and meaning', asyn
 it('docs/errors.md lists every error code with its meaning', async () => {
   await expect(await errorsPage()).toMatchFileSnapshot('../docs/errors.md')
 })
+
+describe('links between pages', () => {
+  test.each(pages)('%s: every link leads to a file and a heading', (page) => {
+    const links = [...textOf(page).matchAll(/\]\((?!https?:)([^)\s]+)\)/g)].map(([, link = '']) => link)
+    expect(links.filter((link) => !leadsSomewhere(page, link))).toEqual([])
+  })
+
+  test.each(pages.filter((page) => page.startsWith('docs/')))('%s: README.md or an index links to it', (page) => {
+    const indexes = ['README.md', 'docs/decisions/README.md']
+    const linked = indexes.flatMap((index) =>
+      [...textOf(index).matchAll(/\]\(([^)\s#]+)\)/g)].map(([, link = '']) => join(dirname(index), link)),
+    )
+    expect(linked.map((path) => path.replaceAll('\\', '/'))).toContain(page)
+  })
+})
+
+function textOf(page: string): string {
+  return readFileSync(join(root, page), 'utf8')
+}
+
+function leadsSomewhere(page: string, link: string): boolean {
+  const [path = '', heading] = link.split('#')
+  const target = path === '' ? page : join(dirname(page), path)
+  if (!existsSync(resolve(root, target))) return false
+  return heading === undefined || headingsOf(target).includes(heading)
+}
+
+/** The ids that GitHub gives to the headings of a page. */
+function headingsOf(page: string): readonly string[] {
+  return [...textOf(page).matchAll(/^#+ (.*)$/gm)].map(([, heading = '']) =>
+    heading
+      .toLowerCase()
+      .replaceAll(/[^\p{L}\p{N}\s_-]/gu, '')
+      .replaceAll(/\s/g, '-'),
+  )
+}
