@@ -3,6 +3,7 @@ import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { globSync } from 'tinyglobby'
 import { describe, expect, it, test } from 'vitest'
+import { resolveOptions } from '../plugin/options/resolve.ts'
 import { errorsPage, optionsPage } from './docs.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
@@ -31,6 +32,30 @@ describe('links between pages', () => {
     expect(linked.map((path) => path.replaceAll('\\', '/'))).toContain(page)
   })
 })
+
+describe('options in code blocks', () => {
+  const blocks = pages.flatMap((page) => optionBlocksOf(page).map((code, index) => ({ page, number: index + 1, code })))
+
+  test.each(blocks)('$page: the plugin accepts the options of block $number', ({ code }) => {
+    const accepted: unknown[] = []
+    const onnx = (options: unknown) => accepted.push(resolveOptions(options, root))
+    // Pages show whole configurations, calls, and parts of the options.
+    const call = /^\w+:/.test(code) ? `onnx({ ${code} })` : code
+    const body = call.replaceAll(/^import .*$/gm, '').replace('export default', 'void')
+    // oxlint-disable-next-line no-new-func -- these blocks are ours
+    new Function('onnx', 'defineConfig', body)(onnx, asItIs)
+    expect(accepted.length).toBeGreaterThan(0)
+  })
+})
+
+const asItIs = (config: unknown) => config
+
+/** Code blocks that configure the plugin. */
+function optionBlocksOf(page: string): readonly string[] {
+  return [...textOf(page).matchAll(/^```[jt]s\r?\n(.*?)^```/gms)]
+    .map(([, code = '']) => code)
+    .filter((code) => code.includes('onnx(') || /^\w+: [{[]/.test(code))
+}
 
 function textOf(page: string): string {
   return readFileSync(join(root, page), 'utf8')

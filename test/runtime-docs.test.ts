@@ -30,9 +30,9 @@ beforeAll(async () => {
 
 // Node knows `await using` from version 24 on: dispose() has tests of its own.
 describe('docs/runtime.md', () => {
-  test.each(blocks.map((block, index) => ({ ...block, index })))(
-    'code block $index, in $heading, prints what its comments say',
-    async ({ block, index }) => {
+  test.each(blocks.map((block, index) => ({ ...block, number: index + 1 })))(
+    'code block $number, in $heading, prints what its comments say',
+    async ({ block, number }) => {
       const runtime = new URL('../dist/runtime/index.js', import.meta.url).href
       const given = /(const|using) pose\b/.test(block)
         ? ''
@@ -41,7 +41,7 @@ describe('docs/runtime.md', () => {
         .replaceAll(`'unplugin-onnx/runtime'`, JSON.stringify(runtime))
         .replaceAll(`'engines/pose.json'`, JSON.stringify(manifest))
         .replaceAll('await using', 'const')
-      const path = join(folder, `block${index}.mjs`)
+      const path = join(folder, `block${number}.mjs`)
       writeFileSync(
         path,
         `${code.replace(/^(import .*\n)*/, '$&' + given + 'const data = new Float32Array(3 * 448 * 448)\n')}`,
