@@ -33,6 +33,14 @@ describe('links between pages', () => {
   })
 })
 
+describe('source files in pages', () => {
+  test.each(pages)('%s: every source file that it names exists', (page) => {
+    const named = [...textOf(page).matchAll(/`((?:plugin|runtime|native|test|\.github)\/[\w./-]*\w)\/?`/g)]
+    const missing = named.map(([, path = '']) => path).filter((path) => !existsSync(join(root, path)))
+    expect(missing).toEqual([])
+  })
+})
+
 describe('options in code blocks', () => {
   const blocks = pages.flatMap((page) => optionBlocksOf(page).map((code, index) => ({ page, number: index + 1, code })))
 
