@@ -150,15 +150,27 @@ function readInterfaces(): ReadonlyMap<string, readonly Member[]> {
   )
 }
 
+/** Sizes and times as users write them; resolved, they are bytes and milliseconds. */
+const readableDefaults: Readonly<Record<string, string>> = { 'cache.maxSize': '10GB', 'cache.maxAge': '30d' }
+
 function defaultOf(path: readonly string[]): string {
-  let value: unknown = resolveOptions({}, defaultsRoot)
-  // An optional section has no default of its own, and nor have its keys.
-  for (const key of path) value = (value as Record<string, unknown> | undefined)?.[key]
+  const value = valueAt(resolveOptions({}, defaultsRoot), path)
   if (path[0] === 'root' || value === undefined) return ''
+  const readable = readableDefaults[path.join('.')]
+  if (readable !== undefined) {
+    const user = path.reduceRight<unknown>((inner, key) => ({ [key]: inner }), readable)
+    if (valueAt(resolveOptions(user, defaultsRoot), path) === value) return code(`'${readable}'`)
+    throw new Error(`the default of ${path.join('.')} is no longer ${readable}`)
+  }
   if (typeof value === 'number') return code(value.toLocaleString('en').replaceAll(',', '_'))
-  if (typeof value === 'string' && value.startsWith(defaultsRoot))
-    value = relative(defaultsRoot, value).replaceAll(sep, posix.sep)
-  return code(JSON.stringify(value).replaceAll('"', `'`))
+  const isFolder = typeof value === 'string' && value.startsWith(defaultsRoot)
+  const text = isFolder ? relative(defaultsRoot, value).replaceAll(sep, posix.sep) : value
+  return code(JSON.stringify(text).replaceAll('"', `'`))
+}
+
+/** An optional section has no default of its own, and neither do its keys. */
+function valueAt(options: unknown, path: readonly string[]): unknown {
+  return path.reduce((value, key) => (value as Record<string, unknown> | undefined)?.[key], options)
 }
 
 /** Editors show the path of a page, the pages link to it. */
