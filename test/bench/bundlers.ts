@@ -1,7 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { bunBinary } from '../bun.ts'
+import { bunBinary } from '../support/bun.ts'
 import { inTurn, runProgram } from './measure.ts'
 import { workFolder } from './models.ts'
 import type { Row } from './row.ts'

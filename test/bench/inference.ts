@@ -1,6 +1,6 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { affineModel } from '../models.ts'
+import { affineModel } from '../support/models.ts'
 import { classifier, compiled, detector, recogniser, workFolder, type BenchModel } from './models.ts'
 import type { Row } from './row.ts'
 import { sideBySide, type Sides } from './side.ts'

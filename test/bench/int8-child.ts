@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { repository } from '../python.ts'
+import { repository } from '../support/python.ts'
 
 // One quantization in a fresh process: `int8-child.js from.onnx to.onnx 'samples/*.npy' cache [method]`. The built
 // package, whose workers have files of their own.

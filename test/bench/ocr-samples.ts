@@ -1,8 +1,8 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { decodeImage, imageTensor, type Picture } from '../../plugin/samples/image.ts'
-import { repository } from '../python.ts'
-import { npy, uniform } from '../samples.ts'
+import { repository } from '../support/python.ts'
+import { npy, uniform } from '../support/samples.ts'
 import type { BenchModel } from './models.ts'
 
 /**

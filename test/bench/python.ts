@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { pythonWith, repository } from '../python.ts'
+import { pythonWith, repository } from '../support/python.ts'
 import { runProgram } from './measure.ts'
 
 const folder = join(repository, 'test', 'bench')

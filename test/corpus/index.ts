@@ -3,7 +3,7 @@ import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { digestOf, once, pythonWith, vendorFolder } from '../python.ts'
+import { digestOf, once, pythonWith, vendorFolder } from '../support/python.ts'
 
 /** A binding as the ONNX library reads it. `kind` is the field of TypeProto; `code` is TensorProto.DataType. */
 export type CorpusBinding = { readonly name: string } & (

@@ -8,10 +8,10 @@ import { createModel, type Model, type ModelManifest } from 'unplugin-onnx/runti
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import type { Options } from '../../dist/plugin/options/resolve.js'
 import { findTensorRt } from '../../dist/runtime/tensorrt/library.js'
-import { tempFolder } from '../helpers.ts'
-import { onnxModel } from '../models.ts'
-import { build, ocrModel } from '../openvino-models.ts'
-import { missingTensorRtRtx } from '../tensorrt-library.ts'
+import { tempFolder } from '../support/helpers.ts'
+import { onnxModel } from '../support/models.ts'
+import { build, ocrModel } from '../support/openvino-models.ts'
+import { missingTensorRtRtx } from '../support/tensorrt-library.ts'
 import { firstGpu, program } from './machine.ts'
 
 const folder = tempFolder()

