@@ -1,6 +1,6 @@
 import { resolve } from 'node:path'
-import type { CompileContext } from './compile/engine.ts'
 import { modelManifest } from './compile/manifest.ts'
+import type { CompileContext } from './compile/request.ts'
 import type { Compiled } from './compile/variant.ts'
 import { engineAsset, copyEngine } from './emit/asset.ts'
 import { writing } from './emit/output.ts'

@@ -2,7 +2,7 @@ import { secondsSince } from './build.ts'
 import type { Json, CacheKey } from './key.ts'
 import type { Placed } from './scratch.ts'
 
-/** What the cache gives: the same artifact and metadata for a hit as for the miss that built it. */
+/** The answer of the cache: the same artifact and metadata for a hit as for the miss that built it. */
 export interface Stored {
   readonly artifact: Artifact
   readonly hit: boolean
@@ -13,8 +13,8 @@ export interface Stored {
   readonly metadata: Json
 }
 
-/** What the cache gives for an engine, `started` being the reading of `performance.now()` when it was asked. */
-export function describe({ entry, file }: Placed, reason: string, started: number): Stored {
+/** The answer of the cache for an engine; `started` is the reading of `performance.now()` when the caller asked. */
+export function storedOf({ entry, file }: Placed, reason: string, started: number): Stored {
   const { size, sha256, digest, facts, metadata } = entry
   const artifact = { file, size, sha256, key: { digest, facts } }
   return { artifact, hit: reason === 'hit', reason, seconds: secondsSince(started), metadata }

@@ -9,7 +9,7 @@ export interface StoreRequest {
   /**
    * Names the same import across all changes of its key: the model's path relative to the root, the query, the backend.
    */
-  readonly family: string
+  readonly importKey: string
   /** Display name for messages. */
   readonly label: string
   /** Aborts the waiting of this caller. The build itself is stopped by its own use of the signal. */

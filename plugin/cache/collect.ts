@@ -3,8 +3,8 @@ import path from 'node:path'
 import { lockHolder, tryLock } from '../files/lock.ts'
 import { isTemporary } from '../files/replace-file.ts'
 import { removeEntry } from './entries.ts'
-import { listFamilies, removeFamily } from './families.ts'
 import { listFiles, type Folder } from './folder.ts'
+import { listImportRecords, removeImportRecord } from './import-records.ts'
 import type { StoreEntry } from './list.ts'
 
 export interface Collected {
@@ -50,7 +50,7 @@ export async function collectGarbage(
   }
   const nobodyBuilds = limits === 'everything' && holders.size === 0
   bytes += await removeOrphans(folder, new Set(kept.map(({ file }) => file)), nobodyBuilds ? 0 : grace)
-  await forgetFamilies(folder, kept, limits === 'everything' ? 0 : limits.maxAge)
+  await forgetImports(folder, kept, limits === 'everything' ? 0 : limits.maxAge)
   return { removed, bytes }
 }
 
@@ -64,8 +64,8 @@ function isUnwanted(entry: StoreEntry, kept: readonly StoreEntry[], { maxSize, m
 }
 
 function inOrderOfWorth(entries: readonly StoreEntry[]): readonly StoreEntry[] {
-  const superseded = entries.filter(({ families }) => families.length === 0)
-  const current = entries.filter(({ families }) => families.length > 0)
+  const superseded = entries.filter(({ imports }) => imports.length === 0)
+  const current = entries.filter(({ imports }) => imports.length > 0)
   return [superseded, current].flatMap((group) => group.sort((a, b) => a.used - b.used))
 }
 
@@ -83,7 +83,7 @@ async function removeLeftovers(folder: Folder, holders: Set<string>): Promise<nu
     bytes += await sizeOf(dir)
     await rm(dir, { recursive: true, force: true })
   }
-  const drafts = [...(await listFiles(folder.root)), ...(await listFiles(folder.families))].filter(isTemporary)
+  const drafts = [...(await listFiles(folder.root)), ...(await listFiles(folder.imports))].filter(isTemporary)
   for (const file of [...drafts, ...locks.filter((file) => !file.endsWith('.lock'))]) {
     if ((await ageOf(file)) > grace) await rm(file, { force: true })
   }
@@ -104,10 +104,10 @@ async function removeOrphans(folder: Folder, named: ReadonlySet<string>, age: nu
 }
 
 // An import whose engine was collected keeps its words for a while: 'weights changed' says more than 'new'.
-async function forgetFamilies(folder: Folder, kept: readonly StoreEntry[], maxAge: number): Promise<void> {
+async function forgetImports(folder: Folder, kept: readonly StoreEntry[], maxAge: number): Promise<void> {
   const alive = new Set(kept.map(({ digest }) => digest))
-  for (const { family, entry, at } of await listFamilies(folder)) {
-    if (!alive.has(entry.digest) && Date.now() - at >= maxAge) await removeFamily(folder, family)
+  for (const { importKey, entry, at } of await listImportRecords(folder)) {
+    if (!alive.has(entry.digest) && Date.now() - at >= maxAge) await removeImportRecord(folder, importKey)
   }
 }
 

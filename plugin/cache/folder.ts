@@ -7,7 +7,7 @@ import { makeFolder } from '../../runtime/make-folder.ts'
  *
  *     v1/content-v2/sha256/ab/cd/ef...   engines by their own SHA-256       (cacache)
  *     v1/index-v5/...                    key digest -> entry                (cacache)
- *     v1/families/<hash>.json            import -> its last entry
+ *     v1/imports/<hash>.json            import -> its last entry
  *     v1/used/<key digest>               empty; its mtime is the last use
  *     v1/locks/<key digest>.lock         one build at a time
  *     v1/tmp/<lock token>/               what a build is writing; garbage as soon as the lock's holder is dead
@@ -19,22 +19,22 @@ export interface Folder {
   readonly statIndex: string
   readonly collected: string
   readonly contents: string
-  readonly families: string
+  readonly imports: string
   readonly locks: string
   readonly temporaries: string
   content(sha256: string): string
   used(digest: string): string
   lock(digest: string): string
   temporary(token: string): string
-  family(hash: string): string
+  importRecord(hash: string): string
 }
 
 export function folderAt(dir: string): Folder {
   const root = path.join(path.resolve(dir), 'v1')
   const within = (name: string) => path.join(root, name)
-  const [contents, families, locks, temporaries] = [
+  const [contents, imports, locks, temporaries] = [
     within('content-v2'),
-    within('families'),
+    within('imports'),
     within('locks'),
     within('tmp'),
   ]
@@ -43,14 +43,14 @@ export function folderAt(dir: string): Folder {
     statIndex: within('stat-index.json'),
     collected: within('collected'),
     contents,
-    families,
+    imports,
     locks,
     temporaries,
     content: (sha256) => path.join(contents, 'sha256', sha256.slice(0, 2), sha256.slice(2, 4), sha256.slice(4)),
     used: (digest) => path.join(root, 'used', digest),
     lock: (digest) => path.join(locks, `${digest}.lock`),
     temporary: (token) => path.join(temporaries, token),
-    family: (hash) => path.join(families, `${hash}.json`),
+    importRecord: (hash) => path.join(imports, `${hash}.json`),
   }
 }
 

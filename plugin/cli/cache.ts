@@ -18,8 +18,8 @@ export const cacheVerbs: Readonly<
     return { data: entries, text: cacheReport(entries, dir) }
   },
   async why(store, dir, name = '') {
-    const records = await store.families()
-    const found = records.filter(({ family }) => family.includes(name))
+    const records = await store.imports()
+    const found = records.filter(({ importKey }) => importKey.includes(name))
     if (found.length > 0 || name === '')
       return { data: found, text: whyReport(found) || `no import is known to the cache in ${dir}` }
     throw usageError(

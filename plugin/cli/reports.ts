@@ -1,7 +1,7 @@
 import { dtypes } from '../../runtime/dtype.ts'
 import type { Binding } from '../../runtime/manifest.ts'
 import type { Probe } from '../backend/contract.ts'
-import type { FamilyRecord } from '../cache/families.ts'
+import type { ImportRecord } from '../cache/import-records.ts'
 import type { StoreEntry } from '../cache/list.ts'
 import type { ModelWithInitializers, Initializer } from '../onnx/model.ts'
 import { formatBytes, count } from '../text.ts'
@@ -36,12 +36,12 @@ export function modelReport({
 
 /** What `unplugin-onnx cache ls` prints: one line per engine, the most recently used first, and their sum. */
 export function cacheReport(entries: readonly StoreEntry[], dir: string): string {
-  const rows = entries.map(({ digest, size, seconds, used, families }) => [
+  const rows = entries.map(({ digest, size, seconds, used, imports }) => [
     digest.slice(0, 12),
     formatBytes(size),
     `built in ${seconds.toFixed(1)} s`,
     `used ${new Date(used).toISOString().slice(0, 10)}`,
-    families.map(plain).join(', ') || 'superseded',
+    imports.map(plain).join(', ') || 'superseded',
   ])
   const total = entries.reduce((sum, { size }) => sum + size, 0)
   return [...columns(rows), `${count(entries.length, 'engine')}, ${formatBytes(total)} in ${dir}`].join('\n')
@@ -51,11 +51,11 @@ export function cacheReport(entries: readonly StoreEntry[], dir: string): string
  * What `unplugin-onnx cache why` prints: when and why an import got the engine it has, and all that the engine's key
  * holds.
  */
-export function whyReport(records: readonly FamilyRecord[]): string {
+export function whyReport(records: readonly ImportRecord[]): string {
   return records
-    .map(({ family, reason, at, entry }) =>
+    .map(({ importKey, reason, at, entry }) =>
       [
-        `${plain(family)}  ${reason}  ${new Date(at).toISOString()}  ${entry.digest.slice(0, 12)}`,
+        `${plain(importKey)}  ${reason}  ${new Date(at).toISOString()}  ${entry.digest.slice(0, 12)}`,
         ...columns(Object.entries(entry.facts).map(([name, value]) => [plain(name), plain(String(value))])),
       ].join('\n'),
     )

@@ -7,7 +7,8 @@ import type { Model } from '../onnx/model.ts'
 import { checkIo } from '../options/engine-bindings.ts'
 import { checkShapes } from '../options/resolve.ts'
 import { chooseEngines } from './choose-engines.ts'
-import { type CompileRequest, type CompileContext, build, bindingsOf } from './engine.ts'
+import { bindingsOf, buildEngine } from './engine.ts'
+import type { CompileContext, CompileRequest } from './request.ts'
 import type { Compiled } from './variant.ts'
 
 /**
@@ -23,23 +24,22 @@ export async function compileModel(request: CompileRequest, context: CompileCont
   checkIo(options, name)
   const { engines, skipped } = await chooseEngines(model, options, root)
   for (const { message } of skipped) logOnce(context, `passed over ${message}`)
-  const built = await Promise.all(
-    engines.map((engine) => build(engine, { name, model, source: sourceFacts(source), request, context })),
-  )
+  const job = { name, model, source: sourceFacts(source), request, context }
+  const built = await Promise.all(engines.map((engine) => buildEngine(engine, job)))
   const variants = built.filter((variant) => variant !== undefined)
-  if (variants.length === 0)
-    throw new OnnxEngineError('COMPILE_FAILED', `${name}: no backend could compile the model`, {
-      hint: 'The warnings above say why',
-    })
+  if (variants.length === 0) {
+    const hint = 'The warnings above say why'
+    throw new OnnxEngineError('COMPILE_FAILED', `${name}: no backend could compile the model`, { hint })
+  }
   return { name, bindings: bindingsOf(model, options), variants, files: filesOf(model) }
 }
 
-const told = new WeakMap<Store, Set<string>>()
+const printedLines = new WeakMap<Store, Set<string>>()
 
-// What is missing on this machine is missing for every model of a build.
+// A library that this machine lacks is missing for every model of a build.
 function logOnce({ store, log }: CompileContext, line: string): void {
-  const lines = told.get(store) ?? new Set()
-  told.set(store, lines)
+  const lines = printedLines.get(store) ?? new Set()
+  printedLines.set(store, lines)
   if (!lines.has(line)) log(line)
   lines.add(line)
 }

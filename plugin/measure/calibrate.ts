@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto'
-import type { PassRequest } from '../precision/pass.ts'
 import type { FoundSamples } from '../samples/find.ts'
+import type { SampleRequest } from '../samples/request.ts'
 import { runWithSamples } from '../samples/run.ts'
 import type { CalibrateSettings } from './calibrate-child.ts'
 import type { Range } from './histogram.ts'
-import { remembered } from './remember.ts'
+import { remember } from './remember.ts'
 
 /** Raised when the same samples give other ranges. */
 const version = 4
@@ -16,7 +16,7 @@ const version = 4
  * @throws OnnxEngineError SAMPLES_INVALID, BACKEND_UNAVAILABLE, COMPILE_FAILED, COMPILE_ABORTED
  */
 export async function calibrate(
-  request: PassRequest,
+  request: SampleRequest,
   { source, digest }: FoundSamples,
   values: readonly string[],
 ): Promise<ReadonlyMap<string, Range>> {
@@ -28,15 +28,10 @@ export async function calibrate(
     percentile,
     values: createHash('sha256').update(JSON.stringify(values)).digest('hex'),
   }
-  const ranges = await remembered(request, 'calibration', facts, async (module) => {
+  const worker = new URL('./calibrate-child.js', import.meta.url)
+  const ranges = await remember(request, { name: 'calibration', facts }, async (module) => {
     const settings = { module, values, percentile, digest } satisfies Omit<CalibrateSettings, 'source'>
-    return (await runWithSamples(
-      new URL('./calibrate-child.js', import.meta.url),
-      source,
-      settings,
-      signal,
-      model.file,
-    )) as [string, Range][]
+    return (await runWithSamples(worker, source, { settings, signal, model: model.file })) as [string, Range][]
   })
   return new Map(ranges)
 }

@@ -106,21 +106,30 @@ export function finish({
   nonFinite,
   trouble,
 }: Counting): Comparison {
-  // Equal outputs have a cosine of 1 whatever was rounded on the way, and zeros have one too; an output of zeros beside
-  // others is like nothing.
-  const cosine = maxAbs === 0 ? 1 : a === 0 || b === 0 ? 0 : Math.min(1, dot / Math.sqrt(a) / Math.sqrt(b))
+  const cosine = maxAbs === 0 ? 1 : cosineOf(dot, a, b)
   return {
     name,
     maxAbs: Number.isFinite(maxAbs) ? maxAbs : null,
     largest,
     cosine: Number.isFinite(cosine) ? cosine : 0,
-    norm: a === b ? 1 : a === 0 || !Number.isFinite(b) ? 0 : Math.sqrt(b / a),
+    norm: a === b ? 1 : lengthRatio(a, b),
     argmax: rows === 0 ? 1 : sameRows / rows,
     outside: tolerance ? outside : null,
     compared,
     nonFinite,
     ...(trouble !== undefined && { trouble }),
   }
+}
+
+/** Cosine of two vectors that differ, from their product and squares; 0 with a vector of zeros, which has no direction. */
+function cosineOf(dot: number, a: number, b: number): number {
+  if (a === 0 || b === 0) return 0
+  return Math.min(1, dot / Math.sqrt(a) / Math.sqrt(b))
+}
+
+/** Length of b as a multiple of that of a, from their squares; 0 when there is none. */
+function lengthRatio(a: number, b: number): number {
+  return a === 0 || !Number.isFinite(b) ? 0 : Math.sqrt(b / a)
 }
 
 function tensorText(tensor: CheckedTensor | undefined): string {

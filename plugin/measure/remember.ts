@@ -1,41 +1,44 @@
-import { writeFile, readFile } from 'node:fs/promises'
-import { relative } from 'node:path'
+import { readFile, writeFile } from 'node:fs/promises'
 import { OnnxEngineError } from '../../runtime/errors.ts'
-import { onnxruntime } from '../backend/onnxruntime/backend.ts'
-import { type Facts, cacheKey, sourceFacts } from '../cache/key.ts'
+import { importKeyOf } from '../cache/import-records.ts'
+import { cacheKey, type Facts, sourceFacts } from '../cache/key.ts'
 import { readSource } from '../cache/source.ts'
-import type { PassRequest } from '../precision/pass.ts'
+import type { SampleRequest } from '../samples/request.ts'
+import { findReference } from './reference.ts'
+
+/** A measurement: its name in the cache's history, and what decides its result besides the model. */
+export interface Measurement {
+  readonly name: string
+  readonly facts: Facts
+}
 
 /**
- * What ONNX Runtime finds out about a model, as JSON, cached by the model and the facts.
+ * The result of a measurement by ONNX Runtime, as JSON. It is cached by the model and the facts.
  *
- * @param what names it in the cache's history
- * @param find is given the URL of the ONNX Runtime module
- * @throws OnnxEngineError BACKEND_UNAVAILABLE, and what `find` throws
+ * @param measure receives the file URL of the ONNX Runtime module
+ * @throws OnnxEngineError BACKEND_UNAVAILABLE without ONNX Runtime, and what `measure` throws
  */
-export async function remembered<T>(
-  request: PassRequest,
-  what: string,
-  facts: Facts,
-  find: (module: string) => Promise<T>,
+export async function remember<T>(
+  request: SampleRequest,
+  measurement: Measurement,
+  measure: (module: string) => Promise<T>,
 ): Promise<T> {
-  const { name, model, options, root, store, signal } = request
-  const probe = await onnxruntime.probe(options, root)
-  if (!probe.available) {
+  const { name, model, root, store, signal } = request
+  const reference = await findReference(request)
+  if (!reference.available) {
     throw new OnnxEngineError('BACKEND_UNAVAILABLE', `${name}: calibration`, {
       expected: 'ONNX Runtime, which runs the samples',
-      received: probe.reason,
-      ...(probe.hint && { hint: probe.hint }),
+      received: reference.reason,
+      ...(reference.hint && { hint: reference.hint }),
     })
   }
-  const key = cacheKey({
-    ...sourceFacts((await readSource(model.file, store.statIndex)).source),
-    ...facts,
-    onnxruntime: probe.version,
-  })
-  const family = `${relative(root, model.file).replaceAll('\\', '/')} ${what}`
-  const { artifact } = await store.getOrBuild({ key, family, label: name, signal }, async (output) => {
-    await writeFile(output, JSON.stringify(await find(probe.detail['module'] as string)))
-  })
-  return JSON.parse(await readFile(artifact.file, 'utf8')) as T
+  const { source } = await readSource(model.file, store.statIndex)
+  const key = cacheKey({ ...sourceFacts(source), ...measurement.facts, onnxruntime: reference.version })
+  const stored = await store.getOrBuild(
+    { key, importKey: importKeyOf(root, model.file, measurement.name), label: name, signal },
+    async (output) => {
+      await writeFile(output, JSON.stringify(await measure(reference.detail.module)))
+    },
+  )
+  return JSON.parse(await readFile(stored.artifact.file, 'utf8')) as T
 }

@@ -1,7 +1,7 @@
-import { onnxruntime } from '../backend/onnxruntime/backend.ts'
-import type { PassRequest } from '../precision/pass.ts'
 import { modelSamples } from '../samples/find.ts'
+import type { SampleRequest } from '../samples/request.ts'
 import { runWithSamples } from '../samples/run.ts'
+import { findReference } from './reference.ts'
 import type { Speed, SpeedSettings } from './speed-child.ts'
 
 /**
@@ -9,17 +9,12 @@ import type { Speed, SpeedSettings } from './speed-child.ts'
  * ONNX Runtime on this CPU in a process of its own. Undefined where there is no sample or no ONNX Runtime to measure
  * with.
  */
-export async function compareSpeed(file: string, request: PassRequest): Promise<Speed | undefined> {
-  const { model, options, root, signal } = request
-  const found = await modelSamples(request)
-  const probe = await onnxruntime.probe(options, root)
-  if (!found || !probe.available) return undefined
-  const settings = { module: probe.detail['module'] as string, lowered: file } satisfies Omit<SpeedSettings, 'source'>
-  return (await runWithSamples(
-    new URL('./speed-child.js', import.meta.url),
-    found.source,
-    settings,
-    signal,
-    model.file,
-  )) as unknown as Speed
+export async function compareSpeed(file: string, request: SampleRequest): Promise<Speed | undefined> {
+  const samples = await modelSamples(request)
+  const reference = await findReference(request)
+  if (!samples || !reference.available) return undefined
+  const settings = { module: reference.detail.module, lowered: file } satisfies Omit<SpeedSettings, 'source'>
+  const { model, signal } = request
+  const worker = new URL('./speed-child.js', import.meta.url)
+  return (await runWithSamples(worker, samples.source, { settings, signal, model: model.file })) as unknown as Speed
 }

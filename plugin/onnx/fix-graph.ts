@@ -1,27 +1,13 @@
-import { join } from 'node:path'
 import type { Bindings } from '../../runtime/manifest.ts'
-import { inTemporaryFolder } from '../files/temporary-folder.ts'
 import { loadGraph, type EditableModel } from './graph.ts'
 import { int64, newMessage } from './proto.ts'
 import { writeGraph } from './write.ts'
 
-/**
- * Writes a model whose inputs have the static dims of `bindings` into a folder of its own inside `folder`, hands it to
- * `use`, and removes it.
- */
-export async function fixModel(
-  bindings: Bindings,
-  source: string,
-  folder: string,
-  use: (file: string) => Promise<void>,
-): Promise<void> {
-  await inTemporaryFolder(async (inside) => {
-    const file = join(inside, 'model.onnx')
-    const graph = await loadGraph(source)
-    fixGraph(graph, bindings)
-    await writeGraph(graph, file)
-    await use(file)
-  }, folder)
+/** Writes a copy of a model, whose inputs have the static dims of `bindings`, to `target`. */
+export async function fixModel(bindings: Bindings, source: string, target: string): Promise<void> {
+  const graph = await loadGraph(source)
+  fixGraph(graph, bindings)
+  await writeGraph(graph, target)
 }
 
 /**

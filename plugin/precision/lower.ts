@@ -1,49 +1,58 @@
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Bindings } from '../../runtime/manifest.ts'
-import { inTemporaryFolder } from '../files/temporary-folder.ts'
 import { fixGraph } from '../onnx/fix-graph.ts'
 import { loadGraph } from '../onnx/graph.ts'
 import { modelBytes } from '../onnx/size.ts'
 import { writeGraph } from '../onnx/write.ts'
 import type { Lowered, PrecisionPass, PassRequest } from './pass.ts'
 
-/** What a pass did, and what it did to the size. */
+/** The changes of a pass, and the size before and after. */
 export type LoweringReport = Lowered & {
   /** Bytes of the model, external data included, before and after. */
   readonly bytes: { readonly before: number; readonly after: number }
 }
 
+/** A lowered model on disk and the report about it. */
+export interface LoweredModel {
+  /** Path of the .onnx file; weights of more than 2 GB are next to it, in `<file>.data`. */
+  readonly file: string
+  readonly report: LoweringReport
+}
+
+/** Where a lowered model is written: a folder, and the bindings whose static dims its inputs get, if there are any. */
+export interface LoweringTarget {
+  readonly into: string
+  readonly bindings?: Bindings | undefined
+  /** A second path to write the model to, for the user. */
+  readonly keep?: string | undefined
+}
+
 /**
- * Writes the lowered model into a folder of its own inside `folder`, hands it to `use`, and removes it. Its inputs get
- * the static dims of `bindings`, if there are any.
+ * Lowers a model and writes it into a folder.
+ *
+ * @throws OnnxEngineError what the pass throws, such as PRECISION_UNSUPPORTED or SAMPLES_INVALID
  */
 export async function lowerModel(
   pass: PrecisionPass,
   request: PassRequest,
-  folder: string,
-  use: (file: string) => Promise<void>,
-  bindings?: Bindings,
-): Promise<LoweringReport> {
-  return inTemporaryFolder(async (inside) => {
-    const file = join(inside, 'model.onnx')
-    const graph = await loadGraph(request.model.file)
-    if (bindings) fixGraph(graph, bindings)
-    const lowered = await pass.lower(graph, request)
-    // A backend's own file can take weights in, but not point to ones that are about to be removed.
-    await writeGraph({ ...graph, external: false }, file)
-    const after = (await sizeOf(file)) + (await sizeOf(`${file}.data`))
-    const seen = await pass.inspect?.(file, request)
-    const notes = [...lowered.notes, ...(seen?.notes ?? [])]
-    for (const note of notes) request.log(`${request.name}: ${note}`)
-    for (const warning of seen?.warnings ?? []) request.warn(`${request.name}: ${warning}`)
-    await use(file)
-    return {
-      ...lowered,
-      notes: [...notes, ...(seen?.warnings ?? [])],
-      bytes: { before: modelBytes(request.model), after },
-    }
-  }, folder)
+  { into, bindings, keep }: LoweringTarget,
+): Promise<LoweredModel> {
+  const file = join(into, 'model.onnx')
+  const graph = await loadGraph(request.model.file)
+  if (bindings) fixGraph(graph, bindings)
+  const lowered = await pass.lower(graph, request)
+  // A backend's own file can take weights in, but must not point to the model's, which may change.
+  await writeGraph({ ...graph, external: false }, file)
+  if (keep !== undefined) await writeGraph({ ...graph, external: false }, keep)
+  const after = (await sizeOf(file)) + (await sizeOf(`${file}.data`))
+  const seen = await pass.inspect?.(file, request)
+  const notes = [...lowered.notes, ...(seen?.notes ?? [])]
+  const warnings = seen?.warnings ?? []
+  for (const note of notes) request.log(`${request.name}: ${note}`)
+  for (const warning of warnings) request.warn(`${request.name}: ${warning}`)
+  const bytes = { before: modelBytes(request.model), after }
+  return { file, report: { ...lowered, notes: [...notes, ...warnings], bytes } }
 }
 
 async function sizeOf(file: string): Promise<number> {

@@ -1,28 +1,17 @@
 import type { BackendName } from '../../runtime/manifest.ts'
 import type { Lowering } from '../backend/contract.ts'
 import type { Pass } from '../cache/key.ts'
-import type { Store } from '../cache/store.ts'
 import type { EditableModel } from '../onnx/graph.ts'
-import type { Model } from '../onnx/model.ts'
-import type { CompileOptions } from '../options/resolve.ts'
+import type { SampleRequest } from '../samples/request.ts'
 
-/** What a pass works for: one engine of one model. */
-export interface PassRequest {
-  /** Display name of the model, for messages. */
-  readonly name: string
-  readonly model: Model
-  readonly options: CompileOptions
+/** One engine of one model that a pass lowers. */
+export interface PassRequest extends SampleRequest {
   readonly backend: BackendName
-  /** What tells the engine from the backend's others, such as 'portable'. */
+  /** Distinguishes the engine from the backend's others, such as 'portable'. */
   readonly label: string
   readonly lowering: Lowering
-  /** Folder of the app: samples and libraries are looked for from here. */
-  readonly root: string
-  /** Keeps what is costly to find out, such as calibrated ranges: `getOrBuild` takes any key. */
-  readonly store: Store
   readonly log: (line: string) => void
   readonly warn: (line: string) => void
-  readonly signal?: AbortSignal | undefined
 }
 
 /** A node or a weight that stays in fp32, and why. */

@@ -7,7 +7,7 @@ import { type Json, canonicalJson } from '../cache/key.ts'
 import type { StatIndex } from '../cache/stat-index.ts'
 import { hashFile } from '../files/hash.ts'
 import type { Calibration } from '../options/resolve.ts'
-import type { PassRequest } from '../precision/pass.ts'
+import type { SampleRequest } from './request.ts'
 import { runWithSamples } from './run.ts'
 import { type SampleSource, where, type SampleOption } from './source.ts'
 
@@ -64,7 +64,7 @@ export async function findSamples(
  */
 export async function digestSamples(source: SampleSource, statIndex: StatIndex, signal?: AbortSignal): Promise<string> {
   if (source.kind === 'module')
-    return (await runWithSamples(new URL('./digest-child.js', import.meta.url), source, {}, signal)) as string
+    return (await runWithSamples(new URL('./digest-child.js', import.meta.url), source, { signal })) as string
   const files =
     source.kind === 'images'
       ? source.files.map((file) => ['', file] as const)
@@ -112,7 +112,7 @@ function groupFiles(files: readonly string[], inputs: readonly string[], place: 
   return [...groups].map(([sample, group]) => ({ sample: basename(sample), files: group }))
 }
 
-/** The samples of a model, by their content. */
+/** The samples of a model and the digest of their content. */
 export interface FoundSamples {
   readonly source: SampleSource
   readonly digest: string
@@ -125,21 +125,20 @@ export interface FoundSamples {
  * @throws OnnxEngineError SAMPLES_INVALID
  */
 export async function modelSamples(
-  { name, model, options, root, store, signal }: PassRequest,
+  { name, model, options, root, store, signal }: SampleRequest,
   option: SampleOption = 'calibration',
 ): Promise<FoundSamples | undefined> {
   const { calibration } = options
   if (!calibration) return undefined
-  const known = found.get(model) ?? new Map<Calibration, Promise<FoundSamples>>()
-  found.set(model, known)
-  const pending = known.get(calibration) ?? find()
-  known.set(calibration, pending)
-  return pending
-
-  async function find(): Promise<FoundSamples> {
-    const source = await findSamples(calibration!, { name, option, inputs: model.bindings.inputs }, root)
+  const searches = searchesOf.get(model) ?? new Map<Calibration, Promise<FoundSamples>>()
+  searchesOf.set(model, searches)
+  const search = async (): Promise<FoundSamples> => {
+    const source = await findSamples(calibration, { name, option, inputs: model.bindings.inputs }, root)
     return { source, digest: await digestSamples(source, store.statIndex, signal) }
   }
+  const pending = searches.get(calibration) ?? search()
+  searches.set(calibration, pending)
+  return pending
 }
 
-const found = new WeakMap<PassRequest['model'], Map<Calibration, Promise<FoundSamples>>>()
+const searchesOf = new WeakMap<SampleRequest['model'], Map<Calibration, Promise<FoundSamples>>>()

@@ -5,60 +5,59 @@ import type { Json } from '../cache/key.ts'
 import type { ChildJob } from '../child/contract.ts'
 import { longestTimeout } from '../child/countdown.ts'
 import { runChild } from '../child/run.ts'
-import { inTemporaryFolder } from '../files/temporary-folder.ts'
+import { temporaryFolder } from '../files/temporary-folder.ts'
 import { type SampleSource, sampleSignals, where } from './source.ts'
 
+/** A task of a child process that reads samples. */
+export interface SampleJob {
+  /** Structured-cloneable settings for the task; the samples are added as `source`. */
+  readonly settings?: ChildJob['settings']
+  /** Path of the ONNX file. */
+  readonly model?: string
+  readonly signal?: AbortSignal | undefined
+  /** Receives each text that the task sends. */
+  readonly onText?: (text: string) => void
+  /** Called when the process starts: there may be a queue before it. */
+  readonly onStart?: () => void
+  /** Bytes of the model, external data included. */
+  readonly modelBytes?: number
+}
+
 /**
- * Runs a worker that reads samples in a child process and gives the JSON that it writes. It is killed when a sample
- * does not come in time; the time that the worker itself needs between samples does not count.
+ * Runs a task that reads samples in a child process and returns the JSON that it writes. The process is killed when a
+ * sample does not come in time; the time that the task itself needs between samples does not count.
  *
- * @throws OnnxEngineError SAMPLES_INVALID, COMPILE_ABORTED, and what the worker throws
+ * @param worker module of the task
+ * @throws OnnxEngineError SAMPLES_INVALID, COMPILE_ABORTED, and what the task throws
  */
-export async function runWithSamples(
-  worker: URL,
-  source: SampleSource,
-  settings: ChildJob['settings'],
-  signal?: AbortSignal,
-  model = '',
-  { told, started, modelBytes }: ReadingOptions = {},
-): Promise<Json> {
+export async function runWithSamples(worker: URL, source: SampleSource, job: SampleJob): Promise<Json> {
+  const { settings, model = '', signal, onText, onStart, modelBytes } = job
   const late = new AbortController()
   let timer: NodeJS.Timeout | undefined
   const log = (_: string, text: string) => {
-    told?.(text)
+    onText?.(text)
     clearTimeout(timer)
     if (text === sampleSignals.wait) timer = setTimeout(() => late.abort(), Math.min(source.timeout, longestTimeout))
   }
+  await using folder = await temporaryFolder()
+  const output = join(folder.path, 'result.json')
+  const either = signal ? AbortSignal.any([signal, late.signal]) : late.signal
   try {
-    return await inTemporaryFolder(async (folder) => {
-      const output = join(folder, 'result.json')
-      const either = signal ? AbortSignal.any([signal, late.signal]) : late.signal
-      await runChild(
-        worker,
-        { name: source.name, model, output, settings: { ...settings, source } },
-        { signal: either, log, started, modelBytes, what: 'measuring' },
-      )
-      return JSON.parse(await readFile(output, 'utf8')) as Json
-    })
+    await runChild(
+      worker,
+      { name: source.name, model, output, settings: { ...settings, source } },
+      { signal: either, log, started: onStart, modelBytes, what: 'measuring' },
+    )
+    return JSON.parse(await readFile(output, 'utf8')) as Json
   } catch (error) {
     if (!late.signal.aborted || signal?.aborted) throw error
-    const hint = `Let it give samples faster, or raise '${source.option}.timeout'`
     throw new OnnxEngineError('SAMPLES_INVALID', where(source), {
       expected: `a sample within ${source.timeout / 1000} s`,
       received: 'none',
-      hint,
+      hint: `Let it give samples faster, or raise '${source.option}.timeout'`,
       cause: error,
     })
   } finally {
     clearTimeout(timer)
   }
-}
-
-export interface ReadingOptions {
-  /** Hears every text that the worker sends. */
-  readonly told?: (text: string) => void
-  /** Told when the process starts: there may be a queue before it. */
-  readonly started?: () => void
-  /** Bytes of the model, external data included. */
-  readonly modelBytes?: number
 }

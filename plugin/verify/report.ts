@@ -1,12 +1,11 @@
-import { writeFile } from 'node:fs/promises'
-import { resolve, join } from 'node:path'
-import { makeFolder } from '../../runtime/make-folder.ts'
 import type { Json } from '../cache/key.ts'
 import type { LoweringReport } from '../precision/lower.ts'
+import { keepReport } from './keep-onnx.ts'
+import type { VerifyRequest } from './request.ts'
 import { type Verification, verificationText, verificationError, percent } from './verdict.ts'
-import { type VerifyRequest, verifyEngine } from './verify.ts'
+import { verifyEngine } from './verify.ts'
 
-/** What is known of an engine of lower precision. A type, not an interface: it is written as JSON. */
+/** The report about an engine of lower precision. A type, not an interface: it is written as JSON. */
 export type EngineReport = {
   /** What was lowered; null when the backend did it by itself. */
   readonly lowering: LoweringReport | null
@@ -15,9 +14,9 @@ export type EngineReport = {
 }
 
 /**
- * Tells what became of an engine of lower precision: one line of what was lowered and how far its outputs are, and with
- * `keepOnnx` the lowered graph and the report as JSON. `pins` are the nodes to keep in fp32, when the options want that
- * and it helps.
+ * Verifies an engine of lower precision and logs one line: the share that was lowered, and how far the outputs are from
+ * those of the fp32 model. With `keepOnnx` it writes the report as JSON. `pins` are the nodes to keep in fp32, when the
+ * options ask for that and it helps.
  *
  * @param metadata what `lowerModel` returned when the engine was built; null when nothing was lowered
  * @throws OnnxEngineError VERIFICATION_FAILED, and what `verifyEngine` throws
@@ -34,10 +33,10 @@ export async function reportEngine(
     log,
   } = request
   const lowering = metadata as LoweringReport | null
-  const verification = (await verifyEngine(request)) ?? null
+  const verification = (await verifyEngine(request, lowering)) ?? null
   const parts = [lowering && loweringText(lowering), verification && verificationText(verification)].filter(Boolean)
   if (parts.length > 0) log(`${name}  ${engine}  ${label ? `${backend} (${label})` : backend}: ${parts.join(', ')}`)
-  await keep(request, { engine, backend, lowering, verification })
+  await keepReport(request, request, { engine, backend, lowering, verification })
   if (!verification || verification.failures.length === 0) return { lowering, verification, pins: [] }
   if (!precision.autoPin || verification.blame.length === 0) throw verificationError(request, verification)
   const pins = verification.blame.map((culprit) => culprit.name)
@@ -51,26 +50,4 @@ function loweringText({ unit, total, lowered, changed, kept, bytes }: LoweringRe
   // Without any choice of nodes the backend lowers by itself.
   if (total === 0) return changed ? `nothing to lower, ${size}` : size
   return `${percent(lowered / total)} of ${total} ${unit} lowered, ${kept.length} kept, ${size}`
-}
-
-async function keep(request: VerifyRequest, facts: Json): Promise<void> {
-  const {
-    name,
-    options: { keepOnnx, engine },
-    backend,
-    label,
-    root,
-    pass,
-  } = request
-  if (keepOnnx === undefined) return
-  const folder = resolve(root, keepOnnx)
-  const base = join(folder, [name, engine, backend, label].filter(Boolean).join('.'))
-  await makeFolder(folder)
-  if (pass) {
-    const [{ loadGraph }, { writeGraph }] = [await import('../onnx/graph.ts'), await import('../onnx/write.ts')]
-    const graph = await loadGraph(request.model.file)
-    await pass.lower(graph, request)
-    await writeGraph(graph, `${base}.onnx`)
-  }
-  await writeFile(`${base}.json`, `${JSON.stringify(facts, null, 2)}\n`)
 }

@@ -8,16 +8,16 @@ import type { Culprit } from './culprits.ts'
 import type { VerifyResult } from './verify-child.ts'
 
 /**
- * Least cosine where the user says nothing: a net that lost a layer is far below, rounding alone is far above. Random
- * inputs look like nothing that a net was made for: a text detector finds nothing in them, and next to zero its
- * rounding weighs more (0.9986 in fp16 and 0.967 in bf16, with 0.9999 and 0.9989 on images).
+ * Least cosine when the user sets none: a network with a broken layer scores far lower, rounding alone far higher.
+ * Random inputs do not look like what a network was made for: a text detector finds nothing in them, and next to zero
+ * its rounding weighs more (0.9986 in fp16 and 0.967 in bf16, but 0.9999 and 0.9989 on images).
  */
 const leastCosine: Readonly<Record<'samples' | 'random', Readonly<Record<Precision, number>>>> = {
   samples: { fp32: 1, fp16: 0.999, bf16: 0.99, int8: 0.98, 'int8-weights': 0.99 },
   random: { fp32: 1, fp16: 0.99, bf16: 0.95, int8: 0.95, 'int8-weights': 0.95 },
 }
 
-/** What is further away than the options allow, a line for each output. */
+/** One line for each output that is further away than the options allow. */
 export function judge({ outputs }: VerifyResult, { options: { engine, verify, calibration } }: PassRequest): string[] {
   const {
     samples = calibration,
@@ -63,11 +63,11 @@ export function verificationError(
   { name, options: { engine }, backend }: PassRequest,
   { inputs, failures, blame, spread, outputs, emulated }: Verification,
 ): OnnxEngineError {
-  const table = outputs.map((output) => `  ${rowOf(output)}`)
-  const well = `\nIn fp32 this would be well: ${blame.slice(0, 20).map(culpritText).join(', ')}${blame.length > 20 ? ` and ${blame.length - 20} more` : ''}`
-  const nodes = spread ? `\n${spreadText(spread, blame.length)}` : blame.length > 0 ? well : ''
-  const where = `${name}: engine=${engine} on ${backend}${emulated ? ' (emulated)' : ''} differs from the fp32 model on ${inputs}: ${failures.join('; ')}\n${table.join('\n')}${nodes}\n`
-  return new OnnxEngineError('VERIFICATION_FAILED', where, {
+  const on = `engine=${engine} on ${backend}${emulated ? ' (emulated)' : ''}`
+  const subject = `${name}: ${on} differs from the fp32 model on ${inputs}: ${failures.join('; ')}`
+  const rows = outputs.map((output) => `  ${rowOf(output)}`)
+  const advice = spread ? [spreadText(spread, blame.length)] : blameText(blame)
+  return new OnnxEngineError('VERIFICATION_FAILED', `${[subject, ...rows, ...advice].join('\n')}\n`, {
     hint:
       blame.length > 0 && !spread
         ? `List them in the option 'precision.fp32', set 'precision.autoPin', or allow more by 'verify'`
@@ -75,25 +75,36 @@ export function verificationError(
   })
 }
 
+/** One line about the nodes to blame; none when there are none. */
+function blameText(blame: readonly Culprit[]): readonly string[] {
+  if (blame.length === 0) return []
+  const names = blame.slice(0, 20).map(culpritText).join(', ')
+  const others = blame.length > 20 ? ` and ${blame.length - 20} more` : ''
+  return [`Keeping these in fp32 fixes it: ${names}${others}`]
+}
+
 /**
- * What a comparison found, for the line of a model: 'max abs 3.0e-4, cosine 0.99999, argmax 100% (random inputs)'. It
- * never speaks of outputs that hold nothing to compare as if they were well.
+ * The result of a comparison, for the line of a model: 'max abs 3.0e-4, cosine 0.99999, argmax 100% (random inputs)'.
+ * It never describes outputs with nothing to compare as if they were right.
  */
 export function verificationText({ skipped, outputs, inputs, emulated }: Verification): string {
   if (skipped !== undefined) return `not verified: ${skipped}`
-  const compared = outputs.filter((output) => output.compared > 0 || output.trouble !== undefined)
-  const others = outputs
-    .filter((output) => !compared.includes(output))
-    .map(
-      ({ name, nonFinite }) =>
-        `, output ${quote(name)} not verified: ${nonFinite > 0 ? 'NaN or infinite in the fp32 model already' : 'empty'}`,
-    )
+  const compared = outputs.filter(isCompared)
+  const others = outputs.filter((output) => !isCompared(output)).map(unverifiedText)
   const worst = compared.map(({ maxAbs }) => maxAbs ?? Infinity).reduce((most, value) => Math.max(most, value), 0)
-  const [cosine, argmax] = [
-    Math.min(1, ...compared.map((output) => output.cosine)),
-    Math.min(1, ...compared.map((output) => output.argmax)),
-  ]
-  return `max abs ${worst.toExponential(1)}, cosine ${cosine.toFixed(5)}, argmax ${percent(argmax)} (${inputs}${emulated ? ', emulated' : ''})${others.join('')}`
+  const cosine = Math.min(1, ...compared.map((output) => output.cosine))
+  const argmax = Math.min(1, ...compared.map((output) => output.argmax))
+  const figures = `max abs ${worst.toExponential(1)}, cosine ${cosine.toFixed(5)}, argmax ${percent(argmax)}`
+  return [`${figures} (${inputs}${emulated ? ', emulated' : ''})`, ...others].join(', ')
+}
+
+function isCompared({ compared, trouble }: Comparison): boolean {
+  return compared > 0 || trouble !== undefined
+}
+
+function unverifiedText({ name, nonFinite }: Comparison): string {
+  const reason = nonFinite > 0 ? 'NaN or infinite in the fp32 model already' : 'empty'
+  return `output ${quote(name)} not verified: ${reason}`
 }
 
 /** A share as a percentage that says 100% only of all. */
@@ -103,18 +114,17 @@ export function percent(part: number): string {
 
 // 'scale (Mul)', 'weight.3 (read by MatMul b)'
 function culpritText({ name, operator, readers }: Culprit): string {
-  const told =
-    operator === 'initializer'
-      ? `read by ${readers.slice(0, 3).join(', ')}${readers.length > 3 ? ` and ${readers.length - 3} more` : ''}`
-      : operator
-  return told === '' ? name : `${name} (${told})`
+  const others = readers.length > 3 ? ` and ${readers.length - 3} more` : ''
+  const detail = operator === 'initializer' ? `read by ${readers.slice(0, 3).join(', ')}${others}` : operator
+  return detail === '' ? name : `${name} (${detail})`
 }
 
 function spreadText({ of, worst }: Spread, needed: number): string {
   const parts = worst.map(
     ({ first, last, count, share }) => `${first} to ${last} (${count}${share === null ? '' : `, ${percent(share)}`})`,
   )
-  return `The loss is spread over many nodes or weights: ${needed} of ${of} would have to stay in fp32. Most is lost from ${parts.join(', ')}`
+  const amount = `${needed} of ${of} would have to stay in fp32`
+  return `The loss is spread over many nodes or weights: ${amount}. Most is lost from ${parts.join(', ')}`
 }
 
 function problemOf(
@@ -136,14 +146,16 @@ function problemOf(
 
 function rowOf({ name, maxAbs, largest, cosine, argmax, nonFinite }: Comparison): string {
   const difference = maxAbs === null ? 'not finite' : maxAbs.toExponential(1)
-  return `${name}  max abs ${difference} of ${largest.toPrecision(3)}  cosine ${cosine.toFixed(5)}  argmax ${percent(argmax)}${nonFinite > 0 ? `  ${nonFinite} elements not finite in fp32` : ''}`
+  const distance = `max abs ${difference} of ${largest.toPrecision(3)}`
+  const unusable = nonFinite > 0 ? [`${nonFinite} elements not finite in fp32`] : []
+  return [name, distance, `cosine ${cosine.toFixed(5)}`, `argmax ${percent(argmax)}`, ...unusable].join('  ')
 }
 
 /** How an engine compares with the fp32 model. A type, not an interface: it is kept as JSON. */
 export type Verification = VerifyResult & {
-  /** Whether the lowered graph ran on the CPU in the place of the engine, which cannot run here. */
+  /** Whether the lowered graph ran on the CPU instead of the engine, which cannot run here. */
   readonly emulated: boolean
-  /** What is further away than allowed, a line for each output. */
+  /** One line for each output that is further away than allowed. */
   readonly failures: readonly string[]
   /** Fewest nodes or weights that must stay in fp32 for all to be well; empty when that would not help. */
   readonly blame: readonly Culprit[]
@@ -151,7 +163,7 @@ export type Verification = VerifyResult & {
   readonly spread: Spread | null
 }
 
-/** What is lost everywhere. */
+/** A loss that no few nodes explain. */
 export type Spread = {
   /** How many nodes or weights are lowered. */
   readonly of: number

@@ -77,11 +77,9 @@ async function compare(
     engine =
       'onnx' in candidate ? await openOnnx(ort, candidate.onnx, 'disabled') : await openEngine(candidate.manifest)
   } catch (error) {
-    return {
-      inputs: 'none',
-      skipped: `${'onnx' in candidate ? 'the lowered graph does not run on the CPU' : 'the engine cannot be opened here'}: ${textOf(error)}`,
-      outputs: [],
-    }
+    const problem =
+      'onnx' in candidate ? 'the lowered graph does not run on the CPU' : 'the engine cannot be opened here'
+    return { inputs: 'none', skipped: `${problem}: ${textOf(error)}`, outputs: [] }
   }
   const comparisons = new Map(
     bindings.outputs.map((output) => [output.name, newComparison(output.name, { atol, rtol })]),

@@ -21,7 +21,7 @@ async function writeEngine(output, name, pieces) {
   }
 }
 
-const request = (name) => ({ key: cacheKey({ name }), family: `family of ${name}`, label: name })
+const request = (name) => ({ key: cacheKey({ name }), importKey: `importKey of ${name}`, label: name })
 
 const modes = {
   /** One slow build that must happen in one process only. */

@@ -77,7 +77,7 @@ describe('an engine is built once and found again', () => {
     const { open } = setUp()
     await open().getOrBuild(request(), counted('engine').build)
     expect((await open().getOrBuild(request({}, 'renamed'), refuse)).reason).toBe('hit')
-    expect((await open().list()).map(({ families }) => families)).toEqual([['pose', 'renamed']])
+    expect((await open().list()).map(({ imports }) => imports)).toEqual([['pose', 'renamed']])
   })
 
   test('two keys whose engines have equal bytes share them, and losing one entry does not lose the other', async () => {
@@ -85,7 +85,7 @@ describe('an engine is built once and found again', () => {
     const one = await aged(40, () => open().getOrBuild(request(), counted('same').build))
     const two = await open().getOrBuild(request({ level: 'basic' }, 'other'), counted('same').build)
     expect(two.artifact.file).toBe(one.artifact.file)
-    expect((await open().collect()).removed.map(({ families }) => families)).toEqual([['pose']])
+    expect((await open().collect()).removed.map(({ imports }) => imports)).toEqual([['pose']])
     expect((await open().getOrBuild(request({ level: 'basic' }, 'other'), refuse)).hit).toBe(true)
   })
 
@@ -134,7 +134,7 @@ describe('damage is found, said and repaired', () => {
       'a damaged index and note',
       'miss: new',
       ({ root }) => {
-        for (const file of [...filesIn(join(root, 'index-v5')), ...filesIn(join(root, 'families'))])
+        for (const file of [...filesIn(join(root, 'index-v5')), ...filesIn(join(root, 'imports'))])
           writeFileSync(file, 'garbage\n{"')
       },
     ],
@@ -142,7 +142,7 @@ describe('damage is found, said and repaired', () => {
       'a damaged note',
       'hit',
       ({ root }) =>
-        filesIn(join(root, 'families')).forEach((file) => writeFileSync(file, '{"family":"pose","entry":{}}')),
+        filesIn(join(root, 'imports')).forEach((file) => writeFileSync(file, '{"family":"pose","entry":{}}')),
     ],
     [
       'a damaged index',
@@ -172,7 +172,7 @@ describe('damage is found, said and repaired', () => {
     const bad = await open().getOrBuild(request({}, 'other', { level: 'x' }), counted('bad').build)
     writeFileSync(bad.artifact.file, 'dab')
     const { checked, damaged } = await open().verify()
-    expect([checked, damaged.map(({ families }) => families)]).toEqual([2, [['other']]])
+    expect([checked, damaged.map(({ imports }) => imports)]).toEqual([2, [['other']]])
     expect((await open().list()).map(({ file }) => file)).toEqual([good.artifact.file])
     expect(await open().verify()).toEqual({ checked: 1, damaged: [] })
   })
@@ -293,15 +293,15 @@ describe('collecting', () => {
     await aged(40, () => open().getOrBuild(request({ level: 'x' }, 'used'), counted('used').build))
     await aged(20, () => open().getOrBuild(request({ level: 'x' }, 'used'), refuse))
     const { removed, bytes } = await open().collect()
-    expect([removed.map(({ families }) => families), bytes]).toEqual([[['pose']], 3])
+    expect([removed.map(({ imports }) => imports), bytes]).toEqual([[['pose']], 3])
     expect((await open().getOrBuild(request(), counted('old').build)).reason).toBe('miss: new')
     expect((await open().getOrBuild(request({ level: 'x' }, 'used'), refuse)).hit).toBe(true)
   })
 
   test('goes by size: superseded engines first, then the least recently used', async () => {
     const { open } = setUp({ maxSize: 2000 })
-    const store = async (name: string, days: number, family = name) =>
-      aged(days, () => open().getOrBuild(request({ name }, family), counted(name.repeat(1000)).build))
+    const store = async (name: string, days: number, importKey = name) =>
+      aged(days, () => open().getOrBuild(request({ name }, importKey), counted(name.repeat(1000)).build))
     await store('a', 9)
     await store('b', 8)
     await store('c', 2, 'pose')
@@ -320,7 +320,7 @@ describe('collecting', () => {
     const lock = await tryLock(join(root, 'locks', `${request({ level: 'y' }).key.digest}.lock`))
     expect((await store.collect()).removed).toEqual([])
     await lock?.release()
-    expect((await store.collect()).removed.map(({ families }) => families)).toEqual([['locked']])
+    expect((await store.collect()).removed.map(({ imports }) => imports)).toEqual([['locked']])
   })
 
   test('removes what killed builds left, and nothing of those that run', async () => {
@@ -361,8 +361,8 @@ describe('collecting', () => {
   test('clear leaves an empty cache that works', async () => {
     const { open, root } = setUp()
     await open().getOrBuild(request(), counted('engine').build)
-    expect(await open().clear()).toMatchObject({ removed: [{ families: ['pose'] }], bytes: 6 })
-    expect([await open().list(), await open().families(), filesIn(join(root, 'content-v2'))]).toEqual([[], [], []])
+    expect(await open().clear()).toMatchObject({ removed: [{ imports: ['pose'] }], bytes: 6 })
+    expect([await open().list(), await open().imports(), filesIn(join(root, 'content-v2'))]).toEqual([[], [], []])
     expect((await open().getOrBuild(request(), counted('engine').build)).reason).toBe('miss: new')
   })
 
@@ -466,7 +466,7 @@ describe('a folder that cannot be used costs a warning, not the build', () => {
     expect(count()).toBe(1)
     expect(await store.collect()).toEqual({ removed: [], bytes: 0 })
     expect(warnings).toEqual([expect.stringMatching(/cannot be used .*ENOTDIR.*built again next time/)])
-    for (const use of [store.list, store.families, store.verify, store.clear])
+    for (const use of [store.list, store.imports, store.verify, store.clear])
       await expect(use()).rejects.toMatchObject({ code: 'CACHE_FAILED' })
   })
 
@@ -553,7 +553,7 @@ describe('between processes', () => {
         await kill(child)
         const name = `engine ${round * 17}`
         const { artifact } = await store.getOrBuild(
-          { key: cacheKey({ name }), family: `family of ${name}`, label: name },
+          { key: cacheKey({ name }), importKey: `importKey of ${name}`, label: name },
           counted(name).build,
         )
         expect(createHash('sha256').update(readFileSync(artifact.file)).digest('hex')).toBe(artifact.sha256)
@@ -568,7 +568,7 @@ describe('between processes', () => {
       ...readdirSync(join(root, 'locks')).filter((name) => name.endsWith('.lock')),
     ]).toEqual([])
     const hits = (await open().list()).map(({ digest }) =>
-      open().getOrBuild({ key: { digest, facts: {} }, family: 'check', label: 'check' }, refuse),
+      open().getOrBuild({ key: { digest, facts: {} }, importKey: 'check', label: 'check' }, refuse),
     )
     expect((await Promise.all(hits)).length).toBeGreaterThan(10)
   })
@@ -585,8 +585,8 @@ function setUp(options: { readonly dir?: string; readonly maxSize?: number } = {
   return { dir, root: join(dir, 'v1'), warnings, open }
 }
 
-function request(change: Facts = {}, family = 'pose', more: Facts = {}): StoreRequest {
-  return { key: cacheKey({ ...facts, ...change, ...more }), family, label: `${family}.onnx` }
+function request(change: Facts = {}, importKey = 'pose', more: Facts = {}): StoreRequest {
+  return { key: cacheKey({ ...facts, ...change, ...more }), importKey, label: `${importKey}.onnx` }
 }
 
 function counted(bytes: string, metadata?: Json): { build: Build; count: () => number } {

@@ -339,7 +339,7 @@ describe('cache', () => {
     for (const name of ['pose', 'face']) {
       const request = {
         key: cacheKey({ model: name, backend: 'onnxruntime' }),
-        family: `models/${name}.onnx  onnxruntime `,
+        importKey: `models/${name}.onnx  onnxruntime `,
         label: name,
       }
       await store.getOrBuild(request, async (output) => writeFileSync(output, `engine of ${name}`))

@@ -148,7 +148,7 @@ describe('an int8 engine for ONNX Runtime', () => {
     expect(new Set(choices).size).toBe(1)
     const store = openStore({ dir: join(folder, 'cache'), maxSize: Infinity, maxAge: Infinity, warn: ignore })
     const calibrations = async () =>
-      (await store.families()).filter(({ family }) => family.endsWith('calibration')).length
+      (await store.imports()).filter(({ importKey }) => importKey.endsWith('calibration')).length
     expect(await calibrations()).toBe(1)
     const again = await build(file, { engine: 'int8' })
     expect(again.variants.every(({ cache }) => cache.hit)).toBe(true)

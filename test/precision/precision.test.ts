@@ -109,9 +109,9 @@ function diagonal(value: number): number[] {
   return Array.from({ length: 64 * 64 }, (_, i) => (i % 65 === 0 ? 1 : i % 65 === 1 ? value : 0))
 }
 
-async function families(): Promise<readonly string[]> {
+async function importLines(): Promise<readonly string[]> {
   const store = openStore({ dir: join(folder, 'cache'), maxSize: Infinity, maxAge: Infinity, warn: () => {} })
-  return (await store.families()).map(({ family, reason }) => `${family}: ${reason}`)
+  return (await store.imports()).map(({ importKey, reason }) => `${importKey}: ${reason}`)
 }
 
 /**
@@ -484,14 +484,14 @@ describe('verification', () => {
       failures: [],
       outputs: [{ name: 'y', nonFinite: 0 }],
     })
-    const known = await families()
+    const known = await importLines()
     const again = await compile(join(folder, `model${count}.onnx`), {
       backends: ['onnxruntime'],
       engine: 'fp16',
       cache: { dir: join(folder, 'cache') },
     })
     expect(again.variants[0]).toMatchObject({ cache: { hit: true }, report: variants[0]!.report })
-    expect(await families()).toEqual(known)
+    expect(await importLines()).toEqual(known)
   })
 
   test('can be switched off', async () => {
@@ -520,7 +520,7 @@ describe('verification', () => {
     const failure = build(chain, { engine: 'fp16', verify: { atol: 1 } })
     await expect(failure).rejects.toMatchObject({ code: 'VERIFICATION_FAILED' })
     await expect(failure).rejects.toThrow(
-      /output "y" has \d+ elements beyond atol and rtol\n {2}y {2}max abs .*\nIn fp32 this would be well: coarse \(read by MatMul b\)\n/,
+      /output "y" has \d+ elements beyond atol and rtol\n {2}y {2}max abs .*\nKeeping these in fp32 fixes it: coarse \(read by MatMul b\)\n/,
     )
   })
 

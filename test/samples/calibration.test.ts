@@ -38,13 +38,8 @@ async function requestFor(model: Uint8Array, calibration: Options['calibration']
     name: 'm',
     model: await readModel(file),
     options: compileOptions(resolved, { file, query: {} }),
-    backend: 'onnxruntime',
-    label: '',
-    lowering: 'compute',
     root: folder,
     store: openStore({ ...resolved.cache, warn: ignore }),
-    log: ignore,
-    warn: ignore,
   }
 }
 

@@ -223,7 +223,7 @@ describe.skipIf(missing)('a build that cannot work', () => {
       /text.*cannot be used: .*(invalid ELF header|file too short)/,
     ],
     ['of something else', () => fakeLibrary('else'), /cannot be used: .*is not a TensorRT.*it lacks getInferLib/],
-    ['without its parser', () => lonely(), /has no ONNX parser beside it/],
+    ['without its parser', () => lonely(), /has no ONNX parser next to it/],
   ])('with a library %s names it', async (_, library, message) => {
     const failed = build(folder, write('affine.onnx', affineModel()), { ...rtx, tensorrtRtx: { library: library() } })
     await expect(failed).rejects.toMatchObject({ code: 'BACKEND_UNAVAILABLE', message: expect.stringMatching(message) })

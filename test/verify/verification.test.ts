@@ -11,6 +11,7 @@ import { openStore } from '../../dist/plugin/cache/store.js'
 import { precisionPass } from '../../dist/plugin/compile/passes.js'
 import { readModel } from '../../dist/plugin/onnx/model.js'
 import { compileOptions, resolveOptions } from '../../dist/plugin/options/resolve.js'
+import { lowerModel } from '../../dist/plugin/precision/lower.js'
 import { reportEngine, type EngineReport } from '../../dist/plugin/verify/report.js'
 import { addSample, finish, newComparison } from '../../plugin/measure/compare.ts'
 import { loadGraph } from '../../plugin/onnx/graph.ts'
@@ -55,10 +56,13 @@ async function report(
     log,
     warn: log,
     key: cacheKey({ file, options: JSON.stringify(options) }),
-    family: file,
+    importKey: file,
     manifest: { schema: 1 as const, name: 'net', bindings: { inputs: [], outputs: [] }, variants: [] },
+    fresh: true,
   }
-  const given = await reportEngine({ ...request, pass: await precisionPass(request) }, null)
+  const pass = await precisionPass(request)
+  const lowered = pass && (await lowerModel(pass, { ...request, log: () => {} }, { into: tempFolder() }))
+  const given = await reportEngine({ ...request, pass }, lowered?.report ?? null)
   return { ...given, lines }
 }
 
@@ -91,7 +95,7 @@ describe('an engine that cannot run at build time', () => {
     const failure = report(overflowing, {})
     await expect(failure).rejects.toMatchObject({ code: 'VERIFICATION_FAILED' })
     await expect(failure).rejects.toThrow(
-      /^net: engine=fp16 on tensorrt-rtx \(emulated\) differs .* on random inputs: output "y" has NaN or infinity where the fp32 model has numbers\n {2}y {2}max abs not finite of .*\nIn fp32 this would be well: second \(Mul\), third \(Mul\)\n/s,
+      /^net: engine=fp16 on tensorrt-rtx \(emulated\) differs .* on random inputs: output "y" has NaN or infinity where the fp32 model has numbers\n {2}y {2}max abs not finite of .*\nKeeping these in fp32 fixes it: second \(Mul\), third \(Mul\)\n/s,
     )
   })
 
@@ -102,7 +106,7 @@ describe('an engine that cannot run at build time', () => {
       outputs: [{ compared: 3 * 64 }],
     })
     await expect(report(cancelling, { engine: 'bf16' })).rejects.toThrow(
-      /engine=bf16 on tensorrt-rtx \(emulated\) .*In fp32 this would be well: up \(Add\), down \(Sub\)\n/s,
+      /engine=bf16 on tensorrt-rtx \(emulated\) .*Keeping these in fp32 fixes it: up \(Add\), down \(Sub\)\n/s,
     )
   })
 
@@ -113,7 +117,7 @@ describe('an engine that cannot run at build time', () => {
     const pinned = await report(overflowing, { precision: { fp32: [...pins] } })
     expect(pinned.verification).toMatchObject({ emulated: true, failures: [], blame: [] })
     expect(pinned.lines.at(-1)).toMatch(
-      /^net {2}fp16 {2}tensorrt-rtx: max abs \d\.\de-\d, cosine 1\.00000, argmax [\d.]+% \(random inputs, emulated\)$/,
+      /^net {2}fp16 {2}tensorrt-rtx: .*max abs \d\.\de-\d, cosine 1\.00000, argmax [\d.]+% \(random inputs, emulated\)$/,
     )
   })
 
@@ -138,7 +142,7 @@ describe('an engine that cannot run at build time', () => {
     write('calibrate.npy', npy([2, 64], uniform(128, 5, 1)))
     const { lines, verification } = await report(rows, { engine: 'int8', calibration: 'calibrate.npy' }, 'tensorrt')
     expect(lines.at(-1)).toMatch(
-      /^net {2}int8 {2}tensorrt: max abs \d\.\de-\d, cosine 0\.99\d+, .* \(1 sample, emulated\)$/,
+      /^net {2}int8 {2}tensorrt: .*max abs \d\.\de-\d, cosine 0\.99\d+, .* \(1 sample, emulated\)$/,
     )
     expect(verification?.outputs[0]!.maxAbs).toBeGreaterThan(0)
   })
@@ -202,7 +206,7 @@ describe('an output that is too far', () => {
     await expect(failure).rejects.toMatchObject({ code: 'VERIFICATION_FAILED' })
     await expect(failure).rejects.toThrow(message)
     await expect(failure).rejects.toThrow(
-      /on 2 samples: [^\n]*\n {2}y {2}max abs 2\.4e-4 of 1\.00 {2}cosine 1\.00000 {2}argmax 0%\n {2}same {2}max abs 0\.0e\+0 of 1\.00 {2}cosine 1\.00000 {2}argmax 100%\nIn fp32 this would be well: scale \(Mul\)\n/,
+      /on 2 samples: [^\n]*\n {2}y {2}max abs 2\.4e-4 of 1\.00 {2}cosine 1\.00000 {2}argmax 0%\n {2}same {2}max abs 0\.0e\+0 of 1\.00 {2}cosine 1\.00000 {2}argmax 100%\nKeeping these in fp32 fixes it: scale \(Mul\)\n/,
     )
   })
 
@@ -340,7 +344,7 @@ const alone: ModelSpec = { ...roots, outputs: { y: 'float32[1,4]' } }
 describe('an fp32 model that gives no numbers', () => {
   test('on random inputs is not said to be verified', async () => {
     const { lines, verification } = await report(alone, {})
-    expect(lines.at(-1)).toMatch(/: not verified: the fp32 model gives no finite number on random inputs$/)
+    expect(lines.at(-1)).toMatch(/, not verified: the fp32 model gives no finite number on random inputs$/)
     expect(verification).toMatchObject({ outputs: [{ compared: 0, nonFinite: 12 }] })
   })
 
@@ -423,7 +427,7 @@ describe('a comparison that does not come to its end', () => {
     await expect(report(product, { verify: { samples: 'crash1.mjs' } })).rejects.toMatchObject({
       code: 'INFERENCE_FAILED',
       message: expect.stringMatching(
-        /^net: engine=fp16 on tensorrt-rtx could not be compared .*: while it ran the engine: .*This tells nothing of its accuracy/s,
+        /^net: engine=fp16 on tensorrt-rtx could not be compared .*: while it ran the engine: .*This says nothing about its accuracy/s,
       ),
     })
   })
@@ -503,7 +507,7 @@ describe('unplugin-onnx verify', () => {
       code: 1,
       stdout: '',
       stderr: expect.stringMatching(
-        /elements beyond atol and rtol[^]*In fp32 this would be well: w \(read by MatMul product\)/,
+        /elements beyond atol and rtol[^]*Keeping these in fp32 fixes it: w \(read by MatMul product\)/,
       ),
     })
   })

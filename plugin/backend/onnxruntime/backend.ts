@@ -7,27 +7,34 @@ import type { Precision } from '../../../runtime/manifest.ts'
 import { blockedLayout, saturatesInt8 } from '../../../runtime/onnxruntime/cpu.ts'
 import type { Model } from '../../onnx/model.ts'
 import { fixesDims } from '../../options/engine-bindings.ts'
-import type { OptimizationLevel } from '../../options/resolve.ts'
-import type { Backend, Probe, Lowering, BuildPlan } from '../contract.ts'
+import type { CompileOptions, OptimizationLevel } from '../../options/resolve.ts'
+import type { Available, Backend, BuildPlan, Lowering, Probe } from '../contract.ts'
 import type { OnnxruntimeSettings } from './compile.ts'
 
 const peer = 'onnxruntime-node'
 
 const worker = new URL('./compile.js', import.meta.url)
 
+/** The user's copy of onnxruntime-node. */
+export interface OnnxruntimeDetail {
+  /** File URL of its module. */
+  readonly module: string
+}
+
 /**
  * ONNX Runtime on the CPU: the graph is optimised offline. Level `all` lays convolution weights out for the CPU at hand
  * (1.4 times faster than `extended` on mobile nets) and runs on CPUs of that kind only, so a portable engine goes with
  * it: an optimised ONNX file, laid out when it is loaded.
  */
-export const onnxruntime: Backend<'onnxruntime'> = {
+export const onnxruntime: Backend<'onnxruntime', OnnxruntimeDetail> = {
   name: 'onnxruntime',
-  async probe(_options, root): Promise<Probe> {
-    const found = findPeer(root)
-    if (!found) return { available: false, reason: `${peer} is not installed`, hint: `npm install ${peer}` }
-    return { available: true, version: found.version, detail: { module: found.module } }
+  // Once for a compilation, which has one object of options: all that it measures must come from one version.
+  probe(options, root): Promise<Probe<OnnxruntimeDetail>> {
+    const probe = probes.get(options) ?? Promise.resolve(probePeer(root))
+    probes.set(options, probe)
+    return probe
   },
-  plan(model, options, probe) {
+  plan(model, options, found) {
     const { optimization: level, portable } = options.onnxruntime
     if (options.precision.io === 'bf16') throw noBfloat16(model)
     const layout = level === 'all' ? blockedLayout() : 0
@@ -38,20 +45,19 @@ export const onnxruntime: Backend<'onnxruntime'> = {
     const format = model.external.length > 0 ? 'ORT' : 'ONNX'
     const fallback = { level: 'extended', layout: 0, format, label: 'portable' } as const
     const lowering = lowerings[options.engine]
-    const kinds =
-      lowering === 'storage'
-        ? ([{ ...stored, level: level === 'all' ? 'extended' : level }] as const)
-        : level !== 'all'
-          ? [tuned]
-          : layout === 0
-            ? [fallback]
-            : portable
-              ? [tuned, fallback]
-              : [tuned]
     // ONNX Runtime itself fixes only dims that have a name, and leaves them open in the graph that it saves.
     const fixDims = fixesDims(model.bindings.inputs, options.shapes)
-    return kinds.map((kind) => ({ ...planOf(kind, probe), lowering, fixDims }))
+    const kinds = engineKinds({ lowering, level, portable, tuned, fallback })
+    return kinds.map((kind) => ({ ...planOf(kind, found), lowering, fixDims }))
   },
+}
+
+const probes = new WeakMap<CompileOptions, Promise<Probe<OnnxruntimeDetail>>>()
+
+function probePeer(root: string): Probe<OnnxruntimeDetail> {
+  const found = findPeer(root)
+  if (!found) return { available: false, reason: `${peer} is not installed`, hint: `npm install ${peer}` }
+  return { available: true, version: found.version, detail: { module: found.module } }
 }
 
 // Its tensors in JavaScript have no such dtype.
@@ -86,27 +92,38 @@ interface EngineKind {
   readonly vnni?: boolean
 }
 
-function planOf(
-  kind: EngineKind,
-  probe: Extract<Probe, { available: true }>,
-): Omit<BuildPlan<'onnxruntime'>, 'lowering'> {
+interface PossibleKinds {
+  readonly lowering: Lowering
+  readonly level: OptimizationLevel
+  /** The option that asks for a second engine, which any CPU runs. */
+  readonly portable: boolean
+  readonly tuned: EngineKind
+  readonly fallback: EngineKind
+}
+
+function engineKinds({ lowering, level, portable, tuned, fallback }: PossibleKinds): readonly EngineKind[] {
+  if (lowering === 'storage') return [{ ...stored, level: level === 'all' ? 'extended' : level }]
+  if (level !== 'all') return [tuned]
+  // This CPU has no blocked layout: the tuned engine would be the portable one.
+  if (tuned.layout === 0) return [fallback]
+  return portable ? [tuned, fallback] : [tuned]
+}
+
+function planOf(kind: EngineKind, found: Available<OnnxruntimeDetail>): Omit<BuildPlan<'onnxruntime'>, 'lowering'> {
   const arch = kind.layout === 0 ? 'any' : process.arch
   const { level, format, layout, label, disabled = [], vnni } = kind
   return {
     label,
     extension: format === 'ORT' ? '.ort' : '.onnx',
-    facts: { onnxruntime: probe.version, level, format, arch, layout, ...(vnni && { vnni }), provider: 'cpu' },
-    requires: { version: probe.version, arch, layout, ...(vnni && { vnni }) },
+    facts: { onnxruntime: found.version, level, format, arch, layout, ...(vnni && { vnni }), provider: 'cpu' },
+    requires: { version: found.version, arch, layout, ...(vnni && { vnni }) },
     worker,
-    settings: { module: probe.detail['module'], level, format, disabled } satisfies Record<
-      keyof OnnxruntimeSettings,
-      unknown
-    >,
+    settings: { module: found.detail.module, level, format, disabled } satisfies OnnxruntimeSettings,
   }
 }
 
-// The app's own copy comes first, so that build and run use one version; ours is the peer that the app's package
-// manager chose.
+// The app's own copy comes first, so that build and run use one version; ours is the peer that the package manager of
+// the app chose.
 function findPeer(root: string): { module: string; version: string } | undefined {
   for (const from of [pathToFileURL(join(root, 'package.json')), import.meta.url]) {
     try {

@@ -15,7 +15,7 @@ interface Onnxruntime {
  * Writes the optimised graph while a session is created, then drops the session. Runs in the compiler's child process.
  */
 export const compile: CompileInChild = async ({ name, model, output, settings }) => {
-  const { module, level, format, disabled } = settings as unknown as OnnxruntimeSettings
+  const { module, level, format, disabled } = settings as OnnxruntimeSettings
   const loaded = (await import(module)) as { default: Onnxruntime }
   try {
     const session = await loaded.default.InferenceSession.create(model, {
@@ -36,8 +36,8 @@ export const compile: CompileInChild = async ({ name, model, output, settings })
   }
 }
 
-/** What the child process needs to know. */
-export interface OnnxruntimeSettings {
+/** Settings for the compiling process. A type, not an interface: it is sent as plain data. */
+export type OnnxruntimeSettings = {
   /** URL of the ONNX Runtime module. */
   readonly module: string
   readonly level: OptimizationLevel

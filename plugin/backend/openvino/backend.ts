@@ -1,7 +1,4 @@
-import { execFile } from 'node:child_process'
 import path from 'node:path'
-import { fileURLToPath } from 'node:url'
-import { promisify } from 'node:util'
 import { type OpenVinoDevice, loadAddon, type DimBounds } from '../../../native/load-addon.ts'
 import { OnnxEngineError } from '../../../runtime/errors.ts'
 import type { Precision, Binding } from '../../../runtime/manifest.ts'
@@ -10,13 +7,14 @@ import type { Model } from '../../onnx/model.ts'
 import { namedDims } from '../../options/engine-bindings.ts'
 import type { CompileOptions, Profile, Shapes } from '../../options/resolve.ts'
 import { byName } from '../../text.ts'
-import type { Backend, Probe, BuildPlan, Lowering } from '../contract.ts'
+import type { Available, Backend, BuildPlan, Lowering, Probe } from '../contract.ts'
+import { probeInChild } from '../probe-in-child.ts'
 import type { OpenVinoSettings } from './compile.ts'
 
 const worker = new URL('./compile.js', import.meta.url)
 
-/** What the probe found, for `plan`. */
-interface OpenVinoDetail {
+/** The library that the probe found, and the devices that it sees. */
+export interface OpenVinoDetail {
   readonly library: string
   readonly devices: readonly OpenVinoDevice[]
 }
@@ -25,20 +23,19 @@ interface OpenVinoDetail {
  * OpenVINO on the CPU, or an Intel GPU or NPU: the compiled blob is exported and imported again at run time. A CPU blob
  * runs only on machines with the instruction set that OpenVINO found here.
  */
-export const openvino: Backend<'openvino'> = {
+export const openvino: Backend<'openvino', OpenVinoDetail> = {
   name: 'openvino',
-  probe({ openvino: { library } }, root): Promise<Probe> {
+  probe({ openvino: { library } }, root): Promise<Probe<OpenVinoDetail>> {
     const found = findOpenVino(library && path.resolve(root, library))
     if ('reason' in found) return Promise.resolve({ available: false, ...found })
     const addon = loadAddon('openvino')
     if ('reason' in addon) return Promise.resolve({ available: false, reason: addon.reason })
-    let known = probes.get(found.file)
-    if (!known) probes.set(found.file, (known = probeInChild(found.file)))
-    return known
+    const probe = probes.get(found.file) ?? probeLibrary(found.file)
+    probes.set(found.file, probe)
+    return probe
   },
-  plan(model, options, probe) {
-    const detail = probe.detail as unknown as OpenVinoDetail
-    const device = deviceOf(options, detail.devices)
+  plan(model, options, found) {
+    const device = deviceOf(options, found.detail.devices)
     const { performanceHint, threads } = options.openvino
     const precision = precisionOn(device, model, options.engine)
     const properties = {
@@ -47,33 +44,31 @@ export const openvino: Backend<'openvino'> = {
       ...(threads !== undefined && { INFERENCE_NUM_THREADS: String(threads) }),
     }
     refuseStrings(model)
-    const plan = planOf(device, properties, boundsOf(model, options), probe.version, detail.library)
+    const plan = planOf({ device, properties, shapes: boundsOf(model, options), found })
     return [{ ...plan, lowering: precision.lowering, notes: notesOf(model, options.engine, device) }]
   },
 }
 
-const probes = new Map<string, Promise<Probe>>()
+const probes = new Map<string, Promise<Probe<OpenVinoDetail>>>()
 
-// A library that is broken, or of another machine, may crash whoever opens it: that is not to be the bundler.
-async function probeInChild(library: string): Promise<Probe> {
-  const main = fileURLToPath(new URL('./probe.js', import.meta.url))
-  try {
-    const { stdout } = await promisify(execFile)(process.execPath, [main, library])
-    const { version, devices } = JSON.parse(stdout) as { version: string; devices: readonly OpenVinoDevice[] }
-    return { available: true, version, detail: { library, devices } satisfies OpenVinoDetail }
-  } catch (error) {
-    const { stderr, message } = error as Error & { stderr?: string }
-    return { available: false, reason: `${library} cannot be used: ${(stderr?.trim() || message).slice(-2000)}` }
-  }
+async function probeLibrary(library: string): Promise<Probe<OpenVinoDetail>> {
+  const script = new URL('./probe.js', import.meta.url)
+  const probed = await probeInChild<{ version: string; devices: readonly OpenVinoDevice[] }>(script, [library])
+  if ('reason' in probed) return { available: false, reason: probed.reason }
+  const { version, devices } = probed.answer
+  return { available: true, version, detail: { library, devices } }
 }
 
-function planOf(
-  device: OpenVinoDevice,
-  properties: Readonly<Record<string, string>>,
-  shapes: Readonly<Record<string, DimBounds>>,
-  version: string,
-  library: string,
-): Omit<BuildPlan<'openvino'>, 'lowering'> {
+interface EnginePlan {
+  readonly device: OpenVinoDevice
+  /** OpenVINO's own names and values. */
+  readonly properties: Readonly<Record<string, string>>
+  readonly shapes: Readonly<Record<string, DimBounds>>
+  readonly found: Available<OpenVinoDetail>
+}
+
+function planOf({ device, properties, shapes, found }: EnginePlan): Omit<BuildPlan<'openvino'>, 'lowering'> {
+  const { version } = found
   const { name, fullName, capabilities, runtimeRequirements } = device
   const { platform, arch } = process
   const kind = deviceKind(name)
@@ -96,7 +91,7 @@ function planOf(
     },
     requires: { version, device: kind, arch, runtimeRequirements, properties },
     worker,
-    settings: { library, device: name, properties, shapes } satisfies OpenVinoSettings,
+    settings: { library: found.detail.library, device: name, properties, shapes } satisfies OpenVinoSettings,
   }
 }
 

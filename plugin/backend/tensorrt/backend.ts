@@ -1,8 +1,5 @@
-import { execFile } from 'node:child_process'
 import { statSync } from 'node:fs'
 import path from 'node:path'
-import { fileURLToPath } from 'node:url'
-import { promisify } from 'node:util'
 import { type GpuProbe, loadAddon } from '../../../native/load-addon.ts'
 import { type TensorRtFlavour, tensorrtFamily, tensorrtVersions } from '../../../native/tensorrt-wheels.ts'
 import { OnnxEngineError } from '../../../runtime/errors.ts'
@@ -12,23 +9,15 @@ import { type TensorRtLibrary, findTensorRt, tensorrtNames } from '../../../runt
 import { cacheKey, type Facts } from '../../cache/key.ts'
 import type { Model } from '../../onnx/model.ts'
 import type { CompileOptions } from '../../options/resolve.ts'
-import type { Backend, Probe, BuildPlan, Lowering } from '../contract.ts'
-import type { TensorRtSettings } from './compile.ts'
-import { fixedInputs, profilesOf } from './profiles.ts'
+import type { Available, Backend, BuildPlan, Lowering, Probe } from '../contract.ts'
+import { probeInChild } from '../probe-in-child.ts'
+import { gpuFacts } from './gpu-facts.ts'
+import { engineSettings, type TensorRtDetail } from './settings.ts'
 
 const worker = new URL('./compile.js', import.meta.url)
 
-/** What the probe found, for `plan`. `driver` is data: keys are tested with what other machines answered. */
-export interface TensorRtDetail extends TensorRtLibrary {
-  /** Size of the library's file: the builds for CUDA 12 and CUDA 13 carry one version number. */
-  readonly bytes: number
-  /** Version of the parser's interface. */
-  readonly parserVersion: number
-  readonly driver: GpuProbe
-}
-
 /** Engines for NVIDIA RTX GPUs, built without one: for compute capabilities, and final on the user's own GPU. */
-export const tensorrtRtx: Backend<'tensorrt-rtx'> = {
+export const tensorrtRtx: Backend<'tensorrt-rtx', TensorRtDetail> = {
   name: 'tensorrt-rtx',
   probe: (options, root) => probe('tensorrt-rtx', options.tensorrtRtx.library, root),
   plan: (model, options, found) =>
@@ -36,12 +25,12 @@ export const tensorrtRtx: Backend<'tensorrt-rtx'> = {
 }
 
 /** Plans for the NVIDIA GPU at hand. */
-export const tensorrt: Backend<'tensorrt'> = {
+export const tensorrt: Backend<'tensorrt', TensorRtDetail> = {
   name: 'tensorrt',
   async probe(options, root) {
     const found = await probe('tensorrt', options.tensorrt.library, root)
     if (!found.available) return found
-    const { driver } = found.detail as unknown as TensorRtDetail
+    const { driver } = found.detail
     return driver.reason === ''
       ? found
       : { available: false, reason: `TensorRT ${found.version} builds on a GPU only, and ${driver.reason}` }
@@ -56,57 +45,51 @@ const rtxTargets = ['sm75', 'sm80', 'sm86', 'sm89', 'sm120', 'sm121'] as const
 // its own), sm80 (A100, a server) and sm121 (DGX Spark).
 const defaultTargets: readonly string[] = ['sm86', 'sm89', 'sm120']
 
-const probes = new Map<string, Promise<Probe>>()
+const probes = new Map<string, Promise<Probe<TensorRtDetail>>>()
 
-function probe(flavour: TensorRtFlavour, option: string | undefined, root: string): Promise<Probe> {
+function probe(flavour: TensorRtFlavour, option: string | undefined, root: string): Promise<Probe<TensorRtDetail>> {
   const found = findTensorRt(flavour, option && path.resolve(root, option))
   if ('reason' in found) return Promise.resolve({ available: false, ...found })
   if (found.parser === '')
     return Promise.resolve({
       available: false,
-      reason: `${found.file} has no ONNX parser beside it`,
+      reason: `${found.file} has no ONNX parser next to it`,
       hint: 'Install the whole SDK: a build needs both libraries',
     })
-  let known = probes.get(found.file)
-  if (!known) probes.set(found.file, (known = probeInChild(flavour, found)))
-  return known
+  const probed = probes.get(found.file) ?? probeLibrary(flavour, found)
+  probes.set(found.file, probed)
+  return probed
 }
 
-// A library that is broken, or no library at all, may crash whoever opens it: that is not to be the bundler.
-async function probeInChild(flavour: TensorRtFlavour, { file, parser }: TensorRtLibrary): Promise<Probe> {
-  const main = fileURLToPath(new URL('./probe.js', import.meta.url))
-  try {
-    const { stdout } = await promisify(execFile)(process.execPath, [main, file, parser])
-    const {
-      version,
-      parser: parserVersion,
-      driver,
-    } = JSON.parse(stdout) as { version: string; parser: number; driver: GpuProbe }
-    const family = tensorrtFamily(flavour, version)
+interface TensorRtAnswer {
+  readonly version: string
+  readonly parser: number
+  readonly driver: GpuProbe
+}
+
+async function probeLibrary(
+  flavour: TensorRtFlavour,
+  { file, parser }: TensorRtLibrary,
+): Promise<Probe<TensorRtDetail>> {
+  const probed = await probeInChild<TensorRtAnswer>(new URL('./probe.js', import.meta.url), [file, parser])
+  if ('reason' in probed) return { available: false, reason: probed.reason }
+  const { version, parser: parserVersion, driver } = probed.answer
+  const family = tensorrtFamily(flavour, version)
+  if (!family) {
+    const known = tensorrtVersions(flavour)
     const { product } = tensorrtNames[flavour]
-    if (!family)
-      return {
-        available: false,
-        reason: `${file} is ${product} ${version}; this version of unplugin-onnx knows ${tensorrtVersions(flavour)}`,
-      }
-    const addon = loadAddon(family.addon)
-    if ('reason' in addon) return { available: false, reason: addon.reason }
-    return {
-      available: true,
-      version,
-      detail: { file, parser, parserVersion, bytes: statSync(file).size, driver } satisfies TensorRtDetail,
-    }
-  } catch (error) {
-    const { stderr, message } = error as Error & { stderr?: string }
-    // Node prints the place of the throw and a stack around the one line that says it.
-    const reason = /^\[?Error: (.*?)\]?$/m.exec(stderr ?? '')?.[1] ?? (stderr?.trim() || message)
-    return { available: false, reason: `${file} cannot be used: ${reason.slice(-2000)}` }
+    const reason = `${file} is ${product} ${version}; this version of unplugin-onnx knows ${known}`
+    return { available: false, reason }
   }
+  const addon = loadAddon(family.addon)
+  if ('reason' in addon) return { available: false, reason: addon.reason }
+  const bytes = statSync(file).size
+  return { available: true, version, detail: { file, parser, parserVersion, bytes, driver } }
 }
 
-type Found = Extract<Probe, { available: true }>
+type Found = Available<TensorRtDetail>
 
-/** Turing is built apart: TensorRT-RTX refuses it beside newer ones. */
+/** Turing gets an engine of its own: TensorRT-RTX refuses it together with newer GPUs. */
 function targetGroups({ targets: asked }: CompileOptions): readonly (readonly string[])[] {
   const targets = asked.length > 0 ? asked : defaultTargets
   const unknown = targets.find((target) => !rtxTargets.some((known) => known === target))
@@ -114,7 +97,9 @@ function targetGroups({ targets: asked }: CompileOptions): readonly (readonly st
     throw new OnnxEngineError('OPTION_INVALID', 'targets of tensorrt-rtx', {
       expected: `some of ${rtxTargets.join(', ')}`,
       received: unknown,
-      hint: 'TensorRT-RTX is for GeForce and RTX GPUs; for server GPUs such as H100 use the backend tensorrt on a machine that has one',
+      hint:
+        'TensorRT-RTX is for GeForce and RTX GPUs. ' +
+        'For server GPUs such as H100, use the backend tensorrt on a machine that has one',
     })
   }
   const newer = targets.filter((target) => target !== 'sm75').sort((a, b) => numberOf(a) - numberOf(b))
@@ -132,7 +117,7 @@ function planForTargets(
   targets: readonly string[],
 ): BuildPlan<'tensorrt-rtx'> {
   const { platform, arch } = process
-  const { common, facts } = describe('tensorrt-rtx', model, options, found)
+  const { settings, facts } = engineSettings({ flavour: 'tensorrt-rtx', model, options, found })
   return {
     label: targets[0] === 'sm75' ? 'turing' : '',
     extension: '.engine',
@@ -140,7 +125,7 @@ function planForTargets(
     requires: { version: found.version, targets, platform, arch },
     lowering: lowerings[options.engine],
     worker,
-    settings: { ...common, targets, computeCapabilities: targets.map(numberOf) } satisfies TensorRtSettings,
+    settings: { ...settings, targets, computeCapabilities: targets.map(numberOf) },
     notes:
       targets[0] === 'sm75'
         ? ['TensorRT-RTX has no fp32 GEMM for Turing (sm75): compile with engine=fp16 when the build fails']
@@ -150,7 +135,7 @@ function planForTargets(
 
 function planForGpu(model: Model, options: CompileOptions, found: Found): BuildPlan<'tensorrt'> {
   const { platform, arch } = process
-  const { driver } = found.detail as unknown as TensorRtDetail
+  const { driver } = found.detail
   // The first GPU is the one that TensorRT builds for.
   const gpu = driver.gpus[0]
   if (!gpu) throw new OnnxEngineError('BACKEND_UNAVAILABLE', `tensorrt: ${driver.reason}`)
@@ -164,7 +149,7 @@ function planForGpu(model: Model, options: CompileOptions, found: Found): BuildP
     })
   }
   const { hardwareCompatibility, versionCompatible, timingCache } = options.tensorrt
-  const { common, facts } = describe('tensorrt', model, options, found)
+  const { settings, facts } = engineSettings({ flavour: 'tensorrt', model, options, found })
   const key = { ...facts, ...gpuFacts(driver, hardwareCompatibility), hardwareCompatibility }
   return {
     label: '',
@@ -182,43 +167,17 @@ function planForGpu(model: Model, options: CompileOptions, found: Found): BuildP
     lowering: lowerings[options.engine],
     worker,
     settings: {
-      ...common,
+      ...settings,
       targets: [gpu.name],
       hardwareCompatibility,
       timingCache: timingCache ? setupFolder(`timing-${cacheKey(timingFacts(found)).digest.slice(0, 16)}`) : '',
-    } satisfies TensorRtSettings,
+    },
   }
 }
 
-/**
- * What of the GPU and driver decides a plan's bytes and validity: by how portable it is. Never the UUID or the index,
- * which two equal machines do not share. Memory is rounded to GiB, of which a driver keeps a little.
- */
-export function gpuFacts(
-  { driver, cuda, gpus }: GpuProbe,
-  compatibility: 'none' | 'ampere+' | 'same-compute-capability',
-): Facts {
-  const [gpu] = gpus
-  if (!gpu) throw new TypeError('a key of TensorRT needs a GPU')
-  const { name, computeCapability, multiprocessors, l2Bytes, memoryBusBits, memoryBytes } = gpu
-  if (compatibility === 'ampere+') return { driver, cuda, computeCapability: 'sm80+' }
-  if (compatibility === 'same-compute-capability') return { driver, cuda, computeCapability }
-  return {
-    driver,
-    cuda,
-    computeCapability,
-    gpu: name,
-    multiprocessors,
-    l2Bytes,
-    memoryBusBits,
-    memoryGiB: Math.round(memoryBytes / 2 ** 30),
-  }
-}
-
-/** The K3 facts: timings hold for one release on one kind of GPU. */
+/** Facts for the timing cache: timings hold for one release on one kind of GPU. */
 function timingFacts({ version, detail }: Found): Facts {
-  const { driver } = detail as unknown as TensorRtDetail
-  const { driver: _, ...gpu } = gpuFacts(driver, 'none')
+  const { driver: _, ...gpu } = gpuFacts(detail.driver, 'none')
   return { tensorrt: version, platform: process.platform, ...gpu }
 }
 
@@ -230,77 +189,3 @@ const lowerings = {
   int8: 'compute',
   'int8-weights': 'compute',
 } as const satisfies Record<Precision, Lowering>
-
-function describe(flavour: TensorRtFlavour, model: Model, options: CompileOptions, found: Found) {
-  const { product } = tensorrtNames[flavour]
-  const detail = found.detail as unknown as TensorRtDetail
-  const family = tensorrtFamily(flavour, found.version)
-  if (!family)
-    throw new OnnxEngineError('BACKEND_UNAVAILABLE', `${flavour}: ${product} ${found.version} is of no known family`)
-  refuseDtypes(model, flavour)
-  const own = flavour === 'tensorrt' ? options.tensorrt : options.tensorrtRtx
-  const {
-    builderOptimizationLevel = null,
-    maxAuxStreams = null,
-    profilingVerbosity,
-    memoryPoolLimits,
-    stripPlan,
-    refit,
-  } = own
-  const workspace = memoryPoolLimits.workspace ?? null
-  const flags = [
-    ...(refit ? ['REFIT'] : []),
-    ...(stripPlan ? ['STRIP_PLAN', ...(refit ? [] : ['REFIT_IDENTICAL'])] : []),
-    ...(flavour === 'tensorrt' && options.tensorrt.versionCompatible ? ['VERSION_COMPATIBLE'] : []),
-  ]
-  const fixed = fixedInputs(model, options)
-  const profiles = profilesOf(model, options, flavour)
-  const facts: Facts = {
-    [flavour]: found.version,
-    addon: family.addon,
-    libraryBytes: detail.bytes,
-    parser: detail.parserVersion,
-    platform: process.platform,
-    arch: process.arch,
-    flags,
-    profilingVerbosity,
-    ...(builderOptimizationLevel !== null && { builderOptimizationLevel }),
-    ...(maxAuxStreams !== null && { maxAuxStreams }),
-    ...(workspace !== null && { workspace }),
-    profiles: profiles.flatMap((inputs, number) =>
-      inputs.map(
-        ({ input, values, min, opt, max }) =>
-          `${number} ${input}${values ? ' values' : ''}=${[min, opt, max].map((dims) => dims.join('x')).join('..')}`,
-      ),
-    ),
-  }
-  const common = {
-    addon: family.addon,
-    library: detail.file,
-    parser: detail.parser,
-    product: `${product} ${found.version}`,
-    computeCapabilities: [] as number[],
-    fixed,
-    profiles,
-    flags,
-    hardwareCompatibility: 'none',
-    profilingVerbosity,
-    builderOptimizationLevel,
-    maxAuxStreams,
-    workspace,
-    timingCache: '',
-  } as const
-  return { common, facts }
-}
-
-// TensorRT would compute others in another type, and the bytes of a binding would no longer be what its types say.
-const dtypes = ['float32', 'float16', 'bfloat16', 'int64', 'int32', 'int8', 'uint8', 'bool']
-
-function refuseDtypes({ file, bindings }: Model, flavour: TensorRtFlavour): void {
-  const other = [...bindings.inputs, ...bindings.outputs].find(({ dtype }) => !dtypes.includes(dtype))
-  if (other)
-    throw new OnnxEngineError('MODEL_UNSUPPORTED', `${file}: binding '${other.name}' with ${flavour}`, {
-      expected: `one of ${dtypes.join(', ')}`,
-      received: other.dtype,
-    })
-}

@@ -28,10 +28,7 @@ export const compile: CompileInChild = async ({ name, model, output, settings, v
       `${name}: ${product} cannot build the model for ${targets.join(', ')}: ${text}`,
       {
         cause,
-        hint:
-          build.flags.length > 0 && addon !== 'tensorrt_11'
-            ? refitHint
-            : `When the model must stay as it is, leave ${product} out of its backends, by '?backend=' or the option 'models'`,
+        hint: build.flags.length > 0 && addon !== 'tensorrt_11' ? refitHint : leaveOutHint(product),
       },
     )
   } finally {
@@ -40,7 +37,12 @@ export const compile: CompileInChild = async ({ name, model, output, settings, v
 }
 
 // As TensorRT-RTX 1.5 to 1.7 do: its own text is an assertion of its kernel generator.
-const refitHint = `'refit' takes one target, and it and, for most models, 'stripPlan' need an NVIDIA driver on the building machine`
+const refitHint =
+  "'refit' takes one target. It and, for most models, 'stripPlan' need an NVIDIA driver on the building machine"
+
+function leaveOutHint(product: string): string {
+  return `If the model must stay as it is, leave ${product} out of its backends: '?backend=' or the option 'models'`
+}
 
 // All models share one timing cache, and a build reads it at its start and replaces it at its end.
 async function lockTimings(file: string): Promise<Lock> {

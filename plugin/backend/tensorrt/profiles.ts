@@ -52,7 +52,9 @@ export function profilesOf(
   throw new OnnxEngineError('SHAPE_INVALID', `${file}: ${lacking.map(describe).join(', ')} with ${backend}`, {
     expected: 'bounds for every dynamic input, since engines of TensorRT are optimized for them',
     received: profiles.length === 0 ? 'no optimization profile' : 'a profile without them',
-    hint: `Import the model with fixed dims (?${fixedText(dynamic)}) or with a profile (?${profileText(dynamic)}), your numbers in the place of these`,
+    hint:
+      `Import the model with fixed dims (?${fixedText(dynamic)}) or with a profile (?${profileText(dynamic)}), ` +
+      'with your numbers instead of these',
   })
 }
 
@@ -84,7 +86,8 @@ const guesses = {
 function textOf({ name, dims }: Binding, bound: 'min' | 'opt' | 'max'): string {
   const guess = (dim: Dim, axis: number): number => {
     if (typeof dim === 'number') return dim
-    return guesses[axis === 0 ? 'batch' : dims?.length === 4 ? 'side' : 'length'][bound]
+    if (axis === 0) return guesses.batch[bound]
+    return guesses[dims?.length === 4 ? 'side' : 'length'][bound]
   }
   return `${encodeName(name)}:${(dims ?? [null]).map(guess).join('x')}`
 }

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
-import { inTemporaryFolder } from '../../files/temporary-folder.ts'
-import { remembered } from '../../measure/remember.ts'
+import { temporaryFolder } from '../../files/temporary-folder.ts'
+import { remember } from '../../measure/remember.ts'
 import { type CalibrationMethod, calibrationMethods } from '../../options/resolve.ts'
 import type { FoundSamples } from '../../samples/find.ts'
 import { runWithSamples } from '../../samples/run.ts'
@@ -38,26 +38,18 @@ export async function tryMethods(
     levels,
     percentile: options.calibration?.percentile ?? 100,
   }
-  return remembered(request, 'calibration method', facts, (module) =>
-    inTemporaryFolder(async (folder) => {
-      const candidates = calibrationMethods.map((method) => join(folder, `${method}.onnx`))
-      for (const [index, method] of calibrationMethods.entries()) await write(method, candidates[index]!)
-      const settings = { module, candidates, optimized: backend === 'onnxruntime' } satisfies Omit<
-        TrialSettings,
-        'source'
-      >
-      const cosines = (await runWithSamples(
-        new URL('./choose-method-child.js', import.meta.url),
-        mixed(source),
-        settings,
-        signal,
-        model.file,
-      )) as number[]
-      return calibrationMethods
-        .map((method, index): Trial[number] => [method, cosines[index]!])
-        .sort(([, a], [, b]) => b - a)
-    }),
-  )
+  const worker = new URL('./choose-method-child.js', import.meta.url)
+  return remember(request, { name: 'calibration method', facts }, async (module) => {
+    await using folder = await temporaryFolder()
+    const candidates = calibrationMethods.map((method) => join(folder.path, `${method}.onnx`))
+    for (const [index, method] of calibrationMethods.entries()) await write(method, candidates[index]!)
+    const optimized = backend === 'onnxruntime'
+    const settings = { module, candidates, optimized } satisfies Omit<TrialSettings, 'source'>
+    const cosines = (await runWithSamples(worker, mixed(source), { settings, signal, model: model.file })) as number[]
+    return calibrationMethods
+      .map((method, index): Trial[number] => [method, cosines[index]!])
+      .sort(([, a], [, b]) => b - a)
+  })
 }
 
 function mixed(source: SampleSource): SampleSource {

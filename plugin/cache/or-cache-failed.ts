@@ -1,10 +1,10 @@
 import { OnnxEngineError } from '../../runtime/errors.ts'
 import { isUnusable } from '../files/unusable.ts'
 
-/** Runs what a person asked for, which cannot degrade to a warning: a folder that cannot be used is CACHE_FAILED. */
-export async function named<T>(root: string, use: () => Promise<T>): Promise<T> {
+/** Runs an action that a person asked for, which no warning can replace: an unusable folder is CACHE_FAILED. */
+export async function orCacheFailed<T>(root: string, action: () => Promise<T>): Promise<T> {
   try {
-    return await use()
+    return await action()
   } catch (error) {
     if (!isUnusable(error)) throw error
     throw new OnnxEngineError('CACHE_FAILED', `the cache folder ${root}`, {

@@ -1,0 +1,181 @@
+import { rm, stat } from 'node:fs/promises'
+import path from 'node:path'
+import { makeFolder } from '../../runtime/make-folder.ts'
+import { hashFile } from '../files/hash.ts'
+import { isFull, isUnusable } from '../files/unusable.ts'
+import { storedOf, type Stored } from './artifact.ts'
+import { buildEntry, type Build, type StoreRequest } from './build.ts'
+import { findEntry, insertEntry, type Entry } from './entries.ts'
+import { touch, type Folder } from './folder.ts'
+import { readImportRecord, writeImportRecord, type ImportRecord } from './import-records.ts'
+import type { CacheKey } from './key.ts'
+import type { Placed, Scratch } from './scratch.ts'
+import type { StatIndex } from './stat-index.ts'
+
+/** The cache folder that engines are produced in, and what the store wants to know. */
+export interface Workshop {
+  readonly folder: Folder
+  readonly statIndex: StatIndex
+  /** Called when the folder cannot be used: the engine goes to the scratch folder. */
+  onTrouble(error: unknown): void
+  /** Called when the folder has an engine more. */
+  onGrown(): void
+}
+
+/** Finds the engine of a key in the cache, or builds it. */
+export type Produce = (request: StoreRequest, build: Build) => Promise<Stored>
+
+/** Nothing is read or written before the first call. Modules that a hit does not need are loaded by a miss. */
+export function openProducer(workshop: Workshop): Produce {
+  const { folder, onTrouble } = workshop
+  let opening: Promise<Scratch> | undefined
+  const openScratch = (): Promise<Scratch> => {
+    opening ??= import('./scratch.ts').then((module) => module.openScratch())
+    return opening
+  }
+
+  return async (request, build) => {
+    const started = performance.now()
+    const spare = (await opening)?.find(request.key.digest)
+    if (spare) return storedOf(spare, 'hit', started)
+    let building = false
+    const observed: Build = async (output) => {
+      building = true
+      const metadata = await build(output)
+      building = false
+      return metadata
+    }
+    try {
+      const { placed, reason } = await findOrBuild(workshop, openScratch, request, observed)
+      return storedOf(placed, reason, started)
+    } catch (error) {
+      const unusable = building ? await isFull(error, folder.root) : isUnusable(error)
+      if (!unusable || request.signal?.aborted) throw error
+      onTrouble(error)
+    }
+    const scratch = await openScratch()
+    return storedOf(await scratch.build(request, build), 'miss: the cache folder cannot be used', started)
+  }
+}
+
+interface Outcome {
+  readonly placed: Placed
+  readonly reason: string
+}
+
+async function findOrBuild(
+  workshop: Workshop,
+  openScratch: () => Promise<Scratch>,
+  request: StoreRequest,
+  build: Build,
+): Promise<Outcome> {
+  const { folder } = workshop
+  const { digest } = request.key
+  const before = await readImportRecord(folder, request.importKey)
+  const found = await lookUp(workshop, digest, before)
+  if (found.placed) return hit(folder, request, before, found.placed)
+  const reason = `miss: ${found.trouble ?? (await describeChange(before, request.key))}`
+  const { acquireLock } = await import('../files/lock.ts')
+  await makeFolder(folder.locks)
+  const lock = await acquireLock(folder.lock(digest), request.signal)
+  try {
+    const built = lock.waited ? await lookUp(workshop, digest, undefined) : {}
+    if (built.placed) return await hit(folder, request, before, built.placed)
+    const temporary = folder.temporary(lock.token)
+    try {
+      await makeFolder(temporary)
+      const output = path.join(temporary, 'engine')
+      const entry = await buildEntry(request, build, output)
+      return { placed: await keep(workshop, openScratch, request, { entry, output, reason }), reason }
+    } finally {
+      await rm(temporary, { recursive: true, force: true }).catch(() => {})
+    }
+  } finally {
+    await lock.release()
+  }
+}
+
+interface LookUpResult {
+  readonly placed?: Placed
+  /** Why an entry that exists cannot be used. */
+  readonly trouble?: string
+}
+
+/** A hit verifies the bytes: they are hashed again, unless their stat is what it was when they were hashed last. */
+async function lookUp(
+  { folder, statIndex }: Workshop,
+  digest: string,
+  record: ImportRecord | undefined,
+): Promise<LookUpResult> {
+  const entry = record?.entry.digest === digest ? record.entry : await findEntry(folder, digest)
+  if (!entry) return {}
+  const file = folder.content(entry.sha256)
+  try {
+    if ((await stat(file)).size !== entry.size) return { trouble: corrupted }
+    const { sha256 } = await statIndex.remember(file, 'content', async () => ({ sha256: await hashFile(file) }))
+    return sha256 === entry.sha256 ? { placed: { entry, file } } : { trouble: corrupted }
+  } catch (error) {
+    return { trouble: (error as NodeJS.ErrnoException).code === 'ENOENT' ? removed : corrupted }
+  }
+}
+
+async function hit(
+  folder: Folder,
+  request: StoreRequest,
+  before: ImportRecord | undefined,
+  placed: Placed,
+): Promise<Outcome> {
+  const { entry } = placed
+  await touch(folder.used(entry.digest))
+  if (before?.entry.digest !== entry.digest) {
+    await recordReason(folder, request, entry, `hit: ${await describeChange(before, request.key)}`)
+  }
+  return { placed, reason: 'hit' }
+}
+
+interface BuiltEntry {
+  readonly entry: Entry
+  readonly output: string
+  readonly reason: string
+}
+
+/** Moves a finished engine into the cache, or into the scratch folder when the cache cannot take it. */
+async function keep(
+  { folder, onTrouble, onGrown }: Workshop,
+  openScratch: () => Promise<Scratch>,
+  request: StoreRequest,
+  { entry, output, reason }: BuiltEntry,
+): Promise<Placed> {
+  try {
+    const file = await insertEntry(folder, output, entry)
+    await touch(folder.used(entry.digest))
+    onGrown()
+    await recordReason(folder, request, entry, reason)
+    return { entry, file }
+  } catch (error) {
+    if (!isUnusable(error)) throw error
+    onTrouble(error)
+    const moved = await stat(output).then(
+      () => false,
+      () => true,
+    )
+    const scratch = await openScratch()
+    return scratch.adopt({ entry, file: moved ? folder.content(entry.sha256) : output })
+  }
+}
+
+// A reason that cannot be written costs the words of the next miss, not the engine.
+async function recordReason(folder: Folder, request: StoreRequest, entry: Entry, reason: string): Promise<void> {
+  const { importKey } = request
+  await writeImportRecord(folder, { importKey, entry, reason, at: Date.now() }).catch(() => {})
+}
+
+const corrupted = 'the cached engine was corrupted'
+
+const removed = 'the cached engine was removed'
+
+async function describeChange(before: ImportRecord | undefined, key: CacheKey): Promise<string> {
+  if (!before) return 'new'
+  if (before.entry.digest === key.digest) return removed
+  return (await import('./explain.ts')).explain(before.entry.facts, key.facts)
+}

@@ -1,0 +1,82 @@
+import { dirname, join } from 'node:path'
+import type { Bindings } from '../../runtime/manifest.ts'
+import { runChild } from '../child/run.ts'
+import { temporaryFolder } from '../files/temporary-folder.ts'
+import { fixModel } from '../onnx/fix-graph.ts'
+import { modelBytes } from '../onnx/size.ts'
+import type { LoweringReport } from '../precision/lower.ts'
+import type { PassRequest } from '../precision/pass.ts'
+import { keptOnnx } from '../verify/keep-onnx.ts'
+import type { PlannedEngine } from './choose-engines.ts'
+import { startProgress, type Progress } from './progress.ts'
+
+/** An engine that the cache does not have. */
+export interface EngineJob {
+  readonly planned: PlannedEngine
+  readonly request: PassRequest
+  /** Bindings whose static dims are written into the graph first; undefined when the backend fixes them itself. */
+  readonly bindings: Bindings | undefined
+  /** Model, precision and backend, for lines of progress. */
+  readonly title: string
+  readonly importKey: string
+  readonly verbose: boolean
+}
+
+/**
+ * Prepares the graph of an engine and compiles it in a child process, which writes `output`.
+ *
+ * @returns the report of the lowering; undefined when nothing was lowered
+ * @throws OnnxEngineError COMPILE_FAILED, COMPILE_ABORTED, and what the pass throws
+ */
+export async function compileGraph(job: EngineJob, output: string): Promise<LoweringReport | undefined> {
+  const { request, title, importKey } = job
+  const progress = startProgress(title, await request.store.lastSeconds(importKey), request.log)
+  try {
+    await using folder = await temporaryFolder(dirname(output))
+    const graph = await prepareGraph(job, folder.path, progress)
+    await compile(job, graph.file, output, progress)
+    return graph.report
+  } finally {
+    progress.stop()
+  }
+}
+
+interface PreparedGraph {
+  readonly file: string
+  readonly report?: LoweringReport
+}
+
+async function prepareGraph(job: EngineJob, into: string, progress: Progress): Promise<PreparedGraph> {
+  const { planned, request, bindings } = job
+  const { model, options } = request
+  if (planned.pass) {
+    progress.phase(`lowering to ${options.engine}`)
+    const { lowerModel } = await import('../precision/lower.ts')
+    return lowerModel(planned.pass, request, { into, bindings, keep: await keptOnnx(request) })
+  }
+  if (!bindings) return { file: model.file }
+  const file = join(into, 'model.onnx')
+  await fixModel(bindings, model.file, file)
+  return { file }
+}
+
+async function compile(job: EngineJob, file: string, output: string, { phase }: Progress): Promise<void> {
+  const { planned, request, verbose } = job
+  const { name, model, signal, log, warn } = request
+  const { worker, settings } = planned.plan
+  const named = (print: (line: string) => void) => (text: string) => print(`${name}: ${text}`)
+  const inDetail = verbose ? named(log) : () => {}
+  // Errors that matter are in what the compiler throws; a library may log hundreds of them on its way there.
+  const print = { phase, info: inDetail, warning: named(warn), error: inDetail }
+  phase('waiting for other compilers')
+  await runChild(
+    worker,
+    { name, model: file, output, settings, verbose },
+    {
+      signal,
+      modelBytes: modelBytes(model),
+      started: () => phase('compiling'),
+      log: (severity, text) => print[severity](text),
+    },
+  )
+}

@@ -1,0 +1,26 @@
+import type { Store } from '../cache/store.ts'
+import type { CompileOptions } from '../options/schema.ts'
+
+/** One model to compile, all options resolved. */
+export interface CompileRequest {
+  /** Absolute path of the .onnx file. */
+  readonly file: string
+  /**
+   * Canonical text of the import's query: in the cache's history, two imports of one file with different queries are
+   * two imports.
+   */
+  readonly query: string
+  readonly options: CompileOptions
+  /** Folder of the app: installed libraries are searched from here. */
+  readonly root: string
+}
+
+/** What a compilation needs from its caller. */
+export interface CompileContext {
+  readonly store: Store
+  readonly log: (line: string) => void
+  readonly warn: (line: string) => void
+  /** Prints every line that the backends log. */
+  readonly verbose?: boolean
+  readonly signal?: AbortSignal
+}
