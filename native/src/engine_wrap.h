@@ -8,17 +8,16 @@
 namespace onnx_engine {
 
 // The lifetime of an engine in JavaScript, the same for all addons. `Object` derives from this and has a static
-// `onEnded(Napi::Env, Call*)`, which gets what `tell` was given; no environment means that it is being torn down, and
-// nobody is left to tell. Rules:
-// 1. All methods run on the JavaScript thread of one environment; only `tell` is called from threads of the engine.
+// `onDone(Napi::Env, Call*)`, which receives each call that was given to `post`. Without an environment it only cleans
+// up: the environment is being torn down, and no JavaScript may run. Rules:
+// 1. All methods run on the JavaScript thread of one environment; only `post` is called from threads of the engine.
 // 2. While an inference is in flight this object references itself, so the garbage collector cannot free it.
-// 3. The cleanup hook is registered after the thread-safe function, so it runs before Node frees that one: the engine's
-// destructor waits
-//    for its threads, and none calls into a function that is gone. A worker that is terminated in mid-inference gets
-//    here.
-// 4. `closeEngine` moves the engine to libuv's pool, since freeing one waits for threads and devices.
-// 5. Bytes of JavaScript that the engine reads stay referenced for as long as it lives.
-// 6. The destructor of `Object` calls `release`, before what the engine's threads use of it is gone.
+// 3. The cleanup hook is registered after the thread-safe function, so it runs before Node frees that function: the
+//    engine's destructor waits for its threads, and none of them calls a function that is gone. This is what happens
+//    when a worker is terminated in the middle of an inference.
+// 4. `closeEngine` moves the engine to libuv's pool, because freeing an engine waits for threads and devices.
+// 5. JavaScript bytes that the engine reads stay referenced for as long as it lives.
+// 6. The destructor of `Object` calls `release` first, while the members that the engine's threads use still exist.
 template <typename Object, typename Engine, typename Call>
 class EngineWrap : public Napi::ObjectWrap<Object> {
  public:
@@ -32,20 +31,20 @@ class EngineWrap : public Napi::ObjectWrap<Object> {
     env.SetInstanceData(new Addon{Napi::Persistent(Object::DefineClass(env, name, methods))});
   }
 
-  // Follow it with `attach`.
+  // The caller continues with `attach`.
   static Napi::Object construct(Napi::Env env) { return env.GetInstanceData<Addon>()->engine.New({}); }
 
   void attach(Napi::Env env, std::shared_ptr<Engine> engine, Napi::ObjectReference bytes = {}) {
     engine_ = std::move(engine);
     bytes_ = std::move(bytes);
-    ended_ = Ended::New(env, "unplugin-onnx inference", 0, 1);
+    doneCalls_ = DoneCalls::New(env, "unplugin-onnx inference", 0, 1);
     // Only an inference in flight keeps the process alive, not a loaded model.
-    ended_.Unref(env);
+    doneCalls_.Unref(env);
     napi_add_env_cleanup_hook(env, onTeardown, this);
     attached_ = true;
   }
 
-  // Null when it is closed.
+  // Null after it was closed.
   const std::shared_ptr<Engine>& engine() const { return engine_; }
 
   const std::shared_ptr<Engine>& openEngine(Napi::Env env) const {
@@ -55,14 +54,14 @@ class EngineWrap : public Napi::ObjectWrap<Object> {
 
   void begin(Napi::Env env) {
     this->Ref();
-    if (inFlight_++ == 0) ended_.Ref(env);
+    if (inFlight_++ == 0) doneCalls_.Ref(env);
   }
 
-  void tell(Call* call) { ended_.NonBlockingCall(call); }
+  void post(Call* call) { doneCalls_.NonBlockingCall(call); }
 
   // Once for each `begin`. May free `this`.
   void end(Napi::Env env) {
-    if (--inFlight_ == 0 && attached_) ended_.Unref(env);
+    if (--inFlight_ == 0 && attached_) doneCalls_.Unref(env);
     this->Unref();
   }
 
@@ -70,7 +69,7 @@ class EngineWrap : public Napi::ObjectWrap<Object> {
   Napi::Value closeEngine(Napi::Env env) {
     if (inFlight_ > 0) throw Napi::Error::New(env, "the engine has inferences in flight");
     openEngine(env);
-    // In a box, so that the engine dies on libuv's thread whoever lets go of the box last.
+    // In a box that the work empties, so that the engine dies on libuv's thread.
     const auto box = std::make_shared<std::shared_ptr<Engine>>(std::move(engine_));
     const auto bytes = std::make_shared<Napi::ObjectReference>(std::move(bytes_));
     release();
@@ -89,7 +88,7 @@ class EngineWrap : public Napi::ObjectWrap<Object> {
     engine_.reset();
     bytes_.Reset();
     napi_remove_env_cleanup_hook(this->Env(), onTeardown, this);
-    ended_.Release();
+    doneCalls_.Release();
   }
 
  private:
@@ -98,8 +97,8 @@ class EngineWrap : public Napi::ObjectWrap<Object> {
     Napi::FunctionReference engine;
   };
 
-  static void onEnded(Napi::Env env, Napi::Function, std::nullptr_t*, Call* call) { Object::onEnded(env, call); }
-  using Ended = Napi::TypedThreadSafeFunction<std::nullptr_t, Call, onEnded>;
+  static void onDone(Napi::Env env, Napi::Function, std::nullptr_t*, Call* call) { Object::onDone(env, call); }
+  using DoneCalls = Napi::TypedThreadSafeFunction<std::nullptr_t, Call, onDone>;
 
   static void onTeardown(void* data) {
     auto* self = static_cast<EngineWrap*>(data);
@@ -109,7 +108,7 @@ class EngineWrap : public Napi::ObjectWrap<Object> {
 
   Napi::ObjectReference bytes_;
   std::shared_ptr<Engine> engine_;
-  Ended ended_;
+  DoneCalls doneCalls_;
   // Between `attach` and the first of close, teardown and garbage collection.
   bool attached_ = false;
   size_t inFlight_ = 0;

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-// Values of the JavaScript boundary, in C++ and back. ../addon.ts is their type: nothing is checked here, since our own
+// Converts values between JavaScript and C++. ../addon.ts declares their types. Nothing is checked here: our own
 // TypeScript has checked all values before.
 namespace onnx_engine::js {
 

@@ -36,8 +36,9 @@ std::string lastError() {
   return size == 0 ? "error " + std::to_string(code) : narrow(text, static_cast<int>(size));
 }
 
-// A bare name is a library of the system, such as the driver's, and is looked for nowhere else. A path is searched
-// beside for what the library needs; one of more than 260 characters needs the prefix that takes it literally.
+// A bare name is a library of the system, such as the driver's, so only the system folder is searched. With a path, the
+// loader also searches the folder of the library for its dependencies. A path of more than 260 characters needs a
+// prefix that turns off all parsing.
 HMODULE open(const std::string& path) {
   if (path.find_first_of("/\\") == std::string::npos)
     return LoadLibraryExW(widen(path).c_str(), nullptr, LOAD_LIBRARY_SEARCH_SYSTEM32);

@@ -8,12 +8,12 @@
 
 namespace onnx_engine {
 
-// Runs `work` on a thread of libuv's pool and settles a promise on the JavaScript thread: with what `result` makes of
-// the value, or with an Error that carries the text of what `work` threw.
+// Runs `work` on a thread of libuv's pool and settles a promise on the JavaScript thread: with the value as `result`
+// converts it, or with an Error that has the text of the exception that `work` threw.
 //
-// Rules: `work` touches no JavaScript value; all it needs is converted before. What must outlive it (a buffer whose
-// bytes it reads) is referenced from `result`, which is called and destroyed on the JavaScript thread. libuv has four
-// such threads for the whole process, so this is for opening and closing, never for inference.
+// Rules: `work` touches no JavaScript value; the caller converts all that it needs first. `result` holds references to
+// objects that must outlive `work`, such as a buffer that it reads: `result` is called and destroyed on the JavaScript
+// thread. libuv has four such threads for the whole process, so this is for opening and closing, never for inference.
 template <typename Value>
 class PromiseWorker : public Napi::AsyncWorker {
  public:
@@ -35,10 +35,10 @@ class PromiseWorker : public Napi::AsyncWorker {
         work_(std::move(work)),
         result_(std::move(result)) {}
 
-  // libuv's thread. What is thrown here reaches OnError.
+  // libuv's thread. Exceptions reach OnError.
   void Execute() override { value_ = work_(); }
 
-  // JavaScript thread. `result_` may throw too, for example when memory for the result is short.
+  // JavaScript thread. `result_` may throw too, for example when memory runs out.
   void OnOK() override {
     try {
       deferred_.Resolve(result_(Env(), std::move(value_)));

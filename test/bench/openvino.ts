@@ -63,10 +63,10 @@ async function addedTime(library: string): Promise<Row> {
   const manifest = await engine(tiny, {})
   const blob = join(dirname(manifest), firstFile(manifest))
   const build = join(repository, 'native', 'build')
-  execFileSync('cmake', ['--build', build, '--target', 'openvino_loop'], { stdio: 'ignore' })
+  execFileSync('cmake', ['--build', build, '--target', 'openvino_plain_loop'], { stdio: 'ignore' })
   const loop = async () =>
     Number(
-      execFileSync(join(build, 'openvino_loop'), [library, blob, 'LATENCY', 'x', 'y', '5000', '1', '4'], {
+      execFileSync(join(build, 'openvino_plain_loop'), [library, blob, 'LATENCY', 'x', 'y', '5000', '1', '4'], {
         encoding: 'utf8',
       }),
     )

@@ -222,7 +222,7 @@ describe.each(backends)('an engine of $backend on the GPU', ({ backend, reason }
     const manifest = await detector()
     const library = findTensorRt('tensorrt-rtx')
     if ('reason' in library) throw new Error(library.reason)
-    const loop = await program('tensorrt_loop')
+    const loop = await program('tensorrt_plain_loop')
     const plain = Number(
       execFileSync(loop, [library.file, String(manifest.variants[0]?.file), graph, '300', ...det.map(String)], {
         encoding: 'utf8',

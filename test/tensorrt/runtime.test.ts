@@ -219,7 +219,7 @@ describe.skipIf(missing)('a shape tensor', () => {
     const failed = buildModel('add', add, [{ ...open, values: { z: { min: [1, 1], opt: [1, 1], max: [1, 1] } } }])
     await expect(failed).rejects.toMatchObject({
       code: 'COMPILE_FAILED',
-      message: expect.stringContaining(`input 'z' is no shape tensor: a profile bounds its dims, not its values`),
+      message: expect.stringContaining(`input 'z' is not a shape tensor: a profile bounds its dims, not its values`),
     })
   })
 })

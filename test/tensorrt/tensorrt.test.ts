@@ -161,7 +161,7 @@ describe.skipIf(missing)('a build that cannot work', () => {
       unknown,
       {},
       'COMPILE_FAILED',
-      /TensorRT-RTX 1\.7\.1\.116 cannot build the model for sm86, sm89, sm120: the ONNX parser says: node 0 'first' \(Frobnicate\): .+\nnode 1 'second' \(Transmogrify\): .+/,
+      /TensorRT-RTX 1\.7\.1\.116 cannot build the model for sm86, sm89, sm120: the ONNX parser reports: node 0 'first' \(Frobnicate\): .+\nnode 1 'second' \(Transmogrify\): .+/,
     ],
     [
       'with sm90',

@@ -4,7 +4,7 @@
 #include "engine_object.h"
 #include "probe.h"
 
-// The functions that JavaScript calls; ../../addon.ts is their type.
+// The functions that JavaScript calls; ../../addon.ts declares them.
 namespace onnx_engine::openvino {
 
 namespace {

@@ -19,7 +19,7 @@ void reshape(const Library& library, ov_model_t* model, const std::vector<InputS
       shapes.push_back(shape);
       names.push_back(input.c_str());
     }
-    // All at once: a model may have no valid state between two inputs.
+    // All inputs at once: with only one of them reshaped, the model may be invalid.
     library.check(library.ov_model_reshape(model, names.data(), shapes.data(), shapes.size()), "ov_model_reshape");
   } catch (...) {
     freeShapes();

@@ -1,5 +1,7 @@
 #include "engine.h"
 
+#include "../format.h"
+
 #include <algorithm>
 #include <atomic>
 #include <cstring>
@@ -14,9 +16,9 @@ struct Engine::Request {
   size_t index;
   Handle<ov_infer_request_t> handle{nullptr, nullptr};
   ov_callback_t callback{};
-  // From start until finish. Also orders what the starting thread wrote before what OpenVINO's thread reads in `done`.
+  // True from start until finish. It also makes the starting thread's writes visible to OpenVINO's thread in `done`.
   std::atomic<bool> busy{false};
-  // The tensors that the request was born with, by input; `borrowed` marks those that a caller's memory stands in for.
+  // The request's own tensors, by input; `borrowed` marks those that are replaced by the caller's memory now.
   std::vector<Handle<ov_tensor_t>> own;
   std::vector<bool> borrowed;
 };
@@ -26,10 +28,10 @@ namespace {
 size_t byteSize(const Port& port, const std::vector<int64_t>& dims) {
   size_t size = port.type.bytes;
   for (const int64_t dim : dims) {
-    if (dim < 0) throw std::runtime_error("input '" + port.name + "' has a negative dim");
+    if (dim < 0) throw std::runtime_error(format("input '{}' has a negative dim", port.name));
     const auto count = static_cast<size_t>(dim);
     if (count != 0 && size > std::numeric_limits<size_t>::max() / count)
-      throw std::runtime_error("input '" + port.name + "' is too large");
+      throw std::runtime_error(format("input '{}' is too large", port.name));
     size *= count;
   }
   return size;
@@ -42,7 +44,7 @@ bool fits(const Port& port, const std::vector<int64_t>& dims) {
       [](int64_t dim, const ov_dimension_t& bound) { return dim >= bound.min && (bound.max < 0 || dim <= bound.max); });
 }
 
-// OpenVINO does not write to the dims; its C API only lacks the const.
+// OpenVINO does not write to the dims; only the const is missing in its C API.
 ov_shape_t shapeOf(const std::vector<int64_t>& dims) {
   return {static_cast<int64_t>(dims.size()), const_cast<int64_t*>(dims.data())};
 }
@@ -67,7 +69,7 @@ Engine::~Engine() {
   for (const auto& request : requests_) {
     if (request->busy.load()) library_.ov_infer_request_cancel(request->handle.get());
   }
-  // The result of a wait is set after the callback has returned, so nothing calls back once all waits are over.
+  // A wait ends only after the callback has returned, so no callback runs once all waits are over.
   for (const auto& request : requests_) {
     if (request->busy.load()) library_.ov_infer_request_wait(request->handle.get());
   }
@@ -78,7 +80,7 @@ std::vector<Port> Engine::describe(const std::vector<std::string>& names, bool i
   for (const auto& name : names) {
     ov_output_const_port_t* raw = nullptr;
     const auto find = input ? library_.ov_compiled_model_input_by_name : library_.ov_compiled_model_output_by_name;
-    const std::string call = std::string("the engine's ") + (input ? "input" : "output") + " '" + name + "'";
+    const std::string call = format("the engine's {} '{}'", input ? "input" : "output", name);
     library_.check(find(model_.get(), name.c_str(), &raw), call.c_str());
     auto& handles = input ? inputPorts_ : outputPorts_;
     handles.emplace_back(raw, library_.ov_output_const_port_free);
@@ -105,8 +107,8 @@ void Engine::createRequest() {
   request->handle = {raw, library_.ov_infer_request_free};
   request->callback.args = request.get();
   request->callback.callback_func = [](void* args) {
-    const auto& ended = *static_cast<const Request*>(args);
-    if (ended.busy.load()) ended.engine->done_(ended.index);
+    const auto& done = *static_cast<const Request*>(args);
+    if (done.busy.load()) done.engine->done_(done.index);
   };
   library_.check(library_.ov_infer_request_set_callback(raw, &request->callback), "ov_infer_request_set_callback");
   for (const auto& port : inputPorts_) {
@@ -121,9 +123,9 @@ void Engine::createRequest() {
 
 void Engine::start(size_t index, const std::vector<Tensor>& tensors, bool borrow) {
   Request& request = *requests_.at(index);
-  if (request.busy.load()) throw std::runtime_error("infer request " + std::to_string(index) + " is in use");
+  if (request.busy.load()) throw std::runtime_error(format("infer request {} is in use", index));
   if (tensors.size() != inputs_.size())
-    throw std::runtime_error("expected " + std::to_string(inputs_.size()) + " inputs");
+    throw std::runtime_error(format("expected {} inputs, received {}", inputs_.size(), tensors.size()));
   for (size_t i = 0; i < tensors.size(); i++) fill(request, i, tensors[i], borrow);
   request.busy.store(true);
   const ov_status_e status = library_.ov_infer_request_start_async(request.handle.get());
@@ -134,15 +136,15 @@ void Engine::start(size_t index, const std::vector<Tensor>& tensors, bool borrow
 void Engine::fill(Request& request, size_t index, const Tensor& tensor, bool borrow) {
   const Port& port = inputs_[index];
   if (!fits(port, tensor.dims))
-    throw std::runtime_error("input '" + port.name + "' does not fit the shape that the engine was compiled for");
+    throw std::runtime_error(format("input '{}' does not fit the shape that the engine was compiled for", port.name));
   if (tensor.bytes != byteSize(port, tensor.dims))
-    throw std::runtime_error("input '" + port.name + "' has another size than its dims");
+    throw std::runtime_error(format("input '{}' has {} bytes, which do not match its dims", port.name, tensor.bytes));
   const auto setTensor = [&](const ov_tensor_t* value) {
     library_.check(
         library_.ov_infer_request_set_tensor_by_const_port(request.handle.get(), inputPorts_[index].get(), value),
         "ov_infer_request_set_tensor_by_const_port");
   };
-  // OpenVINO refuses a null pointer, which is what an empty tensor has.
+  // OpenVINO refuses a null pointer, which an empty tensor may have.
   if (borrow && tensor.bytes > 0) {
     ov_tensor_t* raw = nullptr;
     library_.check(library_.ov_tensor_create_from_host_ptr(port.type.type, shapeOf(tensor.dims), tensor.data, &raw),
@@ -166,7 +168,7 @@ void Engine::fill(Request& request, size_t index, const Tensor& tensor, bool bor
 
 std::vector<Tensor> Engine::finish(size_t index) {
   Request& request = *requests_.at(index);
-  // The callback comes a few microseconds before the result is set; a start before that would be lost.
+  // The callback runs a few microseconds before the request is ready; a start in between would be lost.
   const ov_status_e status = library_.ov_infer_request_wait(request.handle.get());
   request.busy.store(false);
   library_.check(status, "ov_infer_request_wait");

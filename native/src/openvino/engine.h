@@ -15,7 +15,7 @@ struct Port {
   bool anyRank = false;
 };
 
-// The bytes of a tensor that someone else owns.
+// The bytes of a tensor, owned by the caller or by a request.
 struct Tensor {
   void* data = nullptr;
   size_t bytes = 0;
@@ -29,38 +29,38 @@ struct LoadSettings {
   std::vector<std::string> outputs;
 };
 
-// An imported blob with its infer requests. A request is used by one inference at a time: start, then `done` is called
-// on a thread of OpenVINO, then finish. Which request is free is for the caller to know.
+// An imported blob with its infer requests. A request runs one inference at a time: start, then `done` is called on a
+// thread of OpenVINO, then finish. The caller keeps track of free requests.
 class Engine {
  public:
   // Imports the blob; blocks for tens of milliseconds. The bytes must outlive the engine: OpenVINO reads constants from
-  // them whenever a shape changes, though its documentation does not say so.
+  // them whenever a shape changes, which its documentation does not mention.
   Engine(const Library& library, const void* bytes, size_t size, const LoadSettings& settings);
 
-  // Cancels what is in flight and waits until OpenVINO has let go of it: after this, `done` is never called again.
+  // Cancels the inferences in flight and waits for them: after this, `done` is never called again.
   ~Engine();
 
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;
 
-  // How many inferences the device likes to have in flight.
+  // How many inferences in flight are optimal for the device.
   size_t requests() const { return requests_.size(); }
   const std::vector<Port>& inputs() const { return inputs_; }
   const std::vector<Port>& outputs() const { return outputs_; }
 
-  // Called with the number of a request when its inference has ended, well or not, on a thread of OpenVINO. Must not
-  // throw, block, or call into this engine. Set it once, before the first start.
+  // Sets the function that receives the number of a request when its inference has ended, with or without an error, on
+  // a thread of OpenVINO. It must not throw, block, or call into this engine. Call this once, before the first start.
   void onDone(std::function<void(size_t)> done) { done_ = std::move(done); }
 
-  // Starts an inference and returns at once. Copies the inputs into the request's tensors, or, with `borrow`, reads
-  // them where they are: then they must stay alive and unchanged until `done`. Throws when an input does not fit.
+  // Starts an inference and returns at once. Copies the inputs into the request's tensors or, with `borrow`, reads them
+  // in place: then they must stay alive and unchanged until `done`. Throws when an input does not fit.
   void start(size_t request, const std::vector<Tensor>& inputs, bool borrow);
 
-  // The outputs of a request, after `done`. They point into the request and are valid until its next start. Throws what
-  // went wrong.
+  // The outputs of a request, after `done`. They point into the request and are valid until its next start. Throws the
+  // error of the inference.
   std::vector<Tensor> finish(size_t request);
 
-  // Asks OpenVINO to stop early: `done` comes sooner, or as it would have. Any thread, any time.
+  // Asks OpenVINO to stop early; `done` is called in any case. Any thread, any time.
   void cancel(size_t request);
 
  private:

@@ -47,12 +47,12 @@ Napi::Value EngineObject::create(Napi::Env env, std::unique_ptr<Engine> engine, 
   object.Set("requests", Napi::Number::New(env, static_cast<double>(engine->requests())));
   object.Set("inputs", fromPorts(env, engine->inputs()));
   object.Set("outputs", fromPorts(env, engine->outputs()));
-  engine->onDone([self](size_t request) { self->tell(self->calls_[request].get()); });
+  engine->onDone([self](size_t request) { self->post(self->calls_[request].get()); });
   self->attach(env, std::move(engine), std::move(blob));
   return object;
 }
 
-void EngineObject::onEnded(Napi::Env env, Call* call) {
+void EngineObject::onDone(Napi::Env env, Call* call) {
   if (env != nullptr) call->owner->settle(env, *call);
 }
 

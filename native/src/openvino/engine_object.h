@@ -18,7 +18,7 @@ struct Call {
   Napi::Reference<Napi::Array> inputs;
 };
 
-// A loaded engine in JavaScript, which reads the blob's bytes for as long as it lives. See EngineWrap for lifetimes.
+// A loaded engine in JavaScript. It reads the blob's bytes as long as it lives. See EngineWrap for lifetimes.
 class EngineObject : public EngineWrap<EngineObject, Engine, Call> {
  public:
   static Napi::Value create(Napi::Env env, std::unique_ptr<Engine> engine, Napi::ObjectReference blob);
@@ -26,7 +26,7 @@ class EngineObject : public EngineWrap<EngineObject, Engine, Call> {
   // Once per environment, before the first `create`.
   static void define(Napi::Env env);
 
-  static void onEnded(Napi::Env env, Call* call);
+  static void onDone(Napi::Env env, Call* call);
 
   explicit EngineObject(const Napi::CallbackInfo& info) : EngineWrap(info) {}
 

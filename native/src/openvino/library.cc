@@ -1,5 +1,7 @@
 #include "library.h"
 
+#include "../format.h"
+
 #include <map>
 #include <mutex>
 #include <stdexcept>
@@ -37,7 +39,8 @@ Library::Library(const std::string& path) : library_(path) {
   if (function == nullptr) missing += missing.empty() ? #function : ", " #function;
   ONNX_ENGINE_OPENVINO_FUNCTIONS(X)
 #undef X
-  if (!missing.empty()) throw std::runtime_error(path + " is not a usable OpenVINO C library; it lacks " + missing);
+  if (!missing.empty())
+    throw std::runtime_error(format("{} is not a usable OpenVINO C library; it lacks {}", path, missing));
 
   ov_version_t version{};
   check(ov_get_openvino_version(&version), "ov_get_openvino_version");
@@ -47,9 +50,9 @@ Library::Library(const std::string& path) : library_(path) {
   keeper_ = createCore("", {});
 }
 
-// The numbers of ov_element_type_e moved between releases (2025.0 and those before have one more at the start). A
-// tensor of one element tells by its size whether this library counts as our headers do; running on would read every
-// tensor with the wrong type.
+// The numbers of ov_element_type_e changed between releases: up to 2025.0 there is one more at the start. The size of a
+// tensor of one element shows whether this library numbers them as our headers do. Otherwise we would read every tensor
+// with the wrong type.
 void Library::checkElementTypes() const {
   int64_t one = 1;
   for (const auto& [type, name, bytes] : elementTypes) {
@@ -59,14 +62,14 @@ void Library::checkElementTypes() const {
     const Handle<ov_tensor_t> tensor(raw, ov_tensor_free);
     if (status == OK) check(ov_tensor_get_byte_size(raw, &size), "ov_tensor_get_byte_size");
     if (size != bytes)
-      throw std::runtime_error("OpenVINO " + version_ + " numbers its element types differently (" + name +
-                               "): use 2025.4 or newer");
+      throw std::runtime_error(
+          format("OpenVINO {} numbers its element types differently ({}): use 2025.4 or newer", version_, name));
   }
 }
 
 void Library::check(ov_status_e status, const char* call) const {
   if (status == OK) return;
-  std::string message = std::string(call) + ": " + ov_get_error_info(status);
+  std::string message = format("{}: {}", call, ov_get_error_info(status));
   if (const char* text = ov_get_last_err_msg()) {
     if (*text != '\0') message += ": " + trimmed(text);
     ov_free(text);
@@ -79,7 +82,7 @@ Handle<ov_core_t> Library::createCore(const std::string& device, const Propertie
   check(ov_core_create(&raw), "ov_core_create");
   Handle<ov_core_t> core(raw, ov_core_free);
   for (const auto& [key, value] : properties) {
-    const std::string call = "ov_core_set_property(" + device + ", " + key + "=" + value + ")";
+    const std::string call = format("ov_core_set_property({}, {}={})", device, key, value);
     check(ov_core_set_property(core.get(), device.c_str(), key.c_str(), value.c_str()), call.c_str());
   }
   return core;
@@ -105,7 +108,7 @@ const ElementType& elementType(ov_element_type_e type) {
   for (const auto& known : elementTypes) {
     if (known.type == type) return known;
   }
-  throw std::runtime_error("element type " + std::to_string(type) + " of OpenVINO cannot cross into JavaScript");
+  throw std::runtime_error(format("JavaScript cannot hold the element type {} of OpenVINO", static_cast<int>(type)));
 }
 
 }  // namespace onnx_engine::openvino

@@ -11,8 +11,8 @@
 
 namespace onnx_engine::openvino {
 
-// Every function of OpenVINO's C API that we call. The C ABI has no version of its own: a library that has all of these
-// is used, one that lacks some is refused by their names.
+// Every function of OpenVINO's C API that we call. The C ABI has no version of its own: we use a library that has all
+// of these, and name the missing ones otherwise.
 #define ONNX_ENGINE_OPENVINO_FUNCTIONS(X)      \
   X(ov_get_openvino_version)                   \
   X(ov_version_free)                           \
@@ -74,20 +74,20 @@ using Handle = std::unique_ptr<T, void (*)(T*)>;
 class Library : public Functions {
  public:
   // One per path and process, never freed: OpenVINO's threads outlive every model, and two environments of one process
-  // (worker_threads) share it. Throws std::runtime_error when the file is no library or lacks functions.
+  // (worker_threads) share it. Throws std::runtime_error when the file is not a library or lacks functions.
   static const Library& open(const std::string& path);
 
   // For example "2026.4.1-22982-e213a147257-releases/2026/4".
   const std::string& version() const { return version_; }
 
-  // Throws std::runtime_error with the call, the status and OpenVINO's last error text. That text is one per process:
-  // when two threads fail in the same instant, one may be told the other's.
+  // Throws std::runtime_error with the call, the status and OpenVINO's last error text. A process has one such text:
+  // when two threads fail at the same time, one may get the text of the other.
   void check(ov_status_e status, const char* call) const;
 
-  // Properties live in the core, so each model has a core of its own. Creating one takes a millisecond.
+  // Properties belong to a core, so each model has a core of its own. Creating one takes a millisecond.
   Handle<ov_core_t> createCore(const std::string& device, const Properties& properties) const;
 
-  // The value of a property, or "" where the library or the device has none such.
+  // The value of a property, or "" when the library or the device does not have it.
   std::string property(const ov_core_t* core, const std::string& device, const char* key) const;
   std::string property(const ov_compiled_model_t* model, const char* key) const;
 
@@ -97,11 +97,11 @@ class Library : public Functions {
 
   SharedLibrary library_;
   std::string version_;
-  // Keeps the device plugins mapped between two models: loading one again costs tens of milliseconds.
+  // Keeps the device plugins loaded between two models: loading one again costs tens of milliseconds.
   Handle<ov_core_t> keeper_{nullptr, nullptr};
 };
 
-// An element type by the name that JavaScript knows it by.
+// An element type with its name in JavaScript.
 struct ElementType {
   ov_element_type_e type;
   const char* name;

@@ -14,11 +14,14 @@ if(BUILD_ADDONS)
 endif()
 
 if(BUILD_NATIVE_TESTS)
-  add_executable(openvino_test ${CMAKE_CURRENT_LIST_DIR}/engine_test.cc)
+  add_executable(openvino_test
+    ${CMAKE_CURRENT_LIST_DIR}/engine_test.cc
+    ${CMAKE_CURRENT_LIST_DIR}/library_test.cc
+    ${CMAKE_CURRENT_LIST_DIR}/testing/runner.cc)
   target_link_libraries(openvino_test PRIVATE openvino_engine GTest::gtest_main)
   set_target_properties(openvino_test PROPERTIES ENABLE_EXPORTS ON)
   add_test(NAME openvino COMMAND openvino_test)
 endif()
 
-add_executable(openvino_loop EXCLUDE_FROM_ALL ${CMAKE_CURRENT_LIST_DIR}/loop.cc)
-target_link_libraries(openvino_loop PRIVATE openvino_engine)
+add_executable(openvino_plain_loop EXCLUDE_FROM_ALL ${CMAKE_CURRENT_LIST_DIR}/testing/plain_loop.cc)
+target_link_libraries(openvino_plain_loop PRIVATE openvino_engine)

@@ -4,7 +4,7 @@ namespace onnx_engine::openvino {
 
 namespace {
 
-// The smallest model there is. Compiling it is the only way to ask a device for the requirements of its blobs.
+// The smallest possible model. Compiling it is the only way to ask a device for the requirements of its blobs.
 constexpr char smallest[] = R"(<?xml version="1.0"?>
 <net name="smallest" version="11">
   <layers>
@@ -26,7 +26,7 @@ constexpr char smallest[] = R"(<?xml version="1.0"?>
   </edges>
 </net>)";
 
-// A device that cannot even compile this is listed without requirements: its own compilation will say why.
+// A device that cannot even compile this has no requirements: a real compilation will report why.
 std::string runtimeRequirements(const Library& library, const ov_core_t* core, const char* device) {
   ov_model_t* rawModel = nullptr;
   if (library.ov_core_read_model_from_memory_buffer(core, smallest, sizeof(smallest) - 1, nullptr, &rawModel) != OK)

@@ -1,12 +1,12 @@
 #include "../js_values.h"
 #include "../promise_worker.h"
 #include "build_task.h"
-#include "cuda.h"
+#include "cuda_device.h"
 #include "engine_object.h"
 #include "plan.h"
 #include "probe.h"
 
-// The functions that JavaScript calls; ../../addon.ts is their type.
+// The functions that JavaScript calls; ../../addon.ts declares them.
 namespace onnx_engine::tensorrt {
 
 namespace {
@@ -59,20 +59,19 @@ Napi::Value loadEngine(const Napi::CallbackInfo& info) {
   auto cached = object.Get("runtimeCache").As<Napi::Uint8Array>();
   const PlanSettings planSettings{cached.Data(), cached.ByteLength(), settings.graphs,
                                   object.Get("hostCode").As<Napi::Boolean>().Value()};
-  const void* data = bytes.Data();
-  const size_t size = bytes.ByteLength();
-  // TensorRT has read all of both when the engine is there.
+  const PlanBytes plan{bytes.Data(), bytes.ByteLength()};
+  // TensorRT has read both completely once the engine exists.
   const auto both = Napi::Array::New(info.Env(), 2);
   both.Set(0u, bytes);
   both.Set(1u, cached);
   const auto keep = std::make_shared<Napi::Reference<Napi::Array>>(Napi::Persistent(both));
   return PromiseWorker<std::shared_ptr<Engine>>::run(
       info.Env(),
-      [library, data, size, device, settings, planSettings] {
+      [library, plan, device, settings, planSettings] {
         auto gpu = openDevice(device);
         gpu->enter();
-        auto plan = deserialize(library, data, size, planSettings);
-        return std::make_shared<Engine>(std::move(gpu), std::move(plan), settings);
+        auto loaded = deserialize(library, plan, planSettings);
+        return std::make_shared<Engine>(std::move(gpu), std::move(loaded), settings);
       },
       [keep](Napi::Env env, std::shared_ptr<Engine> engine) { return EngineObject::create(env, std::move(engine)); });
 }

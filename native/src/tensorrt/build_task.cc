@@ -10,8 +10,8 @@ Napi::Promise BuildTask::run(Napi::Env env, const std::string& library, BuildSet
   auto* task = new BuildTask(env);
   const Napi::Promise promise = task->deferred_.Promise();
   task->lines_ = Lines::New(
-      env, log, "unplugin-onnx build", 0, 1, task, [](Napi::Env env, void*, BuildTask* ended) { ended->settle(env); },
-      static_cast<void*>(nullptr));
+      env, log, "unplugin-onnx build", 0, 1, task,
+      [](Napi::Env env, void*, BuildTask* finished) { finished->settle(env); }, static_cast<void*>(nullptr));
   try {
     task->thread_ = std::thread([task, library, settings = std::move(settings)] { task->work(library, settings); });
   } catch (const std::system_error& error) {

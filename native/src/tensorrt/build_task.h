@@ -7,9 +7,9 @@
 
 namespace onnx_engine::tensorrt {
 
-// One build on a thread of its own, since it may take minutes and libuv's threads are few. Its log goes through a
-// thread-safe function whose finalizer settles the promise: that runs when all lines before have reached JavaScript, so
-// none is lost.
+// One build on a thread of its own, because it may take minutes and libuv has few threads. Its log goes through a
+// thread-safe function whose finalizer settles the promise: the finalizer runs after all lines have reached JavaScript,
+// so none is lost.
 class BuildTask {
  public:
   static Napi::Promise run(Napi::Env env, const std::string& library, BuildSettings settings,

@@ -1,5 +1,7 @@
 #pragma once
 
+#include "../format.h"
+
 #include <NvInferRuntime.h>
 
 #include <stdexcept>
@@ -11,13 +13,14 @@ namespace onnx_engine::tensorrt {
 inline nvinfer1::Dims toDims(const std::vector<int64_t>& values) {
   nvinfer1::Dims dims{};
   if (values.size() > nvinfer1::Dims::MAX_DIMS)
-    throw std::runtime_error("TensorRT has at most " + std::to_string(nvinfer1::Dims::MAX_DIMS) + " dims");
+    throw std::runtime_error(format("TensorRT takes at most {} dims, received {}",
+                                    static_cast<int>(nvinfer1::Dims::MAX_DIMS), values.size()));
   dims.nbDims = static_cast<int32_t>(values.size());
   for (size_t i = 0; i < values.size(); i++) dims.d[i] = values[i];
   return dims;
 }
 
-// TensorRT has a negative rank for dims that it does not know.
+// Empty for unknown dims, to which TensorRT gives a negative rank.
 inline std::vector<int64_t> fromDims(const nvinfer1::Dims& dims) {
   if (dims.nbDims < 0) return {};
   return {dims.d, dims.d + dims.nbDims};

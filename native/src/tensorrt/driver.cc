@@ -1,5 +1,7 @@
 #include "driver.h"
 
+#include "../format.h"
+
 #include <mutex>
 #include <stdexcept>
 
@@ -17,11 +19,11 @@ SharedLibrary openLibrary() {
   try {
     return SharedLibrary(driverLibrary);
   } catch (const std::runtime_error&) {
-    throw std::runtime_error(std::string("no NVIDIA driver found (") + driverLibrary + ")");
+    throw std::runtime_error(format("no NVIDIA driver found ({})", driverLibrary));
   }
 }
 
-// Two steps: the first replaces a macro of cuda.h by the name of the versioned function.
+// Two steps: the first expands a macro of cuda.h to the name of the versioned function.
 #define STRING_OF(name) #name
 #define SYMBOL_OF(name) STRING_OF(name)
 
@@ -31,7 +33,7 @@ const Driver& Driver::open() {
   static std::mutex mutex;
   static const Driver* driver = nullptr;
   const std::lock_guard<std::mutex> lock(mutex);
-  // A failure is not kept: a driver may come back, as after an update.
+  // A failure is not remembered: after an update the driver may be there again.
   if (driver == nullptr) driver = new Driver();
   return *driver;
 }
@@ -44,7 +46,7 @@ Driver::Driver() : library_(openLibrary()) {
   ONNX_ENGINE_CUDA_FUNCTIONS(X)
 #undef X
   if (!missing.empty())
-    throw std::runtime_error(std::string("the NVIDIA driver is too old: ") + driverLibrary + " lacks " + missing);
+    throw std::runtime_error(format("the NVIDIA driver is too old: {} lacks {}", driverLibrary, missing));
   check(cuDriverGetVersion(&cudaVersion_), "cuDriverGetVersion");
   check(cuInit(0), "cuInit");
 }
@@ -53,8 +55,8 @@ void Driver::check(CUresult result, const char* call) const {
   if (result == CUDA_SUCCESS) return;
   const char* text = nullptr;
   cuGetErrorString(result, &text);
-  throw std::runtime_error(std::string(call) + ": " +
-                           (text == nullptr ? "CUDA error " + std::to_string(result) : text));
+  throw std::runtime_error(
+      format("{}: {}", call, text == nullptr ? format("CUDA error {}", static_cast<int>(result)) : text));
 }
 
 }  // namespace onnx_engine::tensorrt

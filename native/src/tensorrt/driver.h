@@ -8,8 +8,8 @@
 
 namespace onnx_engine::tensorrt {
 
-// Every function of the CUDA driver that we call. The driver is the only part of CUDA that a user's machine needs: its
-// C ABI only grows. A name that is a macro of cuda.h stands for the version of the function that this header declares.
+// Every function of the CUDA driver that we call. The driver is the only part of CUDA that a user's machine needs, and
+// its C ABI only grows. Some names are macros of cuda.h, which expand to a version of the function: cuMemAlloc_v2.
 #define ONNX_ENGINE_CUDA_FUNCTIONS(X) \
   X(cuInit)                           \
   X(cuDriverGetVersion)               \
@@ -47,13 +47,13 @@ struct CudaFunctions {
 // The NVIDIA driver of this machine, opened by its system name. Any thread.
 class Driver : public CudaFunctions {
  public:
-  // Throws std::runtime_error, in words for a user, when there is no driver, it is too old, or it finds no device.
+  // Throws std::runtime_error, with a message for users, when there is no driver, it is too old, or it finds no GPU.
   static const Driver& open();
 
-  // CUDA version that the driver supports, such as 13000 for 13.0.
+  // The newest CUDA version that the driver supports: 13000 for 13.0.
   int cudaVersion() const { return cudaVersion_; }
 
-  // Throws std::runtime_error with the call and CUDA's own text.
+  // Throws std::runtime_error with the name of the call and CUDA's own text.
   void check(CUresult result, const char* call) const;
 
  private:

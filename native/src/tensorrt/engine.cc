@@ -15,11 +15,11 @@ Engine::Engine(std::shared_ptr<Device> device, std::unique_ptr<Plan> plan, const
   const size_t contexts = std::max<size_t>(settings.contexts, 1);
   staging_ = std::make_unique<Staging>(*device_, contexts * inputs);
   for (size_t i = 0; i < contexts; i++)
-    slots_.push_back(std::make_unique<Slot>(*device_, *plan_, *staging_, settings.graphs));
+    slots_.push_back(std::make_unique<InferenceSlot>(*device_, *plan_, *staging_, settings.graphs));
   try {
     for (auto& slot : slots_) threads_.emplace_back([this, &slot] { work(*slot); });
   } catch (...) {
-    // No more threads are to be had: those that run would outlive this.
+    // The system refused another thread: those that run must not outlive this.
     stop();
     throw;
   }
@@ -30,7 +30,7 @@ Engine::~Engine() {
   try {
     device_->enter();
   } catch (const std::exception&) {
-    // The device is lost: what is left on it is gone, and freeing it only says so again.
+    // The device is lost, and its memory with it: freeing it fails too, with no effect.
   }
   slots_.clear();
   staging_.reset();
@@ -94,7 +94,7 @@ std::vector<char> Engine::runtimeCache() {
   return plan_->runtimeCache();
 }
 
-void Engine::work(Slot& slot) {
+void Engine::work(InferenceSlot& slot) {
   std::string lost;
   try {
     device_->enter();
@@ -117,8 +117,7 @@ void Engine::work(Slot& slot) {
     } catch (const std::exception& error) {
       outcome.error = error.what();
     }
-    // The inputs go before anyone is told: borrowed bytes are the caller's again, and blocks are free for the next
-    // call.
+    // Before `done`: borrowed bytes are the caller's again, and blocks are free for the next call.
     job.inputs.clear();
     job.done(std::move(outcome));
   }

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "slot.h"
+#include "inference_slot.h"
 
 #include <condition_variable>
 #include <deque>
@@ -10,7 +10,7 @@
 
 namespace onnx_engine::tensorrt {
 
-// What became of an inference: outputs in the order of the plan's output ports, or an error.
+// The result of an inference: outputs in the order of the plan's output ports, or an error.
 struct Outcome {
   std::vector<Tensor> outputs;
   std::string error;
@@ -20,20 +20,20 @@ struct Outcome {
 struct EngineSettings {
   // How many inferences run at once, each with an execution context, a stream, buffers and a thread of its own.
   size_t contexts = 2;
-  // Replays an inference as one CUDA graph once its shapes have come twice in a row.
+  // Replays an inference as one CUDA graph, once its shapes have occurred twice in a row.
   bool graphs = true;
 };
 
-// A loaded engine and its queue. Any thread may call; nothing here waits for the GPU except the destructor.
+// A loaded engine and its queue. Any thread may call it; only the destructor waits for the GPU.
 class Engine {
  public:
-  // On a thread of the engine, or of whoever cancels. Must not throw, block, or call into this engine.
+  // Called on a thread of the engine, or on the one that cancels. Must not throw, block, or call into this engine.
   using Done = std::function<void(Outcome)>;
 
   Engine(std::shared_ptr<Device> device, std::unique_ptr<Plan> plan, const EngineSettings& settings);
 
-  // Ends what waits with an error, waits for what runs, then frees all. After this no `Done` is called. Every tensor of
-  // `copyOf` is gone by then, or has been submitted.
+  // Ends queued inferences with an error, waits for running ones, then frees everything. No `Done` is called after
+  // this. Tensors of `copyOf` must have been submitted or destroyed before.
   ~Engine();
 
   Engine(const Engine&) = delete;
@@ -42,17 +42,17 @@ class Engine {
   const std::vector<Port>& ports() const { return plan_->ports(); }
   const std::vector<Bounds>& profiles() const { return plan_->profiles(); }
 
-  // An input that outlives the caller's bytes: in a pinned block when one is free.
+  // A copy of an input, in a pinned block when one is free.
   Tensor copyOf(const void* data, size_t bytes, std::vector<int64_t> dims);
 
-  // Queues an inference, inputs in the order of the plan's input ports. Borrowed bytes and targets stay alive and
+  // Queues an inference, inputs in the order of the plan's input ports. Borrowed bytes and targets must stay alive and
   // unchanged until `done`.
   uint64_t submit(std::vector<Tensor> inputs, std::vector<Target> targets, Done done);
 
-  // Ends an inference that has not begun; one that runs cannot be stopped, and ends as it would have.
+  // Ends an inference that is still queued. One that runs cannot be stopped; it ends as usual.
   void cancel(uint64_t id);
 
-  // See Plan. Blocks; call it from a thread that may.
+  // See Plan. Blocks: not for the JavaScript thread.
   std::vector<char> runtimeCache();
 
  private:
@@ -63,13 +63,13 @@ class Engine {
     Done done;
   };
 
-  void work(Slot& slot);
+  void work(InferenceSlot& slot);
   void stop();
 
   std::shared_ptr<Device> device_;
   std::unique_ptr<Plan> plan_;
   std::unique_ptr<Staging> staging_;
-  std::vector<std::unique_ptr<Slot>> slots_;
+  std::vector<std::unique_ptr<InferenceSlot>> slots_;
   std::vector<std::thread> threads_;
   std::mutex mutex_;
   std::condition_variable wake_;

@@ -57,7 +57,7 @@ Napi::Value EngineObject::create(Napi::Env env, std::shared_ptr<Engine> engine) 
   return object;
 }
 
-void EngineObject::onEnded(Napi::Env env, Call* raw) {
+void EngineObject::onDone(Napi::Env env, Call* raw) {
   const std::unique_ptr<Call> call(raw);
   if (env != nullptr) {
     call->owner->settle(env, *call);
@@ -86,9 +86,9 @@ Napi::Value EngineObject::infer(const Napi::CallbackInfo& info) {
   const Napi::Promise promise = call->deferred.Promise();
   const uint64_t id = engine.submit(std::move(tensors), std::move(targets), [this, raw = call.get()](Outcome outcome) {
     raw->outcome = std::move(outcome);
-    tell(raw);
+    post(raw);
   });
-  // `settle` owns it from here; it runs on this thread, and so after this.
+  // Owned by `settle` from here on, which runs later on this same thread.
   call.release();
   begin(env);
   auto result = Napi::Object::New(env);
@@ -119,7 +119,7 @@ void EngineObject::settle(Napi::Env env, Call& call) {
     uint32_t next = 0;
     call.deferred.Resolve(js::fromList(env, call.outcome.outputs, [&](const Tensor& output) {
       auto buffer = buffers.Get(next++).As<Napi::ArrayBuffer>();
-      // Its own memory: the buffer was of another size.
+      // The buffer has another size, so the output is in memory of its own.
       if (output.own) buffer = js::fromBytes(env, output.data, output.bytes);
       return js::fromOutput(env, buffer, output.dims);
     }));

@@ -10,8 +10,9 @@ class EngineObject;
 struct Call {
   EngineObject* owner;
   Napi::Promise::Deferred deferred;
-  // Buffers for the outputs, empty ones for those that have no fixed dims; and borrowed inputs.
+  // Buffers for the outputs, empty where the dims are not fixed.
   Napi::Reference<Napi::Array> outputs;
+  // Borrowed inputs.
   Napi::Reference<Napi::Array> inputs;
   Outcome outcome;
 };
@@ -26,7 +27,7 @@ class EngineObject : public EngineWrap<EngineObject, Engine, Call> {
   // Once per environment, before the first `create`.
   static void define(Napi::Env env);
 
-  static void onEnded(Napi::Env env, Call* raw);
+  static void onDone(Napi::Env env, Call* raw);
 
   explicit EngineObject(const Napi::CallbackInfo& info) : EngineWrap(info) {}
 
@@ -40,7 +41,7 @@ class EngineObject : public EngineWrap<EngineObject, Engine, Call> {
   Napi::Value runtimeCache(const Napi::CallbackInfo& info);
   Napi::Value close(const Napi::CallbackInfo& info) { return closeEngine(info.Env()); }
 
-  // Bytes of the outputs, in their order; nothing for those of which only the run tells.
+  // Bytes of each output, in order; 0 where only the inference decides.
   std::vector<size_t> fixedBytes_;
 };
 

@@ -1,6 +1,7 @@
 #include "execution.h"
 
 #include "dims.h"
+#include "flavour.h"
 
 #include <map>
 
@@ -22,7 +23,7 @@ class Allocator : public IOutputAllocator {
     try {
       memory_->setDims(fromDims(dims));
     } catch (...) {
-      // Out of memory. The run finds that it was not told the dims.
+      // Out of memory. The inference finds that the dims are missing.
     }
   }
 
@@ -62,27 +63,17 @@ class TensorRtExecution : public Execution {
     return fromDims(context_->getTensorShape(output.c_str()));
   }
 
-  bool canCapture(Stream stream) override {
-#ifdef TENSORRT_RTX
-    // Kernels for the dims at hand are compiled in the background, and a graph of ours would keep those that stand in
-    // until then. TensorRT-RTX captures such engines itself, when it is ready: see plan.cc.
-    return fixed_ && context_->isStreamCapturable(static_cast<cudaStream_t>(stream));
-#else
-    (void)stream;
-    (void)fixed_;
-    return true;
-#endif
-  }
+  bool canCapture(Stream stream) override { return flavour::canCapture(*context_, fixed_, stream); }
 
   void enqueue(Stream stream) override { check(context_->enqueueV3(static_cast<cudaStream_t>(stream)), "enqueueV3"); }
 
  private:
-  void check(bool taken, const char* call) {
-    if (!taken) throw std::runtime_error(std::string(call) + ": " + logger_.take());
+  void check(bool succeeded, const char* call) {
+    if (!succeeded) throw std::runtime_error(std::string(call) + ": " + logger_.take());
   }
 
   std::map<std::string, std::unique_ptr<Allocator>> allocators_;
-  // After the allocators: TensorRT lets go of them when the context dies.
+  // Declared after the allocators, so freed before them: the context uses them until then.
   std::unique_ptr<IExecutionContext> context_;
   bool fixed_;
   Logger& logger_;

@@ -7,7 +7,7 @@
 
 namespace onnx_engine::tensorrt {
 
-// An execution context of TensorRT. `fixed`: no input has an open dim or value. The logger outlives it.
+// An execution context of TensorRT. `fixed`: no input has an open dim or value. The logger must outlive it.
 std::unique_ptr<Execution> wrapContext(std::unique_ptr<nvinfer1::IExecutionContext> context, bool fixed,
                                        Logger& logger);
 

@@ -1,5 +1,5 @@
-// What is left after everything that can fail has failed, on a GPU of host memory; see queue_test.cc.
-#include "host_double.h"
+// The state after each call that can fail has failed, on the double of the GPU; see queue_test.cc.
+#include "testing/host_double.h"
 
 namespace onnx_engine::tensorrt {
 namespace {
@@ -55,7 +55,7 @@ TEST(Fault, GoesOnAfterAnInferenceFailedHalfWay) {
 TEST(Fault, RunsOnWithoutGraphsWhenACaptureFailedHalfWay) {
   Loaded loaded(Model::addOne, {1, true});
   EXPECT_EQ(result(loaded.start({1})), std::vector<float>{2});
-  // In the capture, not in the run after it.
+  // During the capture, not during the inference after it.
   loaded.device->faults.downloads = 0;
   EXPECT_EQ(loaded.start({1}).get().error, "cuMemcpyDtoHAsync: unspecified launch failure");
   loaded.device->faults.downloads = always;
@@ -73,19 +73,19 @@ TEST(Fault, DoesNotTrustAGraphAfterAReplayFailed) {
   EXPECT_EQ(loaded.device->captures, 2);
 }
 
-TEST(Fault, NamesAnOutputWhoseDimsAreNotToldOrMoreThanWasAskedFor) {
+TEST(Fault, NamesAnOutputWhoseDimsAreNotReportedOrTooLarge) {
   Loaded loaded(Model::positive, {1, false});
   EXPECT_EQ(result(loaded.start({3}), 1), std::vector<float>{3});
   loaded.device->faults.silent = true;
-  EXPECT_EQ(loaded.start({3}).get().error, "TensorRT did not tell the dims of 'z'");
+  EXPECT_EQ(loaded.start({3}).get().error, "TensorRT did not report the dims of 'z'");
   loaded.device->faults.silent = false;
   loaded.device->faults.boastful = true;
-  EXPECT_EQ(loaded.start({3}).get().error, "TensorRT told dims of 'z' that need more memory than it asked for");
+  EXPECT_EQ(loaded.start({3}).get().error, "TensorRT reported dims of 'z' that need more memory than it asked for");
   loaded.device->faults.boastful = false;
   EXPECT_EQ(result(loaded.start({3}), 1), std::vector<float>{3});
 }
 
-TEST(Fault, TellsEveryCallerThatTheDeviceIsLostAndFreesAll) {
+TEST(Fault, FailsEveryCallOnALostDeviceAndFreesAll) {
   for (const Model model : {Model::addOne, Model::positive}) {
     Loaded loaded(model, {2, true});
     for (int i = 0; i < 3; i++) EXPECT_EQ(result(loaded.start({1})), std::vector<float>{2});

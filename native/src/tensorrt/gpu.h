@@ -8,9 +8,9 @@
 
 namespace onnx_engine::tensorrt {
 
-// The GPU and the deserialized engine as the rest of the runtime sees them: all that it does to a GPU passes through
-// here. cuda.cc, plan.cc and execution.cc implement it for real; a double in host memory, which only the test binary
-// has, stands in where there is no GPU. Every function throws std::runtime_error with the text of CUDA or TensorRT.
+// The GPU and the deserialized engine as the rest of the runtime sees them: every use of a GPU goes through these
+// interfaces. cuda_device.cc, plan.cc and execution.cc implement them for real; testing/ has a double in host memory,
+// for machines without a GPU. Every function throws std::runtime_error with the text of CUDA or TensorRT.
 
 using Stream = void*;
 using Graph = void*;
@@ -19,13 +19,13 @@ class Device {
  public:
   virtual ~Device() = default;
 
-  // Makes the device current on this thread, which every thread does before it calls anything else.
+  // Makes the device current on this thread. Every thread calls it before anything else.
   virtual void enter() = 0;
 
-  // Aligned to 256 bytes at least, as TensorRT demands of every address; so is pinned memory.
+  // Aligned to at least 256 bytes, as TensorRT demands; so is pinned memory.
   virtual void* allocate(size_t bytes) = 0;
   virtual void free(void* memory) noexcept = 0;
-  // Host memory that copies read and write without a detour.
+  // Host memory that the GPU reads and writes directly.
   virtual void* allocatePinned(size_t bytes) = 0;
   virtual void freePinned(void* memory) noexcept = 0;
 
@@ -35,7 +35,7 @@ class Device {
   virtual void download(void* host, const void* device, size_t bytes, Stream stream) = 0;
   virtual void synchronize(Stream stream) = 0;
 
-  // What is put into the stream between the two becomes a graph instead of being run.
+  // Work that enters the stream between the two becomes a graph instead of being run.
   virtual void beginCapture(Stream stream) = 0;
   virtual Graph endCapture(Stream stream) = 0;
   virtual void launch(Graph graph, Stream stream) = 0;
@@ -45,28 +45,28 @@ class Device {
 // An input or output of an engine.
 struct Port {
   std::string name;
-  std::string dtype;  // by the name that JavaScript knows it by
-  size_t bytes = 0;   // of one element
+  std::string dtype;  // its name in JavaScript
+  size_t bytes = 0;   // size of one element
   bool input = false;
-  // Read and written in host memory, as the values of shape tensors are, which decide the dims of others.
+  // In host memory, as shape tensors are: their values decide the dims of other tensors.
   bool onHost = false;
-  std::vector<int64_t> dims;  // -1 where they are open
+  std::vector<int64_t> dims;  // -1 for an open dim
 };
 
 // Bounds of the inputs in one optimization profile, inclusive, in the order of the ports.
 struct Bounds {
   std::vector<std::vector<int64_t>> min;
   std::vector<std::vector<int64_t>> max;
-  // Of the values of shape tensors; empty for other inputs.
+  // Bounds of the values of shape tensors; empty for other inputs.
   std::vector<std::vector<int64_t>> minValues;
   std::vector<std::vector<int64_t>> maxValues;
 };
 
-// Gives memory for an output whose size only the run tells. Called while `enqueue` runs, on its thread.
+// Provides memory for an output whose size only the inference decides. Called during `enqueue`, on its thread.
 class OutputMemory {
  public:
   virtual ~OutputMemory() = default;
-  // Null when there is none.
+  // Null when memory has run out.
   virtual void* reserve(size_t bytes) noexcept = 0;
   virtual void setDims(const std::vector<int64_t>& dims) noexcept = 0;
 };
@@ -80,12 +80,12 @@ class Execution {
   // Values in host memory are read by `inferDims` and `enqueue`, not here.
   virtual void setAddress(const std::string& port, void* memory) = 0;
   virtual void setMemory(const std::string& output, OutputMemory* memory) = 0;
-  // After all inputs have their dims, and those on the host their values.
+  // Call it after all inputs have their dims, and inputs on the host their values.
   virtual void inferDims() = 0;
-  // After `inferDims`; -1 for those that only the run tells.
+  // Valid after `inferDims`; -1 for a dim that only the inference decides.
   virtual std::vector<int64_t> dimsOf(const std::string& output) = 0;
-  // Whether the next `enqueue` may be captured, and its graph replayed for as long as dims, values on the host and
-  // addresses stay.
+  // Whether the next `enqueue` may be captured, and the graph replayed as long as dims, values on the host and
+  // addresses stay the same.
   virtual bool canCapture(Stream stream) = 0;
   virtual void enqueue(Stream stream) = 0;
 };
@@ -97,8 +97,7 @@ class Plan {
   // At least one. The bounds of fixed inputs are their dims.
   virtual const std::vector<Bounds>& profiles() const = 0;
   virtual std::unique_ptr<Execution> createExecution() = 0;
-  // Kernels that were compiled for this GPU since it was loaded, to be given to the next load; empty where there is no
-  // such thing.
+  // The kernels that were compiled for this GPU, to pass to the next load; empty without a just-in-time compiler.
   virtual std::vector<char> runtimeCache() = 0;
 };
 

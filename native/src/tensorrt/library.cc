@@ -1,5 +1,8 @@
 #include "library.h"
 
+#include "../format.h"
+#include "flavour.h"
+
 #include <map>
 #include <stdexcept>
 
@@ -7,16 +10,11 @@ namespace onnx_engine::tensorrt {
 
 namespace {
 
-#ifdef TENSORRT_RTX
-constexpr const char* product = "TensorRT-RTX";
-#else
-constexpr const char* product = "TensorRT";
-#endif
-
 template <typename Function>
 Function find(const SharedLibrary& library, const char* symbol, const std::string& path) {
   void* address = library.find(symbol);
-  if (address == nullptr) throw std::runtime_error(path + " is not a " + product + " library: it lacks " + symbol);
+  if (address == nullptr)
+    throw std::runtime_error(format("{} is not a {} library: it lacks {}", path, flavour::product, symbol));
   return reinterpret_cast<Function>(address);
 }
 
@@ -32,8 +30,7 @@ std::unique_ptr<T> created(void* object, const Logger& logger) {
   return std::unique_ptr<T>(static_cast<T*>(object));
 }
 
-// Objects are never freed: the libraries are not closed either, and two environments of one process (worker_threads)
-// share them.
+// Never freed: the libraries stay open too, and two environments of one process (worker_threads) share them.
 template <typename T, typename Make>
 const T& openOnce(const std::string& path, Make make) {
   static std::mutex mutex;
@@ -46,10 +43,7 @@ const T& openOnce(const std::string& path, Make make) {
 
 }  // namespace
 
-std::string Version::text() const {
-  return std::to_string(major) + "." + std::to_string(minor) + "." + std::to_string(patch) + "." +
-         std::to_string(build);
-}
+std::string Version::text() const { return format("{}.{}.{}.{}", major, minor, patch, build); }
 
 Version versionOf(const std::string& path) { return askVersion(SharedLibrary(path), path); }
 
@@ -58,18 +52,9 @@ const Library& Library::open(const std::string& path) {
 }
 
 Library::Library(const std::string& path) : library_(path), version_(askVersion(library_, path)) {
-  // TensorRT keeps its ABI within a major version and only adds to it; TensorRT-RTX changes it from one minor version
-  // to the next.
-#ifdef TENSORRT_RTX
-  const bool known = version_.major == NV_TENSORRT_MAJOR && version_.minor == NV_TENSORRT_MINOR;
-#else
-  const bool known = version_.major == NV_TENSORRT_MAJOR && version_.minor >= NV_TENSORRT_MINOR;
-#endif
-  if (!known) {
-    const std::string family = std::to_string(NV_TENSORRT_MAJOR) + "." + std::to_string(NV_TENSORRT_MINOR);
-    throw std::runtime_error(path + " is " + product + " " + version_.text() +
-                             ", but this addon (" TENSORRT_FAMILY ") is for " + family);
-  }
+  if (!flavour::hasKnownAbi(version_))
+    throw std::runtime_error(format("{} is {} {}, but this addon (" TENSORRT_FAMILY ") is for {}.{}", path,
+                                    flavour::product, version_.text(), NV_TENSORRT_MAJOR, NV_TENSORRT_MINOR));
   createBuilder_ = find<decltype(createBuilder_)>(library_, "createInferBuilder_INTERNAL", path);
   createRuntime_ = find<decltype(createRuntime_)>(library_, "createInferRuntime_INTERNAL", path);
 }

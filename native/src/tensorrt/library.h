@@ -3,8 +3,6 @@
 #include "../library.h"
 #include "logger.h"
 
-#include <initializer_list>
-
 #include <NvInfer.h>
 #include <NvOnnxParser.h>
 
@@ -23,13 +21,13 @@ struct Version {
   std::string text() const;
 };
 
-// The version of the library at this path, asked from the library itself: safe for every family, since these are C
-// functions that never changed. Throws std::runtime_error when it is no TensorRT library.
+// The version of the library at this path. Asking the library is safe for every ABI family, because these are C
+// functions that never changed. Throws std::runtime_error when it is not a TensorRT library.
 Version versionOf(const std::string& path);
 
 // An opened TensorRT or TensorRT-RTX library of this addon's ABI family. Any thread. Its C++ interfaces are tables of
-// functions by number, and the numbers move between releases: a library of another family would call other functions
-// than we mean.
+// numbered functions, and the numbers change between families: in a library of another family we would call the wrong
+// functions.
 class Library {
  public:
   // One per path and process, never closed. Throws std::runtime_error, naming both versions, for a library of another
@@ -50,7 +48,7 @@ class Library {
   void* (*createRuntime_)(void*, int32_t) noexcept;
 };
 
-// The ONNX parser that comes with a library, in a file of its own.
+// The ONNX parser that belongs to a library, in a file of its own.
 class ParserLibrary {
  public:
   static const ParserLibrary& open(const std::string& path);

@@ -5,7 +5,7 @@
 
 namespace onnx_engine::tensorrt {
 
-// A phase is the name of what the builder is doing now.
+// `phase`: the line is the name of the builder's current phase.
 enum class LogLevel { error, warning, info, phase };
 
 // Called on any thread of TensorRT, one line at a time.

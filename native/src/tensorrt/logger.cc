@@ -6,20 +6,24 @@ namespace {
 
 constexpr size_t keptErrors = 8;
 
+LogLevel levelOf(nvinfer1::ILogger::Severity severity) {
+  using Severity = nvinfer1::ILogger::Severity;
+  if (severity == Severity::kERROR || severity == Severity::kINTERNAL_ERROR) return LogLevel::error;
+  return severity == Severity::kWARNING ? LogLevel::warning : LogLevel::info;
+}
+
 }  // namespace
 
 void Logger::log(nvinfer1::ILogger::Severity severity, const char* text) noexcept {
-  using Level = nvinfer1::ILogger::Severity;
   try {
     const std::string line = text == nullptr ? "" : text;
-    const bool error = severity == Level::kERROR || severity == Level::kINTERNAL_ERROR;
-    if (error) {
+    if (levelOf(severity) == LogLevel::error) {
       const std::lock_guard<std::mutex> lock(mutex_);
-      // One failure is often told twice in the same words.
+      // TensorRT often logs one failure twice in the same words.
       if (errors_.empty() || errors_.back() != line) errors_.push_back(line);
       if (errors_.size() > keptErrors) errors_.pop_front();
     }
-    if (sink_) sink_(error ? LogLevel::error : severity == Level::kWARNING ? LogLevel::warning : LogLevel::info, line);
+    if (sink_) sink_(levelOf(severity), line);
   } catch (...) {
     // Out of memory: a lost line must not end the process from inside TensorRT.
   }

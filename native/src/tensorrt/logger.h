@@ -10,18 +10,18 @@
 
 namespace onnx_engine::tensorrt {
 
-// Takes what TensorRT says: passes it on, and keeps the last errors, since a failed call itself only returns false or
-// null. TensorRT holds a pointer to it for as long as any of its objects live.
+// Receives the messages of TensorRT, passes them on, and keeps the last errors: a failed call itself only returns false
+// or null. It must outlive all objects that were created with it.
 class Logger : public nvinfer1::ILogger {
  public:
   explicit Logger(LogSink sink = {}) : sink_(std::move(sink)) {}
 
   void log(nvinfer1::ILogger::Severity severity, const char* text) noexcept override;
 
-  // The last errors, oldest first, one a line; or what stands in for them when there was none.
+  // The last errors, oldest first, one per line; `otherwise` when there were none.
   std::string errors(const std::string& otherwise = "TensorRT gave no reason") const;
 
-  // The same, and forgets them: what comes next belongs to another call.
+  // The same, and then forgets them: later errors belong to another call.
   std::string take(const std::string& otherwise = "TensorRT gave no reason");
 
  private:

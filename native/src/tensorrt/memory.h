@@ -6,9 +6,9 @@
 
 namespace onnx_engine::tensorrt {
 
-// Memory that grows and never shrinks: shapes come back. Growing moves it, which spoils graphs that hold its address;
-// nothing may be copying from or to it meanwhile. Used on threads that are on the device, since only those can allocate
-// and free.
+// Memory that grows and never shrinks, because large shapes tend to return. Growing moves it, so graphs that hold its
+// address become invalid, and no copy from or to it may be running. Used on threads where the device is current: only
+// they can allocate and free.
 class Memory {
  public:
   Memory(Device& device, bool pinned) : device_(device), pinned_(pinned) {}
@@ -16,7 +16,7 @@ class Memory {
   Memory& operator=(const Memory&) = delete;
   ~Memory() { release(); }
 
-  // An empty tensor needs an address too.
+  // At least one byte: an empty tensor needs an address too.
   void grow(size_t bytes) {
     if (data_ != nullptr && bytes <= capacity_) return;
     release();

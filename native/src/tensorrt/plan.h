@@ -4,18 +4,24 @@
 
 namespace onnx_engine::tensorrt {
 
+// The bytes of an engine file.
+struct PlanBytes {
+  const void* data = nullptr;
+  size_t size = 0;
+};
+
 struct PlanSettings {
-  // What an earlier load gave, or nothing; one that does not fit is ignored. TensorRT-RTX only.
+  // The result of Plan::runtimeCache at an earlier load, or nothing; one that does not fit is ignored. TensorRT-RTX
+  // only.
   const void* runtimeCache = nullptr;
   size_t runtimeCacheBytes = 0;
   bool graphs = true;
-  // Lets a version-compatible plan run the lean runtime that it brings. TensorRT only.
+  // Allows a version-compatible plan to run the lean runtime that it carries. TensorRT only.
   bool hostCode = false;
 };
 
-// Deserializes an engine on the GPU that is current on this thread. All bytes are needed no longer than this takes.
-// Throws std::runtime_error: with the verdict on the engine's header in words, or with TensorRT's text.
-std::unique_ptr<Plan> deserialize(const std::string& library, const void* bytes, size_t size,
-                                  const PlanSettings& settings);
+// Deserializes an engine on the GPU that is current on this thread. The bytes are needed only until this returns.
+// Throws std::runtime_error with the reason found in the engine's header, or with TensorRT's text.
+std::unique_ptr<Plan> deserialize(const std::string& library, const PlanBytes& plan, const PlanSettings& settings);
 
 }  // namespace onnx_engine::tensorrt

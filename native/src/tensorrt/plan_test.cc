@@ -1,5 +1,5 @@
-// What TensorRT is told before it reads a plan: on a double of its library, which says what it was told and refuses
-// every plan. Runs without TensorRT or a GPU.
+// The settings that TensorRT gets before it reads a plan, on a double of its library that logs them and refuses every
+// plan. Runs without TensorRT or a GPU.
 #include "plan.h"
 
 #include "../library.h"
@@ -79,14 +79,14 @@ std::string refusal(bool hostCode) {
   PlanSettings settings;
   settings.hostCode = hostCode;
   try {
-    deserialize("double", "plan", 4, settings);
+    deserialize("double", {"plan", 4}, settings);
   } catch (const std::runtime_error& error) {
     return error.what();
   }
   return "";
 }
 
-TEST(Plan, MayRunCodeThatItBringsOnlyWhenTheCallerLetsIt) {
+TEST(Plan, MayRunHostCodeOnlyWhenTheCallerAllowsIt) {
   EXPECT_EQ(refusal(false), "host code is not allowed");
   EXPECT_EQ(refusal(true), "host code is allowed");
   EXPECT_EQ(refusal(false), "host code is not allowed");

@@ -1,5 +1,6 @@
 #include "probe.h"
 
+#include "../format.h"
 #include "driver.h"
 
 #include <nvml.h>
@@ -26,7 +27,7 @@ Gpu describe(const Driver& driver, int index) {
   const int major = attribute(driver, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR, device);
   const int minor = attribute(driver, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR, device);
   return {name,
-          "sm" + std::to_string(major) + std::to_string(minor),
+          format("sm{}{}", major, minor),
           attribute(driver, CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT, device),
           attribute(driver, CU_DEVICE_ATTRIBUTE_L2_CACHE_SIZE, device),
           attribute(driver, CU_DEVICE_ATTRIBUTE_GLOBAL_MEMORY_BUS_WIDTH, device),
@@ -39,7 +40,7 @@ constexpr const char* managementLibrary = "nvml.dll";
 constexpr const char* managementLibrary = "libnvidia-ml.so.1";
 #endif
 
-// The driver's own version is known to NVML only. Without NVML, as in some containers, it stays unknown.
+// Only NVML knows the driver's own version. Without NVML, as in some containers, it stays unknown.
 std::string driverVersion() {
   try {
     const SharedLibrary library(managementLibrary);
@@ -64,7 +65,7 @@ GpuProbe probeGpus() {
   try {
     const Driver& driver = Driver::open();
     probe.driver = driverVersion();
-    probe.cuda = std::to_string(driver.cudaVersion() / 1000) + "." + std::to_string(driver.cudaVersion() % 1000 / 10);
+    probe.cuda = format("{}.{}", driver.cudaVersion() / 1000, driver.cudaVersion() % 1000 / 10);
     int count = 0;
     driver.check(driver.cuDeviceGetCount(&count), "cuDeviceGetCount");
     for (int i = 0; i < count; i++) probe.gpus.push_back(describe(driver, i));

@@ -6,7 +6,7 @@
 
 namespace onnx_engine::tensorrt {
 
-// What a key and a requirement need to know of a GPU. Sizes are in bytes, the bus width in bits.
+// The properties of a GPU that keys and requirements use. Sizes in bytes, the bus width in bits.
 struct Gpu {
   std::string name;               // "NVIDIA GeForce RTX 4090"
   std::string computeCapability;  // "sm89"
@@ -17,13 +17,13 @@ struct Gpu {
 };
 
 struct GpuProbe {
-  std::string reason;  // why there are no GPUs, in words; empty when there are
-  std::string driver;  // "580.95.05", from NVML; empty where that is absent
+  std::string reason;  // why there are no GPUs; empty when there are some
+  std::string driver;  // "580.95.05", from NVML; empty without NVML
   std::string cuda;    // "13.0", the newest CUDA that the driver supports
   std::vector<Gpu> gpus;
 };
 
-// Asks the CUDA driver and NVML. Never throws for a machine without a GPU. Blocks: the first call of a process starts
+// Asks the CUDA driver and NVML. Does not throw on a machine without a GPU. Blocks: the first call of a process starts
 // the driver.
 GpuProbe probeGpus();
 

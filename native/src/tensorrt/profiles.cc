@@ -1,5 +1,6 @@
 #include "profiles.h"
 
+#include "../format.h"
 #include "dims.h"
 
 #include <algorithm>
@@ -30,36 +31,40 @@ size_t countOf(const Dims& dims) {
   return count;
 }
 
-// The values of a shape tensor decide the dims of other tensors, so TensorRT needs bounds of them as it needs bounds of
-// dims.
+std::string ones(size_t count) {
+  std::string all;
+  for (size_t i = 0; i < count; i++) all += i == 0 ? "1" : ", 1";
+  return "[" + all + "]";
+}
+
+// The values of a shape tensor decide the dims of other tensors, so TensorRT needs bounds of these values just as it
+// needs bounds of dims.
 void requireValues(const ITensor& input, const std::vector<Profile>& profiles) {
   const std::string name = input.getName();
-  const auto bounds = [&](const ProfiledInput& item) { return item.values && item.input == name; };
-  const bool all = std::all_of(profiles.begin(), profiles.end(), [&](const Profile& profile) {
-    return std::any_of(profile.begin(), profile.end(), bounds);
+  const auto boundsValues = [&](const ProfiledInput& item) { return item.values && item.input == name; };
+  const bool bounded = std::all_of(profiles.begin(), profiles.end(), [&](const Profile& profile) {
+    return std::any_of(profile.begin(), profile.end(), boundsValues);
   });
-  if (all && !profiles.empty()) return;
-  std::string ones;
-  for (size_t i = 0; i < countOf(input.getDimensions()); i++) ones += i == 0 ? "1" : ", 1";
-  const std::string example =
-      "values: { " + name + ": { min: [" + ones + "], opt: [" + ones + "], max: [" + ones + "] } }";
-  throw std::runtime_error("input '" + name +
-                           "' is a shape tensor: its values decide the dims of others, so that every optimization "
-                           "profile needs their bounds. " +
-                           (profiles.empty()
-                                ? "Give the option profiles: [{ min: {}, opt: {}, max: {}, " + example + " }]"
-                                : "Add to each of the profiles " + example) +
-                           ", your numbers in the place of these");
+  if (bounded && !profiles.empty()) return;
+  const std::string bound = ones(countOf(input.getDimensions()));
+  const std::string example = format("values: { {}: { min: {}, opt: {}, max: {} } }", name, bound, bound, bound);
+  const std::string hint = profiles.empty()
+                               ? "Give the option profiles: [{ min: {}, opt: {}, max: {}, " + example + " }]"
+                               : "Add to each of the profiles " + example;
+  throw std::runtime_error(format(
+      "input '{}' is a shape tensor: its values decide the dims of other tensors, so every optimization profile needs "
+      "bounds of them. {}, with your own numbers",
+      name, hint));
 }
 
 bool setValues(IOptimizationProfile& profile, const ITensor& input, const ProfiledInput& bounds) {
   if (!input.isShapeTensor())
-    throw std::runtime_error("input '" + bounds.input +
-                             "' is no shape tensor: a profile bounds its dims, not its values");
+    throw std::runtime_error(
+        format("input '{}' is not a shape tensor: a profile bounds its dims, not its values", bounds.input));
   const size_t count = countOf(input.getDimensions());
   if (bounds.opt.size() != count)
-    throw std::runtime_error("input '" + bounds.input + "' has " + std::to_string(count) +
-                             " values, the profile bounds " + std::to_string(bounds.opt.size()));
+    throw std::runtime_error(
+        format("input '{}' has {} values, but the profile bounds {}", bounds.input, count, bounds.opt.size()));
   const auto set = [&](OptProfileSelector selector, const std::vector<int64_t>& values) {
     return profile.setShapeValuesV2(bounds.input.c_str(), selector, values.data(), static_cast<int32_t>(values.size()));
   };
@@ -84,22 +89,22 @@ void fixDims(INetworkDefinition& network, const std::vector<FixedInput>& inputs)
   }
 }
 
-void addProfiles(IBuilder& builder, INetworkDefinition& network, IBuilderConfig& config,
-                 const std::vector<Profile>& profiles, const Logger& logger) {
-  for (int i = 0; i < network.getNbInputs(); i++) {
-    if (network.getInput(i)->isShapeTensor()) requireValues(*network.getInput(i), profiles);
+void addProfiles(const Build& build, const std::vector<Profile>& profiles) {
+  for (int i = 0; i < build.network.getNbInputs(); i++) {
+    if (build.network.getInput(i)->isShapeTensor()) requireValues(*build.network.getInput(i), profiles);
   }
   for (size_t number = 0; number < profiles.size(); number++) {
-    const std::string where = "profile " + std::to_string(number);
-    IOptimizationProfile* profile = builder.createOptimizationProfile();
-    if (profile == nullptr) throw std::runtime_error(logger.errors());
+    IOptimizationProfile* profile = build.builder.createOptimizationProfile();
+    if (profile == nullptr) throw std::runtime_error(build.logger.errors());
     for (const auto& bounds : profiles[number]) {
-      const ITensor* input = inputOf(network, bounds.input);
+      const ITensor* input = inputOf(build.network, bounds.input);
       if (input == nullptr) continue;
-      const bool taken = bounds.values ? setValues(*profile, *input, bounds) : setDims(*profile, *input, bounds);
-      if (!taken) throw std::runtime_error(where + ", input '" + bounds.input + "': " + logger.errors());
+      const bool accepted = bounds.values ? setValues(*profile, *input, bounds) : setDims(*profile, *input, bounds);
+      if (!accepted)
+        throw std::runtime_error(format("profile {}, input '{}': {}", number, bounds.input, build.logger.errors()));
     }
-    if (config.addOptimizationProfile(profile) < 0) throw std::runtime_error(where + ": " + logger.errors());
+    if (build.config.addOptimizationProfile(profile) < 0)
+      throw std::runtime_error(format("profile {}: {}", number, build.logger.errors()));
   }
 }
 

@@ -1,6 +1,6 @@
-// The engine's queue on a GPU of host memory: runs without Node, TensorRT or a GPU, under AddressSanitizer and
-// ThreadSanitizer. What passes here says nothing of real GPUs; it says that we queue, cancel, share and free correctly.
-#include "host_double.h"
+// The engine's queue on the double of the GPU: runs without Node, TensorRT or a GPU, under AddressSanitizer and
+// ThreadSanitizer. It proves nothing about real GPUs, but that we queue, cancel, share and free correctly.
+#include "testing/host_double.h"
 
 #include <stdexcept>
 

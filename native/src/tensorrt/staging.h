@@ -7,12 +7,12 @@
 
 namespace onnx_engine::tensorrt {
 
-// Pinned blocks that inputs wait in until they are uploaded. A caller copies its input into a block that is free, so
-// that this is the only copy on the host; when none is, into memory of its own, which the inference copies into a block
-// later.
+// Pinned blocks that hold inputs until they are uploaded. A caller copies its input into a free block, and that is the
+// only copy on the host. When no block is free the caller copies it into other memory, and the inference copies that
+// into a block later.
 class Staging {
  public:
-  // Goes back when it is destroyed, on any thread.
+  // Returns to the pool when it is destroyed, on any thread.
   class Block {
    public:
     Block() = default;
@@ -30,7 +30,7 @@ class Staging {
       if (memory_ != nullptr) staging_->giveBack(*memory_, lent_);
     }
 
-    // Null when the block is none.
+    // Null for an empty Block.
     void* data() const { return memory_ == nullptr ? nullptr : memory_->data(); }
 
    private:
@@ -42,15 +42,15 @@ class Staging {
     bool lent_ = false;
   };
 
-  // `most` blocks are lent to callers at once, so that a long queue does not pin the memory of the machine; inferences
-  // take no more than that either.
+  // Lends at most `most` blocks to callers at once, so that a long queue does not pin all memory of the machine;
+  // inferences take no more than that either.
   Staging(Device& device, size_t most) : device_(device), most_(most) {}
 
-  // A block that is free and large enough, or none. Any thread: nothing is allocated, since the driver would make the
-  // caller wait.
+  // A free block that is large enough, or an empty one. Any thread: it never allocates, because the driver would make
+  // the caller wait.
   Block lend(size_t bytes);
 
-  // A block for an inference, on a thread that is on the device. Throws when memory has run out.
+  // A block for an inference, on a thread where the device is current. Throws when memory has run out.
   Block take(size_t bytes);
 
  private:

@@ -1,5 +1,7 @@
 #include "tensor.h"
 
+#include "../format.h"
+
 #include <cstring>
 #include <limits>
 #include <stdexcept>
@@ -14,7 +16,7 @@ std::string text(const std::vector<int64_t>& numbers) {
   return "[" + all + "]";
 }
 
-bool keeps(const std::vector<int64_t>& numbers, const std::vector<int64_t>& min, const std::vector<int64_t>& max) {
+bool isWithin(const std::vector<int64_t>& numbers, const std::vector<int64_t>& min, const std::vector<int64_t>& max) {
   if (numbers.size() != min.size() || numbers.size() != max.size()) return false;
   for (size_t i = 0; i < numbers.size(); i++) {
     if (numbers[i] < min[i] || numbers[i] > max[i]) return false;
@@ -25,9 +27,9 @@ bool keeps(const std::vector<int64_t>& numbers, const std::vector<int64_t>& min,
 bool fits(const Bounds& bounds, const std::vector<const Port*>& ports, const std::vector<Tensor>& inputs) {
   if (bounds.min.size() != inputs.size() || ports.size() != inputs.size()) return false;
   for (size_t i = 0; i < inputs.size(); i++) {
-    if (!keeps(inputs[i].dims, bounds.min[i], bounds.max[i])) return false;
+    if (!isWithin(inputs[i].dims, bounds.min[i], bounds.max[i])) return false;
     if (bounds.minValues[i].empty()) continue;
-    if (!keeps(valuesOf(*ports[i], inputs[i]), bounds.minValues[i], bounds.maxValues[i])) return false;
+    if (!isWithin(valuesOf(*ports[i], inputs[i]), bounds.minValues[i], bounds.maxValues[i])) return false;
   }
   return true;
 }
@@ -37,10 +39,10 @@ bool fits(const Bounds& bounds, const std::vector<const Port*>& ports, const std
 size_t byteSize(const Port& port, const std::vector<int64_t>& dims) {
   size_t size = port.bytes;
   for (const int64_t dim : dims) {
-    if (dim < 0) throw std::runtime_error("'" + port.name + "' has a negative dim");
+    if (dim < 0) throw std::runtime_error(format("'{}' has a negative dim", port.name));
     const auto count = static_cast<size_t>(dim);
     if (count != 0 && size > std::numeric_limits<size_t>::max() / count)
-      throw std::runtime_error("'" + port.name + "' is too large");
+      throw std::runtime_error(format("'{}' is too large", port.name));
     size *= count;
   }
   return size;
@@ -54,12 +56,12 @@ size_t profileFor(const Plan& plan, const std::vector<Tensor>& inputs) {
   for (size_t number = 0; number < plan.profiles().size(); number++) {
     if (fits(plan.profiles()[number], ports, inputs)) return number;
   }
-  std::string all;
+  std::string received;
   for (size_t i = 0; i < inputs.size(); i++) {
-    all += " " + text(inputs[i].dims);
-    if (i < ports.size() && ports[i]->onHost) all += " with values " + text(valuesOf(*ports[i], inputs[i]));
+    received += " " + text(inputs[i].dims);
+    if (i < ports.size() && ports[i]->onHost) received += " with values " + text(valuesOf(*ports[i], inputs[i]));
   }
-  throw std::runtime_error("the inputs" + all + " fit no optimization profile of the engine");
+  throw std::runtime_error(format("the inputs{} fit no optimization profile of the engine", received));
 }
 
 std::vector<int64_t> valuesOf(const Port& port, const Tensor& tensor) {

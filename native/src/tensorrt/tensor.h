@@ -4,8 +4,8 @@
 
 namespace onnx_engine::tensorrt {
 
-// The bytes of an input or output: in a pinned block, in memory of its own, or someone else's, which then stays alive
-// and unchanged.
+// The bytes of an input or output: in a pinned block, in memory of its own, or borrowed from the caller, who keeps them
+// alive and unchanged.
 struct Tensor {
   Staging::Block block;
   std::unique_ptr<uint8_t[]> own;
@@ -14,7 +14,7 @@ struct Tensor {
   std::vector<int64_t> dims;
 };
 
-// Where a caller wants an output of exactly this size; null data for anywhere.
+// Where the caller wants an output of exactly this size; null for memory of its own.
 struct Target {
   void* data = nullptr;
   size_t bytes = 0;
@@ -23,7 +23,7 @@ struct Target {
 // Size of a tensor of the port. Throws std::runtime_error for dims that are negative or too large to count.
 size_t byteSize(const Port& port, const std::vector<int64_t>& dims);
 
-// The number of the first profile whose bounds the inputs keep: their dims and, for shape tensors, their values. Throws
+// The number of the first profile whose bounds include the dims of the inputs and the values of shape tensors. Throws
 // std::runtime_error, with the dims, when there is none.
 size_t profileFor(const Plan& plan, const std::vector<Tensor>& inputs);
 

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "engine.h"
+#include "../engine.h"
 
 #include <gtest/gtest.h>
 
@@ -11,12 +11,12 @@
 
 namespace onnx_engine::tensorrt {
 
-// A GPU of host memory for the test binaries, which alone are built with it. It demands what CUDA and TensorRT demand:
-// device and host memory are not the same, addresses are aligned, and a stream is a list of work that runs when it is
-// waited for, as on a slow GPU, so that whoever reads too early reads old bytes and whoever frees too early is found by
-// AddressSanitizer.
+// A double of the GPU in host memory, which only the tests are built with. It demands what CUDA and TensorRT demand:
+// device and host memory differ, and addresses are aligned. A stream is a list of work that runs only when someone
+// waits for it, as on a slow GPU: code that reads too early gets old bytes, and AddressSanitizer finds code that frees
+// too early.
 
-// A count of calls that still succeed.
+// How many more calls succeed.
 using Until = std::atomic<int>;
 constexpr int always = 1 << 30;
 
@@ -28,7 +28,7 @@ struct Faults {
   Until downloads{always};
   std::atomic<bool> lost{false};
   std::atomic<bool> capture{false};
-  // TensorRT does not tell the dims of an output, or tells more than it asked memory for.
+  // TensorRT does not report the dims of an output, or reports more than it asked memory for.
   std::atomic<bool> silent{false};
   std::atomic<bool> boastful{false};
   std::atomic<int> slowMilliseconds{0};
@@ -53,7 +53,7 @@ class HostDevice : public Device {
   void launch(Graph graph, Stream stream) override;
   void destroyGraph(Graph graph) noexcept override;
 
-  // What a kernel would do.
+  // Adds work to a stream, as launching a kernel does.
   void put(Stream stream, std::function<void()> step);
   bool isPinned(const void* memory);
   static bool takeFrom(Until& left) { return left-- > 0; }
@@ -61,7 +61,7 @@ class HostDevice : public Device {
   Faults faults;
   std::atomic<int> launches{0};
   std::atomic<int> captures{0};
-  // Inferences that are being waited for, or have been.
+  // How often anyone has waited for a stream.
   std::atomic<int> waits{0};
   std::atomic<int> pinned{0};
 
@@ -77,8 +77,9 @@ class HostDevice : public Device {
   std::atomic<int> graphs_{0};
 };
 
-// What the engine computes: y = x + 1; the same for exactly 4 numbers; and z = those of x that are above zero, whose
-// number only the run tells; or y = x repeated `times` times, where `times` is a shape tensor.
+// What the engine computes. addOne: y = x + 1. fixed: the same for exactly 4 numbers. positive: also z, the numbers of
+// x above zero, whose count only the inference decides. repeat: y = x repeated `times` times, where `times` is a shape
+// tensor.
 enum class Model { addOne, fixed, positive, repeat };
 
 class HostPlan : public Plan {
@@ -89,8 +90,9 @@ class HostPlan : public Plan {
   std::unique_ptr<Execution> createExecution() override;
   std::vector<char> runtimeCache() override { return {'k'}; }
 
-  // How often an address was told, and whether a graph may be captured.
-  std::atomic<int> told{0};
+  // How often an address was set.
+  std::atomic<int> addressesSet{0};
+  // Whether a graph may be captured.
   std::atomic<bool> capturable{true};
 
  private:
@@ -100,7 +102,7 @@ class HostPlan : public Plan {
   std::vector<Bounds> profiles_;
 };
 
-// An engine on the double, and what a caller does with it.
+// An engine on the double, with the calls that a user of the engine makes.
 struct Loaded {
   explicit Loaded(Model model = Model::addOne, EngineSettings settings = {});
 
@@ -117,7 +119,7 @@ struct Loaded {
 
 std::vector<float> floats(const Tensor& tensor);
 
-// An output of an inference. Throws what went wrong.
+// Waits for an output of an inference. Throws its error.
 std::vector<float> result(std::future<Outcome> future, size_t output = 0);
 
 }  // namespace onnx_engine::tensorrt

@@ -1,6 +1,6 @@
-// The calls to the CUDA driver, on a real GPU of any kind: `npm run test:gpu` runs it where there is one. No kernel is
-// needed: copies, streams, graphs of copies and contexts on many threads are what cuda.cc is about.
-#include "cuda.h"
+// The calls to the CUDA driver, on a real GPU of any kind, by `npm run test:gpu`. It needs no kernel: cuda_device.cc is
+// about copies, streams, graphs of copies, and contexts on many threads.
+#include "cuda_device.h"
 #include "memory.h"
 #include "probe.h"
 
@@ -19,7 +19,7 @@ std::shared_ptr<Device> entered(int index = 0) {
   return device;
 }
 
-// Up, to another place on the device by way of the host, and down again.
+// Copies bytes to the device and back.
 struct RoundTrip {
   explicit RoundTrip(Device& device) : up(device, true), down(device, true), onDevice(device, false) {
     up.grow(bytes);
@@ -92,7 +92,7 @@ TEST(Cuda, CopiesInStreamsOfManyThreads) {
   for (auto& thread : threads) thread.join();
 }
 
-TEST(Cuda, ReplaysAGraphWithTheValuesOfNow) {
+TEST(Cuda, ReplaysAGraphWithCurrentValues) {
   const auto device = entered();
   const Stream stream = device->createStream();
   {
@@ -127,7 +127,7 @@ TEST(Cuda, CapturesOnOneThreadWhileAnotherAllocates) {
   device->destroyStream(stream);
 }
 
-TEST(Cuda, SaysThatMemoryRanOut) {
+TEST(Cuda, ReportsThatMemoryRanOut) {
   const auto device = entered();
   Memory memory(*device, false);
   try {

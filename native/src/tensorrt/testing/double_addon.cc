@@ -1,6 +1,6 @@
-// The JavaScript side of an engine on the double of the GPU: for tests in Node, never packed.
-#include "../js_values.h"
-#include "engine_object.h"
+// An engine on the double of the GPU, in JavaScript: for tests in Node, never packed.
+#include "../../js_values.h"
+#include "../engine_object.h"
 #include "host_double.h"
 
 namespace onnx_engine::tensorrt {
@@ -12,7 +12,7 @@ struct Devices {
   std::vector<std::weak_ptr<HostDevice>> all;
 };
 
-// Of all environments: workers load the same double.
+// Shared by all environments: workers load the same double.
 Devices& devices() {
   static auto* all = new Devices();
   return *all;
@@ -36,7 +36,7 @@ Napi::Value load(const Napi::CallbackInfo& info) {
       std::make_shared<Engine>(device, std::make_unique<HostPlan>(*device, modelOf(js::toText(info[0]))), settings));
 }
 
-// loseDevices(): from now on every call to a GPU fails.
+// loseDevices(): every later call to a GPU fails.
 void loseDevices(const Napi::CallbackInfo&) {
   const std::lock_guard<std::mutex> lock(devices().mutex);
   for (const auto& weak : devices().all) {
@@ -44,7 +44,7 @@ void loseDevices(const Napi::CallbackInfo&) {
   }
 }
 
-// devicesInUse(): those that an engine still holds.
+// devicesInUse(): how many devices an engine still holds.
 Napi::Value devicesInUse(const Napi::CallbackInfo& info) {
   const std::lock_guard<std::mutex> lock(devices().mutex);
   const auto& all = devices().all;

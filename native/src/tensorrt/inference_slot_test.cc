@@ -1,10 +1,10 @@
-// One inference after another in one execution context, on a GPU of host memory; see queue_test.cc.
-#include "host_double.h"
+// One inference after another in one execution context, on the double of the GPU; see queue_test.cc.
+#include "testing/host_double.h"
 
 namespace onnx_engine::tensorrt {
 namespace {
 
-TEST(Slot, ReplaysShapesThatComeAgainAsAGraphWithTheNewValues) {
+TEST(InferenceSlot, ReplaysRepeatedShapesAsAGraphWithTheNewValues) {
   Loaded loaded(Model::addOne, {1, true});
   for (int i = 0; i < 6; i++)
     EXPECT_EQ(result(loaded.start({static_cast<float>(i), 0})), (std::vector<float>{static_cast<float>(i + 1), 1}));
@@ -13,7 +13,7 @@ TEST(Slot, ReplaysShapesThatComeAgainAsAGraphWithTheNewValues) {
   EXPECT_EQ(loaded.device->launches, 5);
 }
 
-TEST(Slot, CapturesAgainWhenMemoryHasMoved) {
+TEST(InferenceSlot, CapturesAgainWhenMemoryHasMoved) {
   Loaded loaded(Model::addOne, {1, true});
   for (const size_t count : {2, 60, 2, 900, 60}) {
     for (int i = 0; i < 3; i++)
@@ -23,15 +23,15 @@ TEST(Slot, CapturesAgainWhenMemoryHasMoved) {
   EXPECT_EQ(loaded.device->launches, 10);
 }
 
-TEST(Slot, TellsTensorRtOnlyWhatHasChanged) {
+TEST(InferenceSlot, SetsAddressesOnlyWhenDimsHaveChanged) {
   Loaded loaded(Model::addOne, {1, false});
   for (int i = 0; i < 4; i++) EXPECT_EQ(result(loaded.start({1})), std::vector<float>{2});
-  EXPECT_EQ(loaded.plan->told, 2);
+  EXPECT_EQ(loaded.plan->addressesSet, 2);
   EXPECT_EQ(result(loaded.start({1, 1})), (std::vector<float>{2, 2}));
-  EXPECT_EQ(loaded.plan->told, 4);
+  EXPECT_EQ(loaded.plan->addressesSet, 4);
 }
 
-TEST(Slot, RunsWithoutGraphsWhereTheyCannotBeCaptured) {
+TEST(InferenceSlot, RunsWithoutGraphsWhereTheyCannotBeCaptured) {
   Loaded loaded(Model::addOne, {1, true});
   loaded.device->faults.capture = true;
   for (int i = 0; i < 4; i++) EXPECT_EQ(result(loaded.start({1})), std::vector<float>{2});
@@ -39,14 +39,14 @@ TEST(Slot, RunsWithoutGraphsWhereTheyCannotBeCaptured) {
   EXPECT_EQ(loaded.device->launches, 0);
 }
 
-TEST(Slot, DoesNotTryToCaptureWhatTensorRtSaysItCannot) {
+TEST(InferenceSlot, DoesNotTryToCaptureWhatTensorRtSaysItCannot) {
   Loaded loaded(Model::addOne, {1, true});
   loaded.plan->capturable = false;
   for (int i = 0; i < 4; i++) EXPECT_EQ(result(loaded.start({1})), std::vector<float>{2});
   EXPECT_EQ(loaded.device->captures, 0);
 }
 
-TEST(Slot, TakesOutputsWhoseSizeOnlyTheRunTells) {
+TEST(InferenceSlot, TakesOutputsWhoseSizeOnlyTheInferenceDecides) {
   Loaded loaded(Model::positive, {2, true});
   for (int i = 0; i < 5; i++) EXPECT_EQ(result(loaded.start({-1, 2, -3, 4}), 1), (std::vector<float>{2, 4}));
   EXPECT_EQ(result(loaded.start({-1}), 1), std::vector<float>{});
@@ -55,7 +55,7 @@ TEST(Slot, TakesOutputsWhoseSizeOnlyTheRunTells) {
   EXPECT_EQ(loaded.device->captures, 0);
 }
 
-TEST(Slot, ReadsTheValuesOfShapeTensorsOnTheHost) {
+TEST(InferenceSlot, ReadsTheValuesOfShapeTensorsOnTheHost) {
   for (const bool graphs : {false, true}) {
     Loaded loaded(Model::repeat, {1, graphs});
     for (const int64_t times : {1, 3, 3, 3, 2, 9, 1, 1, 1}) {
@@ -66,7 +66,7 @@ TEST(Slot, ReadsTheValuesOfShapeTensorsOnTheHost) {
   }
 }
 
-TEST(Slot, ReplaysAGraphForAsLongAsTheValuesOfShapeTensorsStay) {
+TEST(InferenceSlot, ReplaysAGraphForAsLongAsTheValuesOfShapeTensorsStay) {
   Loaded loaded(Model::repeat, {1, true});
   for (int i = 0; i < 4; i++)
     EXPECT_EQ(result(loaded.repeat({static_cast<float>(i)}, 2)), std::vector<float>(2, static_cast<float>(i)));
@@ -75,7 +75,7 @@ TEST(Slot, ReplaysAGraphForAsLongAsTheValuesOfShapeTensorsStay) {
   EXPECT_EQ(loaded.device->launches, 3);
 }
 
-TEST(Slot, NamesInputsThatFitNoProfile) {
+TEST(InferenceSlot, NamesInputsThatFitNoProfile) {
   Loaded loaded;
   EXPECT_EQ(loaded.start(std::vector<float>(1001)).get().error,
             "the inputs [1001] fit no optimization profile of the engine");
@@ -86,15 +86,15 @@ TEST(Slot, NamesInputsThatFitNoProfile) {
   EXPECT_EQ(loaded.submit({}).get().error, "the inputs fit no optimization profile of the engine");
 }
 
-TEST(Slot, RefusesBytesThatAreNotWhatTheirDimsSay) {
+TEST(InferenceSlot, RefusesBytesThatAreNotWhatTheirDimsSay) {
   Loaded loaded;
   std::vector<Tensor> inputs;
   const float values[2] = {};
   inputs.push_back(loaded.engine->copyOf(values, sizeof(values), {3}));
-  EXPECT_EQ(loaded.submit(std::move(inputs)).get().error, "input 'x' has another size than its dims say");
+  EXPECT_EQ(loaded.submit(std::move(inputs)).get().error, "input 'x' has 8 bytes, but its dims need 12");
 }
 
-TEST(Slot, WritesOutputsWhereTheCallerWantsThem) {
+TEST(InferenceSlot, WritesOutputsWhereTheCallerWantsThem) {
   Loaded loaded(Model::addOne, {1, true});
   for (int i = 0; i < 4; i++) {
     std::vector<Tensor> inputs;
@@ -113,7 +113,7 @@ TEST(Slot, WritesOutputsWhereTheCallerWantsThem) {
   EXPECT_EQ(tooSmall[0], 0);
 }
 
-TEST(Slot, CopiesAnInputOnceWhenABlockIsFree) {
+TEST(InferenceSlot, CopiesAnInputOnceWhenABlockIsFree) {
   Loaded loaded(Model::addOne, {1, false});
   EXPECT_EQ(loaded.tensor({1}).block.data(), nullptr);
   EXPECT_EQ(result(loaded.start({1})), std::vector<float>{2});

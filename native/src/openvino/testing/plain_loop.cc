@@ -1,7 +1,7 @@
-// The yardstick of `npm run bench`: one engine on OpenVINO's own C API in a plain loop, as a C program would call it.
-// Usage: openvino_loop <library> <blob> <hint> <input> <output> <iterations> <dim>...  Prints the median in
-// milliseconds.
-#include "library.h"
+// The reference of `npm run bench`: runs one engine in a plain loop on OpenVINO's own C API, as a C program would.
+// Prints the median in milliseconds.
+// Usage: openvino_plain_loop <library> <blob> <hint> <input> <output> <iterations> <dim>...
+#include "../library.h"
 
 #include <algorithm>
 #include <chrono>

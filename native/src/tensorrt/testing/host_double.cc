@@ -16,7 +16,7 @@ class HostExecution : public Execution {
   void setAddress(const std::string& port, void* memory) override {
     EXPECT_EQ(reinterpret_cast<uintptr_t>(memory) % 256, 0u) << port;
     EXPECT_EQ(device_.isPinned(memory), port == "times") << port;
-    plan_.told++;
+    plan_.addressesSet++;
     addresses_[port] = memory;
   }
   void setMemory(const std::string&, OutputMemory* memory) override { memory_ = memory; }
@@ -32,7 +32,7 @@ class HostExecution : public Execution {
 
   void enqueue(Stream stream) override {
     EXPECT_EQ(running_++, 0) << "two inferences in one execution context";
-    // Part of the work is under way when it fails.
+    // When it fails, part of the work has begun.
     compute(stream);
     const bool fails = !HostDevice::takeFrom(device_.faults.enqueues);
     if (!fails && model_ == Model::positive) findPositive(stream);
@@ -45,7 +45,7 @@ class HostExecution : public Execution {
     const auto count = static_cast<size_t>(dims_.at("x").at(0));
     const auto* x = static_cast<const float*>(addresses_.at("x"));
     auto* y = static_cast<float*>(addresses_.at("y"));
-    // As the values of a shape tensor are: read when the work is put into the stream.
+    // The values of a shape tensor are read when the work enters the stream.
     int64_t times = 1;
     if (model_ == Model::repeat) std::memcpy(&times, addresses_.at("times"), sizeof(times));
     const float added = model_ == Model::repeat ? 0.0F : 1.0F;
@@ -54,7 +54,7 @@ class HostExecution : public Execution {
     });
   }
 
-  // As TensorRT does: such an output makes it wait, to know how much memory to ask for.
+  // Waits for the stream, as TensorRT does to find out how much memory such an output needs.
   void findPositive(Stream stream) {
     device_.synchronize(stream);
     const auto count = static_cast<size_t>(dims_.at("x").at(0));

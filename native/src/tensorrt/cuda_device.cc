@@ -1,5 +1,6 @@
-#include "cuda.h"
+#include "cuda_device.h"
 
+#include "../format.h"
 #include "driver.h"
 
 #include <stdexcept>
@@ -15,9 +16,7 @@ class CudaDevice : public Device {
   explicit CudaDevice(int index) : driver_(Driver::open()) {
     int count = 0;
     driver_.check(driver_.cuDeviceGetCount(&count), "cuDeviceGetCount");
-    if (index >= count)
-      throw std::runtime_error("there is no GPU " + std::to_string(index) + ": the driver finds " +
-                               std::to_string(count));
+    if (index >= count) throw std::runtime_error(format("there is no GPU {}: the driver finds {}", index, count));
     driver_.check(driver_.cuDeviceGet(&device_, index), "cuDeviceGet");
     driver_.check(driver_.cuDevicePrimaryCtxRetain(&context_, device_), "cuDevicePrimaryCtxRetain");
   }
@@ -31,7 +30,7 @@ class CudaDevice : public Device {
 
   void* allocate(size_t bytes) override {
     CUdeviceptr memory = 0;
-    const std::string call = "cuMemAlloc of " + std::to_string(bytes) + " bytes";
+    const std::string call = format("cuMemAlloc of {} bytes", bytes);
     driver_.check(driver_.cuMemAlloc(&memory, bytes), call.c_str());
     return reinterpret_cast<void*>(memory);
   }
@@ -40,7 +39,7 @@ class CudaDevice : public Device {
 
   void* allocatePinned(size_t bytes) override {
     void* memory = nullptr;
-    const std::string call = "cuMemAllocHost of " + std::to_string(bytes) + " bytes";
+    const std::string call = format("cuMemAllocHost of {} bytes", bytes);
     driver_.check(driver_.cuMemAllocHost(&memory, bytes), call.c_str());
     return memory;
   }
@@ -70,7 +69,7 @@ class CudaDevice : public Device {
   }
 
   void beginCapture(Stream stream) override {
-    // Thread-local: other threads may go on allocating meanwhile.
+    // Thread-local: other threads may allocate meanwhile.
     driver_.check(driver_.cuStreamBeginCapture(static_cast<CUstream>(stream), CU_STREAM_CAPTURE_MODE_THREAD_LOCAL),
                   "cuStreamBeginCapture");
   }
