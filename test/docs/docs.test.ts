@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { globSync } from 'tinyglobby'
 import { describe, expect, it, test } from 'vitest'
 import { resolveOptions } from '../../plugin/options/resolve.ts'
-import { errorsPage, optionsPage } from '../support/docs.ts'
+import { architecturePage, errorsPage, optionsPage } from '../support/docs.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const pages = globSync(['*.md', 'docs/**/*.md', '.github/**/*.md'], { cwd: root, dot: true }).sort()
@@ -16,6 +16,10 @@ it('docs/options.md lists every option with its type, default and meaning', asyn
 
 it('docs/errors.md lists every error code with its meaning', async () => {
   await expect(await errorsPage()).toMatchFileSnapshot('../../docs/errors.md')
+})
+
+it('docs/architecture.md shows the floors that lint enforces', async () => {
+  await expect(await architecturePage()).toMatchFileSnapshot('../../docs/architecture.md')
 })
 
 describe('links between pages', () => {

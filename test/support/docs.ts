@@ -34,6 +34,14 @@ export function errorsPage(): Promise<string> {
   return withTables('docs/errors.md', { codes: table(['Code', 'Meaning'], rows) })
 }
 
+/** What docs/architecture.md should say: its own prose, with the floors that lint enforces. */
+export function architecturePage(): Promise<string> {
+  const file = new URL('../lint/floors.json', import.meta.url)
+  const floors = JSON.parse(readFileSync(file, 'utf8')) as { floor: string; rooms: string[]; holds: string }[]
+  const rows = floors.map(({ floor, rooms, holds }) => [floor, rooms.map(code).join(', '), holds])
+  return withTables('docs/architecture.md', { floors: table(['Floor', 'Rooms', 'What is there'], rows) })
+}
+
 /** What docs/bundlers.md should say: its own prose, with a table of the cases that the tests build and run. */
 export function bundlersPage(
   cases: readonly { readonly bundler: string; readonly format: string; readonly how: string }[],
