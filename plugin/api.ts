@@ -6,7 +6,9 @@ import { engineAsset, copyEngine } from './emit/asset.ts'
 import { writing } from './emit/output.ts'
 import { replaceFile } from './files/replace-file.ts'
 import { requestKey } from './options/query.ts'
-import { type Options, resolveOptions, compileOptions, type CompileOptions } from './options/resolve.ts'
+import { resolveOptions, compileOptions } from './options/resolve.ts'
+import type { CompileOptions } from './options/schema.ts'
+import type { Options } from './options/types.ts'
 
 /**
  * Compiles one model as the plugin does, through the same cache, without a bundler. `file` is relative to the current

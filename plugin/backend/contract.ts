@@ -1,7 +1,7 @@
 import type { BackendName, Requirements } from '../../runtime/manifest.ts'
 import type { Facts } from '../cache/key.ts'
 import type { Model } from '../onnx/model.ts'
-import type { CompileOptions } from '../options/resolve.ts'
+import type { CompileOptions } from '../options/schema.ts'
 
 // A backend compiles models into engines with one library. Each has a folder here: backend.ts looks for the library
 // and plans the engines, compile.ts makes one in a child process, and probe.ts, where there is one, opens the library

@@ -1,5 +1,5 @@
 import type { UnpluginInstance } from 'unplugin'
-import type { Options } from '../options/resolve.ts'
+import type { Options } from '../options/types.ts'
 import { pluginHooks } from './hooks.ts'
 
 type Instance = UnpluginInstance<Options | undefined, false>

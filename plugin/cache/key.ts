@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { BackendName } from '../../runtime/manifest.ts'
-import type { Shapes } from '../options/resolve.ts'
+import type { Shapes } from '../options/types.ts'
 
 /** Named facts in a flat record, so that two keys can be compared field by field and a difference told in words. */
 export type Facts = Readonly<Record<string, string | number | boolean | readonly string[] | readonly number[]>>

@@ -1,6 +1,6 @@
 import type { CAC } from 'cac'
 import { nearest, OnnxEngineError } from '../../runtime/errors.ts'
-import type { Options } from '../options/resolve.ts'
+import type { Options } from '../options/types.ts'
 
 export function placeOf(cli: CAC): Options {
   return { root: typed(cli, 'root'), cache: { dir: typed(cli, 'cache-dir') } }

@@ -1,5 +1,5 @@
 import type { Bindings } from '../../runtime/manifest.ts'
-import type { Shapes, IoPrecision } from '../options/resolve.ts'
+import type { Shapes, IoPrecision } from '../options/types.ts'
 
 /** One import of a model that was found in the sources or seen by a bundler. Paths are absolute. */
 export interface ModelImport {

@@ -1,7 +1,7 @@
 import { OnnxEngineError, nearest } from '../../runtime/errors.ts'
 import type { Bindings, Binding } from '../../runtime/manifest.ts'
 import { keyPath, shorten } from '../text.ts'
-import type { Shapes, Profile, ValueBounds } from './resolve.ts'
+import type { Shapes, Profile, ValueBounds } from './types.ts'
 
 /**
  * Holds fixed shapes and profiles against the model's own inputs. Throws SHAPE_INVALID, naming the key path, for an

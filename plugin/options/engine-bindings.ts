@@ -1,7 +1,8 @@
 import type { DType } from '../../runtime/dtype.ts'
 import { OnnxEngineError } from '../../runtime/errors.ts'
 import type { Bindings, Binding, Dim } from '../../runtime/manifest.ts'
-import type { Shapes, IoPrecision, CompileOptions } from './resolve.ts'
+import type { CompileOptions } from './schema.ts'
+import type { Shapes, IoPrecision } from './types.ts'
 
 /**
  * The bindings of a model whose inputs are fixed to these dims. A named dim that is fixed somewhere is fixed wherever

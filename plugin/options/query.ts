@@ -1,6 +1,6 @@
 import { nearest, OnnxEngineError } from '../../runtime/errors.ts'
 import { byName, shorten } from '../text.ts'
-import type { Shapes } from './resolve.ts'
+import type { Shapes } from './types.ts'
 
 /** What the text of an import asks for: the path or specifier before '?', and the wishes after it. */
 export interface ModelRequest {

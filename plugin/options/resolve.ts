@@ -8,12 +8,6 @@ import { type CompileOptions, type ResolvedOptions, schema, modelSchema } from '
 import type { ModelOptions } from './types.ts'
 import { read } from './validators.ts'
 
-export type { Calibration, CompileOptions, ResolvedOptions } from './schema.ts'
-
-export * from './types.ts'
-
-export { checkShapes } from './check-shapes.ts'
-
 /**
  * Checks what the user wrote and fills in every default. `root` is the bundler's; the option of that name wins. Throws
  * OPTION_INVALID with the key path, what was expected, what was received and the nearest valid name.

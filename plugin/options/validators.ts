@@ -24,6 +24,9 @@ export function read<S extends v.GenericSchema>(
   })
 }
 
+/** A schema for each key of an interface. */
+export type SchemasOf<T> = { readonly [K in keyof Required<T>]: v.GenericSchema<T[K], unknown> }
+
 /** One of a list of names. */
 export function oneOf<const L extends readonly string[]>(list: L): v.PicklistSchema<L, string> {
   return v.picklist(list, `one of ${list.join(', ')}`)
@@ -84,11 +87,34 @@ export function recordOf<In, Out>(
   )
 }
 
+/** Text that can be a path. */
+export const filePath: v.GenericSchema<string> = v.pipe(
+  v.string(),
+  v.check((text) => text !== '', 'a path'),
+)
+
+/** A whole number within these bounds. */
+export function wholeNumber(least: number, most: number = Infinity): v.GenericSchema<number> {
+  const isWithin = (value: number) => Number.isSafeInteger(value) && value >= least && value <= most
+  const upTo = most === Infinity ? '' : ` to ${most}`
+  return v.pipe(v.number(), v.check(isWithin, `a whole number from ${least}${upTo}`))
+}
+
+const byteUnits = { B: 1, KB: 1e3, MB: 1e6, GB: 1e9, TB: 1e12, KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30, TiB: 2 ** 40 }
+const timeUnits = { ms: 1, s: 1e3, m: 60e3, h: 3600e3, d: 86_400e3 }
+
+/** A size in bytes, or text such as the example. */
+export function byteCount(example: string): v.GenericSchema<number | string, number> {
+  return quantity(byteUnits, `a positive number of bytes, or text such as '${example}'`)
+}
+
+/** A time in milliseconds, or text such as the example. */
+export function duration(example: string): v.GenericSchema<number | string, number> {
+  return quantity(timeUnits, `a positive number of milliseconds, or text such as '${example}'`)
+}
+
 /** A positive number, as a number or as text with a unit ('5GB', '30d'). Infinity means no limit. */
-export function quantity(
-  units: Readonly<Record<string, number>>,
-  phrase: string,
-): v.GenericSchema<number | string, number> {
+function quantity(units: Readonly<Record<string, number>>, phrase: string): v.GenericSchema<number | string, number> {
   return v.pipe(
     v.union([v.number(), v.string()], phrase),
     v.rawTransform(({ dataset, addIssue, NEVER }) => {

@@ -1,7 +1,7 @@
 import type { Bindings } from '../../runtime/manifest.ts'
 import type { EditableModel } from '../onnx/graph.ts'
 import { ioDTypes } from '../options/engine-bindings.ts'
-import type { IoPrecision } from '../options/resolve.ts'
+import type { IoPrecision } from '../options/types.ts'
 import type { PrecisionPass } from './pass.ts'
 
 /**

@@ -1,5 +1,5 @@
 import type { Bindings } from '../../runtime/manifest.ts'
-import type { Calibration } from '../options/resolve.ts'
+import type { Calibration } from '../options/schema.ts'
 
 /** The options that take samples. */
 export type SampleOption = 'calibration' | 'verify.samples'

@@ -1,7 +1,9 @@
 import { resolve } from 'node:path'
 import { describe, it, expect } from 'vitest'
+import { checkShapes } from '../../plugin/options/check-shapes.ts'
 import { parseRequest } from '../../plugin/options/query.ts'
-import { type Options, compileOptions, resolveOptions, checkShapes } from '../../plugin/options/resolve.ts'
+import { compileOptions, resolveOptions } from '../../plugin/options/resolve.ts'
+import type { Options } from '../../plugin/options/types.ts'
 import { byName } from '../../plugin/text.ts'
 import type { Dim, Bindings } from '../../runtime/manifest.ts'
 

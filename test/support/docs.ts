@@ -3,24 +3,21 @@ import { posix, relative, resolve, sep } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseSync } from 'oxc-parser'
 import { format, type FormatConfig } from 'oxfmt'
-import { resolveOptions } from '../../plugin/options/resolve.ts'
 import {
-  calibrationMethods,
   hardwareCompatibilities,
-  imageChannels,
-  imageLayouts,
-  ioPrecisions,
   optimizationLevels,
   performanceHints,
   profilingVerbosities,
-} from '../../plugin/options/types.ts'
+} from '../../plugin/options/backend-types.ts'
+import { resolveOptions } from '../../plugin/options/resolve.ts'
+import { calibrationMethods, imageChannels, imageLayouts, ioPrecisions } from '../../plugin/options/types.ts'
 import { errorCodes } from '../../runtime/errors.ts'
 import { backendNames, precisions } from '../../runtime/manifest.ts'
 
 // As `npm run format` writes the pages.
 const style = JSON.parse(readFileSync(new URL('../../.oxfmtrc.json', import.meta.url), 'utf8')) as FormatConfig
 
-/** What docs/options.md should say: its own prose, with a table per section made from plugin/options/types.ts. */
+/** What docs/options.md should say: its own prose, with a table per section made from the types in plugin/options. */
 export function optionsPage(): Promise<string> {
   const missing = [...readInterfaces().keys()].filter((name) => !sections.some(({ type }) => type === name))
   if (missing.length > 0) throw new Error(`docs/options.md has no table for ${missing.join(', ')}`)
@@ -81,8 +78,10 @@ interface Member {
   readonly description: string
 }
 
-const sourceFile = new URL('../../plugin/options/types.ts', import.meta.url)
-/** What the page writes for a type of plugin/options/types.ts. The order matters where one name ends in another. */
+const sourceFiles = ['types.ts', 'backend-types.ts'].map(
+  (name) => new URL(`../../plugin/options/${name}`, import.meta.url),
+)
+/** What the page writes for a type of plugin/options. The order matters where one name ends in another. */
 const typeTexts: Readonly<Record<string, string>> = {
   IoPrecision: union(ioPrecisions),
   Precision: union(precisions),
@@ -122,6 +121,10 @@ function typeText(type: string): string {
  * one place.
  */
 function readInterfaces(): ReadonlyMap<string, readonly Member[]> {
+  return new Map(sourceFiles.flatMap(interfacesOf))
+}
+
+function interfacesOf(sourceFile: URL): [string, Member[]][] {
   const text = readFileSync(sourceFile, 'utf8')
   const { program, comments } = parseSync(fileURLToPath(sourceFile), text)
   const declarations = program.body.flatMap((node) =>
@@ -129,33 +132,31 @@ function readInterfaces(): ReadonlyMap<string, readonly Member[]> {
       ? [node.declaration]
       : [],
   )
-  return new Map(
-    declarations
-      .filter(({ id }) => sectionName.test(id.name))
-      .map(({ id, body }) => [
-        id.name,
-        body.body.flatMap((member): Member[] => {
-          if (member.type !== 'TSPropertySignature' || member.key.type !== 'Identifier' || !member.typeAnnotation)
-            return []
-          const comment = comments.findLast(
-            ({ end }) => end <= member.start && text.slice(end, member.start).trim() === '',
-          )
-          if (comment === undefined)
-            throw new Error(`${id.name}.${member.key.name} has no comment, so docs/options.md cannot describe it`)
-          const { start, end } = member.typeAnnotation.typeAnnotation
-          return [
-            {
-              name: member.key.name,
-              type: text.slice(start, end).replaceAll(/readonly |Readonly<(.*)>/g, '$1'),
-              description: comment.value
-                .replaceAll(/^\s*\*+ ?/gm, '')
-                .trim()
-                .replaceAll('\n', ' '),
-            },
-          ]
-        }),
-      ]),
-  )
+  return declarations
+    .filter(({ id }) => sectionName.test(id.name))
+    .map(({ id, body }) => [
+      id.name,
+      body.body.flatMap((member): Member[] => {
+        if (member.type !== 'TSPropertySignature' || member.key.type !== 'Identifier' || !member.typeAnnotation)
+          return []
+        const comment = comments.findLast(
+          ({ end }) => end <= member.start && text.slice(end, member.start).trim() === '',
+        )
+        if (comment === undefined)
+          throw new Error(`${id.name}.${member.key.name} has no comment, so docs/options.md cannot describe it`)
+        const { start, end } = member.typeAnnotation.typeAnnotation
+        return [
+          {
+            name: member.key.name,
+            type: text.slice(start, end).replaceAll(/readonly |Readonly<(.*)>/g, '$1'),
+            description: comment.value
+              .replaceAll(/^\s*\*+ ?/gm, '')
+              .trim()
+              .replaceAll('\n', ' '),
+          },
+        ]
+      }),
+    ])
 }
 
 /** Sizes and times as users write them; resolved, they are bytes and milliseconds. */

@@ -4,7 +4,8 @@ import { fileURLToPath } from 'node:url'
 import { openStore } from '../../dist/plugin/cache/store.js'
 import { compileModel } from '../../dist/plugin/compile/model.js'
 import type { Compiled } from '../../dist/plugin/compile/variant.js'
-import { compileOptions, resolveOptions, type Options } from '../../dist/plugin/options/resolve.js'
+import { compileOptions, resolveOptions } from '../../dist/plugin/options/resolve.js'
+import type { Options } from '../../dist/plugin/options/types.js'
 import type { ModelManifest, VariantManifest } from '../../runtime/manifest.ts'
 
 export const root: string = fileURLToPath(new URL('../..', import.meta.url))

@@ -1,6 +1,6 @@
 import { OnnxEngineError } from '../../../runtime/errors.ts'
 import type { CompileInChild } from '../../child/contract.ts'
-import type { OptimizationLevel } from '../../options/resolve.ts'
+import type { OptimizationLevel } from '../../options/backend-types.ts'
 
 /**
  * The part of onnxruntime-node that the compiler uses. The module is the user's own copy, so it is loaded by its URL.

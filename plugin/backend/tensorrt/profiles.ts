@@ -4,7 +4,8 @@ import type { Binding, Dim } from '../../../runtime/manifest.ts'
 import type { Model } from '../../onnx/model.ts'
 import { fixBindings } from '../../options/engine-bindings.ts'
 import { encodeName } from '../../options/query.ts'
-import type { CompileOptions, Shapes } from '../../options/resolve.ts'
+import type { CompileOptions } from '../../options/schema.ts'
+import type { Shapes } from '../../options/types.ts'
 
 /** Inputs of which fixed shapes decide at least one dim; -1 stands for those that stay open. */
 export function fixedInputs({ bindings }: Model, { shapes }: CompileOptions): TensorRtBuild['fixed'] {
