@@ -7,7 +7,7 @@ import { OnnxEngineError, recordError } from '../runtime/errors.ts'
 import { precisions, backendNames } from '../runtime/manifest.ts'
 import { compile, writeModel } from './api.ts'
 import { openStore } from './cache/store.ts'
-import { refuseUnknownOptions, usageError, didYouMean, wish, typed, placeOf } from './cli/arguments.ts'
+import { refuseUnknownOptions, usageError, hintFor, wish, typed, placeOf } from './cli/arguments.ts'
 import { cacheVerbs, verbNames } from './cli/cache.ts'
 import { doctorReport, modelReport, staleTypesReport } from './cli/reports.ts'
 import { installables, type InstallableName, setup } from './cli/setup.ts'
@@ -42,7 +42,7 @@ async function main(argv: string[]): Promise<void> {
       if (name !== undefined)
         throw usageError(
           `'${name}' is not a command`,
-          didYouMean(
+          hintFor(
             name,
             cli.commands.map((command) => command.name),
           ),

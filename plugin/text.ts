@@ -31,6 +31,16 @@ export function count(amount: number, noun: string): string {
   return `${amount} ${noun}${amount === 1 ? '' : 's'}`
 }
 
+/** The hint for a name that is close to one that exists; undefined without such a name. */
+export function didYouMean(near: string | undefined): string | undefined {
+  return near === undefined ? undefined : `Did you mean ${quoteText(near)}?`
+}
+
+/** Text that a user wrote, for a message: in single quotes as in code, cut to a readable length. */
+export function quoteText(text: string): string {
+  return `'${shorten(text, 120)}'`
+}
+
 /** A name from a model for a message: quotes and line breaks escaped, cut to a readable length. */
 export function quote(name: string): string {
   return JSON.stringify(name.length > 120 ? `${name.slice(0, 117)}...` : name)

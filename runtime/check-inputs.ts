@@ -1,4 +1,4 @@
-import { dtypes, type DType } from './dtype.ts'
+import { dtypes, elementCount, type DType } from './dtype.ts'
 import { nearest, OnnxEngineError, type ErrorDetails } from './errors.ts'
 import type { Binding } from './manifest.ts'
 import type { CheckedTensor } from './session.ts'
@@ -57,7 +57,7 @@ function checkInput(where: string, binding: Binding, value: unknown, named: Name
   }
   const data = checkData(where, binding, given.data)
   const dims = checkDims(where, binding, given.dims, named)
-  const length = dims.reduce((product, dim) => product * dim, 1)
+  const length = elementCount(dims)
   if (!Number.isSafeInteger(length)) {
     throw invalid(where, { expected: 'dims whose product can be counted', received: `dims ${list(dims)}` })
   }

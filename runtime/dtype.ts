@@ -50,6 +50,11 @@ export function dtypeOfCode(code: number): StoredDType | undefined {
   return byCode.get(code)
 }
 
+/** How many elements a tensor of these dims has. */
+export function elementCount(dims: readonly number[]): number {
+  return dims.reduce((product, dim) => product * dim, 1)
+}
+
 /** Whether a stored dtype can cross into JavaScript as a binding. */
 export function isBindingDType(dtype: StoredDType): dtype is DType {
   return dtypes[dtype].array !== null

@@ -1,6 +1,7 @@
 import type { CAC } from 'cac'
 import { nearest, OnnxEngineError } from '../../runtime/errors.ts'
 import type { Options } from '../options/types.ts'
+import { didYouMean } from '../text.ts'
 
 export function placeOf(cli: CAC): Options {
   return { root: typed(cli, 'root'), cache: { dir: typed(cli, 'cache-dir') } }
@@ -28,7 +29,7 @@ export function refuseUnknownOptions({ matchedCommand, globalCommand, options }:
     if (name === '--' || known.some(({ names }) => names.includes(name))) continue
     throw usageError(
       `'--${name}' is not an option of '${matchedCommand?.name}'`,
-      didYouMean(
+      hintFor(
         name,
         known.flatMap(({ names }) => names),
         '--',
@@ -37,9 +38,9 @@ export function refuseUnknownOptions({ matchedCommand, globalCommand, options }:
   }
 }
 
-export function didYouMean(name: string, names: readonly string[], prefix = ''): string {
+export function hintFor(name: string, names: readonly string[], prefix = ''): string {
   const near = nearest(name, names)
-  return near === undefined ? `'unplugin-onnx --help' lists what there is` : `Did you mean '${prefix}${near}'?`
+  return didYouMean(near && prefix + near) ?? `'unplugin-onnx --help' lists what there is`
 }
 
 export function usageError(where: string, hint: string): OnnxEngineError {

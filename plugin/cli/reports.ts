@@ -1,9 +1,9 @@
-import { dtypes } from '../../runtime/dtype.ts'
 import type { Binding } from '../../runtime/manifest.ts'
 import type { Probe } from '../backend/contract.ts'
 import type { ImportRecord } from '../cache/import-records.ts'
 import type { StoreEntry } from '../cache/list.ts'
-import type { ModelWithInitializers, Initializer } from '../onnx/model.ts'
+import type { ModelWithInitializers } from '../onnx/model.ts'
+import { byteLength } from '../onnx/tensor.ts'
 import { formatBytes, count } from '../text.ts'
 import type { TypedSources } from '../types/sync.ts'
 
@@ -20,7 +20,7 @@ export function modelReport({
   const opset = Object.entries(opsets).map(
     ([domain, version]) => `${domain === '' ? 'opset' : plain(domain)} ${version}`,
   )
-  const bytes = initializers.reduce((sum, initializer) => sum + bytesOf(initializer), 0)
+  const bytes = initializers.reduce((sum, initializer) => sum + (byteLength(initializer) ?? 0), 0)
   const files = new Map<string, number>()
   for (const { file, length } of external) files.set(file, (files.get(file) ?? 0) + length)
   return [
@@ -100,10 +100,6 @@ function bindingRow({ name, dtype, dims }: Binding): readonly string[] {
     plain(name),
     `${dtype}${dims === null ? ' of unknown rank' : `[${dims.map((dim) => (dim === null ? '?' : plain(String(dim)))).join(', ')}]`}`,
   ]
-}
-
-function bytesOf({ dtype, dims }: Initializer): number {
-  return Math.ceil((dims.reduce((product, dim) => product * dim, 1) * dtypes[dtype].bits) / 8)
 }
 
 function columns(rows: readonly (readonly string[])[]): readonly string[] {

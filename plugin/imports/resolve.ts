@@ -3,6 +3,7 @@ import { createRequire } from 'node:module'
 import { basename, dirname, isAbsolute, join, relative, resolve, sep } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { nearest, OnnxEngineError } from '../../runtime/errors.ts'
+import { didYouMean } from '../text.ts'
 
 /** Where a model's import stands. */
 export interface ImportSite {
@@ -74,7 +75,7 @@ function notFound(specifier: string, direct: string | undefined, { importer, roo
         ? 'a name that no alias, package or imports entry has'
         : `nothing at ${relative(root, direct)}`,
     hint: near
-      ? `Did you mean '${specifier.slice(0, -basename(direct).length)}${near}'?`
+      ? didYouMean(specifier.slice(0, -basename(direct).length) + near)
       : 'Check the path, or install the package that has the model',
   })
 }

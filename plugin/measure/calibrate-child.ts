@@ -1,6 +1,6 @@
 import { writeFile } from 'node:fs/promises'
 import { join, dirname } from 'node:path'
-import { dtypes } from '../../runtime/dtype.ts'
+import { dtypes, elementCount } from '../../runtime/dtype.ts'
 import { OnnxEngineError } from '../../runtime/errors.ts'
 import type { CompileInChild } from '../child/contract.ts'
 import { newAttribute } from '../onnx/attribute.ts'
@@ -117,7 +117,7 @@ async function observe(
 function observed(results: Results, { value, stored, scale, zero, sum }: Watched): Observed {
   const number = (result: string) => (results[result]!.data as Float32Array | Uint8Array)[0] ?? 0
   const { dims, data } = results[stored]!
-  const rows = dims.slice(0, -1).reduce((product, dim) => product * dim, 1)
+  const rows = elementCount(dims.slice(0, -1))
   return {
     value,
     data: data as Uint8Array,

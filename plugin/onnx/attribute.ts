@@ -1,6 +1,6 @@
+import type { Node } from './graph.ts'
 import { int64, type Message, newMessage, safeInteger } from './proto.ts'
 
-type Node = Message<'NodeProto'>
 type Attribute = Message<'AttributeProto'>
 
 // AttributeProto.AttributeType of onnx.proto.

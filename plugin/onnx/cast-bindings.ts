@@ -1,12 +1,11 @@
 import { dtypes } from '../../runtime/dtype.ts'
 import { intAttribute, newAttribute } from './attribute.ts'
 import { nameMaker, newNode, redeclare, renameReads, sortNodes } from './edit.ts'
-import { type EditableModel, indexScope, type Scope } from './graph.ts'
-import { isMainDomain, type Message } from './proto.ts'
+import { type Node, type EditableModel, indexScope, type Scope } from './graph.ts'
+import { isMainDomain } from './proto.ts'
 import { inferTypes } from './types.ts'
 import { upgradeOpset } from './upgrade.ts'
 
-type Node = Message<'NodeProto'>
 type Float = 'float32' | 'float16' | 'bfloat16'
 
 interface Change {

@@ -1,10 +1,17 @@
 import { type StoredDType, dtypes } from '../../runtime/dtype.ts'
 import { OnnxEngineError } from '../../runtime/errors.ts'
 import { quote } from '../text.ts'
-import { type EditableModel, scopesOf, type Scope, indexScope, reads, bodies, declarations } from './graph.ts'
-import { type Message, newMessage } from './proto.ts'
-
-type Node = Message<'NodeProto'>
+import {
+  type Node,
+  type EditableModel,
+  scopesOf,
+  type Scope,
+  indexScope,
+  reads,
+  bodies,
+  declarations,
+} from './graph.ts'
+import { newMessage } from './proto.ts'
 
 /** A maker of names that nothing in the model has. It knows the model as it is now, and the names that it gave. */
 export function nameMaker(model: EditableModel): (base: string) => string {

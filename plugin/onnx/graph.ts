@@ -22,6 +22,9 @@ import { tensorsOf, isExternal } from './tensor.ts'
 // edit.ts names, renames, redeclares and sorts; attribute.ts reads and makes attributes; signatures.ts knows where
 // floats may be float16 or bfloat16; content.ts reads and replaces the bytes of tensors; write.ts writes.
 
+/** A node of a graph: one call of an operator. */
+export type Node = Message<'NodeProto'>
+
 /** A model to be changed. Fields that nobody touches are written back as they were, unknown ones included. */
 export interface EditableModel {
   /** Absolute path of the file that it was read from, which must stay as it is until the model is written. */
@@ -40,15 +43,15 @@ export interface Scope {
   /** Undefined for the main graph. */
   readonly parent?: Scope
   /** The node whose attribute holds the graph. */
-  readonly owner?: Message<'NodeProto'>
+  readonly owner?: Node
 }
 
 /** Who makes and who reads the values of one graph. */
 export interface ScopeIndex {
   /** The node that makes a value. Inputs and initializers have none. */
-  readonly producers: ReadonlyMap<string, Message<'NodeProto'>>
+  readonly producers: ReadonlyMap<string, Node>
   /** The nodes of this graph that read a value, themselves or inside their bodies; one entry for each node. */
-  readonly consumers: ReadonlyMap<string, readonly Message<'NodeProto'>[]>
+  readonly consumers: ReadonlyMap<string, readonly Node[]>
   /** Tensors with a fixed value by the name of that value: initializers, and what Constant nodes make. */
   readonly constants: ReadonlyMap<string, Message<'TensorProto'>>
 }
@@ -95,8 +98,8 @@ export function bodiesOf(parent: Scope): Scope[] {
 
 /** Who makes and reads what in one graph, as it is now. */
 export function indexScope({ graph }: Scope): ScopeIndex {
-  const producers = new Map<string, Message<'NodeProto'>>()
-  const consumers = new Map<string, Message<'NodeProto'>[]>()
+  const producers = new Map<string, Node>()
+  const consumers = new Map<string, Node[]>()
   const constants = new Map(graph.initializer.map((tensor) => [tensor.name, tensor]))
   for (const node of graph.node) {
     for (const name of reads(node)) {
@@ -115,7 +118,7 @@ export function indexScope({ graph }: Scope): ScopeIndex {
 }
 
 /** The values that a node needs from its graph: its inputs, and what its bodies take from outside. */
-export function reads(node: Message<'NodeProto'>): Set<string> {
+export function reads(node: Node): Set<string> {
   const names = new Set(node.input)
   for (const body of bodies(node)) for (const name of captures(body)) names.add(name)
   names.delete('')
@@ -131,7 +134,7 @@ export function declarations({ input, initializer, sparseInitializer, node }: Me
 }
 
 /** The graphs in the attributes of a node. */
-export function bodies({ attribute }: Message<'NodeProto'>): Message<'GraphProto'>[] {
+export function bodies({ attribute }: Node): Message<'GraphProto'>[] {
   return attribute.flatMap(({ g, graphs }) => (g ? [g, ...graphs] : graphs))
 }
 
@@ -141,8 +144,6 @@ function captures(graph: Message<'GraphProto'>): Set<string> {
   for (const name of declarations(graph)) names.delete(name)
   return names
 }
-
-export type Node = Message<'NodeProto'>
 
 /** How a node is called in reports: by its name, or else by its first output. */
 export function nodeName({ name, output }: Node): string {

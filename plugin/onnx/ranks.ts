@@ -1,8 +1,7 @@
 import { intsAttribute } from './attribute.ts'
-import { indexScope, type Scope, type ScopeIndex } from './graph.ts'
+import { type Node, indexScope, type Scope, type ScopeIndex } from './graph.ts'
 import { isMainDomain, type Message } from './proto.ts'
 
-type Node = Message<'NodeProto'>
 type Ranks = ReadonlyMap<string, number>
 
 /**

@@ -1,4 +1,4 @@
-import { dtypeOfCode, dtypes, type StoredDType } from '../../runtime/dtype.ts'
+import { dtypeOfCode, dtypes, elementCount, type StoredDType } from '../../runtime/dtype.ts'
 import { carriers, fieldsOf, type Message, type MessageName, safeInteger } from './proto.ts'
 
 /** What a tensor is, besides its bytes. */
@@ -19,7 +19,7 @@ export function tensorType({ dataType, dims }: Message<'TensorProto'>): TensorTy
 /** Bytes that a raw tensor takes; elements below a byte are packed. Undefined for strings, which are never raw. */
 export function byteLength({ dtype, dims }: TensorType): number | undefined {
   if (dtype === 'string') return undefined
-  return Math.ceil((dims.reduce((product, dim) => product * dim, 1) * dtypes[dtype].bits) / 8)
+  return Math.ceil((elementCount(dims) * dtypes[dtype].bits) / 8)
 }
 
 /** Whether the bytes of a tensor lie in another file. */

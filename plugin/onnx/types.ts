@@ -1,10 +1,9 @@
 import { dtypeOfCode, type StoredDType } from '../../runtime/dtype.ts'
 import { attributeOf } from './attribute.ts'
 import { dtypeRules } from './dtype-rules.ts'
-import { bodies, type EditableModel, type Scope } from './graph.ts'
+import { type Node, bodies, type EditableModel, type Scope } from './graph.ts'
 import { decodeMessage, isMainDomain, type Message, safeInteger } from './proto.ts'
 
-type Node = Message<'NodeProto'>
 type Graph = Message<'GraphProto'>
 type Attribute = Message<'AttributeProto'>
 

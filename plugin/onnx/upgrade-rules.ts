@@ -11,11 +11,9 @@ import {
 } from './attribute.ts'
 import type { Elements } from './content.ts'
 import { newNode } from './edit.ts'
-import type { Message } from './proto.ts'
+import type { Node } from './graph.ts'
 import type { TensorType } from './tensor.ts'
 import type { ValueType } from './types.ts'
-
-type Node = Message<'NodeProto'>
 
 /** The opset of ONNX 1.23, up to which the rules are complete. */
 export const newestOpset = 28

@@ -2,13 +2,11 @@ import { OnnxEngineError } from '../../runtime/errors.ts'
 import { quote } from '../text.ts'
 import { newTensor, smallElements } from './content.ts'
 import { nameMaker } from './edit.ts'
-import { type EditableModel, scopesOf, type Scope, indexScope, bodies } from './graph.ts'
+import { type Node, type EditableModel, scopesOf, type Scope, indexScope, bodies } from './graph.ts'
 import { type Message, int64, safeInteger, isMainDomain, newMessage } from './proto.ts'
 import { inferRanks } from './ranks.ts'
 import { mainOpset, inferTypes } from './types.ts'
 import { newestOpset, type Upgrade, upgrades, type UpgradeKit } from './upgrade-rules.ts'
-
-type Node = Message<'NodeProto'>
 
 // Since this IR version an initializer need not be listed as an input, and functions may be in a model.
 const leastIrVersion = 8

@@ -1,6 +1,7 @@
+import { elementCount } from '../../runtime/dtype.ts'
 import { OnnxEngineError, nearest } from '../../runtime/errors.ts'
 import type { Bindings, Binding } from '../../runtime/manifest.ts'
-import { keyPath, shorten } from '../text.ts'
+import { didYouMean, keyPath, shorten } from '../text.ts'
 import type { Shapes, Profile, ValueBounds } from './types.ts'
 
 /**
@@ -111,9 +112,7 @@ function checkValues(
   const { dtype, dims } = binding
   if (dtype !== 'int64' && dtype !== 'int32')
     throw refusal(name, path, 'an input of int32 or int64, as shape tensors are', dtype)
-  const count = dims?.every((dim) => typeof dim === 'number')
-    ? dims.reduce((product, dim) => product * dim, 1)
-    : undefined
+  const count = dims?.every((dim) => typeof dim === 'number') ? elementCount(dims) : undefined
   if (count === undefined || (dims?.length ?? 0) > 1)
     throw refusal(
       name,
@@ -147,7 +146,7 @@ function noInput(name: string, path: Path, bindings: ReadonlyMap<string, Binding
 }
 
 function refusal(name: string, path: Path, expected: string, received: string, near?: string): OnnxEngineError {
-  const hint = near === undefined ? undefined : `Did you mean '${near}'?`
+  const hint = didYouMean(near)
   return new OnnxEngineError('SHAPE_INVALID', `model '${name}': ${keyPath(path)}`, { expected, received, hint })
 }
 

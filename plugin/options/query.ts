@@ -1,5 +1,5 @@
 import { nearest, OnnxEngineError } from '../../runtime/errors.ts'
-import { byName, shorten } from '../text.ts'
+import { byName, didYouMean, quoteText, shorten } from '../text.ts'
 import type { Shapes } from './types.ts'
 
 /** What the text of an import asks for: the path or specifier before '?', and the wishes after it. */
@@ -69,7 +69,7 @@ export function parseRequest(id: string): ModelRequest | undefined {
       throw refusal(id, key, `one of ${queryKeys.join(', ')}`, 'an unknown key', nearest(key, queryKeys))
     const before = texts.get(key)
     if (before !== undefined && before !== text)
-      throw refusal(id, key, 'one value', `${quote(before)} and ${quote(text)}`)
+      throw refusal(id, key, 'one value', `${quoteText(before)} and ${quoteText(text)}`)
     texts.set(key, text)
   }
   const bounds = ['min', 'opt', 'max'].filter((key) => texts.has(key as GrammarKey))
@@ -116,7 +116,7 @@ function word(text: string): string | undefined {
 
 function words(text: string, refuse: Refuse): readonly string[] {
   const names = text.split(',')
-  if (names.includes('')) throw refuse('names separated by commas', quote(text))
+  if (names.includes('')) throw refuse('names separated by commas', quoteText(text))
   return names
 }
 
@@ -125,12 +125,12 @@ function shapes(text: string, refuse: Refuse): Shapes {
     const colon = entry.lastIndexOf(':')
     const dims = entry.slice(colon + 1)
     if (colon < 1 || !/^\d+(?:x\d+)*$/.test(dims))
-      throw refuse(`'name:1x3x224x224' for each input, separated by commas`, quote(entry))
+      throw refuse(`'name:1x3x224x224' for each input, separated by commas`, quoteText(entry))
     return [decodeName(entry.slice(0, colon), refuse), dims.split('x').map(Number)]
   })
   const names = entries.map(([name]) => name)
   const twice = names.find((name, index) => names.indexOf(name) < index)
-  if (twice !== undefined) throw refuse('each input once', `${quote(twice)} twice`)
+  if (twice !== undefined) throw refuse('each input once', `${quoteText(twice)} twice`)
   return byName(entries)
 }
 
@@ -138,7 +138,7 @@ function decodeName(text: string, refuse: Refuse): string {
   try {
     return decodeURIComponent(text)
   } catch {
-    throw refuse(`a percent-encoded input name ('%' itself is '%25')`, quote(text))
+    throw refuse(`a percent-encoded input name ('%' itself is '%25')`, quoteText(text))
   }
 }
 
@@ -166,10 +166,6 @@ function splitPair(pair: string): [string, string] {
 }
 
 function refusal(id: string, key: string, expected: string, received: string, near?: string): OnnxEngineError {
-  const hint = near && `Did you mean '${near}'?`
-  return new OnnxEngineError('QUERY_INVALID', `import ${quote(id)}: ${shorten(key)}`, { expected, received, hint })
-}
-
-function quote(text: string): string {
-  return `'${shorten(text, 120)}'`
+  const hint = didYouMean(near)
+  return new OnnxEngineError('QUERY_INVALID', `import ${quoteText(id)}: ${shorten(key)}`, { expected, received, hint })
 }

@@ -1,7 +1,7 @@
 import { inspect } from 'node:util'
 import * as v from 'valibot'
 import { type ErrorCode, nearest, OnnxEngineError } from '../../runtime/errors.ts'
-import { shorten, byName } from '../text.ts'
+import { byName, didYouMean, shorten } from '../text.ts'
 
 /**
  * The value as `schema` reads it, defaults filled in. Throws the first violation as an error of `code`; `where` puts
@@ -20,7 +20,7 @@ export function read<S extends v.GenericSchema>(
   throw new OnnxEngineError(code, where(issue.path?.map(({ key }) => key as PropertyKey) ?? []), {
     expected: issue.message,
     received: shorten(inspect(issue.input, { depth: 1, breakLength: Infinity, maxStringLength: 80 }), 120),
-    hint: near === undefined ? undefined : `Did you mean '${near}'?`,
+    hint: didYouMean(near),
   })
 }
 

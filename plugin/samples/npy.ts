@@ -1,4 +1,4 @@
-import { dtypes, type DType } from '../../runtime/dtype.ts'
+import { dtypes, elementCount, type DType } from '../../runtime/dtype.ts'
 
 /** An array of a .npy file. 16-bit floats are their raw bits. */
 export interface NpyArray {
@@ -60,7 +60,7 @@ export function parseNpy(bytes: Uint8Array): NpyArray {
     .split(',')
     .filter((text) => text.trim() !== '')
     .map(Number)
-  const length = dims.reduce((product, dim) => product * dim, dtypes[dtype].bits / 8)
+  const length = elementCount(dims) * (dtypes[dtype].bits / 8)
   if (bytes.length - end !== length)
     throw new Error(`it holds ${bytes.length - end} bytes of data; its shape needs ${length}`)
   const name = dtypes[dtype].array

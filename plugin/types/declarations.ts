@@ -51,7 +51,7 @@ export function declarations(imports: readonly TypedImport[], { windows }: Decla
     .filter((name) => !declarable.includes(name))
     .map(
       (name) =>
-        `The import ${quote(modules.get(name)?.[0]?.specifier ?? name)} has no types, because a module name with more than one '*' cannot be declared. Rename the file`,
+        `The import ${literal(modules.get(name)?.[0]?.specifier ?? name)} has no types, because a module name with more than one '*' cannot be declared. Rename the file`,
     )
   if (declarable.length > 0)
     files.set('ambient.d.ts', ambientText(declarable.map((name) => [name, modules.get(name) ?? []])))
@@ -128,9 +128,9 @@ function moduleText(name: string, imports: readonly TypedImport[]): string[] {
   const types = new Set(imports.map(({ bindings }) => modelType(bindings, '  ')))
   const files = [...new Set(imports.map(({ file }) => file))].sort(compare)
   const [type, ...others] = types
-  const text = others.length === 0 ? type : `Ambiguous<${quote(ambiguity(imports[0]?.specifier ?? name, files))}>`
+  const text = others.length === 0 ? type : `Ambiguous<${literal(ambiguity(imports[0]?.specifier ?? name, files))}>`
   return [
-    `declare module ${quote(name)} {`,
+    `declare module ${literal(name)} {`,
     `  import type { ${others.length === 0 ? 'Model' : 'Ambiguous'} } from 'unplugin-onnx/runtime'`,
     `  /** ${files.map(comment).join(', ')} */`,
     `  const model: ${text}`,
@@ -145,7 +145,7 @@ function ambiguity(specifier: string, files: readonly string[]): string {
 
 function members(bindings: readonly Binding[], indent: string): string {
   if (bindings.length === 0) return '{}'
-  return `{\n${bindings.map((binding) => `${indent}  ${key(binding.name)}: ${quote(compactType(binding))}\n`).join('')}${indent}}`
+  return `{\n${bindings.map((binding) => `${indent}  ${key(binding.name)}: ${literal(compactType(binding))}\n`).join('')}${indent}}`
 }
 
 // A symbol could read as something else: '3' as a static dim, 'a,b' as two dims.
@@ -157,11 +157,11 @@ function dimText(dim: Dim): string {
 }
 
 function key(name: string): string {
-  return /^[A-Za-z_$][\w$]*$/.test(name) ? name : quote(name)
+  return /^[A-Za-z_$][\w$]*$/.test(name) ? name : literal(name)
 }
 
 // Beside what JSON escapes: whatever is invisible, reorders text in an editor, or ends a line for TypeScript.
-function quote(text: string): string {
+function literal(text: string): string {
   return JSON.stringify(text).replace(/[\p{C}\p{Zl}\p{Zp}]/gu, escapeUnits)
 }
 

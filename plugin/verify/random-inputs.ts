@@ -1,4 +1,4 @@
-import { dtypes } from '../../runtime/dtype.ts'
+import { dtypes, elementCount } from '../../runtime/dtype.ts'
 import type { Binding } from '../../runtime/manifest.ts'
 import { roundToHalf } from '../precision/half/rounding.ts'
 import type { Sample } from '../samples/read.ts'
@@ -44,11 +44,7 @@ export function randomInputs(
           const shape = shapes.get(name)!
           const data = Object.hasOwn(values, name)
             ? integers(dtype, values[name]!)
-            : randomData(
-                dtype,
-                shape.reduce((product, dim) => product * dim, 1),
-                random,
-              )
+            : randomData(dtype, elementCount(shape), random)
           return [name, { dtype, dims: shape, data }]
         }),
       ),

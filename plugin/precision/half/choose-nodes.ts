@@ -1,4 +1,4 @@
-import type { StoredDType } from '../../../runtime/dtype.ts'
+import { elementCount, type StoredDType } from '../../../runtime/dtype.ts'
 import { intAttribute } from '../../onnx/attribute.ts'
 import { tensorContent } from '../../onnx/content.ts'
 import {
@@ -238,7 +238,7 @@ async function chooseInScope(scope: Scope, outside: Known, context: Context): Pr
 // A table of embeddings that is only looked up: half its size is worth a cast of what was found.
 function isWeight(tensor: Message<'TensorProto'> | undefined): boolean {
   const dims = (tensor && tensorType(tensor)?.dims) ?? []
-  return dims.reduce((product, size) => product * size, 4) >= smallest
+  return 4 * elementCount(dims) >= smallest
 }
 
 // Integers beyond a byte reach values that float16 cannot count to.
@@ -283,7 +283,7 @@ function depthOf(node: Node, constants: ScopeIndex['constants']): number {
   const weight = constants.get(node.input[1] ?? '')
   const dims = (weight && tensorType(weight)?.dims) ?? []
   if (dims.length === 0) return 0
-  if (node.opType === 'Conv') return dims.slice(1).reduce((product, size) => product * size, 1)
+  if (node.opType === 'Conv') return elementCount(dims.slice(1))
   if (node.opType === 'MatMul') return dims.at(-2) ?? dims[0] ?? 0
   return node.opType === 'Gemm' ? (dims[intAttribute(node, 'transB') ? 1 : 0] ?? 0) : 0
 }

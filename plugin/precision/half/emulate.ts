@@ -1,13 +1,11 @@
 import { dtypes } from '../../../runtime/dtype.ts'
 import { newAttribute } from '../../onnx/attribute.ts'
 import { nameMaker, newNode } from '../../onnx/edit.ts'
-import { bodies, type EditableModel, scopesOf } from '../../onnx/graph.ts'
-import { isMainDomain, type Message } from '../../onnx/proto.ts'
+import { type Node, bodies, type EditableModel, scopesOf } from '../../onnx/graph.ts'
+import { isMainDomain } from '../../onnx/proto.ts'
 import { floatSignature } from '../../onnx/signatures.ts'
 import { inferTypes, mainOpset, type ValueType } from '../../onnx/types.ts'
 import type { HalfDType } from './rounding.ts'
-
-type Node = Message<'NodeProto'>
 
 /**
  * Lets each node that computes in float16 or bfloat16 compute in float32 instead, on inputs of 16 bits, and rounds its

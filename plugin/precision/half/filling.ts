@@ -1,10 +1,9 @@
 import { attributeOf, newAttribute } from '../../onnx/attribute.ts'
 import { newTensor, smallElements } from '../../onnx/content.ts'
 import { newNode } from '../../onnx/edit.ts'
-import { isMainDomain, type Message } from '../../onnx/proto.ts'
+import type { Node } from '../../onnx/graph.ts'
+import { isMainDomain } from '../../onnx/proto.ts'
 import { type HalfDType, roundToHalf } from './rounding.ts'
-
-type Node = Message<'NodeProto'>
 
 /**
  * The one float32 that a ConstantOfShape fills its result with, which makes it as good as a constant; undefined for all

@@ -2,16 +2,14 @@ import { dtypes } from '../../../runtime/dtype.ts'
 import { newAttribute } from '../../onnx/attribute.ts'
 import { tensorContent, setContent } from '../../onnx/content.ts'
 import { nameMaker, sortNodes, newNode, renameReads } from '../../onnx/edit.ts'
-import { type EditableModel, type Scope, indexScope, declarations, bodies } from '../../onnx/graph.ts'
-import { type Message, newMessage, isMainDomain } from '../../onnx/proto.ts'
+import { type Node, type EditableModel, type Scope, indexScope, declarations, bodies } from '../../onnx/graph.ts'
+import { newMessage, isMainDomain } from '../../onnx/proto.ts'
 import { tensorType } from '../../onnx/tensor.ts'
 import { inferTypes, type ValueType } from '../../onnx/types.ts'
 import { type LowSlots, isBranching } from './choose-nodes.ts'
 import { halfContent } from './content.ts'
 import { fillingOf, halfFilling } from './filling.ts'
 import type { HalfDType } from './rounding.ts'
-
-type Node = Message<'NodeProto'>
 
 /** The name of the 16-bit form of a value, which is made when it is asked for. */
 type LowForm = (value: string) => string

@@ -1,3 +1,4 @@
+import { elementCount } from '../../../runtime/dtype.ts'
 import type { Content } from '../../onnx/bytes.ts'
 
 /** How the elements of a tensor, in their order, belong to the channels along one axis. */
@@ -8,7 +9,7 @@ export interface Channels {
 }
 
 export function channelsAlong(dims: readonly number[], axis: number): Channels {
-  return { count: dims[axis] ?? 1, inner: dims.slice(axis + 1).reduce((product, dim) => product * dim, 1) }
+  return { count: dims[axis] ?? 1, inner: elementCount(dims.slice(axis + 1)) }
 }
 
 /**

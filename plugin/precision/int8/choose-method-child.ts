@@ -1,4 +1,5 @@
 import { writeFile } from 'node:fs/promises'
+import { elementCount } from '../../../runtime/dtype.ts'
 import type { CheckedTensor } from '../../../runtime/session.ts'
 import type { CompileInChild } from '../../child/contract.ts'
 import { newComparison, addSample, finish } from '../../measure/compare.ts'
@@ -32,7 +33,7 @@ export const compile: CompileInChild = async ({ model, output, settings }, log) 
   let elements = 0
   for await (const sample of readSamples(source, (state) => log('info', state))) {
     samples.push(sample)
-    for (const { dims } of sample.values()) elements += dims.reduce((product, dim) => product * dim, 1)
+    for (const { dims } of sample.values()) elements += elementCount(dims)
     if (samples.length >= most || (samples.length >= least && elements >= enough)) break
   }
   const expected = await inferAll(ort, model, samples, true)

@@ -1,11 +1,8 @@
 import { floatAttribute, intAttribute } from '../../onnx/attribute.ts'
 import { nameMaker } from '../../onnx/edit.ts'
-import { type EditableModel, indexScope, type Scope, type ScopeIndex } from '../../onnx/graph.ts'
-import type { Message } from '../../onnx/proto.ts'
+import { type Node, type EditableModel, indexScope, type Scope, type ScopeIndex } from '../../onnx/graph.ts'
 import { channelsAlong, scaledContent } from './channels.ts'
 import { addConstant, addContent, floatNumbers, floatWeight, removeUnread } from './constants.ts'
-
-type Node = Message<'NodeProto'>
 
 /** y = factor * x + shift for each channel. */
 interface Affine {

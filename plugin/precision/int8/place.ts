@@ -1,11 +1,8 @@
 import { floatAttribute, intAttribute } from '../../onnx/attribute.ts'
-import { type Scope, indexScope, nodeName, type ScopeIndex } from '../../onnx/graph.ts'
-import type { Message } from '../../onnx/proto.ts'
+import { type Node, type Scope, indexScope, nodeName, type ScopeIndex } from '../../onnx/graph.ts'
 import { tensorType } from '../../onnx/tensor.ts'
 import type { Placement, WeightedNode } from './backend-rules.ts'
 import { shareScales } from './share-scales.ts'
-
-type Node = Message<'NodeProto'>
 
 /** A node that computes in int8 with constant weights. */
 export interface Weighted {

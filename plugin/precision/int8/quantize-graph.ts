@@ -1,3 +1,4 @@
+import { elementCount } from '../../../runtime/dtype.ts'
 import { calibrate } from '../../measure/calibrate.ts'
 import type { Range } from '../../measure/histogram.ts'
 import { sortNodes, nameMaker } from '../../onnx/edit.ts'
@@ -82,7 +83,7 @@ export async function quantizeWeights(model: EditableModel, operators: readonly 
   const stored = new Map<string, string>()
   for (const node of scope.graph.node.slice()) {
     const weights = node.domain === '' && operators.includes(node.opType) ? weightsOf(node, index) : undefined
-    if (!weights || weights.dims.reduce((product, dim) => product * dim, 4) < smallest) continue
+    if (!weights || 4 * elementCount(weights.dims) < smallest) continue
     const key = `${weights.axis} ${weights.weight}`
     if (!stored.has(key)) {
       const { name, scale, zero, axis } = await storeWeight(model, scope, weights, 127, newName)
