@@ -42,7 +42,7 @@ export interface BuildPlan<B extends BackendName = BackendName> {
   readonly lowering: Lowering
   /** Whether dims that the options fix are written into the graph first, because the backend cannot fix them itself. */
   readonly fixDims?: boolean
-  /** Module that the child process loads; it exports `compile: CompileInChild`. */
+  /** Module that the child process loads; it exports `run: ChildTask`. */
   readonly worker: URL
   /** Structured-cloneable settings for the worker. */
   readonly settings: Readonly<Record<string, unknown>>

@@ -1,34 +1,38 @@
+// Native libraries can crash, block or leak, so all that they do at build time runs in child processes of this room:
+// one task each, stopped by a signal, its crash an error. This file has the messages of both sides; run.ts is the
+// parent, main.ts the child, slots.ts decides how many run at once.
 import type { ErrorRecord } from '../../runtime/errors.ts'
 
-/** What the child process is asked to do. */
+/** What a task works on. */
 export interface ChildJob {
   /** Display name of the model, for messages. */
   readonly name: string
-  /** Path of the (lowered) ONNX file; external data lies beside it. */
+  /** Path of the (lowered) ONNX file; its external data is in the same folder. */
   readonly model: string
   /**
-   * Path to write the engine to, in a temporary folder: it is removed when the build is left behind by a parent that
-   * has died.
+   * Path for the result. It must be in a temporary folder of its own: when the parent dies, the child removes that
+   * folder.
    */
   readonly output: string
   readonly settings: Readonly<Record<string, unknown>>
-  /** Whether lines of the severity 'info' are wanted, which are many. */
+  /** Whether the task also logs lines of the severity 'info', which are many. */
   readonly verbose?: boolean
 }
 
-/** The text that an engine library logs, by severity; a 'phase' is what it does now. */
+/** Receives what a task logs, by severity; a 'phase' names the current step. */
 export type ChildLog = (severity: 'error' | 'warning' | 'info' | 'phase', text: string) => void
 
-/** What a worker module exports: writes the engine to `job.output` or throws OnnxEngineError (COMPILE_FAILED). */
-export type CompileInChild = (job: ChildJob, log: ChildLog) => Promise<void>
+/** What a worker module exports as `run`: writes its result to `job.output` or throws OnnxEngineError. */
+export type ChildTask = (job: ChildJob, log: ChildLog) => Promise<void>
 
 /** What the parent sends, once. */
 export interface ChildRequest {
+  /** URL of the worker module. */
   readonly worker: string
   readonly job: ChildJob
 }
 
-/** What the child answers: any number of logs, then one of the others. */
+/** What the child sends: any number of logs, then one of the others. */
 export type ChildReply =
   | { readonly type: 'log'; readonly severity: Parameters<ChildLog>[0]; readonly text: string }
   | { readonly type: 'done' }

@@ -1,24 +1,24 @@
-/** Milliseconds that count only while something runs: what waits for a free core must not run out of time. */
+/** A time limit that counts only between `start` and `stop`, so that waiting for a free core uses no time. */
 export interface Countdown {
   readonly signal: AbortSignal
   start(): void
   stop(): void
 }
 
-/** Node's timers take no more, and fire at once instead. */
+/** Longest time of Node's timers, in milliseconds; with a longer one they fire at once. */
 export const longestTimeout = 2 ** 31 - 1
 
-/** A signal that aborts when so many milliseconds have passed between `start` and `stop`. */
+/** A countdown whose signal aborts after this many milliseconds between `start` and `stop`. */
 export function countdown(milliseconds: number): Countdown {
-  const late = new AbortController()
+  const controller = new AbortController()
   let left = milliseconds
   let since = 0
   let timer: NodeJS.Timeout | undefined
   return {
-    signal: late.signal,
+    signal: controller.signal,
     start() {
       since = performance.now()
-      timer = setTimeout(() => late.abort(), Math.min(Math.max(0, left), longestTimeout))
+      timer = setTimeout(() => controller.abort(), Math.min(Math.max(0, left), longestTimeout))
     },
     stop() {
       if (!timer) return

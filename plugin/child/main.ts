@@ -1,36 +1,36 @@
 import { rmSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { recordError } from '../../runtime/errors.ts'
-import type { ChildRequest, CompileInChild, ChildReply } from './contract.ts'
+import type { ChildJob, ChildReply, ChildRequest, ChildTask } from './contract.ts'
 
-// As in the worker of the runtime: models that are compiled here are nobody else's business.
+// As in the worker of the runtime: the models of this app stay private.
 process.env['ORT_DISABLE_TELEMETRY'] ??= '1'
 
-/** Entry of the compiler's child process: one job, one answer. */
-process.once('message', ({ worker, job }: ChildRequest) => void run(worker, job))
+/** Entry of the child process: one request, one result. */
+process.once('message', (request: ChildRequest) => void answer(request))
 
-// A terminal tells these to the whole process group. It is for the parent to decide what becomes of a build: when it
-// ends, so does this.
+// A terminal sends these to the whole process group. The parent decides whether the build goes on: when it ends, so
+// does this process.
 for (const signal of ['SIGINT', 'SIGHUP'] as const) process.on(signal, () => {})
 
-async function run(worker: string, job: ChildRequest['job']): Promise<void> {
+async function answer({ worker, job }: ChildRequest): Promise<void> {
   const abandon = () => abandonJob(job)
   process.once('disconnect', abandon)
   try {
-    const { compile } = (await import(worker)) as { compile: CompileInChild }
-    await compile(job, (severity, text) => answer({ type: 'log', severity, text }))
-    answer({ type: 'done' })
+    const { run } = (await import(worker)) as { run: ChildTask }
+    await run(job, (severity, text) => send({ type: 'log', severity, text }))
+    send({ type: 'done' })
   } catch (error) {
-    answer({ type: 'failed', error: recordError(error, 'COMPILE_FAILED') })
+    send({ type: 'failed', error: recordError(error, 'COMPILE_FAILED') })
   }
   process.off('disconnect', abandon)
   process.once('disconnect', () => process.exit())
   process.disconnect()
 }
 
-// The parent is gone: nobody waits for the engine, and nobody else removes what there is of it. Not process.exit(),
-// which would run the destructors of a library while its threads are at work.
-function abandonJob({ output }: ChildRequest['job']): void {
+// The parent is gone: nobody waits for the result, and nobody else removes the unfinished file. Not process.exit(),
+// which would run the destructors of a library while its threads are still working.
+function abandonJob({ output }: ChildJob): void {
   try {
     rmSync(dirname(output), { recursive: true, force: true })
   } finally {
@@ -38,6 +38,6 @@ function abandonJob({ output }: ChildRequest['job']): void {
   }
 }
 
-function answer(reply: ChildReply): void {
+function send(reply: ChildReply): void {
   process.send?.(reply)
 }

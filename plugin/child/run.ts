@@ -9,31 +9,32 @@ import { enterSlot, estimateBytes } from './slots.ts'
 export interface ChildOptions {
   readonly signal?: AbortSignal | undefined
   readonly log?: ChildLog | undefined
-  /** Told when its turn has come. */
-  readonly started?: (() => void) | undefined
-  /** Bytes of the model, external data included: what the process will need of the memory is estimated from it. */
+  /** Called when the process starts, which may be after others have ended. */
+  readonly onStart?: (() => void) | undefined
+  /** Bytes of the model, external data included. The memory that the process needs is estimated from it. */
   readonly modelBytes?: number | undefined
-  /** What the process is called in messages. */
+  /** Name of the process in messages. Default: 'compiler'. */
   readonly what?: string
 }
 
 /**
- * Runs `compile` of a worker module in a child process of its own, when the cores and the memory allow one more. An
- * abort kills the child; a native crash is an error with the last lines it printed, never the end of this process.
- * Resolves or rejects only when the child is gone, so that the caller can remove what it left.
+ * Runs the task of a worker module in a child process, as soon as cores and memory allow one more. An abort kills the
+ * child; a native crash becomes an error with the last lines it printed, never the end of this process. Resolves or
+ * rejects only when the child is gone, so that the caller can remove its files.
  *
- * @throws OnnxEngineError COMPILE_FAILED, COMPILE_ABORTED, or what the worker threw.
+ * @throws OnnxEngineError COMPILE_FAILED, COMPILE_ABORTED, or what the task threw.
  */
 export async function runChild(
   worker: URL,
   job: ChildJob,
-  { signal, log, started, modelBytes = 0, what = 'compiler' }: ChildOptions = {},
+  { onStart, modelBytes = 0, ...options }: ChildOptions = {},
 ): Promise<void> {
+  const { signal } = options
   const leave = await enterSlot(estimateBytes(modelBytes), signal)
   try {
-    if (leave) started?.()
+    if (leave) onStart?.()
     if (signal?.aborted) throw aborted(job, signal)
-    await supervise(worker, job, what, signal, log)
+    await supervise(worker, job, options)
   } finally {
     leave?.()
   }
@@ -41,7 +42,7 @@ export async function runChild(
 
 const children = new Map<ChildProcess, ChildJob>()
 
-// A child ends itself when this process is gone, unless a library blocks it: nothing may go on compiling, or lie about.
+// A child ends itself when this process is gone, unless a library blocks it. No process and no file may be left behind.
 process.on('exit', () => {
   for (const [child, { output }] of children) {
     child.kill('SIGKILL')
@@ -53,7 +54,11 @@ process.on('exit', () => {
   }
 })
 
-function supervise(worker: URL, job: ChildJob, what: string, signal?: AbortSignal, log?: ChildLog): Promise<void> {
+function supervise(
+  worker: URL,
+  job: ChildJob,
+  { signal, log, what = 'compiler' }: Pick<ChildOptions, 'signal' | 'log' | 'what'>,
+): Promise<void> {
   const main = fileURLToPath(new URL('./main.js', import.meta.url))
   const child = fork(main, [], { serialization: 'advanced', stdio: ['ignore', 'pipe', 'pipe', 'ipc'], execArgv: [] })
   children.set(child, job)
@@ -75,7 +80,7 @@ function supervise(worker: URL, job: ChildJob, what: string, signal?: AbortSigna
       if (reply?.type === 'done') resolve()
       else if (signal?.aborted) reject(aborted(job, signal))
       else if (reply?.type === 'failed') reject(reviveError(reply.error))
-      else reject(crashed(job, what, code, killedBy, tail()))
+      else reject(crashed(`${job.name}: the ${what} process`, { code, killedBy, output: tail() }))
     })
     const request: ChildRequest = { worker: worker.href, job }
     // A child that died before it read its job reports through 'close'.
@@ -85,7 +90,7 @@ function supervise(worker: URL, job: ChildJob, what: string, signal?: AbortSigna
 
 const tailLimit = 4000
 
-/** The last characters that the child printed; native libraries say why they die on stderr only. */
+/** The last characters that the child printed: native libraries print the reason of a crash to stderr only. */
 function keepTail(child: ChildProcess): () => string {
   let text = ''
   for (const stream of [child.stdout, child.stderr]) {
@@ -100,21 +105,19 @@ function aborted(job: ChildJob, signal: AbortSignal): OnnxEngineError {
   return new OnnxEngineError('COMPILE_ABORTED', `${job.name}: the compilation was cancelled`, { cause: signal.reason })
 }
 
-function crashed(
-  job: ChildJob,
-  what: string,
-  code: number | null,
-  killedBy: NodeJS.Signals | null,
-  tail: string,
-): OnnxEngineError {
+interface Crash {
+  readonly code: number | null
+  readonly killedBy: NodeJS.Signals | null
+  /** The last characters that it printed. */
+  readonly output: string
+}
+
+function crashed(subject: string, { code, killedBy, output }: Crash): OnnxEngineError {
   const how = killedBy ? `was killed by ${killedBy}` : `exited with code ${code}`
-  return new OnnxEngineError(
-    'COMPILE_FAILED',
-    `${job.name}: the ${what} process ${how} before it was done${tail && `; its last words: ${tail}`}`,
-    {
-      ...(killedBy === 'SIGKILL' && {
-        hint: 'The system kills a process so when memory runs out; compile fewer models at once or free memory',
-      }),
-    },
-  )
+  const printed = output && `; its last output: ${output}`
+  return new OnnxEngineError('COMPILE_FAILED', `${subject} ${how} before it finished${printed}`, {
+    ...(killedBy === 'SIGKILL' && {
+      hint: 'The system does this when it runs out of memory. Compile fewer models at once, or free some memory',
+    }),
+  })
 }

@@ -75,7 +75,7 @@ async function compile(job: EngineJob, file: string, output: string, { phase }: 
     {
       signal,
       modelBytes: modelBytes(model),
-      started: () => phase('compiling'),
+      onStart: () => phase('compiling'),
       log: (severity, text) => print[severity](text),
     },
   )

@@ -2,7 +2,7 @@ import { writeFile } from 'node:fs/promises'
 import { join, dirname } from 'node:path'
 import { dtypes, elementCount } from '../../runtime/dtype.ts'
 import { OnnxEngineError } from '../../runtime/errors.ts'
-import type { CompileInChild } from '../child/contract.ts'
+import type { ChildTask } from '../child/contract.ts'
 import { newAttribute } from '../onnx/attribute.ts'
 import { nameMaker, newNode } from '../onnx/edit.ts'
 import { loadGraph } from '../onnx/graph.ts'
@@ -17,7 +17,7 @@ import type { Observed } from './counting-worker.ts'
 import { startCounting } from './counting.ts'
 import { type Onnxruntime, feedsOf, type Results, type Session, quiet, type Feeds } from './feed.ts'
 
-/** What the calibrating child is told. */
+/** Settings for the calibration process. */
 export interface CalibrateSettings {
   readonly source: SampleSource
   /** URL of the ONNX Runtime module. */
@@ -33,7 +33,7 @@ export interface CalibrateSettings {
  * Runs the model on each sample and counts the values that it is asked for; only the counts stay in memory. Writes the
  * ranges as JSON. Runs in a child process.
  */
-export const compile: CompileInChild = async ({ name, model, output, settings }, log) => {
+export const run: ChildTask = async ({ name, model, output, settings }, log) => {
   const { source, module, values, percentile, digest } = settings as unknown as CalibrateSettings
   const { default: ort } = (await import(module)) as { default: Onnxruntime }
   const file = join(dirname(output), 'observed.onnx')
@@ -48,7 +48,7 @@ export const compile: CompileInChild = async ({ name, model, output, settings },
       hash?.add(sample)
       count++
       const feeds = feedsOf(ort, sample)
-      const results = await run(session, feeds, fetches, `${where(source)}, sample ${count}`)
+      const results = await infer(session, feeds, fetches, `${where(source)}, sample ${count}`)
       for (const value of outputs) {
         const { type, data } = results[value]!
         if (type === 'float32' && (data as Float32Array).some(Number.isNaN)) throw alreadyNaN(name, value, count)
@@ -145,7 +145,7 @@ async function open(ort: Onnxruntime, file: string, name: string): Promise<Sessi
   }
 }
 
-async function run(session: Session, feeds: Feeds, fetches: readonly string[], place: string): Promise<Results> {
+async function infer(session: Session, feeds: Feeds, fetches: readonly string[], place: string): Promise<Results> {
   try {
     return await session.run(feeds, fetches)
   } catch (cause) {

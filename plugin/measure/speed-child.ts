@@ -1,10 +1,10 @@
 import { writeFile } from 'node:fs/promises'
-import type { CompileInChild } from '../child/contract.ts'
+import type { ChildTask } from '../child/contract.ts'
 import { readSamples } from '../samples/read.ts'
 import type { SampleSource } from '../samples/source.ts'
 import { type Onnxruntime, feedsOf, type Session, type Feeds } from './feed.ts'
 
-/** What the measuring child is told. */
+/** Settings for the speed measurement. */
 export interface SpeedSettings {
   readonly source: SampleSource
   /** URL of the ONNX Runtime module. */
@@ -27,7 +27,7 @@ const most = 30
  * Runs two models in turn on the first sample, so that both see the same load of the machine, and writes their times as
  * JSON.
  */
-export const compile: CompileInChild = async ({ model, output, settings }, log) => {
+export const run: ChildTask = async ({ model, output, settings }, log) => {
   const { source, module, lowered } = settings as unknown as SpeedSettings
   const { default: ort } = (await import(module)) as { default: Onnxruntime }
   const open = (file: string) => ort.InferenceSession.create(file, { executionProviders: ['cpu'], logSeverityLevel: 3 })

@@ -46,7 +46,7 @@ export async function runWithSamples(worker: URL, source: SampleSource, job: Sam
     await runChild(
       worker,
       { name: source.name, model, output, settings: { ...settings, source } },
-      { signal: either, log, started: onStart, modelBytes, what: 'measuring' },
+      { signal: either, log, onStart, modelBytes, what: 'measuring' },
     )
     return JSON.parse(await readFile(output, 'utf8')) as Json
   } catch (error) {

@@ -67,7 +67,7 @@ export async function compareCandidate(contest: Contest, candidate: Candidate, l
       {
         signal: either,
         log: (_, text) => onText(text),
-        started: late.start,
+        onStart: late.start,
         modelBytes: job.modelBytes,
         what: 'measuring',
       },

@@ -4,7 +4,7 @@ import { textOf, OnnxEngineError } from '../../runtime/errors.ts'
 import type { ModelManifest, Bindings } from '../../runtime/manifest.ts'
 import { createModel } from '../../runtime/model.ts'
 import type { CheckedTensor } from '../../runtime/session.ts'
-import type { CompileInChild, ChildJob } from '../child/contract.ts'
+import type { ChildTask, ChildJob } from '../child/contract.ts'
 import { type Comparison, newComparison, addSample, finish } from '../measure/compare.ts'
 import { type Onnxruntime, infer } from '../measure/feed.ts'
 import { roundToHalf } from '../precision/half/rounding.ts'
@@ -12,7 +12,7 @@ import { type Sample, readSamples } from '../samples/read.ts'
 import { type SampleSource, where } from '../samples/source.ts'
 import { type KnownInputs, randomInputs } from './random-inputs.ts'
 
-/** What the comparing child is told. */
+/** Settings for the verification process. */
 export interface VerifySettings {
   /** URL of the ONNX Runtime module. */
   readonly module: string
@@ -47,7 +47,7 @@ interface Opened {
 /**
  * Runs the fp32 original and the engine on the same inputs, and writes how far they are apart. Runs in a child process.
  */
-export const compile: CompileInChild = async (job, log) => {
+export const run: ChildTask = async (job, log) => {
   const { output, settings } = job
   const checked = settings as unknown as VerifySettings
   const { default: ort } = (await import(checked.module)) as { default: Onnxruntime }

@@ -27,24 +27,24 @@ function run(does: string, options: ChildOptions & { verbose?: boolean } = {}): 
 describe('a compiler process', () => {
   // Windows has no signals.
   test.skipIf(process.platform === 'win32').each([
-    ['is killed', /^pose: the compiler process was killed by SIGKILL before it was done\..*memory runs out/s],
+    ['is killed', /^pose: the compiler process was killed by SIGKILL before it finished\..*runs out of memory/s],
     [
       'reads memory that is not its own',
-      /^pose: the compiler process was killed by SIGSEGV before it was done; its last words: last words of a library/,
+      /^pose: the compiler process was killed by SIGSEGV before it finished; its last output: last line of a library/,
     ],
     // Of the heap that NODE_OPTIONS gives it below.
     [
       'runs out of memory',
-      /^pose: the compiler process (was killed by SIGABRT|exited with code \d+) before it was done; its last words: .*heap out of memory/s,
+      /^pose: the compiler process (was killed by SIGABRT|exited with code \d+) before it finished; its last output: .*heap out of memory/s,
     ],
-    ['exits', /^pose: the compiler process exited with code 3 before it was done/],
-  ])('that %s is an error with its last words, not the end of this process', async (does, message) => {
+    ['exits', /^pose: the compiler process exited with code 3 before it finished/],
+  ])('that %s becomes an error with its last output and leaves this process alive', async (does, message) => {
     vi.stubEnv('NODE_OPTIONS', '--max-old-space-size=32')
     await expect(run(does)).rejects.toMatchObject({ code: 'COMPILE_FAILED', message: expect.stringMatching(message) })
   })
 
   test.each([false, true])(
-    'tells phases, warnings and errors always, and details on request (verbose: %s)',
+    'reports phases, warnings and errors always, and details on request (verbose: %s)',
     async (verbose) => {
       const lines: string[] = []
       await run('talks', { verbose, log: (severity, text) => lines.push(`${severity}: ${text}`) })
@@ -80,7 +80,7 @@ describe('a compiler process', () => {
         return {}
       },
     ],
-    ['when its turn has come', (abort) => ({ started: abort })],
+    ['when it may start', (abort) => ({ onStart: abort })],
     [
       'one millisecond later',
       (abort) => {
@@ -88,7 +88,7 @@ describe('a compiler process', () => {
         return {}
       },
     ],
-    ['while it starts', (abort) => ({ started: () => setTimeout(abort, 20) })],
+    ['while it starts', (abort) => ({ onStart: () => setTimeout(abort, 20) })],
     ['while it works', (abort) => ({ log: abort })],
   ])('that is cancelled %s is gone when the call rejects', async (_, arrange) => {
     const controller = new AbortController()

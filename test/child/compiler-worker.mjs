@@ -1,7 +1,7 @@
-// A compiler for tests: does what `settings.does` says.
+// A compiler for tests, which behaves as `settings.does` names it.
 import { writeFileSync } from 'node:fs'
 
-export async function compile({ output, settings, verbose }, log) {
+export async function run({ output, settings, verbose }, log) {
   await behaviours[settings.does]({ output, verbose, log })
 }
 
@@ -23,7 +23,7 @@ const behaviours = {
   },
   'is killed': () => die('SIGKILL'),
   'reads memory that is not its own': () => {
-    process.stderr.write('last words of a library\n')
+    process.stderr.write('last line of a library\n')
     return die('SIGSEGV')
   },
   'runs out of memory': () => {

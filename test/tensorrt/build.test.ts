@@ -139,7 +139,7 @@ describe.skipIf(missing || !isLinux)('a build that ends early', () => {
     process.kill(compilers()[0]!, signal)
     await expect(failed).rejects.toMatchObject({
       code: 'COMPILE_FAILED',
-      message: expect.stringContaining(`the compiler process was killed by ${signal} before it was done`),
+      message: expect.stringContaining(`the compiler process was killed by ${signal} before it finished`),
     })
     await nothingLeft(own)
   })

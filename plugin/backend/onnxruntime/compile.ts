@@ -1,5 +1,5 @@
 import { OnnxEngineError } from '../../../runtime/errors.ts'
-import type { CompileInChild } from '../../child/contract.ts'
+import type { ChildTask } from '../../child/contract.ts'
 import type { OptimizationLevel } from '../../options/backend-types.ts'
 
 /**
@@ -14,7 +14,7 @@ interface Onnxruntime {
 /**
  * Writes the optimised graph while a session is created, then drops the session. Runs in the compiler's child process.
  */
-export const compile: CompileInChild = async ({ name, model, output, settings }) => {
+export const run: ChildTask = async ({ name, model, output, settings }) => {
   const { module, level, format, disabled } = settings as OnnxruntimeSettings
   const loaded = (await import(module)) as { default: Onnxruntime }
   try {

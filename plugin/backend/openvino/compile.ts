@@ -1,9 +1,9 @@
 import { loadAddon, type DimBounds } from '../../../native/load-addon.ts'
 import { OnnxEngineError } from '../../../runtime/errors.ts'
-import type { CompileInChild } from '../../child/contract.ts'
+import type { ChildTask } from '../../child/contract.ts'
 
 /** Compiles the model and exports the blob. Runs in the compiler's child process. */
-export const compile: CompileInChild = async ({ name, model, output, settings }) => {
+export const run: ChildTask = async ({ name, model, output, settings }) => {
   const { library, ...rest } = settings as unknown as OpenVinoSettings
   const loaded = loadAddon('openvino')
   if ('reason' in loaded) throw new OnnxEngineError('BACKEND_UNAVAILABLE', `${name}: ${loaded.reason}`)

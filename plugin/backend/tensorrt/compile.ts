@@ -3,11 +3,11 @@ import { loadAddon, type TensorRtBuild } from '../../../native/load-addon.ts'
 import type { TensorRtAddonName } from '../../../native/tensorrt-wheels.ts'
 import { OnnxEngineError } from '../../../runtime/errors.ts'
 import { makeFolder } from '../../../runtime/make-folder.ts'
-import type { CompileInChild } from '../../child/contract.ts'
+import type { ChildTask } from '../../child/contract.ts'
 import { type Lock, acquireLock } from '../../files/lock.ts'
 
 /** Parses the model and builds the engine. Runs in the compiler's child process. */
-export const compile: CompileInChild = async ({ name, model, output, settings, verbose = false }, log) => {
+export const run: ChildTask = async ({ name, model, output, settings, verbose = false }, log) => {
   const { addon, library, product, targets, ...build } = settings as unknown as TensorRtSettings
   const loaded = loadAddon(addon)
   if ('reason' in loaded) throw new OnnxEngineError('BACKEND_UNAVAILABLE', `${name}: ${loaded.reason}`)

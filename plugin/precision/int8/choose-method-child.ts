@@ -1,13 +1,13 @@
 import { writeFile } from 'node:fs/promises'
 import { elementCount } from '../../../runtime/dtype.ts'
 import type { CheckedTensor } from '../../../runtime/session.ts'
-import type { CompileInChild } from '../../child/contract.ts'
+import type { ChildTask } from '../../child/contract.ts'
 import { newComparison, addSample, finish } from '../../measure/compare.ts'
 import { type Onnxruntime, quiet, infer } from '../../measure/feed.ts'
 import { type Sample, readSamples } from '../../samples/read.ts'
 import type { SampleSource } from '../../samples/source.ts'
 
-/** What the trying child is told. */
+/** Settings for the comparison of calibration methods. */
 export interface TrialSettings {
   readonly source: SampleSource
   /** URL of the ONNX Runtime module. */
@@ -26,7 +26,7 @@ const [least, most, enough] = [3, 32, 2 ** 21]
  * Runs the original and each candidate on the samples, and writes the least cosine of its outputs for each of them as
  * JSON.
  */
-export const compile: CompileInChild = async ({ model, output, settings }, log) => {
+export const run: ChildTask = async ({ model, output, settings }, log) => {
   const { source, module, candidates, optimized } = settings as unknown as TrialSettings
   const { default: ort } = (await import(module)) as { default: Onnxruntime }
   const samples: Sample[] = []
