@@ -5,7 +5,8 @@ import type { IoPrecision } from '../options/types.ts'
 import type { PrecisionPass } from './pass.ts'
 
 /**
- * Gives the inputs and outputs of a lowered graph their fp32 back, rounded as before: ONNX Runtime's CPU feeds it so.
+ * Makes the inputs and outputs of a lowered graph fp32 again, rounded as before, so that ONNX Runtime's CPU can run it
+ * on the samples of the fp32 model.
  */
 export async function widenIo(graph: EditableModel, bindings: Bindings, io: IoPrecision): Promise<void> {
   const dtype = ioDTypes[io]
@@ -15,8 +16,8 @@ export async function widenIo(graph: EditableModel, bindings: Bindings, io: IoPr
 }
 
 /**
- * Lets a pass, or a backend that lowers by itself, give float32 inputs and outputs another dtype as well; the pass
- * itself when they stay.
+ * A pass that also changes the dtype of float32 inputs and outputs. `pass` may be undefined, for a backend that lowers
+ * by itself. Returns `pass` itself when they stay float32.
  */
 export function withIo(pass: PrecisionPass | undefined, io: IoPrecision): PrecisionPass | undefined {
   const dtype = ioDTypes[io]
@@ -42,7 +43,7 @@ export function withIo(pass: PrecisionPass | undefined, io: IoPrecision): Precis
   }
 }
 
-// The names of the inputs and outputs that `io` is about.
+// The names of the inputs and outputs that `io` applies to.
 function floatBindings({ inputs, outputs }: Bindings): ReadonlySet<string> {
   return new Set([...inputs, ...outputs].filter(({ dtype }) => dtype === 'float32').map(({ name }) => name))
 }

@@ -328,12 +328,12 @@ describe('the int8 graph', () => {
     })
   })
 
-  test('leaves what is quantized already as it is', async () => {
+  test('leaves a quantized model as it is', async () => {
     writeSamples()
     const file = writeModel(net)
     const { out } = await lower(file, 'onnxruntime')
     const again = await lower(out, 'openvino')
-    expect(again.lowered.notes).toEqual([expect.stringContaining('is quantized already')])
+    expect(again.lowered.notes).toEqual([expect.stringContaining('is already quantized')])
     expect(operators(again.graph)).toEqual(operators(await loadGraph(out)))
   })
 

@@ -302,8 +302,8 @@ describe('a graph that computes in fp16', () => {
       ],
     })
     expect(kept).toEqual({
-      Exp_out: 'may outgrow float16; samples tell nothing of a branch',
-      b: 'a branch of it gives fp32',
+      Exp_out: 'may overflow float16; samples do not cover branches',
+      b: 'one of its branches returns fp32',
       y: 'its input b may be beyond the range of float16',
     })
     expect(nodes).toEqual([
@@ -373,7 +373,7 @@ describe('a graph that computes in fp16', () => {
       },
       { pinned: new Set(['first']) },
     )
-    expect(kept).toEqual({ first: 'pinned to fp32', b: 'nothing is known of operators of the domain com.microsoft' })
+    expect(kept).toEqual({ first: 'pinned to fp32', b: 'operators of the domain com.microsoft are unknown' })
     const unknown = await lowered({
       ...io,
       nodes: [
@@ -382,7 +382,7 @@ describe('a graph that computes in fp16', () => {
         { op: 'Relu', inputs: ['b'], outputs: ['y'] },
       ],
     })
-    expect(unknown.kept).toEqual({ b: 'there is no rule for its dtypes in opset 17', y: 'the dtype of b is not known' })
+    expect(unknown.kept).toEqual({ b: 'there is no rule for its dtypes in opset 17', y: 'the dtype of b is unknown' })
     expect(unknown.nodes).toEqual([
       'Cast(x) x_float16',
       'Relu(x_float16) a_float16',
@@ -400,7 +400,7 @@ describe('a graph that computes in fp16', () => {
         { op: 'Relu', inputs: ['a'], outputs: ['y'] },
       ],
     })
-    expect(kept).toEqual({ a: 'may outgrow float16; give samples to find out' })
+    expect(kept).toEqual({ a: 'may overflow float16; add samples to find out' })
   })
 
   test('knows by samples which values are large', async () => {
@@ -412,7 +412,7 @@ describe('a graph that computes in fp16', () => {
       ],
     }
     expect((await lowered(spec)).kept).toEqual({
-      a: 'may outgrow float16; give samples to find out',
+      a: 'may overflow float16; add samples to find out',
       y: 'its input a may be beyond the range of float16',
     })
     expect(
@@ -464,8 +464,8 @@ describe('a graph that computes in fp16', () => {
       ]),
     })
     expect(kept).toEqual({
-      Exp_out: 'may outgrow float16; samples tell nothing of a branch',
-      b: 'a branch of it gives fp32',
+      Exp_out: 'may overflow float16; samples do not cover branches',
+      b: 'one of its branches returns fp32',
     })
     expect(nodes).toContain('Mul(a_float16, b_float16) y_float16')
   })

@@ -1,10 +1,10 @@
 import type { Content } from '../../onnx/bytes.ts'
 import { type ValueRange, type HalfDType, halfLimits, rangeOf, roundToHalf } from './rounding.ts'
 
-/** Bytes of float32 below which a Cast node takes as many as it saves. */
+/** Bytes of float32 below which a Cast node takes as many bytes as it saves. */
 export const smallest = 1024
 
-/** Why values do not fit into a dtype; undefined when they do. */
+/** Why values of this range do not fit into a dtype; undefined when they do. */
 export function misfit({ largest, special }: ValueRange, dtype: HalfDType): string | undefined {
   const { overflow, normal } = halfLimits[dtype]
   if (special) return 'holds NaN or infinity'

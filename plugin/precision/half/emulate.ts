@@ -8,12 +8,12 @@ import { inferTypes, mainOpset, type ValueType } from '../../onnx/types.ts'
 import type { HalfDType } from './rounding.ts'
 
 /**
- * Lets each node that computes in float16 or bfloat16 compute in float32 instead, on inputs of 16 bits, and rounds its
- * results to 16 bits: what a device does that adds up in float32. Values keep their names and dtypes. ONNX Runtime's
- * CPU has kernels of 16 bits for few operators; left to itself it drops the rounding between the others, in which
- * overflows go unseen, and refuses bfloat16.
+ * Makes each node that computes in float16 or bfloat16 compute in float32 instead, on inputs of 16 bits, and rounds its
+ * results to 16 bits, as a device does that accumulates in float32. Values keep their names and dtypes. ONNX Runtime's
+ * CPU has kernels of 16 bits for few operators: without this it drops the rounding between the others, which hides
+ * overflows, and it rejects bfloat16.
  *
- * Custom operators, local functions, and nodes that say the dtype of their result themselves stay as they are.
+ * Custom operators, local functions, and nodes that set the dtype of their result by an attribute stay as they are.
  */
 export function emulateHalf(model: EditableModel): void {
   const types = inferTypes(model)
@@ -25,13 +25,14 @@ export function emulateHalf(model: EditableModel): void {
     const emulated = (node: Node): Node[] => {
       const slots = halfSlots(node, opset, typeOf)
       if (!slots) return [node]
-      const [before, after]: [Node[], Node[]] = [[], []]
+      const before: Node[] = []
+      const after: Node[] = []
       node.input = node.input.map((name, index) => {
         if (!slots.inputs.has(index)) return name
-        const known = wides.get(name) ?? newName(`${name}_wide`)
-        if (!wides.has(name)) before.push(cast(name, known, 'float32'))
-        wides.set(name, known)
-        return known
+        const wide = wides.get(name) ?? newName(`${name}_wide`)
+        if (!wides.has(name)) before.push(cast(name, wide, 'float32'))
+        wides.set(name, wide)
+        return wide
       })
       node.output = node.output.map((name, index) => {
         const dtype = slots.outputs.get(index)
@@ -56,8 +57,8 @@ interface HalfSlots {
 }
 
 /**
- * Where a node has 16 bits that can be float32 instead; undefined when it has none, or its results would not follow its
- * inputs.
+ * The inputs and outputs of 16 bits that can be float32 instead; undefined when there are none, or when the dtype of
+ * the results does not follow from that of the inputs.
  */
 function halfSlots(node: Node, opset: number, typeOf: (name: string) => ValueType | undefined): HalfSlots | undefined {
   const { opType, domain, input, output } = node
@@ -72,10 +73,10 @@ function halfSlots(node: Node, opset: number, typeOf: (name: string) => ValueTyp
 }
 
 function halves(names: readonly string[], typeOf: (name: string) => ValueType | undefined): Map<number, HalfDType> {
-  const found = new Map<number, HalfDType>()
+  const positions = new Map<number, HalfDType>()
   for (const [index, name] of names.entries()) {
     const dtype = name === '' ? undefined : typeOf(name)
-    if (dtype === 'float16' || dtype === 'bfloat16') found.set(index, dtype)
+    if (dtype === 'float16' || dtype === 'bfloat16') positions.set(index, dtype)
   }
-  return found
+  return positions
 }

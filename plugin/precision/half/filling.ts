@@ -6,7 +6,7 @@ import { isMainDomain } from '../../onnx/proto.ts'
 import { type HalfDType, roundToHalf } from './rounding.ts'
 
 /**
- * The one float32 that a ConstantOfShape fills its result with, which makes it as good as a constant; undefined for all
+ * The float32 that a ConstantOfShape fills its result with, which makes it as good as a constant; undefined for all
  * other nodes.
  */
 export function fillingOf(node: Node): number | undefined {
@@ -17,7 +17,7 @@ export function fillingOf(node: Node): number | undefined {
   return elements instanceof Float32Array ? elements[0] : undefined
 }
 
-/** A ConstantOfShape of the same shape that fills it with the number in 16 bits. */
+/** A ConstantOfShape of the same shape whose result is the same number in 16 bits. */
 export function halfFilling({ input }: Node, filling: number, name: string, dtype: HalfDType): Node {
   const tensor = newTensor('', { dtype, dims: [1] }, Uint16Array.from(roundToHalf[dtype](Float32Array.of(filling))))
   return newNode('ConstantOfShape', [...input], [name], { name, attribute: [newAttribute('value', { tensor })] })

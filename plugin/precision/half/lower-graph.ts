@@ -4,16 +4,16 @@ import { type EditableModel, scopesOf, nodeName, type Scope, indexScope } from '
 import { inferTypes } from '../../onnx/types.ts'
 import { hideInitializers } from '../../onnx/upgrade.ts'
 import { modelSamples } from '../../samples/find.ts'
-import { untouched } from '../already-lowered.ts'
+import { alreadyLowered } from '../already-lowered.ts'
 import type { PassRequest, Lowered } from '../pass.ts'
 import { type ChoiceLimits, chooseNodes } from './choose-nodes.ts'
 import { rewriteNodes } from './rewrite-nodes.ts'
 import type { HalfDType } from './rounding.ts'
 
-/** A sixteenth of the range of float16, so that other inputs may give larger values than the samples do. */
+/** A sixteenth of the range of float16: other inputs may give larger values than the samples do. */
 const maxSampleValue = 4096
 
-/** Lowers a graph as the options say, in place; with samples, their ranges are found first. */
+/** Lowers a graph by the options, in place. With samples, the ranges of its values are measured first. */
 export async function lowerByRequest(model: EditableModel, dtype: HalfDType, request: PassRequest): Promise<Lowered> {
   const {
     options: { precision },
@@ -30,18 +30,13 @@ export async function lowerByRequest(model: EditableModel, dtype: HalfDType, req
   }
   const lowered = await lowerGraph(model, limits)
   if (dtype !== 'float16' || magnitudes || lowered.lowered === 0) return lowered
-  return {
-    ...lowered,
-    notes: [
-      ...lowered.notes,
-      `the ranges of ${name} are not known without the option 'calibration': what may outgrow float16 stays in fp32`,
-    ],
-  }
+  const unknown = `the ranges of ${name} are unknown without the option 'calibration'`
+  return { ...lowered, notes: [...lowered.notes, `${unknown}: nodes that may overflow float16 stay in fp32`] }
 }
 
 /** Lowers a graph by these limits, in place. */
 export async function lowerGraph(model: EditableModel, limits: ChoiceLimits): Promise<Lowered> {
-  const reason = untouched(model)
+  const reason = alreadyLowered(model)
   if (reason) return { unit: 'nodes', total: 0, lowered: 0, changed: [], kept: [], notes: [reason] }
   hideInitializers(model)
   for (const scope of scopesOf(model)) sortNodes(scope, model.file)

@@ -4,15 +4,20 @@ import type { Model } from '../../onnx/model.ts'
 import type { PrecisionPass } from '../pass.ts'
 import type { HalfDType } from './rounding.ts'
 
-// The graph toolkit is loaded when something has to be lowered: a build of hits only asks for keys.
+// fp16 and bf16: the two ways to use 16 bits, weights only or computing too, as passes. The other files of this room
+// decide what stays in fp32 (choose-nodes.ts, with rules.ts and value-limits.ts), rewrite the graph (rewrite-nodes.ts,
+// store-weights.ts), and compute in fp32 what a device does in 16 bits (emulate.ts).
+//
+// They are loaded only when something has to be lowered: a build of cache hits asks for keys and nothing else.
 
-// The opset that a graph is brought to before it is lowered. Cast knows bfloat16 since 13, most operators since 22;
-// float16 was there before 7.
+// The opset that a graph is converted to before it is lowered. Cast takes bfloat16 since 13, most operators since 22;
+// float16 is older than 7.
 const neededOpset = { storage: { float16: 7, bfloat16: 13 }, compute: { float16: 7, bfloat16: 22 } } as const
 
 /**
- * Stores weights in 16 bits. A Cast gives each its name and dtype back, so the graph computes in float32 with rounded
- * weights, and nothing else changes: bodies, functions and custom operators read what they always read.
+ * Stores weights in 16 bits. A Cast turns each back into float32 under its old name, so the graph computes in float32
+ * with rounded weights and nothing else changes: bodies, functions and custom operators read the same values as
+ * before.
  */
 export function storagePass(dtype: HalfDType): PrecisionPass {
   return {
@@ -29,9 +34,9 @@ export function storagePass(dtype: HalfDType): PrecisionPass {
 }
 
 /**
- * Lets the main graph and the branches of If compute in 16 bits wherever its operators and values allow. Bodies of Loop
- * and Scan, local functions and the inputs and outputs of the model stay in fp32. Casts stand only where the two dtypes
- * meet, one for each value; constants are cast now.
+ * Makes the main graph and the branches of If compute in 16 bits wherever operators and values allow it. Bodies of Loop
+ * and Scan, local functions and the inputs and outputs of the model stay in fp32. There are casts only where the two
+ * dtypes meet, one for each value; constants are cast at build time.
  */
 export function computePass(dtype: HalfDType): PrecisionPass {
   return {
@@ -41,7 +46,7 @@ export function computePass(dtype: HalfDType): PrecisionPass {
         options: { precision, calibration },
       } = request
       requireOpset(model)
-      // Samples tell ranges, and bfloat16 has that of float32.
+      // Samples show ranges, and bfloat16 has the range of float32.
       const samples =
         dtype === 'float16' && calibration
           ? await (await import('../../samples/find.ts')).modelSamples(request)
@@ -66,10 +71,10 @@ export function computePass(dtype: HalfDType): PrecisionPass {
 
 async function raiseOpset(graph: EditableModel, opset: number): Promise<void> {
   const { upgradeOpset } = await import('../../onnx/upgrade.ts')
-  if (opset > 7 && !(await import('../already-lowered.ts')).untouched(graph)) upgradeOpset(graph, opset)
+  if (opset > 7 && !(await import('../already-lowered.ts')).alreadyLowered(graph)) upgradeOpset(graph, opset)
 }
 
-// Broadcasting had other rules before.
+// Before opset 7 broadcasting had other rules.
 function requireOpset({ file, opsets }: Model): void {
   const opset = opsets[''] ?? Infinity
   if (opset >= 7) return

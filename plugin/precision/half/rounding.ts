@@ -1,7 +1,7 @@
 /** The two 16-bit floating point dtypes. */
 export type HalfDType = 'float16' | 'bfloat16'
 
-/** What one tensor of float32 holds. */
+/** The range of the values of one float32 tensor. */
 export interface ValueRange {
   /** Largest finite magnitude; 0 when there is none. */
   readonly largest: number
@@ -10,9 +10,9 @@ export interface ValueRange {
 }
 
 /**
- * What fits into each dtype. A finite value from `overflow` on would become infinite: the largest finite value plus
- * half a step. Below `normal` precision is lost bit by bit: the smallest normal value (IEEE 754 binary16; bfloat16 has
- * the exponent of binary32).
+ * The limits of each dtype. Values from `overflow` on round to infinity: it is the largest finite value plus half a
+ * step. `normal` is the smallest normal value, below which precision is lost bit by bit (IEEE 754 binary16; bfloat16
+ * has the exponent of binary32).
  */
 export const halfLimits = {
   float16: { overflow: 65520, normal: 2 ** -14 },
@@ -20,8 +20,7 @@ export const halfLimits = {
 } as const satisfies Record<HalfDType, { overflow: number; normal: number }>
 
 /**
- * Rounds to the nearest 16-bit value, ties to even; a NaN stays one. The bits are written into `halves`, which is given
- * back.
+ * Rounds to the nearest 16-bit value, ties to even; a NaN stays one. Writes the bits into `halves` and returns it.
  */
 export const roundToHalf: Readonly<Record<HalfDType, (values: Float32Array, halves?: Uint16Array) => Uint16Array>> = {
   float16(values, halves = new Uint16Array(values.length)) {
@@ -37,15 +36,15 @@ export const roundToHalf: Readonly<Record<HalfDType, (values: Float32Array, halv
     const bits = wordsOf(values)
     for (let i = 0; i < bits.length; i++) {
       const word = bits[i] ?? 0
-      // The quiet bit is set, so that a NaN whose payload lies in the lower half does not become infinite.
+      // The quiet bit is set, so that a NaN whose payload is in the lower half does not become infinite.
       halves[i] = (word & 0x7fffffff) > 0x7f800000 ? (word >>> 16) | 0x40 : (word + 0x7fff + ((word >>> 16) & 1)) >>> 16
     }
     return halves
   },
 }
 
-/** The largest finite magnitude of some values, starting from what is known of others. */
-export function rangeOf(values: Float32Array, known: ValueRange = { largest: 0, special: false }): ValueRange {
+/** The range of some values, joined with that of others. */
+export function rangeOf(values: Float32Array, others: ValueRange = { largest: 0, special: false }): ValueRange {
   // Without the sign, the bits of finite values are in the order of the values: comparing them is twice as fast.
   let largest = 0
   let special = false
@@ -58,10 +57,10 @@ export function rangeOf(values: Float32Array, known: ValueRange = { largest: 0, 
     }
   }
   const [value = 0] = new Float32Array(Uint32Array.of(largest).buffer)
-  return { largest: Math.max(value, known.largest), special: special || known.special }
+  return { largest: Math.max(value, others.largest), special: special || others.special }
 }
 
-// Signed, since those are the integers that JavaScript computes with directly.
+// Signed, because JavaScript computes with signed 32-bit integers directly.
 function wordsOf({ buffer, byteOffset, length }: Float32Array): Int32Array {
   return new Int32Array(buffer, byteOffset, length)
 }

@@ -1,7 +1,7 @@
-// What fp16 and bf16 do with operators, as data. An operator that is in no list is lowered when its opset allows the
+// The rules of fp16 and bf16 for operators, as data. An operator that is in no list is lowered if its opset allows the
 // dtype.
 
-/** Operators that stay in fp32 whatever the values are, each with the reason that the report gives. */
+/** Operators that always stay in fp32, each with the reason for the report. */
 export const keptOperators: Readonly<Record<string, string>> = {
   ...because('the order of nearly equal values decides', 'TopK', 'Unique'),
   ...because(
@@ -14,7 +14,7 @@ export const keptOperators: Readonly<Record<string, string>> = {
     'Upsample',
     'RotaryEmbedding',
   ),
-  ...because('TensorRT takes its coordinates in the dtype of the image only', 'GridSample'),
+  ...because('TensorRT requires its coordinates in the dtype of the image', 'GridSample'),
   ...because('counts need more than 11 bits', 'Range', 'OneHot', 'Mod', 'TfIdfVectorizer'),
   ...because(
     'engines have no kernel of 16 bits',
@@ -28,7 +28,7 @@ export const keptOperators: Readonly<Record<string, string>> = {
     'LinearAttention',
   ),
   ...because(
-    'what it draws depends on the dtype',
+    'its random numbers depend on the dtype',
     'Bernoulli',
     'Multinomial',
     'RandomNormal',
@@ -37,7 +37,7 @@ export const keptOperators: Readonly<Record<string, string>> = {
     'RandomUniformLike',
   ),
   ...because(
-    'a spectrum spans more than 16 bits hold',
+    'a spectrum spans more than 16 bits can hold',
     'DFT',
     'STFT',
     'MelWeightMatrix',
@@ -62,7 +62,7 @@ export const keptOperators: Readonly<Record<string, string>> = {
   ...because('its dtype is part of the model', 'BitCast', 'CastLike', 'EyeLike', 'ConstantOfShape'),
 }
 
-/** Operators that stay in fp32 where the others compute in bfloat16. */
+/** Operators that stay in fp32 when the others compute in bfloat16. */
 export const keptInBfloat16: Readonly<Record<string, string>> = because(
   'TensorRT-RTX 1.7 cannot build it in bfloat16',
   'ConvTranspose',
@@ -73,14 +73,14 @@ export const keptInBfloat16: Readonly<Record<string, string>> = because(
   'Mish',
 )
 
-/** Operators that stay in fp32 when an input is given, by its position. */
+/** Operators that stay in fp32 when they have the input at this position. */
 export const keptWithInput: Readonly<Record<string, { readonly input: number; readonly reason: string }>> = {
-  LSTM: { input: 4, reason: 'TensorRT-RTX 1.7 cannot build it with lengths of sequences in 16 bits' },
+  LSTM: { input: 4, reason: 'TensorRT-RTX 1.7 cannot build it in 16 bits with sequence lengths' },
 }
 
 /**
- * Operators whose results or sums inside outgrow fp16 easily: they stay in fp32 unless samples show that their values
- * are small. bf16 has the range of fp32.
+ * Operators whose results or internal sums easily overflow fp16: they stay in fp32 unless samples show that their
+ * values are small. bf16 has the range of fp32.
  */
 export const wideOperators: ReadonlySet<string> = new Set([
   'CumProd',
@@ -103,11 +103,11 @@ export const wideOperators: ReadonlySet<string> = new Set([
   'Tan',
 ])
 
-/** Those of them whose results are no larger than their inputs: only the sum inside outgrows fp16. */
+/** Wide operators whose results are no larger than their inputs: only the internal sum overflows fp16. */
 export const shrinkingOperators: ReadonlySet<string> = new Set(['LRN', 'LpNormalization'])
 
 /**
- * Operators that move or compare values: they go with their inputs, since on their own they would only cost casts; one
+ * Operators that move or compare values: they follow their inputs, since on their own they would only cost casts. One
  * that looks up a weight is lowered.
  */
 export const neutralOperators: ReadonlySet<string> = new Set([
@@ -152,7 +152,7 @@ export const neutralOperators: ReadonlySet<string> = new Set([
 ])
 
 /**
- * Operators whose result is small whatever goes in: what follows a value out of range may be lowered again behind them.
+ * Operators whose result is small for any input: behind them, nodes may be lowered again after a value out of range.
  */
 export const boundedOperators: ReadonlySet<string> = new Set([
   'Atan',
@@ -179,10 +179,10 @@ export const boundedOperators: ReadonlySet<string> = new Set([
   'Tanh',
 ])
 
-/** Operators that make much of a value near zero, such as the variance plus epsilon of a norm. */
+/** Operators that amplify values near zero, such as the variance plus epsilon of a normalization. */
 export const sensitiveOperators: ReadonlySet<string> = new Set(['Div', 'Log', 'Pow', 'Reciprocal', 'Sqrt'])
 
-/** Inputs that stay in fp32 where the rest of the node is lowered: shapes, coordinates and rates. */
+/** Inputs that stay in fp32 when the rest of the node is lowered: shapes, coordinates and rates. */
 export const keptInputs: Readonly<Record<string, readonly number[]>> = {
   Dropout: [1],
   Resize: [1, 2],

@@ -6,31 +6,31 @@ import { type EditableModel, scopesOf, type Scope } from '../../onnx/graph.ts'
 import type { Message } from '../../onnx/proto.ts'
 import { tensorType } from '../../onnx/tensor.ts'
 import { hideInitializers } from '../../onnx/upgrade.ts'
-import { untouched } from '../already-lowered.ts'
+import { alreadyLowered } from '../already-lowered.ts'
 import type { Lowered } from '../pass.ts'
 import { smallest, misfit, contentRange, halfContent } from './content.ts'
 import type { HalfDType } from './rounding.ts'
 
-/** Stores the weights of a graph in 16 bits, in place. `pinned` are the names of those that stay as they are. */
+/** Stores the weights of a graph in 16 bits, in place. `pinned` are the names of weights that stay in fp32. */
 export async function storeGraph(
   model: EditableModel,
   dtype: HalfDType,
   pinned: ReadonlySet<string>,
 ): Promise<Lowered> {
-  const reason = untouched(model)
+  const reason = alreadyLowered(model)
   if (reason) return { unit: 'weights', total: 0, lowered: 0, changed: [], kept: [], notes: [reason] }
   hideInitializers(model)
   const newName = nameMaker(model)
-  const found: Found[] = []
-  for (const scope of scopesOf(model)) found.push(...(await storeWeights(model, scope, dtype, { pinned, newName })))
-  const kept = found.flatMap(({ name, reason }) =>
+  const weights: WeightOutcome[] = []
+  for (const scope of scopesOf(model)) weights.push(...(await storeWeights(model, scope, dtype, { pinned, newName })))
+  const kept = weights.flatMap(({ name, reason }) =>
     reason === undefined ? [] : [{ name, operator: 'initializer', reason }],
   )
-  const changed = found.flatMap(({ name, reason }) => (reason === undefined ? [name] : []))
-  return { unit: 'weights', total: found.length, lowered: changed.length, changed, kept, notes: [] }
+  const changed = weights.flatMap(({ name, reason }) => (reason === undefined ? [name] : []))
+  return { unit: 'weights', total: weights.length, lowered: changed.length, changed, kept, notes: [] }
 }
 
-interface Found {
+interface WeightOutcome {
   readonly name: string
   /** Why it stays in fp32. */
   readonly reason: string | undefined
@@ -46,14 +46,14 @@ async function storeWeights(
   scope: Scope,
   dtype: HalfDType,
   { pinned, newName }: StoreTools,
-): Promise<Found[]> {
-  const found: Found[] = []
-  for (const { tensor, name, rename } of weightsOf(scope)) {
+): Promise<WeightOutcome[]> {
+  const outcomes: WeightOutcome[] = []
+  for (const { tensor, name, rename } of storedTensors(scope)) {
     const type = tensorType(tensor)
     const content = tensorContent(model, tensor)
     if (type?.dtype !== 'float32' || !content || content.length < smallest) continue
     const reason = pinned.has(name) ? 'pinned to fp32' : misfit(await contentRange(content), dtype)
-    found.push({ name, reason })
+    outcomes.push({ name, reason })
     if (reason !== undefined) continue
     const stored = newName(`${name}_${dtype}`)
     setContent(model, tensor, { dtype, dims: type.dims }, halfContent(content, dtype))
@@ -65,8 +65,8 @@ async function storeWeights(
       }),
     )
   }
-  if (found.some(({ reason }) => reason === undefined)) sortNodes(scope, model.file)
-  return found
+  if (outcomes.some(({ reason }) => reason === undefined)) sortNodes(scope, model.file)
+  return outcomes
 }
 
 interface Weight {
@@ -75,7 +75,8 @@ interface Weight {
   readonly rename: (name: string) => void
 }
 
-function weightsOf({ graph }: Scope): Weight[] {
+// Initializers and tensors of Constant nodes.
+function storedTensors({ graph }: Scope): Weight[] {
   const initializers = graph.initializer.map((tensor): Weight => ({
     name: tensor.name,
     tensor,

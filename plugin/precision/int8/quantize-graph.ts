@@ -7,7 +7,7 @@ import { inferTypes } from '../../onnx/types.ts'
 import { upgradeOpset } from '../../onnx/upgrade.ts'
 import { writeGraph } from '../../onnx/write.ts'
 import type { CalibrationMethod } from '../../options/types.ts'
-import { untouched } from '../already-lowered.ts'
+import { alreadyLowered } from '../already-lowered.ts'
 import type { PassRequest, Lowered, Kept } from '../pass.ts'
 import { placements, type Placement } from './backend-rules.ts'
 import { tryMethods, type Trial } from './choose-method.ts'
@@ -22,7 +22,7 @@ const opset = 13
 
 /** Makes the main graph of a model compute in int8. */
 export async function quantizeGraph(model: EditableModel, request: PassRequest, plan: Int8Plan): Promise<Lowered> {
-  const reason = untouched(model)
+  const reason = alreadyLowered(model)
   if (reason) return { unit: 'nodes', total: 0, lowered: 0, kept: [], notes: [reason] }
   const { samples, tried, method } = plan
   if (method) return quantize(model, request, { ...plan, method })
@@ -74,7 +74,7 @@ const smallest = 1024
 
 /** Stores the constant weights of these operators in int8. */
 export async function quantizeWeights(model: EditableModel, operators: readonly string[]): Promise<Lowered> {
-  const reason = untouched(model)
+  const reason = alreadyLowered(model)
   if (reason) return { unit: 'weights', total: 0, lowered: 0, kept: [], notes: [reason] }
   upgradeOpset(model, opset)
   const newName = nameMaker(model)
