@@ -6,23 +6,37 @@ import { type TensorType, tensorType } from '../../onnx/tensor.ts'
 
 type Tensor = Message<'TensorProto'>
 
-/** Adds an initializer that holds these elements. */
-export function addConstant({ graph }: Scope, name: string, type: TensorType, data: Elements): string {
-  graph.initializer.push(newTensor(name, type, data))
+/** One graph that is being changed. */
+export interface GraphEditor {
+  readonly model: EditableModel
+  readonly scope: Scope
+  /** Makes a name that nothing in the model has. */
+  readonly newName: (base: string) => string
+}
+
+/** Adds an initializer with these elements and returns its name. */
+export function addConstant(
+  { scope, newName }: Pick<GraphEditor, 'scope' | 'newName'>,
+  base: string,
+  type: TensorType,
+  data: Elements,
+): string {
+  const name = newName(base)
+  scope.graph.initializer.push(newTensor(name, type, data))
   return name
 }
 
-/** Adds an initializer whose bytes are made when the model is written. */
+/** Adds an initializer whose bytes are made when the model is written, and returns its name. */
 export function addContent(
-  model: EditableModel,
-  { graph }: Scope,
-  name: string,
+  { model, scope, newName }: GraphEditor,
+  base: string,
   type: TensorType,
   content: Content,
 ): string {
+  const name = newName(base)
   const tensor = newTensor(name, type, new Uint8Array(0))
   setContent(model, tensor, type, content)
-  graph.initializer.push(tensor)
+  scope.graph.initializer.push(tensor)
   return name
 }
 
@@ -36,7 +50,7 @@ export function floatWeight(
   return type?.dtype === 'float32' && content && content.length > 0 ? { dims: type.dims, content } : undefined
 }
 
-/** The numbers of a small float32 constant; undefined when it is not one. */
+/** The dims and numbers of a small float32 constant; undefined when it is not one. */
 export async function floatNumbers(
   model: EditableModel,
   tensor: Tensor | undefined,
@@ -46,13 +60,13 @@ export async function floatNumbers(
   return weight && data instanceof Float32Array ? { dims: weight.dims, data } : undefined
 }
 
-/** Removes initializers and Constant nodes that nothing reads any more. `had` are the constants before the change. */
-export function removeUnread(scope: Scope, had: ReadonlyMap<string, Tensor>): void {
+/** Removes initializers and Constant nodes that are no longer read. `before` are the constants before the change. */
+export function removeUnread(scope: Scope, before: ReadonlyMap<string, Tensor>): void {
   const { graph } = scope
   const { consumers } = indexScope(scope)
   const outputs = new Set(graph.output.map(({ name }) => name))
   const unread = (name: string | undefined) =>
-    name !== undefined && had.has(name) && !consumers.has(name) && !outputs.has(name)
+    name !== undefined && before.has(name) && !consumers.has(name) && !outputs.has(name)
   graph.initializer = graph.initializer.filter(({ name }) => !unread(name))
   graph.node = graph.node.filter(({ opType, output }) => opType !== 'Constant' || !unread(output[0]))
 }

@@ -1,8 +1,9 @@
 import { floatAttribute, intAttribute } from '../../onnx/attribute.ts'
+import type { Content } from '../../onnx/bytes.ts'
 import { nameMaker } from '../../onnx/edit.ts'
 import { type Node, type EditableModel, indexScope, type Scope, type ScopeIndex } from '../../onnx/graph.ts'
-import { channelsAlong, scaledContent } from './channels.ts'
-import { addConstant, addContent, floatNumbers, floatWeight, removeUnread } from './constants.ts'
+import { type Channels, channelsAlong, scaledContent } from './channels.ts'
+import { addConstant, addContent, floatNumbers, floatWeight, type GraphEditor, removeUnread } from './constants.ts'
 
 /** y = factor * x + shift for each channel. */
 interface Affine {
@@ -11,64 +12,85 @@ interface Affine {
 }
 
 /**
- * Puts what multiplies and shifts the channels of a convolution's result (BatchNormalization, and Mul, Div, Add or Sub
- * of a constant) into its weights and bias. Compilers do so themselves, but not any more when a DequantizeLinear stands
- * before the weights. The result keeps the name of the last value.
+ * Folds the nodes that scale and shift the channels of a convolution's result (BatchNormalization, and Mul, Div, Add or
+ * Sub of a constant) into its weights and bias. Compilers do this themselves, but no longer once a DequantizeLinear is
+ * in front of the weights. The result keeps the name of the last value.
  */
 export async function foldConvolutions(model: EditableModel, scope: Scope): Promise<void> {
   const index = indexScope(scope)
-  const newName = nameMaker(model)
+  const editor = { model, scope, newName: nameMaker(model) }
   const outputs = new Set(scope.graph.output.map(({ name }) => name))
   const removed = new Set<Node>()
   for (const node of scope.graph.node) {
-    const place = weightPlace(node)
-    const weight = place && floatWeight(model, index.constants.get(node.input[1] ?? ''))
-    if (!place || !weight) continue
-    const channels = channelsAlong(weight.dims, place.axis)
-    const bias = node.input[2] ? await floatNumbers(model, index.constants.get(node.input[2])) : undefined
-    if (node.input[2] && !bias) continue
-    const factors = new Float64Array(channels.count).fill(1)
-    const shifts = Float64Array.from({ length: channels.count }, (_, channel) => bias?.data[channel] ?? 0)
+    const convolution = await convolutionOf(model, node, index)
+    if (!convolution) continue
+    const total = identityOf(convolution)
     const before = node.output[0]
     for (let next = soleReader(node, index, outputs); next; next = soleReader(node, index, outputs)) {
-      const affine = await affineOf(model, next, node.output[0] ?? '', channels.count, weight.dims.length, index)
+      const affine = await affineOf({ node: next, value: node.output[0] ?? '' }, convolution, model, index)
       if (!affine) break
-      for (let channel = 0; channel < channels.count; channel++) {
-        factors[channel]! *= affine.factors[channel]!
-        shifts[channel] = shifts[channel]! * affine.factors[channel]! + affine.shifts[channel]!
-      }
+      append(total, affine)
       node.output = [next.output[0] ?? '']
       removed.add(next)
     }
-    if (node.output[0] === before) continue
-    const { dims } = weight
-    const stem = node.input[1] ?? ''
-    node.input = [
-      node.input[0] ?? '',
-      addContent(
-        model,
-        scope,
-        newName(`${stem}_folded`),
-        { dtype: 'float32', dims },
-        scaledContent(weight.content, channels, factors),
-      ),
-      addConstant(
-        scope,
-        newName(`${stem}_bias`),
-        { dtype: 'float32', dims: [channels.count] },
-        Float32Array.from(shifts),
-      ),
-    ]
+    if (node.output[0] !== before) replaceWeights(editor, node, convolution, total)
   }
   scope.graph.node = scope.graph.node.filter((node) => !removed.has(node))
   removeUnread(scope, index.constants)
 }
 
-// The axis of the output channels.
-function weightPlace(node: Node): { axis: number } | undefined {
+/** A convolution with constant float32 weights. */
+interface Convolution {
+  readonly dims: readonly number[]
+  readonly content: Content
+  readonly channels: Channels
+  readonly bias: Float32Array | undefined
+}
+
+async function convolutionOf(
+  model: EditableModel,
+  node: Node,
+  { constants }: ScopeIndex,
+): Promise<Convolution | undefined> {
+  const axis = outputAxis(node)
+  const weight = axis === undefined ? undefined : floatWeight(model, constants.get(node.input[1] ?? ''))
+  if (axis === undefined || !weight) return undefined
+  const bias = node.input[2] ? await floatNumbers(model, constants.get(node.input[2])) : undefined
+  if (node.input[2] && !bias) return undefined
+  return { ...weight, channels: channelsAlong(weight.dims, axis), bias: bias?.data }
+}
+
+function identityOf({ channels: { count }, bias }: Convolution): Affine {
+  const factors = new Float64Array(count).fill(1)
+  return { factors, shifts: Float64Array.from(factors, (_, channel) => bias?.[channel] ?? 0) }
+}
+
+// Changes `total` to what it and then `next` do.
+function append({ factors, shifts }: Affine, next: Affine): void {
+  for (let channel = 0; channel < factors.length; channel++) {
+    factors[channel]! *= next.factors[channel]!
+    shifts[channel] = shifts[channel]! * next.factors[channel]! + next.shifts[channel]!
+  }
+}
+
+function replaceWeights(
+  editor: GraphEditor,
+  node: Node,
+  { dims, content, channels }: Convolution,
+  { factors, shifts }: Affine,
+): void {
+  const [input = '', name = ''] = node.input
+  const scaled = scaledContent(content, channels, factors)
+  const weights = addContent(editor, `${name}_folded`, { dtype: 'float32', dims }, scaled)
+  const type = { dtype: 'float32' as const, dims: [channels.count] }
+  node.input = [input, weights, addConstant(editor, `${name}_bias`, type, Float32Array.from(shifts))]
+}
+
+// The axis of the output channels in the weights of a convolution.
+function outputAxis(node: Node): 0 | 1 | undefined {
   if (node.domain !== '') return undefined
-  if (node.opType === 'Conv') return { axis: 0 }
-  return node.opType === 'ConvTranspose' && (intAttribute(node, 'group') ?? 1) === 1 ? { axis: 1 } : undefined
+  if (node.opType === 'Conv') return 0
+  return node.opType === 'ConvTranspose' && (intAttribute(node, 'group') ?? 1) === 1 ? 1 : undefined
 }
 
 function soleReader(
@@ -80,21 +102,21 @@ function soleReader(
   return readers.length === 1 && !outputs.has(value) ? readers[0] : undefined
 }
 
+/** What a node does to a value that it reads, when that is one factor and shift for each channel. */
 async function affineOf(
+  { node, value }: { readonly node: Node; readonly value: string },
+  { dims, channels: { count } }: Convolution,
   model: EditableModel,
-  node: Node,
-  value: string,
-  count: number,
-  rank: number,
   index: ScopeIndex,
 ): Promise<Affine | undefined> {
   if (node.domain !== '' || node.input.filter((name) => name === value).length !== 1) return undefined
   if (node.opType === 'BatchNormalization') return normalization(model, node, value, index)
   const at = node.input.indexOf(value)
   const other = await floatNumbers(model, index.constants.get(node.input[1 - at] ?? ''))
-  const numbers = other && perChannel(other, count, rank)
+  const numbers = other && perChannel(other, count, dims.length)
   if (!numbers) return undefined
-  const [ones, zeros] = [new Float64Array(count).fill(1), new Float64Array(count)]
+  const ones = new Float64Array(count).fill(1)
+  const zeros = new Float64Array(count)
   if (node.opType === 'Add') return { factors: ones, shifts: numbers }
   if (node.opType === 'Mul') return { factors: numbers, shifts: zeros }
   if (node.opType === 'Sub' && at === 0) return { factors: ones, shifts: numbers.map((number) => -number) }
@@ -122,7 +144,7 @@ async function normalization(
   return { factors, shifts: factors.map((factor, channel) => shift.data[channel]! - mean.data[channel]! * factor) }
 }
 
-// A constant that broadcasts to [N,C,...] as one number, or as one for each channel.
+// The numbers of a constant that broadcasts to [N,C,...] as one number, or as one for each channel.
 function perChannel(
   { dims, data }: { dims: readonly number[]; data: Float32Array },
   count: number,

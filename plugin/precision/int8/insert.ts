@@ -1,9 +1,9 @@
 import { newAttribute } from '../../onnx/attribute.ts'
-import { nameMaker, newNode, renameReads } from '../../onnx/edit.ts'
-import { type EditableModel, indexScope, type Scope, type ScopeIndex } from '../../onnx/graph.ts'
+import { newNode, renameReads } from '../../onnx/edit.ts'
+import { indexScope, type ScopeIndex } from '../../onnx/graph.ts'
 import type { Placement } from './backend-rules.ts'
 import { channelsAlong, int8Content, largestOf, roundEven } from './channels.ts'
-import { addConstant, addContent, floatNumbers, floatWeight, removeUnread } from './constants.ts'
+import { addConstant, addContent, floatNumbers, floatWeight, type GraphEditor, removeUnread } from './constants.ts'
 import type { Places, Weighted } from './place.ts'
 
 /** How the numbers of one value become 8 bits: real = scale * (stored - zero). */
@@ -18,77 +18,71 @@ export interface Quantization {
   readonly range: (value: string) => readonly [low: number, high: number]
 }
 
+type Scales = ReadonlyMap<string, Scale>
+
 /** The scale of a range. Zero is always a stored number, since padding with it must be exact. */
 export function scaleOf([low, high]: readonly [number, number], activations: Placement['activations']): Scale {
-  const [min, max] = [Math.min(0, low), Math.max(0, high)]
+  const min = Math.min(0, low)
+  const max = Math.max(0, high)
   const span = activations === 'int8' ? Math.max(-min, max) / 127 : (max - min) / 255
-  // A value that is always 0 has any scale; the smallest normal number keeps kernels that divide by it finite.
+  // A value that is always 0 can have any scale; with a normal number, kernels that divide by it stay finite.
   const scale = Math.max(Math.fround(span), 2 ** -100)
   return { scale, zero: activations === 'int8' ? 0 : Math.max(0, Math.min(255, roundEven(-min / scale))) }
 }
 
 /**
- * Puts QuantizeLinear and DequantizeLinear where `places` says, and replaces weights and biases. Nodes are left
- * unsorted.
+ * Inserts QuantizeLinear and DequantizeLinear at `places`, and replaces weights and biases. The nodes are unsorted
+ * afterwards.
  */
 export async function insertQuantization(
-  model: EditableModel,
-  scope: Scope,
+  editor: GraphEditor,
   places: Places,
   placement: Placement,
   { levels, range }: Quantization,
 ): Promise<void> {
-  const { constants } = indexScope(scope)
-  const newName = nameMaker(model)
+  const { constants } = indexScope(editor.scope)
   const scales = new Map<string, Scale>()
   for (const [, root] of places.values) scales.set(root, scaleOf(range(root), placement.activations))
-  const weights = new Map<string, Promise<StoredWeight>>()
-  for (const weighted of places.weighted) {
-    const { node } = weighted
-    const input = scales.get(places.values.get(node.input[0] ?? '') ?? '')
-    const bias = placement.bias && node.input[2] ? await floatNumbers(model, constants.get(node.input[2])) : undefined
-    const key = [weighted.weight, weighted.axis, ...(bias ? [node.input[0], node.input[2]] : [])].join('\n')
-    const pending =
-      weights.get(key) ??
-      storeWeight(model, scope, weighted, levels, newName, bias && input && leastScales(bias.data, input.scale))
-    weights.set(key, pending)
-    const stored = await pending
-    node.input[1] = dequantize(
-      scope,
-      newName,
-      [stored.name, stored.scale, stored.zero],
-      `${weighted.weight}_dequantized`,
-      stored.axis,
-    )
-    if (bias && input)
-      node.input[2] = storeBias(scope, newName, node.input[2] ?? '', bias.data, input.scale, stored.scales)
+  await replaceWeights(editor, places, scales, { levels, bias: placement.bias, constants })
+  for (const tail of places.tails) {
+    const stored = scales.get(places.values.get(tail.tail.output[0] ?? '') ?? '')
+    if (stored) await dropTail(editor, tail, stored, constants)
   }
-  for (const tailed of places.tails) await dropTail(model, scope, tailed, scales, places, constants)
-  const parameters = new Map<string, string[]>()
-  for (const [root, { scale, zero }] of scales) {
-    parameters.set(root, [
-      addConstant(scope, newName(`${root}_scale`), { dtype: 'float32', dims: [] }, Float32Array.of(scale)),
-      addConstant(
-        scope,
-        newName(`${root}_zero_point`),
-        { dtype: placement.activations, dims: [] },
-        Uint8Array.of(zero),
-      ),
-    ])
-  }
-  const renamed = new Map<string, string>()
-  for (const [value, root] of places.values) {
-    const result = wrap(scope, newName, value, parameters.get(root) ?? [], placement.readers === 'all')
-    if (result !== value) renamed.set(value, result)
-  }
-  if (placement.readers === 'all') renameReads(scope, renamed, (node) => node.opType !== 'QuantizeLinear')
-  else
-    for (const [node, values] of places.readers)
-      node.input = node.input.map((name) => (values.has(name) ? (renamed.get(name) ?? name) : name))
-  removeUnread(scope, constants)
+  wrapValues(editor, places, placement, scales)
+  removeUnread(editor.scope, constants)
 }
 
-interface StoredWeight {
+interface WeightOptions {
+  readonly levels: number
+  /** Whether biases become int32. */
+  readonly bias: boolean
+  readonly constants: ScopeIndex['constants']
+}
+
+async function replaceWeights(
+  editor: GraphEditor,
+  places: Places,
+  scales: Scales,
+  { levels, bias: quantizesBias, constants }: WeightOptions,
+): Promise<void> {
+  const weights = new Map<string, Promise<StoredWeight>>()
+  for (const weighted of places.weighted) {
+    const { node, weight, axis } = weighted
+    const [first = '', , third = ''] = node.input
+    const input = scales.get(places.values.get(first) ?? '')
+    const bias = quantizesBias && third ? await floatNumbers(editor.model, constants.get(third)) : undefined
+    const key = [weight, axis, ...(bias ? [first, third] : [])].join('\n')
+    const least = bias && input ? leastScales(bias.data, input.scale) : undefined
+    const pending = weights.get(key) ?? storeWeight(editor, weighted, levels, least)
+    weights.set(key, pending)
+    const stored = await pending
+    node.input[1] = dequantizeWeight(editor, weight, stored)
+    if (bias && input) node.input[2] = storeBias(editor, third, bias.data, biasScales(stored.scales, input.scale))
+  }
+}
+
+/** The names of stored weights, their scales and zero points, and what they hold. */
+export interface StoredWeight {
   readonly name: string
   readonly scale: string
   readonly zero: string
@@ -96,120 +90,123 @@ interface StoredWeight {
   readonly axis: number
 }
 
-// int32 holds a bias of up to 2^31 products; half of it is left to what is added.
+// int32 holds a bias of up to 2^31 products; half of that is left for the products themselves.
 function leastScales(bias: Float32Array, inputScale: number): Float64Array {
   return Float64Array.from(bias, (value) => Math.abs(value) / (inputScale * 2 ** 30))
 }
 
 /** Stores weights in int8 with a scale for each channel, at least the ones given. */
 export async function storeWeight(
-  model: EditableModel,
-  scope: Scope,
+  editor: GraphEditor,
   { weight, dims, axis }: Pick<Weighted, 'weight' | 'dims' | 'axis'>,
   levels: number,
-  newName: (base: string) => string,
   least?: Float64Array,
 ): Promise<StoredWeight> {
-  const { content } = floatWeight(model, indexScope(scope).constants.get(weight))!
+  const { content } = floatWeight(editor.model, indexScope(editor.scope).constants.get(weight))!
   const channels = channelsAlong(dims, axis)
   const largest = await largestOf(content, channels)
   const scales = Float32Array.from(largest, (value, channel) =>
     Math.max(value / levels, least?.[channel] ?? 0, 2 ** -100),
   )
-  return {
-    name: addContent(
-      model,
-      scope,
-      newName(`${weight}_int8`),
-      { dtype: 'int8', dims },
-      int8Content(content, channels, scales),
-    ),
-    scale: addConstant(scope, newName(`${weight}_scale`), { dtype: 'float32', dims: [scales.length] }, scales),
-    // The default, but without it ONNX Runtime makes no int8 kernel of a Gemm.
-    zero: addConstant(
-      scope,
-      newName(`${weight}_zero_point`),
-      { dtype: 'int8', dims: [scales.length] },
-      new Int8Array(scales.length),
-    ),
-    scales,
-    axis,
-  }
+  const perChannel = [scales.length]
+  const bytes = int8Content(content, channels, scales)
+  const name = addContent(editor, `${weight}_int8`, { dtype: 'int8', dims }, bytes)
+  const scale = addConstant(editor, `${weight}_scale`, { dtype: 'float32', dims: perChannel }, scales)
+  // The default, but without it ONNX Runtime makes no int8 kernel of a Gemm.
+  const zeros = new Int8Array(scales.length)
+  const zero = addConstant(editor, `${weight}_zero_point`, { dtype: 'int8', dims: perChannel }, zeros)
+  return { name, scale, zero, scales, axis }
 }
 
-function storeBias(
-  scope: Scope,
-  newName: (base: string) => string,
-  name: string,
-  bias: Float32Array,
-  inputScale: number,
-  weightScales: Float32Array,
+/** Adds the DequantizeLinear of stored weights and returns the name of its result. */
+export function dequantizeWeight(
+  editor: GraphEditor,
+  weight: string,
+  { name, scale, zero, axis }: StoredWeight,
 ): string {
-  const scales = Float32Array.from(weightScales, (scale) => scale * inputScale)
+  return dequantize(editor, [name, scale, zero], `${weight}_dequantized`, axis)
+}
+
+function biasScales(weightScales: Float32Array, inputScale: number): Float32Array<ArrayBuffer> {
+  return Float32Array.from(weightScales, (scale) => scale * inputScale)
+}
+
+function storeBias(editor: GraphEditor, name: string, bias: Float32Array, scales: Float32Array<ArrayBuffer>): string {
+  const dims = [bias.length]
   const stored = Int32Array.from(bias, (value, channel) =>
     Math.max(-(2 ** 31), Math.min(2 ** 31 - 1, roundEven(value / scales[channel]!))),
   )
-  const quantized = addConstant(scope, newName(`${name}_int32`), { dtype: 'int32', dims: [bias.length] }, stored)
-  const scale = addConstant(scope, newName(`${name}_scale`), { dtype: 'float32', dims: [bias.length] }, scales)
-  return dequantize(scope, newName, [quantized, scale], `${name}_dequantized`, 0)
+  const quantized = addConstant(editor, `${name}_int32`, { dtype: 'int32', dims }, stored)
+  const scale = addConstant(editor, `${name}_scale`, { dtype: 'float32', dims }, scales)
+  return dequantize(editor, [quantized, scale], `${name}_dequantized`, 0)
 }
 
-/** Adds a DequantizeLinear along an axis and gives the name of its result. */
-export function dequantize(
-  scope: Scope,
-  newName: (base: string) => string,
-  inputs: string[],
-  base: string,
-  axis: number,
-): string {
+function dequantize({ scope, newName }: GraphEditor, inputs: string[], base: string, axis: number): string {
   const result = newName(base)
-  scope.graph.node.push(
-    newNode('DequantizeLinear', inputs, [result], { name: result, attribute: [newAttribute('axis', { int: axis })] }),
-  )
+  const attribute = [newAttribute('axis', { int: axis })]
+  scope.graph.node.push(newNode('DequantizeLinear', inputs, [result], { name: result, attribute }))
   return result
 }
 
 // Stored numbers that end where a Relu or Clip would cut leave it nothing to do.
 async function dropTail(
-  model: EditableModel,
-  scope: Scope,
+  { model, scope }: GraphEditor,
   { node, tail }: Places['tails'][number],
-  scales: ReadonlyMap<string, Scale>,
-  { values }: Places,
+  { scale, zero }: Scale,
   constants: ScopeIndex['constants'],
 ): Promise<void> {
-  const [end = ''] = tail.output
-  const stored = scales.get(values.get(end) ?? '')
-  const bounds = await Promise.all([1, 2].map((at) => floatNumbers(model, constants.get(tail.input[at] ?? ''))))
-  const [low, high] =
-    tail.opType === 'Relu' ? [0, Infinity] : [bounds[0]?.data[0] ?? -Infinity, bounds[1]?.data[0] ?? Infinity]
-  if (
-    !stored ||
-    stored.scale * (0 - stored.zero) < low - stored.scale / 2 ||
-    stored.scale * (255 - stored.zero) > high + stored.scale / 2
-  )
-    return
-  node.output = [end]
+  const [low, high] = await boundsOf(tail)
+  const startsBelow = scale * (0 - zero) < low - scale / 2
+  const endsAbove = scale * (255 - zero) > high + scale / 2
+  if (startsBelow || endsAbove) return
+  node.output = [tail.output[0] ?? '']
   scope.graph.node = scope.graph.node.filter((other) => other !== tail)
+
+  async function boundsOf({ opType, input }: typeof tail): Promise<[low: number, high: number]> {
+    if (opType === 'Relu') return [0, Infinity]
+    const [min, max] = await Promise.all([1, 2].map((at) => floatNumbers(model, constants.get(input[at] ?? ''))))
+    return [min?.data[0] ?? -Infinity, max?.data[0] ?? Infinity]
+  }
 }
 
-// Gives the name that readers of the value read instead.
+function wrapValues(editor: GraphEditor, places: Places, { activations, readers }: Placement, scales: Scales): void {
+  const { scope } = editor
+  const parameters = new Map<string, readonly string[]>()
+  for (const [root, { scale, zero }] of scales) {
+    parameters.set(root, [
+      addConstant(editor, `${root}_scale`, { dtype: 'float32', dims: [] }, Float32Array.of(scale)),
+      addConstant(editor, `${root}_zero_point`, { dtype: activations, dims: [] }, Uint8Array.of(zero)),
+    ])
+  }
+  const renamed = new Map<string, string>()
+  for (const [value, root] of places.values) {
+    const result = wrap(editor, value, parameters.get(root) ?? [], readers)
+    if (result !== value) renamed.set(value, result)
+  }
+  if (readers === 'all') {
+    renameReads(scope, renamed, (node) => node.opType !== 'QuantizeLinear')
+    return
+  }
+  for (const [node, values] of places.readers)
+    node.input = node.input.map((name) => (values.has(name) ? (renamed.get(name) ?? name) : name))
+}
+
+// Returns the name that readers of the value read instead.
 function wrap(
-  scope: Scope,
-  newName: (base: string) => string,
+  { scope, newName }: GraphEditor,
   value: string,
   parameters: readonly string[],
-  forAll: boolean,
+  readers: Placement['readers'],
 ): string {
+  const { graph } = scope
   const quantized = newName(`${value}_quantized`)
-  const maker =
-    forAll && scope.graph.output.some(({ name }) => name === value)
-      ? scope.graph.node.find(({ output }) => output.includes(value))
-      : undefined
-  const [from, to] = maker ? [newName(`${value}_float`), value] : [value, newName(`${value}_dequantized`)]
-  // An output of the graph keeps its name: it is what comes out of DequantizeLinear, and all readers read that.
+  const isOutput = readers === 'all' && graph.output.some(({ name }) => name === value)
+  const maker = isOutput ? graph.node.find(({ output }) => output.includes(value)) : undefined
+  const from = maker ? newName(`${value}_float`) : value
+  const to = maker ? value : newName(`${value}_dequantized`)
+  // An output of the graph keeps its name: it becomes the result of DequantizeLinear, which all readers read.
   if (maker) maker.output = maker.output.map((name) => (name === value ? from : name))
-  scope.graph.node.push(
+  graph.node.push(
     newNode('QuantizeLinear', [from, ...parameters], [quantized], { name: quantized }),
     newNode('DequantizeLinear', [quantized, ...parameters], [to], { name: `${quantized}_back` }),
   )

@@ -3,9 +3,13 @@ import type { PrecisionPass } from '../pass.ts'
 import { placementOf } from './backend-rules.ts'
 import { planInt8 } from './plan.ts'
 
+// int8: static quantization and int8 weights, as passes. In the order of the work, plan.ts settles samples and method,
+// place.ts decides by backend-rules.ts which nodes compute in int8, fold.ts and insert.ts change the graph, and
+// choose-method.ts compares the methods of calibration.
+
 /**
- * Static quantization of the main graph: Q/DQ around what the backend's placement names, ranges from the user's
- * samples. Bodies of If, Loop and Scan stay in fp32. A backend that takes int8 weights only gets those.
+ * Static quantization of the main graph: Q/DQ where the backend's placement wants them, ranges from the user's samples.
+ * Bodies of If, Loop and Scan stay in fp32. A backend that supports int8 weights only gets those.
  */
 export const int8Pass: PrecisionPass = {
   async describe(request) {
@@ -33,11 +37,11 @@ export const int8Pass: PrecisionPass = {
     const lowered = await int8WeightsPass.lower(model, request)
     return {
       ...lowered,
-      notes: [...lowered.notes, `${request.backend} takes int8 weights only: values stay in floating point`],
+      notes: [...lowered.notes, `${request.backend} supports int8 weights only: activations stay in floating point`],
     }
   },
   async inspect(file, request) {
-    // The portable engine of the same model would only say it twice, and other backends run elsewhere.
+    // The portable engine of the same model would only repeat it, and other backends run on other machines.
     if (request.backend !== 'onnxruntime' || request.label === 'portable') return { notes: [], warnings: [] }
     const speed = await (await import('../../measure/speed.ts')).compareSpeed(file, request)
     if (!speed) return { notes: [], warnings: [] }
@@ -46,7 +50,8 @@ export const int8Pass: PrecisionPass = {
       return {
         notes: [],
         warnings: [
-          `int8 is slower than fp32 (${times}): import the model with ?engine=fp32, or with ?engine=int8-weights for its size`,
+          `int8 is slower than fp32 (${times}): import the model with ?engine=fp32, ` +
+            'or with ?engine=int8-weights for its size',
         ],
       }
     return {
@@ -57,8 +62,8 @@ export const int8Pass: PrecisionPass = {
 }
 
 /**
- * Stores the weights of products and convolutions in int8, symmetric, with a scale for each channel. Values stay in
- * floating point.
+ * Stores the weights of products and convolutions in int8, symmetric, with a scale for each channel. Activations stay
+ * in floating point.
  */
 export const int8WeightsPass: PrecisionPass = {
   describe: ({ backend }) => ({ name: 'int8-weights', version: 1, options: { operators: weightOperators[backend] } }),
@@ -70,8 +75,8 @@ const products: readonly string[] = ['MatMul', 'Gemm']
 
 const all: readonly string[] = [...products, 'Conv', 'ConvTranspose']
 
-// TensorRT's kernels for quantized weights are those of products; a convolution would be computed from weights that
-// were rounded for nothing.
+// TensorRT has kernels for quantized weights of products only: it would compute a convolution in floating point
+// from weights that were rounded for nothing.
 const weightOperators: Readonly<Record<BackendName, readonly string[]>> = {
   onnxruntime: all,
   openvino: all,

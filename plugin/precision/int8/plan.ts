@@ -10,17 +10,22 @@ import type { Placement } from './backend-rules.ts'
 export interface Int8Plan {
   readonly placement: Placement
   readonly samples: FoundSamples
-  /** Undefined: the one that comes closest on the samples. */
+  /** Undefined: the method whose engine comes closest to fp32 on a few of the samples. */
   readonly method: CalibrationMethod | undefined
   /** Largest stored magnitude of a weight: 127, or 63 for 7 bits. */
   readonly levels: 127 | 63
   /**
-   * The same while methods are tried: that of the engine for this CPU, so that its portable engine takes the same
+   * The levels while methods are tried: those of the engine for this CPU, so that its portable engine uses the same
    * method.
    */
   readonly tried: 127 | 63
 }
 
+/**
+ * Finds the samples and settles method and levels.
+ *
+ * @throws OnnxEngineError SAMPLES_INVALID without the option `calibration`
+ */
 export async function planInt8(request: PassRequest, placement: Placement): Promise<Int8Plan> {
   const samples = await modelSamples(request)
   if (samples)
@@ -34,14 +39,16 @@ export async function planInt8(request: PassRequest, placement: Placement): Prom
   throw new OnnxEngineError('SAMPLES_INVALID', `${request.name}: engine=int8`, {
     expected: `calibration samples, from the option 'calibration'`,
     received: 'none',
-    hint: `Set calibration: './samples/*.npy' (or a module, or images) for this model, or import it with ?engine=int8-weights, which needs none`,
+    hint:
+      `Set calibration: './samples/*.npy' (or a module, or images) for this model, ` +
+      'or import it with ?engine=int8-weights, which needs none',
   })
 }
 
 const anyCpu: ReadonlySet<BackendName> = new Set<BackendName>(['onnxruntime', 'openvino'])
 
-// Two products of uint8 and int8 are added in 16 bits on an x64 CPU without VNNI, which 7-bit weights never overflow. A
-// portable engine may run on one.
+// An x64 CPU without VNNI adds two products of uint8 and int8 in 16 bits, which 7-bit weights never overflow. A
+// portable engine may run on such a CPU.
 function levelsOf({ backend, label, options }: PassRequest): 127 | 63 {
   if (!anyCpu.has(backend)) return 127
   const portable = backend === 'onnxruntime' && (label === 'portable' || options.onnxruntime.optimization !== 'all')

@@ -13,8 +13,8 @@ import { placements, type Placement } from './backend-rules.ts'
 import { tryMethods, type Trial } from './choose-method.ts'
 import { removeUnread } from './constants.ts'
 import { foldConvolutions } from './fold.ts'
-import { insertQuantization, storeWeight, dequantize } from './insert.ts'
-import { placeQuantization, weightsOf, type Places } from './place.ts'
+import { dequantizeWeight, insertQuantization, storeWeight } from './insert.ts'
+import { constantWeights, placeQuantization, type Places } from './place.ts'
 import type { Int8Plan } from './plan.ts'
 
 // Q/DQ with a scale for each channel came with opset 13.
@@ -60,7 +60,7 @@ async function quantize(
   const places = placeQuantization(scope, placement, { usable, isRow }, new Set(request.options.precision.fp32))
   // Before the graph changes: a node without a name goes by its output.
   const names = places.weighted.map(({ node }) => nodeName(node))
-  await insertQuantization(model, scope, places, placement, {
+  await insertQuantization({ model, scope, newName: nameMaker(model) }, places, placement, {
     levels,
     range: (value) =>
       joined((places.shared.get(value) ?? [value]).map((name) => chosenRange(ranges.get(name), method, placement))),
@@ -77,17 +77,17 @@ export async function quantizeWeights(model: EditableModel, operators: readonly 
   const reason = alreadyLowered(model)
   if (reason) return { unit: 'weights', total: 0, lowered: 0, kept: [], notes: [reason] }
   upgradeOpset(model, opset)
-  const newName = nameMaker(model)
   const scope = mainScope(model)
+  const editor = { model, scope, newName: nameMaker(model) }
   const index = indexScope(scope)
   const stored = new Map<string, string>()
   for (const node of scope.graph.node.slice()) {
-    const weights = node.domain === '' && operators.includes(node.opType) ? weightsOf(node, index) : undefined
+    const weights = node.domain === '' && operators.includes(node.opType) ? constantWeights(node, index) : undefined
     if (!weights || 4 * elementCount(weights.dims) < smallest) continue
     const key = `${weights.axis} ${weights.weight}`
     if (!stored.has(key)) {
-      const { name, scale, zero, axis } = await storeWeight(model, scope, weights, 127, newName)
-      stored.set(key, dequantize(scope, newName, [name, scale, zero], `${weights.weight}_dequantized`, axis))
+      const weight = await storeWeight(editor, weights, 127)
+      stored.set(key, dequantizeWeight(editor, weights.weight, weight))
     }
     node.input[1] = stored.get(key)!
   }
