@@ -1,7 +1,8 @@
 import { open, stat } from 'node:fs/promises'
 import { OnnxEngineError } from '../../runtime/errors.ts'
 import { decodeMessage, type Message, safeInteger } from './proto.ts'
-import { skim, type Source, WireError } from './skim.ts'
+import { skim } from './skim.ts'
+import { type Source, WireError } from './window.ts'
 
 /** A decoded model whose weights were left in the file. */
 export type Skeleton = Message<'ModelProto'> & { readonly graph: Message<'GraphProto'> }
