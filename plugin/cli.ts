@@ -17,7 +17,7 @@ import { readModel } from './onnx/model.ts'
 import { queryKeys, parseRequest } from './options/query.ts'
 import { modelOptionsOf, resolveOptions } from './options/resolve.ts'
 import { ioPrecisions, type Options } from './options/types.ts'
-import { read, oneOf } from './options/validators.ts'
+import { validate, oneOf } from './options/validators.ts'
 import { typeSources, linesOf, typesReport } from './types/sync.ts'
 
 const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
@@ -131,7 +131,7 @@ function commands(): CAC {
         .filter(([, text]) => text !== undefined)
       const samples = typed(cli, 'samples')
       const verify = { samples, ...Object.fromEntries(limits.map(([key, text]) => [key, Number(text)])) }
-      const engine = read(
+      const engine = validate(
         oneOf(precisions.slice(1)),
         typed(cli, 'engine') ?? 'fp16',
         'OPTION_INVALID',
@@ -195,7 +195,7 @@ function commands(): CAC {
     .option('--accept-license', 'You have read the license of the library and agree to it (tensorrt-rtx)')
     .option('--json', 'Print JSON')
     .action(async (name: string, { json, acceptLicense }: { json?: boolean; acceptLicense?: boolean }) => {
-      const library = read(oneOf(installableNames), name, 'OPTION_INVALID', () => 'unplugin-onnx setup')
+      const library = validate(oneOf(installableNames), name, 'OPTION_INVALID', () => 'unplugin-onnx setup')
       const folder = await setup(library, { indexUrl: typed(cli, 'index-url'), acceptLicense, log: console.error })
       print(json, { library, folder }, folder)
     })
@@ -239,7 +239,7 @@ function commands(): CAC {
       const { cache } = resolveOptions(placeOf(cli))
       const store = openStore({ ...cache, warn: console.error })
       const { data, text } = await cacheVerbs[
-        read(oneOf(verbNames), verb, 'OPTION_INVALID', () => 'unplugin-onnx cache')
+        validate(oneOf(verbNames), verb, 'OPTION_INVALID', () => 'unplugin-onnx cache')
       ](store, cache.dir, name)
       print(json, data, text)
     })

@@ -1,4 +1,7 @@
-/** `shapes.image[1]`, with names that are not identifiers in brackets and quotes. */
+/**
+ * The path of an option as users write it, such as `shapes.image[1]`, with names that are not identifiers in brackets
+ * and quotes.
+ */
 export function keyPath(path: readonly PropertyKey[]): string {
   return path
     .map((key, index) => {
@@ -10,7 +13,7 @@ export function keyPath(path: readonly PropertyKey[]): string {
     .join('')
 }
 
-/** Text for a message: names in hostile models, imports and options can be megabytes long. */
+/** Cuts text for a message: names in hostile models, imports and options can be megabytes long. */
 export function shorten(text: string, limit: number = 80): string {
   return text.length > limit ? `${text.slice(0, limit)}...` : text
 }
@@ -20,13 +23,14 @@ export function byName<T>(entries: Iterable<readonly [string, T]>): Readonly<Rec
   return Object.assign(Object.create(null), Object.fromEntries(entries))
 }
 
-/** Decimal units, as file managers and package registries use them. */
+/** A size in decimal units, as file managers and package registries show it. */
 export function formatBytes(bytes: number): string {
   const units = ['B', 'kB', 'MB', 'GB', 'TB']
   const power = Math.min(Math.max(Math.floor(Math.log10(bytes || 1) / 3), 0), units.length - 1)
   return `${(bytes / 1000 ** power).toFixed(power === 0 ? 0 : 1)} ${units[power]}`
 }
 
+/** `1 model`, `2 models`. */
 export function count(amount: number, noun: string): string {
   return `${amount} ${noun}${amount === 1 ? '' : 's'}`
 }

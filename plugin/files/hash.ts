@@ -1,18 +1,19 @@
 import { createHash } from 'node:crypto'
 import { open, type FileHandle } from 'node:fs/promises'
 
-/** A stretch of a file, in bytes. */
+/** A part of a file, in bytes. */
 export interface Segment {
   readonly offset: number
   readonly length: number
 }
 
-/** SHA-256 of a file, and of the file without the given segments. The file is read once, in pieces. */
+/** SHA-256 of a file, and of the file without these segments. The file is read once, in pieces. */
 export async function hashAround(
   file: string,
   segments: readonly Segment[],
 ): Promise<{ readonly whole: string; readonly around: string }> {
-  const [whole, around] = [createHash('sha256'), createHash('sha256')]
+  const whole = createHash('sha256')
+  const around = createHash('sha256')
   const holes = union(segments)
   await withFile(file, async (handle) => {
     let next = 0
@@ -43,8 +44,8 @@ export async function hashFile(file: string): Promise<string> {
 }
 
 /**
- * SHA-256 of the segments of a file, with their places. Segments that touch or overlap count as one, so that a model
- * that names one range many times costs one reading. `undefined` when the file ends before a segment does.
+ * SHA-256 of the segments of a file and their offsets. Segments that touch or overlap count as one, so that a range is
+ * read once even when a model refers to it many times. `undefined` when the file ends before a segment does.
  */
 export async function hashSegments(file: string, segments: readonly Segment[]): Promise<string | undefined> {
   const hash = createHash('sha256')
@@ -67,14 +68,15 @@ const pieceSize = 1 << 20
 
 interface Piece {
   readonly offset: number
-  /** Valid until the next piece is asked for. */
+  /** Valid until the next piece is requested. */
   readonly bytes: Uint8Array
 }
 
 // Reads the next piece while the caller hashes this one: two buffers, whatever the size of the file.
 async function* pieces(handle: FileHandle, start: number, end: number): AsyncGenerator<Piece> {
   const size = Math.min(pieceSize, end - start)
-  let [current, spare] = [Buffer.allocUnsafe(size), Buffer.allocUnsafe(size)]
+  let current = Buffer.allocUnsafe(size)
+  let spare = Buffer.allocUnsafe(size)
   const read = (into: Buffer, at: number) => handle.read(into, 0, Math.max(0, Math.min(into.length, end - at)), at)
   let offset = start
   let pending = read(current, offset)
@@ -82,11 +84,13 @@ async function* pieces(handle: FileHandle, start: number, end: number): AsyncGen
     const { bytesRead } = await pending
     if (bytesRead === 0) return
     pending = read(spare, offset + bytesRead)
-    // A consumer that stops early must not leave a rejection behind that nobody handles.
+    // A caller that stops early must not leave an unhandled rejection behind.
     pending.catch(() => {})
     yield { offset, bytes: current.subarray(0, bytesRead) }
     offset += bytesRead
-    ;[current, spare] = [spare, current]
+    const next = spare
+    spare = current
+    current = next
   }
 }
 
@@ -103,10 +107,10 @@ function union(segments: readonly Segment[]): readonly Segment[] {
   return merged
 }
 
-async function withFile<T>(file: string, use: (handle: FileHandle) => Promise<T>): Promise<T> {
+async function withFile<T>(file: string, action: (handle: FileHandle) => Promise<T>): Promise<T> {
   const handle = await open(file, 'r')
   try {
-    return await use(handle)
+    return await action(handle)
   } finally {
     await handle.close()
   }

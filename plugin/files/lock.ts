@@ -6,18 +6,18 @@ import * as v from 'valibot'
 
 /** A lock that this process holds. */
 export interface Lock {
-  /** Names this holding; no other one ever has it. */
+  /** Identifies this acquisition; no other one ever has it. */
   readonly token: string
-  /** Whether somebody else held it before, so that what is guarded should be looked at again. */
+  /** Whether another process held it before, so that the guarded data should be read again. */
   readonly waited: boolean
   release(): Promise<void>
 }
 
 /**
- * Takes the lock `file`, waiting for whoever holds it; rejects with the signal's reason. A holder that was killed is
- * noticed at once when it ran on this host, and after 30 seconds without a heartbeat elsewhere. The lock saves work, it
- * does not guard data: in the worst case (a suspended machine, a network folder with wrong clocks) two processes build
- * the same bytes.
+ * Takes the lock `file`, or waits until its holder releases it; rejects with the signal's reason. A holder that was
+ * killed is noticed at once when it ran on this host, and after 30 seconds without a heartbeat elsewhere. The lock
+ * saves work, it does not guard data: in the worst case (a suspended machine, a network folder with wrong clocks) two
+ * processes build the same bytes.
  */
 export async function acquireLock(file: string, signal?: AbortSignal): Promise<Lock> {
   let waited = false
@@ -30,16 +30,16 @@ export async function acquireLock(file: string, signal?: AbortSignal): Promise<L
   }
 }
 
-/** Takes the lock when nobody alive holds it, else undefined. */
+/** Takes the lock; undefined when a process that is alive holds it. */
 export async function tryLock(file: string): Promise<Lock | undefined> {
   const seen = await look(file)
   if (seen?.alive) return undefined
-  if (seen) await remove(file, seen.token)
+  if (seen) await removeStale(file, seen.token)
   const token = randomUUID()
-  return (await create(file, token)) ? hold(file, token) : undefined
+  return (await createLock(file, token)) ? hold(file, token) : undefined
 }
 
-/** The token of whoever holds the lock and is alive. */
+/** The token of the process that holds the lock and is alive. */
 export async function lockHolder(file: string): Promise<string | undefined> {
   const seen = await look(file)
   return seen?.alive ? seen.token : undefined
@@ -51,9 +51,9 @@ const writing = 2_000
 
 const recordSchema = v.object({ token: v.pipe(v.string(), v.uuid()), pid: v.number(), host: v.string() })
 
-// The file appears with its record inside: a lock without one would have to be respected for a while, in case its owner
-// still lives.
-async function create(file: string, token: string): Promise<boolean> {
+// The file appears with its record inside: an empty lock would have to be respected for a while, in case its owner is
+// still alive.
+async function createLock(file: string, token: string): Promise<boolean> {
   const record = JSON.stringify({ token, pid: process.pid, host: hostname() })
   const draft = `${file}.${token}`
   try {
@@ -70,7 +70,7 @@ async function create(file: string, token: string): Promise<boolean> {
   }
 }
 
-/** What file systems without hard links say. */
+/** Error codes of file systems without hard links. */
 const noLinks: ReadonlySet<string> = new Set(['EPERM', 'EACCES', 'ENOSYS', 'ENOTSUP', 'EOPNOTSUPP', 'EMLINK', 'EISDIR'])
 
 async function createUnlinked(file: string, record: string): Promise<boolean> {
@@ -80,7 +80,7 @@ async function createUnlinked(file: string, record: string): Promise<boolean> {
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
     if (code === 'EEXIST') return false
-    // Windows: a file that is being removed refuses everything for a moment.
+    // Windows: every access to a file that is being removed fails for a moment.
     if (process.platform === 'win32' && (code === 'EPERM' || code === 'EBUSY') && (await look(file))) return false
     throw error
   }
@@ -97,20 +97,19 @@ function hold(file: string, token: string): Lock {
     waited: false,
     async release() {
       clearInterval(timer)
-      // A lock that cannot be removed any more goes silent, and is stale soon.
+      // A lock that cannot be removed any more has no heartbeat, and is soon stale.
       const seen = await look(file).catch(() => undefined)
       if (seen?.token === token) await rm(file, { force: true }).catch(() => {})
     },
   }
 }
 
-// undefined: nobody holds it. A record that cannot be read is one that is being written, or was when its writer was
-// killed.
+// undefined: nobody holds it. A record that cannot be read is being written, or was when its writer was killed.
 async function look(file: string): Promise<{ readonly token: string; readonly alive: boolean } | undefined> {
   try {
     const { mtimeMs } = await stat(file)
     const age = Date.now() - mtimeMs
-    const record = v.safeParse(recordSchema, parse(await readFile(file, 'utf8')))
+    const record = v.safeParse(recordSchema, parseJson(await readFile(file, 'utf8')))
     if (!record.success) return { token: 'unreadable', alive: age < writing }
     const { token, pid, host } = record.output
     return { token, alive: age < silence && (host !== hostname() || isRunning(pid)) }
@@ -120,7 +119,7 @@ async function look(file: string): Promise<{ readonly token: string; readonly al
   }
 }
 
-function parse(text: string): unknown {
+function parseJson(text: string): unknown {
   try {
     return JSON.parse(text)
   } catch {
@@ -137,12 +136,12 @@ export function isRunning(pid: number): boolean {
   }
 }
 
-// Many waiters see the same dead holder at once. Only the one who creates the guard for exactly that holding may remove
-// it, and looks again after it did: a slower waiter would otherwise remove the lock of the next, living holder. A guard
-// whose owner was killed is removed, and the next try goes on.
-async function remove(file: string, token: string): Promise<void> {
+// Many waiters see the same dead holder at once. Only the one that creates the guard for exactly this token may remove
+// the lock, and it looks again before it does: otherwise a slower waiter would remove the lock of the next, living
+// holder. A guard whose owner was killed is removed, and the next try goes on.
+async function removeStale(file: string, token: string): Promise<void> {
   const guard = `${file}.${token}.broken`
-  if (!(await create(guard, randomUUID()))) {
+  if (!(await createLock(guard, randomUUID()))) {
     if ((await look(guard))?.alive === false) await rm(guard, { force: true })
     return
   }

@@ -1,11 +1,11 @@
 import { statfs } from 'node:fs/promises'
 
-/** Whether an error, or what caused it, says that a folder cannot be written or is no folder. */
+/** Whether an error, or its cause, means that a folder cannot be written or is not a folder. */
 export function isUnusable(error: unknown): boolean {
   return codesOf(error).some((code) => unusable.has(code))
 }
 
-/** Whether a build failed because the disk below `dir` is full: the compiler's own message seldom has a code. */
+/** Whether a build failed because the disk of `dir` is full. The compiler's own error seldom has a code for it. */
 export async function isFull(error: unknown, dir: string): Promise<boolean> {
   if (codesOf(error).some((code) => full.has(code))) return true
   const { bavail, bsize } = await statfs(dir).catch(() => ({ bavail: Infinity, bsize: 1 }))

@@ -18,8 +18,8 @@ export function intAttribute(node: Node, name: string): number | undefined {
 }
 
 /**
- * An ints attribute; undefined when it is absent. Values beyond 2^53 are cut to it, which is what such an end or limit
- * means.
+ * An ints attribute; undefined when it is absent. Values beyond 2^53 are clamped to it: they are ends or limits that
+ * mean "all".
  */
 export function intsAttribute(node: Node, name: string): number[] | undefined {
   return attributeOf(node, name)?.ints.map(
@@ -63,13 +63,13 @@ export function newAttribute(
   return newMessage('AttributeProto', { name, type: codes.tensor, t: value.tensor })
 }
 
-/** Gives a node an attribute in the place of the one with the same name. */
+/** Sets an attribute of a node, replacing one with the same name. */
 export function setAttribute(node: Node, attribute: Attribute): void {
   removeAttribute(node, attribute.name)
   node.attribute.push(attribute)
 }
 
-/** Takes an attribute away. */
+/** Removes an attribute of a node. */
 export function removeAttribute(node: Node, name: string): void {
   node.attribute = node.attribute.filter((attribute) => attribute.name !== name)
 }

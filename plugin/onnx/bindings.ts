@@ -6,7 +6,7 @@ import { type Message, safeInteger } from './proto.ts'
 
 type Role = 'input' | 'output'
 
-/** What the bindings are read from: weights are not needed. */
+/** The parts of a graph that the bindings are read from. */
 export type GraphHeader = Pick<Message<'GraphProto'>, 'input' | 'output' | 'initializer' | 'sparseInitializer'>
 
 /**
@@ -14,10 +14,9 @@ export type GraphHeader = Pick<Message<'GraphProto'>, 'input' | 'output' | 'init
  * version 4) is a default value, not an input. A dim is static, named, or unknown; a negative dim, which exporters
  * write for "any", is unknown.
  *
- * What a binding is must be representable, or MODEL_UNSUPPORTED names the binding and its type: sequences, maps,
- * optionals, sparse and opaque values, element types without a typed array, dims beyond 2^53. MODEL_INVALID: no name, a
- * name that is not UTF-8, one name twice. Annotation is tolerated and left out: doc strings, denotations of types and
- * dims, metadata.
+ * Throws MODEL_UNSUPPORTED with the binding and its type for sequences, maps, optionals, sparse and opaque values,
+ * element types without a typed array, and dims beyond 2^53; MODEL_INVALID for a missing name, a name that is not
+ * UTF-8, and a name that occurs twice. Annotations are ignored: doc strings, denotations of types and dims, metadata.
  *
  * @param where names the model in messages
  */

@@ -5,8 +5,8 @@ import { OnnxEngineError } from '../../runtime/errors.ts'
 export interface Content {
   readonly length: number
   /**
-   * One pass over the bytes. Each piece starts at an address that any typed array accepts and holds whole elements; it
-   * is valid until the next one is asked for.
+   * One pass over the bytes. Each piece starts at an address that any typed array accepts and consists of whole
+   * elements. It is valid until the next piece is requested.
    */
   pieces(): AsyncIterable<Uint8Array>
 }
@@ -25,7 +25,7 @@ export function bytesContent(bytes: Uint8Array): Content {
   }
 }
 
-/** Bytes of a file, read when they are asked for. Throws EXTERNAL_DATA when the file became shorter. */
+/** Bytes of a file, read on demand. Throws EXTERNAL_DATA when the file became shorter. */
 export function fileContent({ file, offset, length }: ByteRange): Content {
   return {
     length,
@@ -41,17 +41,20 @@ export function fileContent({ file, offset, length }: ByteRange): Content {
         }
         return piece
       }
-      // The next piece is read while the reader works on this one.
-      let [next, other] = [new Uint8Array(size), new Uint8Array(length > size ? size : 0)]
+      // The next piece is read while the caller works on this one.
+      let next = new Uint8Array(size)
+      let spare = new Uint8Array(length > size ? size : 0)
       let reading: Promise<Uint8Array> | undefined
       try {
         reading = length > 0 ? fill(next, 0) : undefined
         for (let done = 0; reading;) {
           const piece: Uint8Array = await reading
           done += piece.length
-          ;[next, other] = [other, next]
+          const current = next
+          next = spare
+          spare = current
           reading = done < length ? fill(next, done) : undefined
-          // Its error is thrown when the piece is asked for.
+          // Its error is thrown when the caller requests the piece.
           reading?.catch(() => {})
           yield piece
         }
@@ -64,8 +67,8 @@ export function fileContent({ file, offset, length }: ByteRange): Content {
 }
 
 /**
- * The content that `convert` makes of each piece. `length` is that of the result; `convert` must give whole elements
- * for whole elements and may reuse its result, but not change the piece.
+ * A content whose pieces are converted. `length` is that of the result; `convert` must return whole elements for whole
+ * elements. It may reuse its result, but not change the piece.
  */
 export function mapContent(content: Content, length: number, convert: (piece: Uint8Array) => Uint8Array): Content {
   return {
@@ -76,7 +79,7 @@ export function mapContent(content: Content, length: number, convert: (piece: Ui
   }
 }
 
-/** All bytes of a content, in memory of their own. */
+/** All bytes of a content, in new memory. */
 export async function readContent(content: Content): Promise<Uint8Array> {
   const bytes = new Uint8Array(content.length)
   let at = 0

@@ -14,9 +14,9 @@ interface Change {
 }
 
 /**
- * Gives inputs and outputs another dtype, in place. What reads and makes them is left as it is, behind a Cast; one that
- * is there already and that the new dtype makes needless goes. A model whose opset has no Cast of bfloat16 is brought
- * to opset 13.
+ * Changes the dtype of inputs and outputs, in place. The nodes that read and make them stay as they are, behind a Cast.
+ * A Cast that the new dtype makes needless is removed. A model whose opset has no Cast of bfloat16 is converted to
+ * opset 13.
  *
  * @param names inputs and outputs of the dtype `from`
  * @throws OnnxEngineError PRECISION_UNSUPPORTED when the opset cannot be raised
@@ -24,32 +24,35 @@ interface Change {
 export function castBindings(model: EditableModel, names: ReadonlySet<string>, change: Change): void {
   if (change.from === 'bfloat16' || change.to === 'bfloat16') upgradeOpset(model, 13)
   const { graph } = model.proto
-  const scope = { graph }
-  const newName = nameMaker(model)
+  const editor = { model, scope: { graph }, newName: nameMaker(model), change }
   const inputs = graph.input.map(({ name }) => name).filter((name) => names.has(name))
-  // What is an input and an output at once needs nothing between.
+  // An input that is also an output needs no Cast.
   const outputs = graph.output.map(({ name }) => name).filter((name) => names.has(name) && !inputs.includes(name))
-  castInputs(scope, inputs, change, newName)
-  // Before the types are looked at that follow from them.
-  redeclare(scope, new Map(inputs.map((name) => [name, change.to])))
-  castOutputs(model, scope, outputs, change, newName)
-  redeclare(scope, new Map(outputs.map((name) => [name, change.to])))
-  sortNodes(scope, model.file)
+  castInputs(inputs, editor)
+  // Before the types that follow from them are inferred.
+  redeclare(editor.scope, new Map(inputs.map((name) => [name, change.to])))
+  castOutputs(outputs, editor)
+  redeclare(editor.scope, new Map(outputs.map((name) => [name, change.to])))
+  sortNodes(editor.scope, model.file)
 }
 
-function castInputs(
-  scope: Scope,
-  inputs: readonly string[],
-  { from, to }: Change,
-  newName: (base: string) => string,
-): void {
+interface Editor {
+  readonly model: EditableModel
+  readonly scope: Scope
+  readonly newName: (base: string) => string
+  readonly change: Change
+}
+
+function castInputs(inputs: readonly string[], { scope, newName, change: { from, to } }: Editor): void {
   const { graph } = scope
   const outputs = new Set(graph.output.map(({ name }) => name))
   const { consumers } = indexScope(scope)
-  const [renamed, needless, casts] = [new Map<string, string>(), new Set<Node>(), [] as Node[]]
+  const renamed = new Map<string, string>()
+  const needless = new Set<Node>()
+  const casts: Node[] = []
   for (const input of inputs) {
     const readers = consumers.get(input) ?? []
-    // A value of more bits is not the same again after it was rounded.
+    // A value of more bits is no longer the same after it was rounded.
     const back = readers.filter(
       (reader) => from === 'float32' && castsTo(reader, to) && !outputs.has(reader.output[0] ?? ''),
     )
@@ -68,23 +71,15 @@ function castInputs(
   graph.node.push(...casts)
 }
 
-function castOutputs(
-  model: EditableModel,
-  scope: Scope,
-  outputs: readonly string[],
-  { from, to }: Change,
-  newName: (base: string) => string,
-): void {
+function castOutputs(outputs: readonly string[], { model, scope, newName, change: { from, to } }: Editor): void {
   const { graph } = scope
   const fixed = new Set([...graph.input, ...graph.output].map(({ name }) => name))
   const types = inferTypes(model)
   const { producers, consumers } = indexScope(scope)
-  const [made, renamed, needless, casts] = [
-    new Map<string, string>(),
-    new Map<string, string>(),
-    new Set<Node>(),
-    [] as Node[],
-  ]
+  const made = new Map<string, string>()
+  const renamed = new Map<string, string>()
+  const needless = new Set<Node>()
+  const casts: Node[] = []
   for (const output of outputs) {
     const maker = producers.get(output)
     const source = maker && from === 'float32' && castsTo(maker, from) ? (maker.input[0] ?? '') : ''

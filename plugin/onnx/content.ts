@@ -6,12 +6,12 @@ import type { EditableModel } from './graph.ts'
 import { type Message, int64, newMessage, safeInteger, fieldHeader, decodeMessage, type Int64 } from './proto.ts'
 import { tensorType, byteLength, type TensorType } from './tensor.ts'
 
-/** Any array that elements of a tensor can be read into. 16-bit floats are their raw bits. */
+/** A typed array of the elements of a tensor. 16-bit floats are their raw bits. */
 export type Elements = InstanceType<(typeof arrays)[keyof typeof arrays]>
 
 /**
- * The content of a tensor, wherever and however the model stores it: raw or as a typed list, in the model file, beside
- * it, or made by a pass. Undefined for strings and for a type that we do not know.
+ * The content of a tensor, however the model stores it: raw or as a typed list, in the model file, as external data, or
+ * made by a pass. Undefined for strings and unknown types.
  */
 export function tensorContent(model: EditableModel, tensor: Message<'TensorProto'>): Content | undefined {
   const type = tensorType(tensor)
@@ -60,7 +60,7 @@ export function viewElements(
   return new array(buffer as ArrayBuffer, byteOffset, length / array.BYTES_PER_ELEMENT)
 }
 
-/** Gives a tensor other content, and the dtype and dims that go with it. */
+/** Replaces the content of a tensor, and its dtype and dims. */
 export function setContent(
   model: EditableModel,
   tensor: Message<'TensorProto'>,
@@ -108,7 +108,7 @@ function elsewhere(model: EditableModel, tensor: Message<'TensorProto'>, id: num
   return entry && entryContent(model, entry)
 }
 
-/** The content that an `elsewhere` field stands for. */
+/** The content that an `elsewhere` field refers to. */
 export function entryContent(model: EditableModel, { source, offset, length }: Message<'ElsewhereProto'>): Content {
   const made = source === 0 ? undefined : model.contents[source - 1]
   return made ?? fileContent({ file: model.file, offset: safeInteger(offset) ?? 0, length: safeInteger(length) ?? 0 })

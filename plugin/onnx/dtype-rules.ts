@@ -1,28 +1,30 @@
 /**
- * How each operator of the main domain types its outputs, one word for each output; a last word with '*' stands for all
- * that follow.
+ * How each operator of the main domain types its outputs, one word for each; a last word with '*' applies to all
+ * further outputs.
  *
  *     0              the type of input 0                  float32       that dtype
  *     @to            the type that an attribute names     #value        the dtype of an attribute's value
- *     sequence(0)    a sequence of what input 0 is        element(0)    what the sequence at input 0 holds
- *     optional(0)    an optional of it                    payload(0)    what the optional at input 0 holds, or input 0 itself
- *     a|b            b where a says nothing               body*         what the bodies give, see `bodyRules` in types.ts
+ *     sequence(0)    a sequence of the type of input 0    element(0)    the elements of the sequence at input 0
+ *     optional(0)    an optional of that type             payload(0)    the value of optional input 0, or input 0
+ *     a|b            b when a has no type                 body*         the results of the bodies, see `bodyRules`
  *
- * The rules hold from opset 7 to 28, where two versions of one operator differ in what the words say a list gives each
- * with its first opset. Source: the operator schemas of ONNX 1.23. A test compares every output of the ONNX library's
- * own test models with the library's inference.
+ * The rules hold from opset 7 to 28. Where versions of an operator differ, a list has each version with its first
+ * opset. Source: the operator schemas of ONNX 1.23. A test compares every output of the ONNX library's own test models
+ * with the library's inference.
  */
 export const dtypeRules: Readonly<Record<string, string | readonly (readonly [since: number, rule: string])[]>> = {
   ...same(
-    'Abs Acos Acosh Add AffineGrid Asin Asinh Atan Atanh AveragePool BitShift BitwiseAnd BitwiseNot BitwiseOr BitwiseXor Ceil Celu',
-    'CenterCropPad Clip Col2Im Compress Concat Conv ConvTranspose Cos Cosh CumProd CumSum DFT DeformConv DepthToSpace Det Div Einsum Elu',
-    'Erf Exp Expand Flatten Floor Gather GatherElements GatherND Gelu Gemm GlobalAveragePool GlobalLpPool GlobalMaxPool GridSample',
-    'GroupNormalization HardSigmoid HardSwish Hardmax Identity InstanceNormalization LRN LeakyRelu Log LogSoftmax LpNormalization LpPool',
-    'MatMul Max MaxRoiPool MaxUnpool Mean MeanVarianceNormalization Min Mish Mod Mul Neg NegativeLogLikelihoodLoss PRelu Pad Pow Range',
-    'Reciprocal ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum ReduceSumSquare Relu',
-    'Reshape Resize ReverseSequence RoiAlign RotaryEmbedding Round STFT Scatter ScatterElements ScatterND Selu SequenceErase',
-    'SequenceInsert Shrink Sigmoid Sign Sin Sinh Slice Softmax Softplus Softsign SpaceToDepth Sqrt Squeeze StringConcat StringNormalizer',
-    'Sub Sum SwiGLU Swish Tan Tanh TensorScatter ThresholdedRelu Tile Transpose Trilu Unsqueeze Upsample',
+    'Abs Acos Acosh Add AffineGrid Asin Asinh Atan Atanh AveragePool BitShift BitwiseAnd BitwiseNot BitwiseOr',
+    'BitwiseXor Ceil Celu CenterCropPad Clip Col2Im Compress Concat Conv ConvTranspose Cos Cosh CumProd CumSum',
+    'DFT DeformConv DepthToSpace Det Div Einsum Elu Erf Exp Expand Flatten Floor Gather GatherElements GatherND',
+    'Gelu Gemm GlobalAveragePool GlobalLpPool GlobalMaxPool GridSample GroupNormalization HardSigmoid HardSwish',
+    'Hardmax Identity InstanceNormalization LRN LeakyRelu Log LogSoftmax LpNormalization LpPool MatMul Max',
+    'MaxRoiPool MaxUnpool Mean MeanVarianceNormalization Min Mish Mod Mul Neg NegativeLogLikelihoodLoss PRelu Pad',
+    'Pow Range Reciprocal ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp ReduceMax ReduceMean ReduceMin',
+    'ReduceProd ReduceSum ReduceSumSquare Relu Reshape Resize ReverseSequence RoiAlign RotaryEmbedding Round STFT',
+    'Scatter ScatterElements ScatterND Selu SequenceErase SequenceInsert Shrink Sigmoid Sign Sin Sinh Slice',
+    'Softmax Softplus Softsign SpaceToDepth Sqrt Squeeze StringConcat StringNormalizer Sub Sum SwiGLU Swish Tan',
+    'Tanh TensorScatter ThresholdedRelu Tile Transpose Trilu Unsqueeze Upsample',
   ),
   And: 'bool',
   ArgMax: 'int64',

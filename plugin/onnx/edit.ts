@@ -13,7 +13,7 @@ import {
 } from './graph.ts'
 import { newMessage } from './proto.ts'
 
-/** A maker of names that nothing in the model has. It knows the model as it is now, and the names that it gave. */
+/** A function that makes names which nothing in the model has. It knows the model as it is now, and its own names. */
 export function nameMaker(model: EditableModel): (base: string) => string {
   const used = new Set<string>()
   for (const { graph } of scopesOf(model)) {
@@ -44,8 +44,8 @@ export function newNode(
 }
 
 /**
- * Lets the readers of values, in this graph and in the bodies of its nodes, read others: `names` maps old to new.
- * Outputs of the graph stay. Rename all values of a pass at once, since this goes through the whole graph.
+ * Makes the readers of values, in this graph and in the bodies of its nodes, read others: `names` maps old to new.
+ * Outputs of the graph stay. Rename all values of a pass at once: this goes through the whole graph.
  */
 export function renameReads(
   { graph }: Scope,
@@ -58,8 +58,7 @@ export function renameReads(
 }
 
 /**
- * Changes the dtypes that a graph declares: of its inputs and outputs, and of values between them where it says
- * anything of those.
+ * Changes the dtypes that a graph declares: of its inputs and outputs, and of values between them if they are declared.
  */
 export function redeclare({ graph }: Scope, changes: ReadonlyMap<string, StoredDType>): void {
   for (const { name, type } of [...graph.input, ...graph.output, ...graph.valueInfo]) {
@@ -69,26 +68,26 @@ export function redeclare({ graph }: Scope, changes: ReadonlyMap<string, StoredD
 }
 
 /**
- * Puts the nodes of a graph into an order in which each stands after what it reads. A node moves only where it must:
- * what a node needs is put right before it. Throws MODEL_INVALID, naming a node, when nodes need each other.
+ * Sorts the nodes of a graph so that each comes after the nodes that make its inputs. A node moves only if it must: to
+ * the place right before its first reader. Throws MODEL_INVALID with a node when nodes need each other.
  *
- * @param where names the model in messages
+ * @param subject the model, for messages
  */
-export function sortNodes({ graph }: Scope, where: string): void {
+export function sortNodes({ graph }: Scope, subject: string): void {
   const { producers } = indexScope({ graph })
   const sorted = new Set<Node>()
-  const open = new Set<Node>()
+  const entered = new Set<Node>()
   // A path instead of recursion: a chain of nodes may be longer than the stack.
   const path: { node: Node; needs: Iterator<string> }[] = []
   const enter = (node: Node): void => {
-    if (open.has(node)) {
-      const place = `${where}, node ${quote(node.name)} (${node.opType})`
+    if (entered.has(node)) {
+      const place = `${subject}, node ${quote(node.name)} (${node.opType})`
       throw new OnnxEngineError('MODEL_INVALID', place, {
         expected: 'a graph without cycles',
         received: 'a node that needs its own output',
       })
     }
-    open.add(node)
+    entered.add(node)
     path.push({ node, needs: reads(node).values() })
   }
   for (const first of graph.node) {

@@ -5,14 +5,13 @@ import { quote } from '../text.ts'
 import type { ByteRange } from './bytes.ts'
 import type { Message } from './proto.ts'
 
-/** Finds the external data of a tensor. `length` is what its dims and dtype need, when that is known. */
+/** Finds the external data of a tensor. `length` is the size by its dims and dtype, if known. */
 export type FindExternal = (tensor: Message<'TensorProto'>, length: number | undefined) => Promise<ByteRange>
 
 /**
- * A finder for the external data of one model file. A location is looked up beside the path that was asked for and then
- * beside the real file, because package managers and model hubs link to a store. Wherever it is found, its real path
- * must lie inside one of these two folders, so that a hostile model cannot read other files. Throws EXTERNAL_DATA,
- * naming the tensor and the location.
+ * Finds external data of one model file. A location is looked up next to the given path and then next to the real file,
+ * because package managers and model hubs link to a store. Its real path must be inside one of these two folders, so
+ * that a hostile model cannot read other files. Throws EXTERNAL_DATA with the tensor and the location.
  */
 export async function externalData(file: string): Promise<FindExternal> {
   const given = dirname(resolve(file))
@@ -26,10 +25,10 @@ export async function externalData(file: string): Promise<FindExternal> {
     const where = `${file}, tensor ${quote(tensor.name)}, external data ${quote(location)}`
     if (!found.has(location)) found.set(location, locate(location, where))
     const data = await found.get(location)!
-    const offset = count(entries.get('offset') ?? '0', 'offset', where)
+    const offset = wholeNumber(entries.get('offset') ?? '0', 'offset', where)
     const declared = entries.get('length')
     const length =
-      declared === undefined ? (needed ?? Math.max(0, data.size - offset)) : count(declared, 'length', where)
+      declared === undefined ? (needed ?? Math.max(0, data.size - offset)) : wholeNumber(declared, 'length', where)
     if (needed !== undefined && length !== needed) {
       throw new OnnxEngineError('EXTERNAL_DATA', where, {
         expected: `${needed} bytes for its dims and dtype`,
@@ -69,12 +68,12 @@ export async function externalData(file: string): Promise<FindExternal> {
         throw new OnnxEngineError('EXTERNAL_DATA', where, { expected: 'a file', received: 'something else' })
       return { file: real, size: stats.size }
     }
-    const hint = 'Keep the data file beside the model'
+    const hint = 'Keep the data file in the folder of the model'
     throw new OnnxEngineError('EXTERNAL_DATA', where, { expected: `a file in ${given}`, received: 'none', hint })
   }
 }
 
-function count(text: string, key: string, where: string): number {
+function wholeNumber(text: string, key: string, where: string): number {
   const value = /^\d+$/.test(text) ? Number(text) : Number.NaN
   if (Number.isSafeInteger(value)) return value
   throw new OnnxEngineError('EXTERNAL_DATA', where, { expected: `${key} as a whole number`, received: quote(text) })
@@ -84,7 +83,7 @@ function isInside(path: string, folder: string): boolean {
   return path.startsWith(folder.endsWith(sep) ? folder : folder + sep)
 }
 
-// A name too long, a link to itself, a file in the place of a folder: none of them is the data.
+// A name that is too long, a link to itself, a file instead of a folder: none of them is the data.
 function missing(): undefined {
   return undefined
 }

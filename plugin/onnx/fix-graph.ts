@@ -11,8 +11,8 @@ export async function fixModel(bindings: Bindings, source: string, target: strin
 }
 
 /**
- * Gives the inputs of a graph the static dims of `bindings`, which `fixBindings` made of its own; other dims stay as
- * they are. Outputs are left to the backend's own inference: exporters reuse a name for dims that differ.
+ * Gives the inputs of a graph the static dims of `bindings`, which `fixBindings` made from its own; other dims stay as
+ * they are. The backend infers the outputs itself: exporters use one name for dims that differ.
  */
 export function fixGraph({ proto: { graph } }: EditableModel, { inputs }: Bindings): void {
   const fixed = new Map(inputs.map(({ name, dims }) => [name, dims]))

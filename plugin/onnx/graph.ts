@@ -6,14 +6,15 @@ import { type Message, newMessage, int64, isMainDomain } from './proto.ts'
 import { type Skeleton, readSkeleton } from './skeleton.ts'
 import { tensorsOf, isExternal } from './tensor.ts'
 
-// How a pass works on a model:
+// ONNX files: reading, changing and writing them. model.ts reads what a file declares without its weights (skim.ts,
+// skeleton.ts); this file and its neighbours change a graph. A pass works like this:
 //
 //   const model = await loadGraph(file)          weights stay on disk
 //   hideInitializers(model)                      no second place that declares the dtype of a weight (upgrade.ts)
-//   upgradeOpset(model, 13)                      where the pass needs it; throws PRECISION_UNSUPPORTED by name (upgrade.ts)
+//   upgradeOpset(model, 13)                      if the pass needs it; throws PRECISION_UNSUPPORTED (upgrade.ts)
 //   const types = inferTypes(model)              the dtype of each value (types.ts)
 //   for (const scope of scopesOf(model)) {       the main graph, then the bodies of If, Loop and Scan
-//     const index = indexScope(scope)            who makes and who reads each value; take a new one after changes
+//     const index = indexScope(scope)            who makes and who reads each value; make a new one after changes
 //     ... change messages in place, push new nodes anywhere ...
 //     sortNodes(scope, model.file)               puts them where they belong
 //   }
@@ -25,19 +26,19 @@ import { tensorsOf, isExternal } from './tensor.ts'
 /** A node of a graph: one call of an operator. */
 export type Node = Message<'NodeProto'>
 
-/** A model to be changed. Fields that nobody touches are written back as they were, unknown ones included. */
+/** A model to be changed. Unchanged fields are written back as they were, unknown ones included. */
 export interface EditableModel {
   /** Absolute path of the file that it was read from, which must stay as it is until the model is written. */
   readonly file: string
-  /** The whole model as decoded messages, to be changed in place. Long weights stand in it as `elsewhere` fields. */
+  /** The whole model as decoded messages, to be changed in place. Long weights are `elsewhere` fields. */
   readonly proto: Skeleton
   /** Contents that `elsewhere` fields refer to by their 1-based position; position 0 is the model file. */
   readonly contents: Content[]
-  /** Whether weights lay beside the file: they are written so too. */
+  /** Whether the source had external data: then the weights are written as external data too. */
   readonly external: boolean
 }
 
-/** A graph and where it stands: the main graph, or a body of a node. */
+/** The main graph, or a body of a node. */
 export interface Scope {
   readonly graph: Message<'GraphProto'>
   /** Undefined for the main graph. */
@@ -82,8 +83,8 @@ export async function loadGraph(file: string): Promise<EditableModel> {
 }
 
 /**
- * Every graph with nodes that run: the main graph first, each body after the graph that holds it. Functions are not
- * among them.
+ * Every graph with nodes that run: the main graph first, each body after the graph around it. Functions are not
+ * included.
  */
 export function scopesOf(model: EditableModel): Scope[] {
   const scopes: Scope[] = [{ graph: model.proto.graph }]
@@ -96,7 +97,7 @@ export function bodiesOf(parent: Scope): Scope[] {
   return parent.graph.node.flatMap((owner) => bodies(owner).map((graph) => ({ graph, parent, owner })))
 }
 
-/** Who makes and reads what in one graph, as it is now. */
+/** Indexes one graph as it is now. */
 export function indexScope({ graph }: Scope): ScopeIndex {
   const producers = new Map<string, Node>()
   const consumers = new Map<string, Node[]>()
@@ -125,7 +126,7 @@ export function reads(node: Node): Set<string> {
   return names
 }
 
-/** The values that a graph itself declares: its nodes cannot mean those of the same name outside. */
+/** The values that a graph itself declares: they hide values of the same name outside. */
 export function declarations({ input, initializer, sparseInitializer, node }: Message<'GraphProto'>): Set<string> {
   const names = new Set([...input, ...initializer].map(({ name }) => name))
   for (const { values } of sparseInitializer) names.add(values?.name ?? '')
@@ -145,7 +146,7 @@ function captures(graph: Message<'GraphProto'>): Set<string> {
   return names
 }
 
-/** How a node is called in reports: by its name, or else by its first output. */
+/** The name of a node in reports: its own, otherwise its first output. */
 export function nodeName({ name, output }: Node): string {
   return name || (output.find((value) => value !== '') ?? '')
 }

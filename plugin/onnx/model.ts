@@ -15,14 +15,11 @@ export interface Initializer {
   readonly name: string
   readonly dtype: StoredDType
   readonly dims: readonly number[]
-  /**
-   * Where the raw little-endian bytes lie; undefined when the tensor stores typed values (float_data and its kin)
-   * instead.
-   */
+  /** Place of the raw little-endian bytes; undefined when the tensor stores typed values instead, as in float_data. */
   readonly range?: ByteRange
 }
 
-/** What is known of a model file without decoding its weights. */
+/** A model file without its weights. */
 export interface Model {
   /** Absolute path of the .onnx file. */
   readonly file: string
@@ -39,7 +36,7 @@ export interface Model {
   readonly external: readonly ByteRange[]
 }
 
-/** A model and its initializers, which only a look into the whole file tells. */
+/** A model and its initializers, which are known only after the whole file was read. */
 export interface ModelWithInitializers extends Model {
   /** The dense initializers of the main graph. */
   readonly initializers: readonly Initializer[]
@@ -50,9 +47,8 @@ export interface ModelWithInitializers extends Model {
  * file, empty, truncated, not a model, a tensor whose bytes do not fit its dims), MODEL_UNSUPPORTED (see
  * `readBindings`) or EXTERNAL_DATA.
  *
- * Tolerated, because nothing that we say depends on it: unknown fields, names and doc strings of graphs and nodes,
- * value infos, operators and domains that nobody knows (the backend will tell), quantization annotations, training
- * info, functions.
+ * Not checked, because no result depends on it: unknown fields, names and doc strings of graphs and nodes, value infos,
+ * unknown operators and domains (the backend rejects them), quantization annotations, training info, functions.
  */
 export async function readModel(file: string): Promise<ModelWithInitializers> {
   const path = resolve(file)
@@ -79,7 +75,7 @@ export async function readModel(file: string): Promise<ModelWithInitializers> {
   }
 }
 
-/** Where the bytes of a tensor lie when they are raw: in external data, or left in the model file by `readSkeleton`. */
+/** Place of the bytes of a raw tensor: external data, or the part of the model file that `readSkeleton` left out. */
 export async function rangeOf(
   tensor: Message<'TensorProto'>,
   path: string,
@@ -89,7 +85,8 @@ export async function rangeOf(
   const needed = type && byteLength(type)
   if (isExternal(tensor)) return find(tensor, needed)
   const raw = tensor.elsewhere.find(({ field }) => field === 9)
-  const length = raw ? safeInteger(raw.length) : Object.hasOwn(tensor, 'rawData') ? tensor.rawData.length : undefined
+  const inline = Object.hasOwn(tensor, 'rawData') ? tensor.rawData.length : undefined
+  const length = raw ? safeInteger(raw.length) : inline
   if (length !== undefined && needed !== undefined && length !== needed) {
     const where = `${path}, tensor ${quote(tensor.name)}`
     throw new OnnxEngineError('MODEL_INVALID', where, {

@@ -5,8 +5,8 @@ import { isMainDomain, type Message } from './proto.ts'
 type Ranks = ReadonlyMap<string, number>
 
 /**
- * The ranks of the values of one graph, as far as declared shapes and simple operators tell. A value that is not here
- * may have any.
+ * The ranks of the values of one graph, as far as declared shapes and simple operators show them. Any other value may
+ * have any rank.
  */
 export function inferRanks(scope: Scope): Ranks {
   const ranks = new Map<string, number>()
@@ -25,9 +25,9 @@ export function inferRanks(scope: Scope): Ranks {
 
 // Operators whose outputs have the rank of their first input.
 const same = new Set(
-  `Abs AveragePool BatchNormalization Cast Ceil Clip Concat Conv ConvTranspose Dropout Elu Erf Exp Floor GlobalAveragePool
-  GlobalMaxPool HardSigmoid Identity InstanceNormalization LRN LeakyRelu Log LogSoftmax MaxPool Neg PRelu Pad Reciprocal Relu
-  Selu Sigmoid Slice Softmax Softplus Split Sqrt Tanh Upsample`.split(/\s+/),
+  `Abs AveragePool BatchNormalization Cast Ceil Clip Concat Conv ConvTranspose Dropout Elu Erf Exp Floor
+  GlobalAveragePool GlobalMaxPool HardSigmoid Identity InstanceNormalization LRN LeakyRelu Log LogSoftmax MaxPool Neg
+  PRelu Pad Reciprocal Relu Selu Sigmoid Slice Softmax Softplus Split Sqrt Tanh Upsample`.split(/\s+/),
 )
 
 const broadcast = new Set(['Add', 'Sub', 'Mul', 'Div', 'Pow', 'Max', 'Min', 'Sum', 'Mean', 'MatMul'])
@@ -39,7 +39,7 @@ function rankOf(node: Node, ranks: Ranks, { constants }: ScopeIndex): number | u
   if (opType === 'Constant') return constants.get(node.output[0] ?? '')?.dims.length
   if (opType === 'Gemm' || opType === 'Flatten') return 2
   if (opType === 'Reshape')
-    return constants.get(input[1] ?? '')?.dims.length === 1 ? length(constants.get(input[1] ?? '')) : undefined
+    return constants.get(input[1] ?? '')?.dims.length === 1 ? lengthOf(constants.get(input[1] ?? '')) : undefined
   if (opType === 'Transpose') return intsAttribute(node, 'perm')?.length ?? first
   if (first === undefined) return undefined
   if (same.has(opType)) return first
@@ -47,11 +47,11 @@ function rankOf(node: Node, ranks: Ranks, { constants }: ScopeIndex): number | u
   if (opType === 'Unsqueeze' && axes !== undefined) return first + axes
   if (!broadcast.has(opType)) return undefined
   const all = input.map((name) => ranks.get(name))
-  // A vector in a product of matrices takes an axis away.
+  // A product with a vector has one axis less.
   if (opType === 'MatMul' && all.some((rank) => rank === 1)) return undefined
   return all.every((rank) => rank !== undefined) ? Math.max(...(all as number[])) : undefined
 }
 
-function length(tensor: Message<'TensorProto'> | undefined): number | undefined {
+function lengthOf(tensor: Message<'TensorProto'> | undefined): number | undefined {
   return tensor?.dims[0]?.low
 }

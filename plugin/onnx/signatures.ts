@@ -1,14 +1,13 @@
-/** Where a value of a floating-point dtype may stand in a node. */
+/** An input or output of a node that has a floating-point dtype. */
 export interface FloatSlot {
   /** Inputs and outputs of one node that have the same variable have the same dtype. */
   readonly variable: string
-  /** What may stand here besides float32. */
+  /** The dtypes that it can have besides float32. */
   readonly accepts: readonly ('float16' | 'bfloat16')[]
 }
 
 /**
- * The floating-point inputs and outputs of a node by position: undefined where other dtypes stand, alone or in
- * sequences.
+ * The floating-point inputs and outputs of a node by position; undefined for those of other dtypes, also in sequences.
  */
 export interface FloatSignature {
   readonly input: (index: number) => FloatSlot | undefined
@@ -17,9 +16,9 @@ export interface FloatSignature {
 
 /**
  * Which inputs and outputs of an operator of the main domain can be float16 or bfloat16 at an opset from 7 on, and
- * which of them go together. Undefined for an operator that is not in that opset yet, or that we do not know. If, Loop
- * and Scan: what goes through a body must fit there too, and the values that a Scan slices do not really go together
- * with those that it stacks.
+ * which of them have one dtype. Undefined for an operator that is unknown or newer than that opset. For If, Loop and
+ * Scan, values that go through a body must fit there too, and the values that a Scan slices are independent of those
+ * that it stacks.
  */
 export function floatSignature(operator: string, opset: number): FloatSignature | undefined {
   const text = histories.get(operator)?.findLast(([since]) => since <= opset)?.[1]
@@ -29,15 +28,15 @@ export function floatSignature(operator: string, opset: number): FloatSignature 
 }
 
 // How operators take and give floats since an opset, inputs > outputs. A letter is a type variable, with h when it may
-// be float16 and b when it may be bfloat16; f is float32 alone; - is never float32; then * stands for any number of one
-// dtype, ~ for any number of which each has its own. Source: the operator schemas of ONNX 1.23, which a test compares.
+// be float16 and b when it may be bfloat16; f is float32 alone; - is never float32; then * means any number of one
+// dtype, ~ any number of independent dtypes. Source: the operator schemas of ONNX 1.23, which a test compares.
 const table: Readonly<Record<string, string>> = {
   '7: Ah > Ah | 13: Ahb > Ahb':
     'Abs Ceil DepthToSpace Exp Flatten Floor Hardmax Identity LRN Log LogSoftmax Neg Reciprocal Relu Sigmoid Softmax ' +
     'SpaceToDepth Sqrt Tanh Transpose',
   '7: Ah > Ah | 22: Ahb > Ahb':
-    'Acos Asin Atan AveragePool Cos Elu GlobalAveragePool GlobalLpPool GlobalMaxPool HardSigmoid LpNormalization LpPool ' +
-    'Selu Sin Softplus Softsign Tan',
+    'Acos Asin Atan AveragePool Cos Elu GlobalAveragePool GlobalLpPool GlobalMaxPool HardSigmoid LpNormalization ' +
+    'LpPool Selu Sin Softplus Softsign Tan',
   '7: Ah > Ah | 13: Ahb > Ahb | 18: Ahb - > Ahb':
     'ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp ReduceMax ReduceMean ReduceMin ReduceProd ReduceSumSquare',
   '7: Ah Ah > Ah | 13: Ahb Ahb > Ahb': 'Add Div MatMul Mul Sub',
@@ -146,8 +145,8 @@ const table: Readonly<Record<string, string>> = {
   '9: Ah > Bh | 22: Ahb > Bhb': 'EyeLike',
   '9: Ah Bh Ch > Ch | 28: Ah Bh Chb > Chb': 'OneHot',
   '1: - > -':
-    'And BitShift BitwiseAnd BitwiseNot BitwiseOr BitwiseXor ConvInteger ImageDecoder MatMulInteger Not Or RegexFullMatch ' +
-    'SequenceEmpty SequenceErase SequenceLength StringConcat StringNormalizer StringSplit Xor',
+    'And BitShift BitwiseAnd BitwiseNot BitwiseOr BitwiseXor ConvInteger ImageDecoder MatMulInteger Not Or ' +
+    'RegexFullMatch SequenceEmpty SequenceErase SequenceLength StringConcat StringNormalizer StringSplit Xor',
 }
 
 const histories = new Map(

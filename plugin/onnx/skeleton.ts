@@ -4,12 +4,12 @@ import { decodeMessage, type Message, safeInteger } from './proto.ts'
 import { skim } from './skim.ts'
 import { type Source, WireError } from './window.ts'
 
-/** A decoded model whose weights were left in the file. */
+/** A decoded model without its weights, which are still in the file. */
 export type Skeleton = Message<'ModelProto'> & { readonly graph: Message<'GraphProto'> }
 
 /**
- * Opens a model file and decodes all of it but its weights: fields of more than `inline` bytes stay in the file, see
- * `skim`. Throws MODEL_NOT_FOUND, MODEL_INVALID, or MODEL_UNSUPPORTED for a model with an absurd amount of structure.
+ * Decodes a model file without its weights: fields of more than `inline` bytes stay in the file, see `skim`. Throws
+ * MODEL_NOT_FOUND, MODEL_INVALID, or MODEL_UNSUPPORTED for a model with an absurd amount of structure.
  */
 export async function readSkeleton(path: string, inline: number): Promise<{ skeleton: Skeleton; size: number }> {
   const size = await sizeOf(path)
@@ -22,7 +22,7 @@ export async function readSkeleton(path: string, inline: number): Promise<{ skel
       const message = decodeMessage('ModelProto', await skim({ size, read }, inline))
       return { skeleton: checked(message), size }
     } catch (cause) {
-      throw refusal(cause as Error, path, await openingText(read))
+      throw notAModel(cause as Error, path, await openingText(read))
     }
   } finally {
     await handle.close()
@@ -49,7 +49,7 @@ async function sizeOf(path: string): Promise<number> {
   return stats.size
 }
 
-// A text or another protobuf file often parses, as unknown fields.
+// A text or another protobuf file often parses too, as unknown fields.
 function checked(message: Message<'ModelProto'>): Skeleton {
   const { graph } = message
   if (!graph) throw new Error('a message without a graph')
@@ -60,7 +60,7 @@ function checked(message: Message<'ModelProto'>): Skeleton {
   return Object.assign(message, { graph })
 }
 
-function refusal(cause: Error, path: string, text: string | undefined): OnnxEngineError {
+function notAModel(cause: Error, path: string, text: string | undefined): OnnxEngineError {
   const expected = 'an ONNX model'
   if (text?.startsWith('version https://git-lfs')) {
     return invalid(path, { expected, received: 'a Git LFS pointer', hint: 'Run `git lfs pull`', cause })

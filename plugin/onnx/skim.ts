@@ -1,13 +1,5 @@
-import {
-  carriers,
-  elsewhereField,
-  encodeMessage,
-  fieldHeader,
-  type FieldRow,
-  fieldsOf,
-  int64,
-  type MessageName,
-} from './proto.ts'
+import { carriers, elsewhereField, type MessageName } from './proto-schema.ts'
+import { encodeMessage, fieldHeader, type FieldRow, fieldsOf, int64 } from './proto.ts'
 import { longestHeader, type Source, WindowReader, WireError } from './window.ts'
 
 /** A message that is being read. */

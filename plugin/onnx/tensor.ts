@@ -1,13 +1,14 @@
 import { dtypeOfCode, dtypes, elementCount, type StoredDType } from '../../runtime/dtype.ts'
-import { carriers, fieldsOf, type Message, type MessageName, safeInteger } from './proto.ts'
+import { carriers, type MessageName } from './proto-schema.ts'
+import { fieldsOf, type Message, safeInteger } from './proto.ts'
 
-/** What a tensor is, besides its bytes. */
+/** The type of a tensor. */
 export interface TensorType {
   readonly dtype: StoredDType
   readonly dims: readonly number[]
 }
 
-/** The dtype and dims of a tensor; undefined when its element type is unknown or a dim is negative or beyond 2^53. */
+/** The type of a tensor; undefined when its element type is unknown or a dim is negative or beyond 2^53. */
 export function tensorType({ dataType, dims }: Message<'TensorProto'>): TensorType | undefined {
   const dtype = dtypeOfCode(dataType)
   const sizes = dims.map(safeInteger)
@@ -16,13 +17,13 @@ export function tensorType({ dataType, dims }: Message<'TensorProto'>): TensorTy
     : undefined
 }
 
-/** Bytes that a raw tensor takes; elements below a byte are packed. Undefined for strings, which are never raw. */
+/** Bytes of a raw tensor; elements below a byte are packed. Undefined for strings, which are never raw. */
 export function byteLength({ dtype, dims }: TensorType): number | undefined {
   if (dtype === 'string') return undefined
   return Math.ceil((elementCount(dims) * dtypes[dtype].bits) / 8)
 }
 
-/** Whether the bytes of a tensor lie in another file. */
+/** Whether the bytes of a tensor are in another file. */
 export function isExternal({ dataLocation }: Message<'TensorProto'>): boolean {
   return dataLocation === 1
 }

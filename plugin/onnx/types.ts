@@ -7,18 +7,18 @@ import { decodeMessage, isMainDomain, type Message, safeInteger } from './proto.
 type Graph = Message<'GraphProto'>
 type Attribute = Message<'AttributeProto'>
 
-/** The type of a value: the dtype of a tensor, or what a sequence or an optional holds. */
+/** The type of a value: the dtype of a tensor, or a sequence or optional of a type. */
 export type ValueType = StoredDType | { readonly sequence: ValueType } | { readonly optional: ValueType }
 
 type Types = readonly (ValueType | undefined)[]
 
 /** The types of all values of a model. */
 export interface ValueTypes {
-  /** The type of a value as a node of this graph sees it; undefined when nothing tells it. */
+  /** The type of a value as a node of this graph sees it; undefined when it cannot be inferred. */
   of(scope: Scope, name: string): ValueType | undefined
 }
 
-// The values of one graph, and where to look for the others.
+// The values of one graph, and the graph around it, which has the others.
 interface Environment {
   readonly values: Map<string, ValueType>
   readonly parent?: Environment | undefined
@@ -30,16 +30,16 @@ interface Context {
   readonly opset: number
   readonly functions: ReadonlyMap<string, Message<'FunctionProto'>>
   readonly graphs: Map<Graph, Environment>
-  /** Calls that may still be followed: functions that call others twice would take forever. */
+  /** Calls that may still be followed. Without a limit, functions that call others twice would take for ever. */
   readonly budget: { calls: number }
 }
 
 const limits = { calls: 100_000, depth: 50 }
 
 /**
- * Follows the dtypes through a model, bodies and local functions included. A rule for each operator of the main domain
- * (see dtype-rules.ts) decides; for other operators, and where a rule says nothing, what the model itself declares. A
- * value that neither tells has no type: it is never guessed.
+ * Infers the type of every value of a model, bodies and local functions included: by a rule for each operator of the
+ * main domain (see dtype-rules.ts), otherwise from the declarations of the model. A type is never guessed: without
+ * both, a value has none.
  */
 export function inferTypes({ proto }: EditableModel): ValueTypes {
   const functions = new Map(proto.functions.map((body) => [functionKey(body.domain, body.name, body.overload), body]))
@@ -60,7 +60,7 @@ export function mainOpset(imports: readonly Message<'OperatorSetIdProto'>[]): nu
   return (main && safeInteger(main.version)) ?? 1
 }
 
-/** The type that a TypeProto declares; undefined for a map, a sparse tensor, or an element type that we do not know. */
+/** The type that a TypeProto declares; undefined for a map, a sparse tensor, or an unknown element type. */
 export function declaredType(type: Message<'TypeProto'> | null | undefined): ValueType | undefined {
   if (!type) return undefined
   if (type.tensorType) return dtypeOfCode(type.tensorType.elemType)
@@ -69,8 +69,8 @@ export function declaredType(type: Message<'TypeProto'> | null | undefined): Val
   return undefined
 }
 
-// These bytes were not looked at when the model was read: they may be damaged, or nested without end. Then they tell
-// nothing.
+// These bytes were not decoded when the model was read: they may be damaged, or nested without end. Then there is no
+// type.
 function elementType(bytes: Uint8Array): ValueType | undefined {
   try {
     return declaredType(decodeMessage('ElementTypeProto', bytes).elemType)
@@ -79,11 +79,11 @@ function elementType(bytes: Uint8Array): ValueType | undefined {
   }
 }
 
-// `given` are the types of the formal inputs, for those that do not declare their own.
-function inferGraph(graph: Graph, parent: Environment | undefined, given: Types, context: Context): Types {
+// `inputTypes` are for inputs that do not declare their own.
+function inferGraph(graph: Graph, parent: Environment | undefined, inputTypes: Types, context: Context): Types {
   const environment: Environment = { values: new Map(), parent, call: parent?.call }
   context.graphs.set(graph, environment)
-  graph.input.forEach(({ name, type }, index) => declare(environment, name, declaredType(type) ?? given[index]))
+  graph.input.forEach(({ name, type }, index) => declare(environment, name, declaredType(type) ?? inputTypes[index]))
   for (const { name, dataType } of graph.initializer) declare(environment, name, dtypeOfCode(dataType))
   for (const { values } of graph.sparseInitializer)
     declare(environment, values?.name ?? '', dtypeOfCode(values?.dataType ?? 0))
@@ -164,16 +164,22 @@ function valueType({ type, t, sparseTensor }: Attribute): ValueType | undefined 
   return scalars[type] ?? dtypeOfCode(t?.dataType ?? sparseTensor?.values?.dataType ?? 0)
 }
 
-// Types of the formal inputs of each body, from those of the node's inputs; and types of the outputs, from those of the
+// The types of a body's inputs, from those of the node's inputs; and the types of the node's outputs, from those of its
 // bodies.
 const bodyRules: Readonly<
-  Record<string, { given: (inputs: Types) => Types; outputs?: (results: readonly Types[]) => Types }>
+  Record<string, { inputTypes: (inputs: Types) => Types; outputs?: (results: readonly Types[]) => Types }>
 > = {
-  If: { given: () => [], outputs: ([first = [], second = []]) => first.map((type, index) => type ?? second[index]) },
-  Loop: { given: (inputs) => ['int64', 'bool', ...inputs.slice(2)], outputs: ([results = []]) => results.slice(1) },
-  Scan: { given: (inputs) => inputs },
+  If: {
+    inputTypes: () => [],
+    outputs: ([first = [], second = []]) => first.map((type, index) => type ?? second[index]),
+  },
+  Loop: {
+    inputTypes: (inputs) => ['int64', 'bool', ...inputs.slice(2)],
+    outputs: ([results = []]) => results.slice(1),
+  },
+  Scan: { inputTypes: (inputs) => inputs },
   SequenceMap: {
-    given: (inputs) => inputs.map((type) => wraps.element(type) ?? type),
+    inputTypes: (inputs) => inputs.map((type) => wraps.element(type) ?? type),
     outputs: ([results = []]) => results.map(wraps.sequence),
   },
 }
@@ -181,9 +187,9 @@ const bodyRules: Readonly<
 function inferBodies(node: Node, environment: Environment, context: Context): Types {
   const rule = isMainDomain(node.domain) ? bodyRules[node.opType] : undefined
   const inputs = node.input.map((name) => lookUp(environment, name))
-  // Scan had the lengths of its sequences as an input once, and that may be absent.
-  const given = rule?.given(node.opType === 'Scan' && context.opset < 9 ? inputs.slice(1) : inputs) ?? []
-  const results = bodies(node).map((graph) => inferGraph(graph, environment, given, context))
+  // Before opset 9 the first input of a Scan was the lengths of its sequences, which could be absent.
+  const inputTypes = rule?.inputTypes(node.opType === 'Scan' && context.opset < 9 ? inputs.slice(1) : inputs) ?? []
+  const results = bodies(node).map((graph) => inferGraph(graph, environment, inputTypes, context))
   return rule?.outputs?.(results) ?? results[0] ?? []
 }
 
@@ -203,7 +209,7 @@ function inferCall(node: Node, body: Message<'FunctionProto'>, environment: Envi
   return body.output.map((name) => lookUp(inside, name))
 }
 
-// Inside a function an attribute may stand for one of the call.
+// Inside a function an attribute may refer to one of the call.
 function calledAttribute(node: Node, name: string, { call }: Environment): Attribute | undefined {
   const attribute = attributeOf(node, name)
   return attribute?.refAttrName ? call?.attributes.get(attribute.refAttrName) : attribute

@@ -15,32 +15,32 @@ import type { Node } from './graph.ts'
 import type { TensorType } from './tensor.ts'
 import type { ValueType } from './types.ts'
 
-/** The opset of ONNX 1.23, up to which the rules are complete. */
+/** The newest opset that the rules cover, that of ONNX 1.23. */
 export const newestOpset = 28
 
-/** What a rule may ask and do. */
+/** What a rule can use. */
 export interface UpgradeKit {
   readonly makeName: (base: string) => string
-  /** Adds a constant to the graph and gives its name. */
+  /** Adds a constant to the graph and returns its name. */
   readonly addConstant: (base: string, type: TensorType, data: Elements) => string
   readonly type: (value: string) => ValueType | undefined
-  /** Undefined when the rank is not known. */
+  /** Undefined when the rank is unknown. */
   readonly rank: (value: string) => number | undefined
   /** The elements of a small float32 constant; undefined for any other value. */
   readonly floats: (value: string) => readonly number[] | undefined
-  /** Whether anything uses a value. */
+  /** Whether a node or an output reads a value. */
   readonly isRead: (value: string) => boolean
   /** Stops the upgrade with an error that names the node. */
   readonly refuse: (reason: string) => never
 }
 
-/** Rewrites a node for the opset in which its operator changed: in place, or as the nodes that it gives. */
+/** Rewrites a node for the opset in which its operator changed: in place, or as the nodes that it returns. */
 export type Upgrade = (node: Node, kit: UpgradeKit) => Node[] | void
 
 /**
- * By operator, the opsets in which a node must be rewritten to keep its meaning. What is not here changed only in what
- * it accepts. Source: the operator schemas of ONNX 1.23; a test finds in them every attribute that went away and every
- * default that changed.
+ * By operator, the opsets for which a node must be rewritten to keep its meaning. Other changes only made operators
+ * accept more. Source: the operator schemas of ONNX 1.23; a test finds in them every attribute that was removed and
+ * every default that changed.
  */
 export const upgrades: Readonly<Record<string, Readonly<Record<number, Upgrade>>>> = {
   BatchNormalization: { 9: dropSpatial, 14: dropTrainingOutputs },
@@ -87,7 +87,7 @@ function setInput(node: Node, position: number, value: string): void {
   node.input[position] = value
 }
 
-// Gives no nodes, so that it can stand in a list with what does.
+// Returns no nodes, so that it can be in a list with functions that do.
 function moveInts(node: Node, { addConstant }: UpgradeKit, name: string, position: number): [] {
   const values = intsAttribute(node, name)
   removeAttribute(node, name)
@@ -119,7 +119,7 @@ function floatInput(
   setInput(node, position, constant)
   // The ratio of Dropout may be of any dtype.
   if (dtype === 'float32' || node.opType === 'Dropout') return []
-  if (typeof dtype !== 'string') return refuse(`an input of unknown dtype, which ${name} must have too`)
+  if (typeof dtype !== 'string') return refuse(`an input of unknown dtype, which ${name} must share`)
   const cast = makeName(`${constant}_cast`)
   setInput(node, position, cast)
   return [
@@ -170,8 +170,8 @@ function renameMode(node: Node): void {
   if (mode) setAttribute(node, newAttribute('mode', { string: mode }))
 }
 
-// Up to opset 12 the input was seen as a matrix, cut at the axis, and all of a row was normalised. That is one axis
-// only when it is the last.
+// Up to opset 12 the input was flattened into a matrix at the axis, and each row was normalized. That is the same as
+// one axis only when it is the last.
 function flatten(node: Node, { makeName, rank }: UpgradeKit): Node[] | void {
   const axis = intAttribute(node, 'axis') ?? 1
   const [input = '', output = ''] = [node.input[0], node.output[0]]
@@ -193,13 +193,14 @@ function flatten(node: Node, { makeName, rank }: UpgradeKit): Node[] | void {
   ]
 }
 
-// Since opset 10 an Upsample is a Resize, which says since opset 11 how it rounds. Nothing stops between the two.
+// Since opset 10 an Upsample is a Resize, which since opset 11 has an attribute for its rounding. No conversion ends
+// between the two.
 function upsampleByScales(node: Node): void {
   node.opType = 'Resize'
   setAttribute(node, newAttribute('nearest_mode', { string: 'floor' }))
 }
 
-// Opset 10 did not say how it rounds; ONNX Runtime takes the pixel before when it enlarges and the one after when it
+// Opset 10 did not define the rounding; ONNX Runtime takes the pixel before when it enlarges and the one after when it
 // shrinks.
 function resizeByScales(node: Node, { addConstant, floats, refuse }: UpgradeKit): void {
   const [input = '', scales = ''] = node.input

@@ -12,10 +12,10 @@ import { newestOpset, type Upgrade, upgrades, type UpgradeKit } from './upgrade-
 const leastIrVersion = 8
 
 /**
- * Brings a model to at least this opset of the main domain; a newer model stays as it is. Every node that would mean
- * something else there is rewritten, in bodies too, and initializers are no longer listed as inputs. Throws
- * PRECISION_UNSUPPORTED, naming the node, where that cannot be done; the model is then of no use. Before opset 7
- * broadcasting had other rules: such a model is refused as a whole.
+ * Converts a model to at least this opset of the main domain; a newer model stays as it is. Every node whose meaning
+ * would change is rewritten, in bodies too, and initializers are no longer listed as inputs. Throws
+ * PRECISION_UNSUPPORTED with the node that cannot be rewritten; the model must not be used then. A model from before
+ * opset 7, when broadcasting had other rules, is always rejected.
  *
  * @param target opset 13 to `newestOpset`
  */
@@ -26,14 +26,14 @@ export function upgradeOpset(model: EditableModel, target: number): void {
   if (source < 7 || target > newestOpset) {
     throw new OnnxEngineError('PRECISION_UNSUPPORTED', model.file, {
       expected: `a model of opset 7 to ${newestOpset}`,
-      received: `opset ${source}, to be brought to ${target}`,
+      received: `opset ${source}, to be converted to ${target}`,
       hint: 'Export the model again with a newer opset',
     })
   }
   hideInitializers(model)
   for (const body of proto.functions) upgradeFunction(model, body, target)
   const makeName = nameMaker(model)
-  // Rewriting keeps the names and the meaning of values, so what is known of them holds for all steps.
+  // Rewriting keeps the names and the meaning of values, so their types and ranks hold for all steps.
   const types = inferTypes(model)
   const scopes = scopesOf(model).map((scope) => ({ scope, ranks: inferRanks(scope) }))
   for (let opset = source + 1; opset <= target; opset++) {
@@ -44,7 +44,7 @@ export function upgradeOpset(model: EditableModel, target: number): void {
         rank: (name: string) => ranks.get(name),
       }
       scope.graph.node = scope.graph.node.flatMap(
-        (node) => upgradeOf(node, opset)?.(node, { ...kit, refuse: refusal(model, node, opset) }) ?? [node],
+        (node) => upgradeOf(node, opset)?.(node, { ...kit, refuse: refuser(model, node, opset) }) ?? [node],
       )
     }
   }
@@ -53,8 +53,8 @@ export function upgradeOpset(model: EditableModel, target: number): void {
 }
 
 /**
- * Takes initializers from the list of inputs, where models before IR version 4 had to name them. To us they are
- * constants in any case, see `readBindings`; a pass that changes the dtype of one has no second place to change then.
+ * Removes initializers from the list of inputs, which models before IR version 4 had to list them in. For us they are
+ * constants in any case, see `readBindings`. Afterwards the dtype of an initializer is declared in one place only.
  */
 export function hideInitializers({ proto }: EditableModel): void {
   const { graph } = proto
@@ -93,11 +93,11 @@ function scopeKit(
   }
 }
 
-// The nodes of a function have no scope to put constants into; it is enough that none of them needs any.
+// The nodes of a function have no graph to put constants into, so a function is rejected when one of its nodes changes.
 function upgradeFunction(model: EditableModel, { node, opsetImport }: Message<'FunctionProto'>, target: number): void {
   const source = mainOpset(opsetImport)
   for (let opset = source + 1; opset <= target; opset++) {
-    for (const inner of nested(node)) if (upgradeOf(inner, opset)) refusal(model, inner, opset)('a local function')
+    for (const inner of nested(node)) if (upgradeOf(inner, opset)) refuser(model, inner, opset)('a local function')
   }
   if (source < target) setOpset(opsetImport, target)
 }
@@ -114,7 +114,7 @@ function setOpset(imports: Message<'OperatorSetIdProto'>[], version: number): vo
   imports.splice(0, imports.length, newMessage('OperatorSetIdProto', { domain: '', version: int64(version) }), ...kept)
 }
 
-function refusal(model: EditableModel, { name, opType, output }: Node, opset: number): (reason: string) => never {
+function refuser(model: EditableModel, { name, opType, output }: Node, opset: number): (reason: string) => never {
   return (received) => {
     throw new OnnxEngineError(
       'PRECISION_UNSUPPORTED',

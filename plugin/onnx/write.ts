@@ -6,48 +6,40 @@ import { OnnxEngineError } from '../../runtime/errors.ts'
 import type { Content } from './bytes.ts'
 import { entryContent } from './content.ts'
 import type { EditableModel } from './graph.ts'
-import {
-  type MessageName,
-  type Message,
-  encodeMessage,
-  fieldHeader,
-  newMessage,
-  elsewhereField,
-  decodeMessage,
-  fieldsOf,
-  carriers,
-} from './proto.ts'
+import { carriers, elsewhereField, type MessageName } from './proto-schema.ts'
+import { decodeMessage, encodeMessage, fieldHeader, fieldsOf, type Message, newMessage } from './proto.ts'
 
-// protobuf messages end here; ONNX Runtime cannot read a longer file.
+// The longest protobuf message; ONNX Runtime cannot read a longer file.
 const longest = 2 ** 31 - 1
 
-// Where ONNX Runtime maps large weights into memory instead of reading them (the allocation granularity of Windows).
+// Offsets at which ONNX Runtime maps large weights into memory instead of reading them (the allocation granularity of
+// Windows).
 const alignment = { mapped: 2 ** 16, other: 64 }
 
 type Segment = Uint8Array | Content
 
 /** Whole fields of a message; `id` is the number of the first. */
-interface Part {
+interface EncodedFields {
   readonly id: number
   readonly segments: readonly Segment[]
 }
 
-/** What is written for an `elsewhere` field of a message. */
-type Place = (message: MessageName, entry: Message<'ElsewhereProto'>) => Part
+/** Returns what is written for an `elsewhere` field of a message. */
+type Replace = (message: MessageName, entry: Message<'ElsewhereProto'>) => EncodedFields
 
 /**
- * Writes a model. Weights are copied a piece at a time from where they lie. They go into `FILE.data` when the source
- * had external data, or when the model would be longer than protobuf allows; else into the file itself. Each file
- * appears whole or not at all. The files that the model was read from must still be as they were.
+ * Writes a model. Weights are copied a piece at a time from their files. They go into `FILE.data` when the source had
+ * external data, or when the model would be longer than protobuf allows; otherwise into the file itself. Each file
+ * appears whole or not at all. The files that the model was read from must not have changed since.
  *
- * @param limit the length in bytes above which weights are kept outside
+ * @param limit length in bytes above which weights are external
  */
 export async function writeGraph(model: EditableModel, file: string, limit = longest): Promise<void> {
   const skeleton = encodeMessage('ModelProto', model.proto)
   const inside = expand('ModelProto', skeleton, (_, entry) => inline(model, entry)) ?? [skeleton]
   if (!model.external && lengthOf(inside) <= limit) return writeWhole(file, inside)
   const data: Segment[] = []
-  const outside = expand('ModelProto', skeleton, externalPlace(model, `${basename(file)}.data`, data)) ?? [skeleton]
+  const outside = expand('ModelProto', skeleton, moveOutside(model, `${basename(file)}.data`, data)) ?? [skeleton]
   if (lengthOf(outside) > longest) {
     throw new OnnxEngineError('MODEL_UNSUPPORTED', model.file, {
       expected: 'less than 2 GiB besides its weights',
@@ -58,13 +50,13 @@ export async function writeGraph(model: EditableModel, file: string, limit = lon
   await writeWhole(file, outside)
 }
 
-function inline(model: EditableModel, entry: Message<'ElsewhereProto'>): Part {
+function inline(model: EditableModel, entry: Message<'ElsewhereProto'>): EncodedFields {
   const content = entryContent(model, entry)
   return { id: entry.field, segments: [fieldHeader(entry.field, content.length), content] }
 }
 
-// Only raw data can lie outside; typed lists and long attributes stay.
-function externalPlace(model: EditableModel, location: string, data: Segment[]): Place {
+// Only raw data can be external; typed lists and long attributes stay.
+function moveOutside(model: EditableModel, location: string, data: Segment[]): Replace {
   // Tensors may share their bytes.
   const offsets = new Map<number, number>()
   let end = 0
@@ -86,23 +78,25 @@ function externalPlace(model: EditableModel, location: string, data: Segment[]):
 }
 
 // The wire bytes of a message in which every `elsewhere` field is replaced, and with it the lengths of all messages
-// around it; undefined when it holds none.
-function expand(message: MessageName, bytes: Uint8Array, place: Place): Segment[] | undefined {
+// around it; undefined when there is none.
+function expand(message: MessageName, bytes: Uint8Array, replace: Replace): Segment[] | undefined {
   const reader = protobuf.Reader.create(bytes)
-  const parts: Part[] = []
-  let [changed, holds] = [false, false]
+  const parts: EncodedFields[] = []
+  let changed = false
+  let hasElsewhere = false
   while (reader.pos < reader.len) {
     const start = reader.pos
     const tag = reader.uint32()
     const id = tag >>> 3
     if (id === elsewhereField) {
-      parts.push(place(message, decodeMessage('ElsewhereProto', reader.bytes())))
-      changed = holds = true
+      parts.push(replace(message, decodeMessage('ElsewhereProto', reader.bytes())))
+      changed = true
+      hasElsewhere = true
       continue
     }
     const child = (tag & 7) === 2 ? fieldsOf(message).get(id)?.message : undefined
     let inner: Segment[] | undefined
-    if (child && carriers.has(child)) inner = expand(child, reader.bytes(), place)
+    if (child && carriers.has(child)) inner = expand(child, reader.bytes(), replace)
     else reader.skipType(tag & 7)
     changed ||= inner !== undefined
     parts.push({
@@ -110,8 +104,8 @@ function expand(message: MessageName, bytes: Uint8Array, place: Place): Segment[
       segments: inner ? [fieldHeader(id, lengthOf(inner)), ...inner] : [bytes.subarray(start, reader.pos)],
     })
   }
-  // Writers put fields in the order of their numbers; encoding put `elsewhere` last.
-  if (holds) parts.sort((a, b) => a.id - b.id)
+  // Fields are written in the order of their numbers; encoding put `elsewhere` last.
+  if (hasElsewhere) parts.sort((a, b) => a.id - b.id)
   return changed ? parts.flatMap(({ segments }) => segments) : undefined
 }
 

@@ -1,153 +1,146 @@
 import { elementCount } from '../../runtime/dtype.ts'
-import { OnnxEngineError, nearest } from '../../runtime/errors.ts'
-import type { Bindings, Binding } from '../../runtime/manifest.ts'
+import { type ErrorDetails, OnnxEngineError, nearest } from '../../runtime/errors.ts'
+import type { Bindings, Binding, Dim } from '../../runtime/manifest.ts'
 import { didYouMean, keyPath, shorten } from '../text.ts'
 import type { Shapes, Profile, ValueBounds } from './types.ts'
 
 /**
- * Holds fixed shapes and profiles against the model's own inputs. Throws SHAPE_INVALID, naming the key path, for an
- * input that the model does not have, a rank or static dim that differs, a dim that is not a positive safe integer, one
- * named dim with two values, profiles whose `min`, `opt` and `max` list different inputs, bounds that are not min <=
- * opt <= max, and bounds of values for an input that is not of whole numbers, not fixed in its dims, or of another
- * length.
+ * Checks fixed shapes and profiles against the model's own inputs. Throws SHAPE_INVALID with the key path for an input
+ * that the model does not have, a rank or static dim that differs, a dim that is not a positive safe integer, one named
+ * dim with two values, profiles whose `min`, `opt` and `max` list different inputs, bounds that are not min <= opt <=
+ * max, and bounds of values for an input that is not of integers, has dynamic dims, or has another length.
  */
 export function checkShapes(
   { shapes, profiles }: { readonly shapes: Shapes; readonly profiles: readonly Profile[] },
   { inputs }: Bindings,
   name: string,
 ): void {
-  const bindings = new Map(inputs.map((input) => [input.name, input]))
-  const fixed = checkDims(name, ['shapes'], shapes, bindings, new Map())
+  const model: CheckedModel = {
+    bindings: new Map(inputs.map((input) => [input.name, input])),
+    invalid: (path, details) => new OnnxEngineError('SHAPE_INVALID', `model '${name}': ${keyPath(path)}`, details),
+  }
+  const fixed = checkDims(model, ['shapes'], shapes, new Map())
   for (const [index, profile] of profiles.entries()) {
-    for (const bound of bounds) checkDims(name, ['profiles', index, bound], profile[bound], bindings, fixed)
-    checkOrder(name, ['profiles', index], profile)
-    for (const [input, bounds] of Object.entries(profile.values ?? {}))
-      checkValues(name, ['profiles', index, 'values', input], bounds, bindings.get(input), bindings)
+    for (const bound of bounds) checkDims(model, ['profiles', index, bound], profile[bound], fixed)
+    checkOrder(model, ['profiles', index], profile)
+    for (const [input, valueBounds] of Object.entries(profile.values ?? {}))
+      checkValues(model, ['profiles', index, 'values', input], valueBounds)
   }
 }
 
 type Path = readonly (string | number)[]
 
+interface CheckedModel {
+  readonly bindings: ReadonlyMap<string, Binding>
+  /** The error for a key path. */
+  readonly invalid: (path: Path, details: ErrorDetails) => OnnxEngineError
+}
+
+/** The value of each named dim, and the key path that sets it. */
 type NamedDims = ReadonlyMap<string, { readonly value: number; readonly path: Path }>
 
 const bounds = ['min', 'opt', 'max'] as const
 
-/** Returns the values that the shapes give to named dims, on top of those that are already known. */
-function checkDims(
-  name: string,
-  at: Path,
-  shapes: Shapes,
-  bindings: ReadonlyMap<string, Binding>,
-  known: NamedDims,
-): NamedDims {
+/** Checks the dims of each input; returns the values of named dims, those in `known` included. */
+function checkDims(model: CheckedModel, at: Path, shapes: Shapes, known: NamedDims): NamedDims {
   const named = new Map(known)
   for (const [input, dims] of Object.entries(shapes)) {
     const path = [...at, input]
-    const binding = bindings.get(input)
-    if (binding === undefined) throw noInput(name, path, bindings)
+    const binding = bindingOf(model, path)
     if (binding.dims !== null && binding.dims.length !== dims.length) {
-      throw refusal(
-        name,
-        path,
-        `rank ${binding.dims.length}, as the model has [${binding.dims.map((dim) => dim ?? '?').join(', ')}]`,
-        `rank ${dims.length}, [${dims.join(', ')}]`,
-      )
+      const inModel = binding.dims.map((dim) => dim ?? '?').join(', ')
+      throw model.invalid(path, {
+        expected: `rank ${binding.dims.length}, as the model has [${inModel}]`,
+        received: `rank ${dims.length}, [${dims.join(', ')}]`,
+      })
     }
     for (const [axis, value] of dims.entries()) {
-      const here = [...path, axis]
-      if (!Number.isSafeInteger(value) || value < 1)
-        throw refusal(name, here, 'a positive integer of at most 2^53 - 1', String(value))
       const dim = binding.dims?.[axis] ?? null
-      if (typeof dim === 'number' && dim !== value)
-        throw refusal(name, here, `${dim}, which is static in the model`, String(value))
-      if (typeof dim !== 'string') continue
-      const other = named.get(dim)
-      if (other !== undefined && other.value !== value) {
-        throw refusal(
-          name,
-          here,
-          `${other.value}, because '${dim}' is the same dim as ${keyPath(other.path)}`,
-          String(value),
-        )
-      }
-      named.set(dim, { value, path: here })
+      checkDim(model, [...path, axis], { dim, value }, named)
+      if (typeof dim === 'string') named.set(dim, { value, path: [...path, axis] })
     }
   }
   return named
 }
 
-function checkOrder(name: string, at: Path, profile: Profile): void {
-  for (const input of new Set(bounds.flatMap((bound) => Object.keys(profile[bound])))) {
-    const [min, opt, max] = bounds.map((bound) =>
-      Object.hasOwn(profile[bound], input) ? profile[bound][input] : undefined,
-    )
-    if (min === undefined || opt === undefined || max === undefined) {
-      throw refusal(
-        name,
-        at,
-        `the input '${shorten(input)}' in min, opt and max`,
-        `it in ${bounds.filter((bound) => Object.hasOwn(profile[bound], input)).join(' and ')} only`,
-      )
-    }
-    const axis = opt.findIndex((value, index) => !((min[index] ?? NaN) <= value && value <= (max[index] ?? NaN)))
-    if (axis >= 0 || min.length !== opt.length || max.length !== opt.length) {
-      throw refusal(
-        name,
-        [...at, 'opt', input],
-        'min <= opt <= max for each dim',
-        `min [${min.join(', ')}], opt [${opt.join(', ')}], max [${max.join(', ')}]`,
-      )
-    }
-  }
-}
-
-function checkValues(
-  name: string,
+function checkDim(
+  { invalid }: CheckedModel,
   path: Path,
-  { min, opt, max }: ValueBounds,
-  binding: Binding | undefined,
-  bindings: ReadonlyMap<string, Binding>,
+  { dim, value }: { readonly dim: Dim; readonly value: number },
+  named: NamedDims,
 ): void {
-  if (binding === undefined) throw noInput(name, path, bindings)
-  const { dtype, dims } = binding
+  const received = String(value)
+  if (!Number.isSafeInteger(value) || value < 1)
+    throw invalid(path, { expected: 'a positive integer of at most 2^53 - 1', received })
+  if (typeof dim === 'number' && dim !== value)
+    throw invalid(path, { expected: `${dim}, which is static in the model`, received })
+  const other = typeof dim === 'string' ? named.get(dim) : undefined
+  if (other === undefined || other.value === value) return
+  const expected = `${other.value}, because '${dim}' is the same dim as ${keyPath(other.path)}`
+  throw invalid(path, { expected, received })
+}
+
+function checkOrder({ invalid }: CheckedModel, at: Path, profile: Profile): void {
+  for (const input of new Set(bounds.flatMap((bound) => Object.keys(profile[bound])))) {
+    const present = bounds.filter((bound) => Object.hasOwn(profile[bound], input))
+    if (present.length < bounds.length) {
+      throw invalid(at, {
+        expected: `the input '${shorten(input)}' in min, opt and max`,
+        received: `it in ${present.join(' and ')} only`,
+      })
+    }
+    const [min = [], opt = [], max = []] = bounds.map((bound) => profile[bound][input])
+    if (min.length === opt.length && max.length === opt.length && isOrdered({ min, opt, max })) continue
+    throw invalid([...at, 'opt', input], {
+      expected: 'min <= opt <= max for each dim',
+      received: boundsText({ min, opt, max }),
+    })
+  }
+}
+
+function checkValues(model: CheckedModel, path: Path, valueBounds: ValueBounds): void {
+  const { invalid } = model
+  const { dtype, dims } = bindingOf(model, path)
   if (dtype !== 'int64' && dtype !== 'int32')
-    throw refusal(name, path, 'an input of int32 or int64, as shape tensors are', dtype)
+    throw invalid(path, { expected: 'an input of int32 or int64, as shape tensors are', received: dtype })
   const count = dims?.every((dim) => typeof dim === 'number') ? elementCount(dims) : undefined
-  if (count === undefined || (dims?.length ?? 0) > 1)
-    throw refusal(
-      name,
-      path,
-      'an input of rank 0 or 1 with static dims, as shape tensors are',
-      `[${dims?.map((dim) => dim ?? '?').join(', ') ?? '...'}]`,
-    )
-  for (const [bound, values] of Object.entries({ min, opt, max })) {
-    if (values.length !== count) throw refusal(name, [...path, bound], `${count} values`, `${values.length}`)
+  if (count === undefined || (dims?.length ?? 0) > 1) {
+    throw invalid(path, {
+      expected: 'an input of rank 0 or 1 with static dims, as shape tensors are',
+      received: `[${dims?.map((dim) => dim ?? '?').join(', ') ?? '...'}]`,
+    })
+  }
+  for (const bound of bounds) {
+    const values = valueBounds[bound]
+    if (values.length !== count)
+      throw invalid([...path, bound], { expected: `${count} values`, received: `${values.length}` })
     const broken = values.findIndex((value) => !Number.isSafeInteger(value))
-    if (broken >= 0) throw refusal(name, [...path, bound, broken], 'a whole number', String(values[broken]))
+    if (broken >= 0)
+      throw invalid([...path, bound, broken], { expected: 'a whole number', received: String(values[broken]) })
   }
-  if (opt.some((value, index) => !((min[index] ?? NaN) <= value && value <= (max[index] ?? NaN)))) {
-    throw refusal(
-      name,
-      path,
-      'min <= opt <= max for each value',
-      `min [${min.join(', ')}], opt [${opt.join(', ')}], max [${max.join(', ')}]`,
-    )
-  }
+  if (!isOrdered(valueBounds))
+    throw invalid(path, { expected: 'min <= opt <= max for each value', received: boundsText(valueBounds) })
 }
 
-function noInput(name: string, path: Path, bindings: ReadonlyMap<string, Binding>): OnnxEngineError {
-  return refusal(
-    name,
-    path,
-    `one of the model's inputs (${list(bindings.keys())})`,
-    'no such input',
-    nearest(String(path.at(-1)), bindings.keys()),
-  )
+// Not by negation: NaN is in no order.
+function isOrdered({ min, opt, max }: ValueBounds): boolean {
+  return opt.every((value, index) => (min[index] ?? NaN) <= value && value <= (max[index] ?? NaN))
 }
 
-function refusal(name: string, path: Path, expected: string, received: string, near?: string): OnnxEngineError {
-  const hint = didYouMean(near)
-  return new OnnxEngineError('SHAPE_INVALID', `model '${name}': ${keyPath(path)}`, { expected, received, hint })
+function boundsText({ min, opt, max }: ValueBounds): string {
+  return `min [${min.join(', ')}], opt [${opt.join(', ')}], max [${max.join(', ')}]`
+}
+
+/** The input that a key path ends with. */
+function bindingOf({ bindings, invalid }: CheckedModel, path: Path): Binding {
+  const input = String(path.at(-1))
+  const binding = bindings.get(input)
+  if (binding) return binding
+  throw invalid(path, {
+    expected: `one of the model's inputs (${list(bindings.keys())})`,
+    received: 'no such input',
+    hint: didYouMean(nearest(input, bindings.keys())),
+  })
 }
 
 // A hostile model can have a million inputs.

@@ -5,8 +5,8 @@ import type { CompileOptions } from './schema.ts'
 import type { Shapes, IoPrecision } from './types.ts'
 
 /**
- * The bindings of a model whose inputs are fixed to these dims. A named dim that is fixed somewhere is fixed wherever
- * the name stands, outputs included; other dims of outputs stay as they were, since only running the graph tells them.
+ * The bindings of a model whose inputs are fixed to these dims. A named dim that is fixed in one place is fixed
+ * everywhere, outputs included. Other dims of outputs stay as they were, since only running the graph shows them.
  */
 export function fixBindings({ inputs, outputs }: Bindings, shapes: Shapes): Bindings {
   const named = namedDims(inputs, shapes)
@@ -48,7 +48,7 @@ export const ioDTypes = { fp32: 'float32', fp16: 'float16', bf16: 'bfloat16' } a
   DType
 >
 
-/** The bindings of an engine: those of its model, with the dims and the dtypes that the options say. */
+/** The bindings of an engine: those of its model, with the dims and dtypes of the options. */
 export function engineBindings(
   bindings: Bindings,
   { shapes, io }: { readonly shapes: Shapes; readonly io: IoPrecision },
@@ -60,8 +60,8 @@ export function engineBindings(
 }
 
 /**
- * Refuses inputs and outputs of 16 bits for an engine of another precision: its values are fp32 there, and would only
- * be rounded.
+ * Rejects inputs and outputs of 16 bits for an engine of another precision: it computes in fp32, so they would only be
+ * rounded.
  *
  * @throws OnnxEngineError PRECISION_UNSUPPORTED
  */

@@ -1,20 +1,19 @@
-import { nearest, OnnxEngineError } from '../../runtime/errors.ts'
+import { type ErrorDetails, nearest, OnnxEngineError } from '../../runtime/errors.ts'
 import { byName, didYouMean, quoteText, shorten } from '../text.ts'
 import type { Shapes } from './types.ts'
 
-/** What the text of an import asks for: the path or specifier before '?', and the wishes after it. */
+/** A parsed import: the path or specifier before '?', and the query after it. */
 export interface ModelRequest {
   readonly file: string
   readonly query: Query
 }
 
-/** The wishes of one import. Keys that are absent are left to the options; names are checked by `compileOptions`. */
+/** The query of one import. The options decide for absent keys; `compileOptions` checks the names. */
 export type Query = { readonly [K in keyof typeof grammar]?: NonNullable<ReturnType<(typeof grammar)[K]>> }
 
 /**
- * What bundlers filter ids by before they call `parseRequest`, for specifiers and resolved ids alike. It is also a
- * valid Go regular expression, as esbuild needs; ids that belong to the bundler (`?url`) pass it and are sorted out by
- * `parseRequest`.
+ * The filter of bundlers before they call `parseRequest`, for specifiers and resolved ids. It is also a valid Go
+ * regular expression, as esbuild needs. Ids that belong to the bundler (`?url`) pass it; `parseRequest` rejects them.
  */
 export const modelFilter: RegExp = /\.onnx(?:\?|$)/
 
@@ -26,7 +25,7 @@ export const queryKeys: readonly string[] = Object.keys(grammar)
 // Vite adds these for cache busting and to mark imports of non-script files.
 const toleratedKeys = new Set(['import', 't', 'v'])
 
-// The bundler itself answers an id with one of these, or made the id for its own use.
+// The bundler itself loads an id with one of these, or made the id for its own use.
 const foreignKeys = new Set([
   'url',
   'raw',
@@ -49,7 +48,7 @@ const foreignIds = /^(?:\0|virtual:|data:|(?!file:)[a-z][a-z\d+.-]+:\/\/)/i
  * Reads an import such as `./pose.onnx?engine=fp16&shapes=image:1x3x224x224`. Returns undefined for ids that are not a
  * model or belong to the bundler (`?url`, `?raw`, `\0...`, `https://...`). Throws QUERY_INVALID for an unknown key,
  * malformed text, a key given twice with different values, `min`, `opt` and `max` that are not all there, or `shapes`
- * beside them.
+ * together with them.
  */
 export function parseRequest(id: string): ModelRequest | undefined {
   const mark = id.includes('?') ? id.indexOf('?') : id.length
@@ -62,25 +61,32 @@ export function parseRequest(id: string): ModelRequest | undefined {
     .map(splitPair)
   if (pairs.some(([key]) => foreignKeys.has(key))) return undefined
 
+  const invalid = (key: string, details: ErrorDetails) =>
+    new OnnxEngineError('QUERY_INVALID', `import ${quoteText(id)}: ${shorten(key)}`, details)
   const texts = new Map<GrammarKey, string>()
   for (const [key, text] of pairs) {
     if (toleratedKeys.has(key)) continue
     if (!isGrammarKey(key))
-      throw refusal(id, key, `one of ${queryKeys.join(', ')}`, 'an unknown key', nearest(key, queryKeys))
+      throw invalid(key, {
+        expected: `one of ${queryKeys.join(', ')}`,
+        received: 'an unknown key',
+        hint: didYouMean(nearest(key, queryKeys)),
+      })
     const before = texts.get(key)
     if (before !== undefined && before !== text)
-      throw refusal(id, key, 'one value', `${quoteText(before)} and ${quoteText(text)}`)
+      throw invalid(key, { expected: 'one value', received: `${quoteText(before)} and ${quoteText(text)}` })
     texts.set(key, text)
   }
   const bounds = ['min', 'opt', 'max'].filter((key) => texts.has(key as GrammarKey))
-  if (bounds.length % 3 > 0) throw refusal(id, 'min, opt, max', 'all three of them', bounds.join(' and '))
+  if (bounds.length % 3 > 0)
+    throw invalid('min, opt, max', { expected: 'all three of them', received: bounds.join(' and ') })
   if (bounds.length > 0 && texts.has('shapes')) {
-    throw refusal(id, 'shapes', 'either fixed shapes or min, opt and max', 'both')
+    throw invalid('shapes', { expected: 'either fixed shapes or min, opt and max', received: 'both' })
   }
   const query = Object.fromEntries(
     [...texts].map(([key, text]) => [
       key,
-      grammar[key](text, (expected, received) => refusal(id, key, expected, received)),
+      grammar[key](text, (expected, received) => invalid(key, { expected, received })),
     ]),
   )
   return { file, query }
@@ -163,9 +169,4 @@ export function encodeName(name: string): string {
 function splitPair(pair: string): [string, string] {
   const equals = pair.indexOf('=')
   return equals < 0 ? [pair, ''] : [pair.slice(0, equals), pair.slice(equals + 1)]
-}
-
-function refusal(id: string, key: string, expected: string, received: string, near?: string): OnnxEngineError {
-  const hint = didYouMean(near)
-  return new OnnxEngineError('QUERY_INVALID', `import ${quoteText(id)}: ${shorten(key)}`, { expected, received, hint })
 }

@@ -1,3 +1,6 @@
+// The options of the plugin, from what users write to what a compilation uses: types.ts and backend-types.ts declare
+// them, the schemas check them and fill in defaults, query.ts reads the query of an import, and this file puts the
+// layers together.
 import { resolve, relative, sep } from 'node:path'
 import picomatch from 'picomatch'
 import type * as v from 'valibot'
@@ -6,14 +9,14 @@ import { keyPath, shorten, byName } from '../text.ts'
 import { type ModelRequest, requestKey, type Query } from './query.ts'
 import { type CompileOptions, type ResolvedOptions, schema, modelSchema } from './schema.ts'
 import type { ModelOptions } from './types.ts'
-import { read } from './validators.ts'
+import { validate } from './validators.ts'
 
 /**
- * Checks what the user wrote and fills in every default. `root` is the bundler's; the option of that name wins. Throws
+ * Checks the user's options and fills in every default. `root` is the bundler's; the option of that name wins. Throws
  * OPTION_INVALID with the key path, what was expected, what was received and the nearest valid name.
  */
 export function resolveOptions(user: unknown = {}, root: string = process.cwd()): ResolvedOptions {
-  const options = read(schema, user, 'OPTION_INVALID', (path) =>
+  const options = validate(schema, user, 'OPTION_INVALID', (path) =>
     path.length > 0 ? `option '${keyPath(path)}'` : 'the options',
   )
   for (const glob of Object.keys(options.models)) {
@@ -35,8 +38,8 @@ export function resolveOptions(user: unknown = {}, root: string = process.cwd())
 
 /**
  * The options of one import. Later wins: top level, then each matching glob of `models` in the order written, then the
- * query. `shapes` and backend sections are merged key by key, everything else is replaced. An input that ends up both
- * with fixed dims and in a profile is a contradiction: QUERY_INVALID when the query has a part in it, OPTION_INVALID
+ * query. `shapes` and backend sections are merged key by key, everything else is replaced. An input with fixed dims
+ * that is also in a profile is a contradiction: QUERY_INVALID when one of the two is from the query, OPTION_INVALID
  * otherwise. QUERY_INVALID is also thrown for a wrong name in the query.
  */
 export function compileOptions(
@@ -46,7 +49,7 @@ export function compileOptions(
 ): CompileOptions {
   const paths = modelPaths(request.file, root)
   const importText = requestKey({ ...request, file: paths[0] })
-  const asked = read(
+  const fromQuery = validate(
     modelSchema,
     modelOptionsOf(request.query),
     'QUERY_INVALID',
@@ -56,7 +59,7 @@ export function compileOptions(
   const layers = [
     ['', options] as const,
     ...matching.map(([glob, layer]) => [`${keyPath(['models', glob])}.`, layer] as const),
-    ["the query's ", asked] as const,
+    ["the query's ", fromQuery] as const,
   ]
   const merged = layers.map(([, layer]) => layer).reduce<CompileOptions>(merge, options)
   const profiled = new Set(
@@ -67,13 +70,14 @@ export function compileOptions(
 
   const shapesFrom = layers.findLast(([, layer]) => layer.shapes !== undefined && Object.hasOwn(layer.shapes, both))
   const profilesFrom = layers.findLast(([, layer]) => layer.profiles !== undefined)
-  const fromQuery = shapesFrom?.[1] === asked || profilesFrom?.[1] === asked
+  const isFromQuery = shapesFrom?.[1] === fromQuery || profilesFrom?.[1] === fromQuery
+  const profilesKey = profilesFrom?.[1] === fromQuery ? 'min, opt and max' : 'profiles'
   throw new OnnxEngineError(
-    fromQuery ? 'QUERY_INVALID' : 'OPTION_INVALID',
+    isFromQuery ? 'QUERY_INVALID' : 'OPTION_INVALID',
     `model '${paths[0]}': input '${shorten(both)}'`,
     {
       expected: 'fixed dims or an optimization profile',
-      received: `both, from ${shapesFrom?.[0]}shapes and from ${profilesFrom?.[0]}${profilesFrom?.[1] === asked ? 'min, opt and max' : 'profiles'}`,
+      received: `both, from ${shapesFrom?.[0]}shapes and from ${profilesFrom?.[0]}${profilesKey}`,
       hint: 'Remove one of them',
     },
   )
@@ -109,7 +113,7 @@ function merge(base: CompileOptions, layer: ModelLayer): CompileOptions {
   }
 }
 
-// How the keys of ModelOptions are called in a query. Shapes and profiles have passed the query's own grammar.
+// The names of the keys of ModelOptions in a query. Shapes and profiles have passed the query's own grammar.
 const queryNames: Readonly<Record<string, string>> = {
   engine: 'engine',
   backends: 'backend',
@@ -117,7 +121,7 @@ const queryNames: Readonly<Record<string, string>> = {
   precision: 'io',
 }
 
-/** What a query says, as options: not checked yet. */
+/** A query as options, not checked yet. */
 export function modelOptionsOf({ engine, io, backend, target, shapes, min, opt, max }: Query): {
   readonly [K in keyof ModelOptions]: unknown
 } {

@@ -9,10 +9,10 @@ import { byteCount, duration, oneOf, filePath, recordOf, section, uniqueList, ty
 /** The options with all defaults, absolute folders, bytes and milliseconds. */
 export type ResolvedOptions = v.InferOutput<typeof schema> & { readonly root: string }
 
-/** All that decides how one model is compiled, defaults filled in. */
+/** The options of one model, defaults filled in. */
 export type CompileOptions = Pick<ResolvedOptions, keyof ModelOptions>
 
-/** Where samples come from and what is made of them, defaults filled in. */
+/** Where samples come from and how they are used, defaults filled in. */
 export type Calibration = NonNullable<CompileOptions['calibration']>
 
 const engine = oneOf(precisions)
@@ -71,7 +71,7 @@ const verifySection = section({
 } satisfies SchemasOf<VerifyOptions>)
 const verify = v.lazy((input) => (typeof input === 'object' ? verifySection : v.literal(false, 'false or an object')))
 
-/** What a glob of `models`, or a query, may say: nothing has a default. */
+/** The options of a glob of `models`, or of a query: nothing has a default. */
 export const modelSchema = section({
   engine: v.optional(engine),
   backends: v.optional(backends),

@@ -4,20 +4,20 @@ import { type ErrorCode, nearest, OnnxEngineError } from '../../runtime/errors.t
 import { byName, didYouMean, shorten } from '../text.ts'
 
 /**
- * The value as `schema` reads it, defaults filled in. Throws the first violation as an error of `code`; `where` puts
- * the path of keys into words.
+ * Checks a value and fills in defaults. Throws the first violation as an error of `code`; `subject` turns the path of
+ * keys into the beginning of its message.
  */
-export function read<S extends v.GenericSchema>(
+export function validate<S extends v.GenericSchema>(
   schema: S,
   value: unknown,
   code: ErrorCode,
-  where: (path: readonly PropertyKey[]) => string,
+  subject: (path: readonly PropertyKey[]) => string,
 ): v.InferOutput<S> {
   const result = v.safeParse(schema, value, firstIssue)
   if (result.success) return result.output
   const [issue] = result.issues
   const near = nearest(String(issue.input), issue.message.replace('one of ', '').split(', '))
-  throw new OnnxEngineError(code, where(issue.path?.map(({ key }) => key as PropertyKey) ?? []), {
+  throw new OnnxEngineError(code, subject(issue.path?.map(({ key }) => key as PropertyKey) ?? []), {
     expected: issue.message,
     received: shorten(inspect(issue.input, { depth: 1, breakLength: Infinity, maxStringLength: 80 }), 120),
     hint: didYouMean(near),
@@ -27,12 +27,12 @@ export function read<S extends v.GenericSchema>(
 /** A schema for each key of an interface. */
 export type SchemasOf<T> = { readonly [K in keyof Required<T>]: v.GenericSchema<T[K], unknown> }
 
-/** One of a list of names. */
+/** A name from a list. */
 export function oneOf<const L extends readonly string[]>(list: L): v.PicklistSchema<L, string> {
   return v.picklist(list, `one of ${list.join(', ')}`)
 }
 
-/** A list in which no item may be there twice. */
+/** A list without duplicates. */
 export function uniqueList<T>(item: v.GenericSchema<T>): v.GenericSchema<T[]> {
   return v.pipe(
     v.array(item),
@@ -40,7 +40,7 @@ export function uniqueList<T>(item: v.GenericSchema<T>): v.GenericSchema<T[]> {
   )
 }
 
-/** A plain object with these keys and no others; a key that is undefined counts as absent. */
+/** A plain object with these keys and no others; a key whose value is undefined counts as absent. */
 export function section<const E extends v.ObjectEntries>(entries: E): Section<E> {
   const known = Object.keys(entries).join(', ')
   const strict = v.strictObject(entries, (issue) =>
@@ -130,13 +130,13 @@ function quantity(units: Readonly<Record<string, number>>, phrase: string): v.Ge
   )
 }
 
-// An issue's message is only what was expected: the rest of the sentence is the error's.
+// The message of an issue is only what was expected; `validate` makes the sentence.
 const firstIssue: v.Config<v.BaseIssue<unknown>> = {
   abortEarly: true,
   message: (issue) => issue.expected ?? 'another value',
 }
 
-// Another realm (a config file in a vm context) has another Object.prototype, so the chain's length decides.
+// Another realm (a config file in a vm context) has another Object.prototype, so the length of the chain decides.
 function isPlainObject(value: unknown): boolean {
   if (typeof value !== 'object' || value === null) return false
   const prototype: unknown = Object.getPrototypeOf(value)

@@ -380,7 +380,7 @@ describe('external data', () => {
   writeFileSync(join(home, 'data.bin'), new Uint8Array(64))
 
   test.each<[string, string, object, RegExp]>([
-    ['missing', 'absent.bin', {}, /Keep the data file beside the model/],
+    ['missing', 'absent.bin', {}, /Keep the data file in the folder of the model/],
     ['without a location', '', {}, /no location/],
     ['too short', 'data.bin', { offset: 56 }, /expected 16 bytes at offset 56, received a file of 64 bytes/],
     ['beyond the end', 'data.bin', { offset: 2 ** 40, length: 16 }, /received a file of 64 bytes/],

@@ -297,8 +297,8 @@ describe('what cannot be upgraded is refused by the name of the node', () => {
 
   test('a model older than opset 7, and an opset that nobody knows', async () => {
     const model = await loadGraph(saved(onnxModel(spec({ op: 'Abs', opset: 6 }))))
-    expect(() => upgradeOpset(model, 13)).toThrow(/opset 6, to be brought to 13/)
-    expect(() => upgradeOpset(model, 99)).toThrow(/to be brought to 99/)
+    expect(() => upgradeOpset(model, 13)).toThrow(/opset 6, to be converted to 13/)
+    expect(() => upgradeOpset(model, 99)).toThrow(/to be converted to 99/)
   })
 
   test('a local function, where it holds what changed', async () => {
