@@ -1,12 +1,12 @@
 import type { BackendName } from '../../../runtime/manifest.ts'
 
-/** What is known of a node with constant weights. */
+/** A node with constant weights, as rules see it. */
 export interface WeightedNode {
   readonly operator: string
-  /** Dims of the weights as the operator has them. */
+  /** Dims of the weights, in the operator's own order. */
   readonly dims: readonly number[]
   readonly group: number
-  /** Whether it works on what a global pool left: one pixel for each channel. */
+  /** Whether it works on the result of a global pool: one pixel for each channel. */
   readonly pooled: boolean
   /** Whether it reads an input of the model. */
   readonly first: boolean
@@ -14,24 +14,23 @@ export interface WeightedNode {
   readonly row: boolean
 }
 
-/** Where one backend wants Q/DQ. */
+/** Where one backend needs Q/DQ. */
 export interface Placement {
   /** `uint8` has a zero point, `int8` is symmetric with zero point 0. */
   readonly activations: 'uint8' | 'int8'
   /** Whether biases are int32 in the scale of the products. */
   readonly bias: boolean
-  /** Who reads the quantized value: all readers, or only the nodes that compute in int8. */
+  /** Whether all readers of a value read its quantized form, or only the nodes that compute in int8. */
   readonly readers: 'all' | 'quantized'
   /** Operators with constant weights that compute in int8, and whether their result must be quantized for it. */
   readonly compute: Readonly<Record<string, { readonly result: boolean }>>
   /**
-   * Operators that go on in int8 when all their inputs are quantized: in the range of their input, or in one of their
-   * own.
+   * Operators that continue in int8 when all their inputs are quantized: in the range of their input, or in their own.
    */
   readonly follow: Readonly<Record<string, 'same' | 'own'>>
   /** Which inputs of an Add of two branches are quantized. */
   readonly residual: 'none' | 'shortcut' | 'both'
-  /** Operators that only move values: what is quantized of their inputs has the scale of their quantized result. */
+  /** Operators that only move values: their quantized inputs and results share one scale. */
   readonly share: readonly string[]
   /** Why a product of two values, as in attention, stays in floating point. */
   readonly product: string
@@ -55,8 +54,8 @@ export const placements = {
     activations: 'uint8',
     // QLinearConv and QGemm take no float bias.
     bias: true,
-    // A value that is also read in float is computed once in int8, and dequantized: a group with a second, float result
-    // is not fused.
+    // A value that is also read in float is computed once in int8 and dequantized, because a group with a second, float
+    // result is not fused.
     readers: 'all',
     compute: {
       // QLinearConv needs a quantized result; QGemm and MatMulIntegerToFloat give float.
@@ -80,15 +79,14 @@ export const placements = {
       GlobalAveragePool: 'own',
     },
     residual: 'none',
-    // QLinearConcat looks each byte up in a table while it copies, where scales differ: each input keeps its own, finer
-    // one.
+    // If scales differ, QLinearConcat looks each byte up in a table while it copies: each input keeps its finer scale.
     share: [],
     product,
     exclude: [
       { reason: 'ONNX Runtime has no int8 kernel for it', matches: ({ operator }) => operator === 'ConvTranspose' },
       // The gates of squeeze-and-excitation blocks: an error there scales whole channels.
       {
-        reason: 'works on one pixel: less time to win than accuracy to lose',
+        reason: 'works on one pixel: int8 would save little time and cost accuracy',
         matches: ({ operator, pooled }) => operator === 'Conv' && pooled,
       },
     ],
@@ -124,7 +122,7 @@ export const placements = {
       MatMul: { result: false },
     },
     follow: {},
-    // The other branch is added inside the convolution's kernel, in its accumulator; Q/DQ there would end the fusion.
+    // The other branch is added in the accumulator of the convolution's kernel; Q/DQ there would prevent the fusion.
     residual: 'shortcut',
     // TensorRT moves the Q of the result before the operator, where it meets the Q of an input: with one scale the two
     // are one, with two scales each input is computed again. (Model Optimizer: `get_concat_eliminated_tensors`;
@@ -168,8 +166,8 @@ export const placements = {
 } as const satisfies Partial<Record<BackendName, Placement>>
 
 /**
- * The placement of a backend; undefined for one that takes int8 weights only, as TensorRT-RTX, whose support matrix has
- * no int8 activations.
+ * The placement of a backend; undefined for one that supports int8 weights only, such as TensorRT-RTX, whose support
+ * matrix has no int8 activations.
  */
 export function placementOf(backend: BackendName): Placement | undefined {
   return (placements as Partial<Record<BackendName, Placement>>)[backend]

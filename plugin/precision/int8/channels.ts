@@ -1,10 +1,10 @@
 import { elementCount } from '../../../runtime/dtype.ts'
 import type { Content } from '../../onnx/bytes.ts'
 
-/** How the elements of a tensor, in their order, belong to the channels along one axis. */
+/** The channels along one axis of a tensor, in the order of its elements. */
 export interface Channels {
   readonly count: number
-  /** Elements in a row that belong to one channel. */
+  /** Consecutive elements of one channel. */
   readonly inner: number
 }
 
@@ -13,7 +13,7 @@ export function channelsAlong(dims: readonly number[], axis: number): Channels {
 }
 
 /**
- * Float32 elements a piece at a time, each with its channel. Both arrays are valid until the next piece is asked for.
+ * Float32 elements, a piece at a time, each with its channel. Both arrays are valid until the next piece is requested.
  */
 export async function* channelPieces(
   content: Content,
@@ -63,8 +63,8 @@ export function scaledContent(content: Content, channels: Channels, factors: Flo
 }
 
 /**
- * The elements in int8, symmetric: rounded to the nearest multiple of the channel's scale, ties to even, at most 127 of
- * them.
+ * The elements in int8, symmetric: in multiples of the channel's scale, rounded to the nearest, ties to even, clamped
+ * to 127.
  */
 export function int8Content(content: Content, channels: Channels, scales: Float32Array): Content {
   return {

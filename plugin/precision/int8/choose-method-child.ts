@@ -14,16 +14,16 @@ export interface TrialSettings {
   readonly module: string
   /** Files of the lowered graphs to try. */
   readonly candidates: readonly string[]
-  /** Whether they run in int8 kernels, as on ONNX Runtime itself, or with each node as it stands. */
+  /** Whether they run in int8 kernels, as on ONNX Runtime itself, or node by node. */
   readonly optimized: boolean
 }
 
-// Enough samples to tell methods apart, and few enough to take less time than the calibration, whatever the load of the
-// machine.
-const [least, most, enough] = [3, 32, 2 ** 21]
+// Enough samples to tell methods apart, and few enough to take less time than the calibration. Counts, not times: the
+// choice must not depend on the load of the machine.
+const limits = { least: 3, most: 32, elements: 2 ** 21 }
 
 /**
- * Runs the original and each candidate on the samples, and writes the least cosine of its outputs for each of them as
+ * Runs the original and each candidate on the samples, and writes the least cosine of the outputs of each candidate as
  * JSON.
  */
 export const run: ChildTask = async ({ model, output, settings }, log) => {
@@ -34,7 +34,8 @@ export const run: ChildTask = async ({ model, output, settings }, log) => {
   for await (const sample of readSamples(source, (state) => log('info', state))) {
     samples.push(sample)
     for (const { dims } of sample.values()) elements += elementCount(dims)
-    if (samples.length >= most || (samples.length >= least && elements >= enough)) break
+    if (samples.length >= limits.most) break
+    if (samples.length >= limits.least && elements >= limits.elements) break
   }
   const expected = await inferAll(ort, model, samples, true)
   const cosines: number[] = []

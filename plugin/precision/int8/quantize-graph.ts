@@ -17,7 +17,7 @@ import { dequantizeWeight, insertQuantization, storeWeight } from './insert.ts'
 import { constantWeights, placeQuantization, type Places } from './place.ts'
 import type { Int8Plan } from './plan.ts'
 
-// Q/DQ with a scale for each channel came with opset 13.
+// Q/DQ with a scale for each channel exist since opset 13.
 const opset = 13
 
 /** Makes the main graph of a model compute in int8. */
@@ -53,12 +53,12 @@ async function quantize(
   sortNodes(scope, model.file)
   await foldConvolutions(model, scope)
   const types = inferTypes(model)
-  const known = (value: string) => original.has(value) && types.of(scope, value) === 'float32'
-  const ranges = await calibrate(request, samples, observed(scope, known))
-  const usable = (value: string) => known(value) && ranges.get(value)?.nonFinite === 0
+  const isFloat = (value: string) => original.has(value) && types.of(scope, value) === 'float32'
+  const ranges = await calibrate(request, samples, quantizable(scope, isFloat))
+  const usable = (value: string) => isFloat(value) && ranges.get(value)?.nonFinite === 0
   const isRow = (value: string) => ranges.get(value)?.rows === 1
   const places = placeQuantization(scope, placement, { usable, isRow }, new Set(request.options.precision.fp32))
-  // Before the graph changes: a node without a name goes by its output.
+  // Before the graph changes: the name of a node without one is its output.
   const names = places.weighted.map(({ node }) => nodeName(node))
   await insertQuantization({ model, scope, newName: nameMaker(model) }, places, placement, {
     levels,
@@ -69,7 +69,7 @@ async function quantize(
   return describePlaces(places, names)
 }
 
-// Below this the scales and the node take as many bytes as are saved.
+// Below this, the scales and the node take as many bytes as they save.
 const smallest = 1024
 
 /** Stores the constant weights of these operators in int8. */
@@ -101,11 +101,11 @@ function mainScope(model: EditableModel): Scope {
   return scopesOf(model)[0]!
 }
 
-// What all backends together want to know, so that another one does not calibrate again.
-function observed(scope: Scope, known: (value: string) => boolean): string[] {
+// The values that any backend quantizes, so that one calibration is enough for all.
+function quantizable(scope: Scope, usable: (value: string) => boolean): string[] {
   const values = new Set<string>()
   for (const placement of Object.values(placements)) {
-    const places = placeQuantization(scope, placement, { usable: known, isRow: () => false })
+    const places = placeQuantization(scope, placement, { usable, isRow: () => false })
     for (const range of places.values.values()) for (const name of places.shared.get(range) ?? [range]) values.add(name)
   }
   return [...values].sort()

@@ -2,8 +2,8 @@ import type { Scope } from '../../onnx/graph.ts'
 
 /**
  * The quantized values that must have one scale: those that a node of these operators reads, and its quantized result.
- * Groups that have a value in common become one, as those of the nested Concats of a DenseNet. Each group is named by
- * its first value.
+ * Groups with a common value become one, as in the nested Concats of a DenseNet. The key of a group is its first
+ * value.
  */
 export function shareScales(
   { graph }: Scope,
