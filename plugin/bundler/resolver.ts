@@ -7,7 +7,7 @@ import type { WebpackCompiler } from './webpack.ts'
  * The resolver of the bundler that runs a hook: aliases, tsconfig paths and whatever else the app has set. Undefined
  * where a bundler has none for plugins.
  */
-export function bundlerResolver(context: object, importer: string | undefined): ImportSite['ask'] {
+export function bundlerResolver(context: object, importer: string | undefined): ImportSite['resolveImport'] {
   const resolve = resolverOf(context, importer)
   // A package whose `exports` hide the model makes some bundlers throw.
   return resolve && (async (specifier) => (await resolve(specifier).catch(() => undefined))?.split('?', 1)[0])

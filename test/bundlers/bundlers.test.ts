@@ -192,7 +192,7 @@ test('options for models that nothing imports are warned of, once', async () => 
   await withVite({ ...build('globs'), options: { ...options, models }, lines }, { ssr: 'src/main.js' })
   expect(lines.filter((line) => line.includes('models['))).toEqual([
     expect.stringMatching(
-      /option 'models\["modles\/\*\*"\]': no model that this build imports is matched by it\. Imported are .*src\/double\.onnx/,
+      /option 'models\["modles\/\*\*"\]' matches no model that this build imports\. Imported models: .*src\/double\.onnx/,
     ),
   ])
 })
