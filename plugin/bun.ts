@@ -1,6 +1,5 @@
-import { importFilter } from './bundler/context.ts'
+import { type BunBuild, filteredBuild } from './bundler/bun.ts'
 import { unpluginOnnx } from './index.ts'
-import { modelFilter } from './options/query.ts'
 
 /**
  * The plugin for Bun's bundler, for ES modules.
@@ -14,28 +13,6 @@ import { modelFilter } from './options/query.ts'
  */
 const onnx: typeof unpluginOnnx.bun = (options) => {
   const plugin = unpluginOnnx.bun(options)
-  // unplugin asks for every module of an app, each time across threads.
-  return { ...plugin, setup: (build: Build) => plugin.setup(narrowed(build)) }
+  return { ...plugin, setup: (build: BunBuild) => plugin.setup(filteredBuild(build)) }
 }
 export default onnx
-
-/** The part of Bun's own build that this is about. */
-interface Build {
-  onResolve(where: Where, callback: unknown): unknown
-  onLoad(where: Where, callback: unknown): unknown
-}
-
-interface Where {
-  readonly filter: RegExp
-}
-
-function narrowed(build: Build): Build {
-  return Object.assign(Object.create(build) as Build, {
-    onResolve: (where: Where, callback: unknown) => build.onResolve(narrow(where, importFilter), callback),
-    onLoad: (where: Where, callback: unknown) => build.onLoad(narrow(where, modelFilter), callback),
-  })
-}
-
-function narrow(where: Where, filter: RegExp): Where {
-  return where.filter.source === '.*' ? { ...where, filter } : where
-}

@@ -17,7 +17,7 @@ import { modelFilter } from './options/query.ts'
  */
 const onnx: typeof unpluginOnnx.farm = (options) => {
   const { resolve, load, ...plugin } = unpluginOnnx.farm(options)
-  // unplugin asks for every module of an app, each time across threads.
+  // unplugin's hooks run for every module of an app, each call across threads: filter for models.
   return {
     ...plugin,
     ...(resolve && { resolve: { ...resolve, filters: { ...resolve.filters, sources: [importFilter.source] } } }),

@@ -1,4 +1,4 @@
-import { rspackPlugin } from './bundler/rspack.ts'
+import { rspackPlugin } from './bundler/rspack-plugin.ts'
 import type { unpluginOnnx } from './index.ts'
 
 /**
