@@ -7,7 +7,7 @@ import { modelManifest } from './compile/manifest.ts'
 import type { CompileContext } from './compile/request.ts'
 import type { Compiled } from './compile/variant.ts'
 import { engineAsset, copyEngine } from './emit/asset.ts'
-import { writing } from './emit/output.ts'
+import { orOutputFailed } from './emit/output.ts'
 import { replaceFile } from './files/replace-file.ts'
 import { modelId } from './options/query.ts'
 import { compileOptions, resolveOptions } from './options/resolve.ts'
@@ -54,7 +54,7 @@ export async function writeModel(compiled: Compiled, folder: string): Promise<st
   const manifest = resolve(folder, `${compiled.name}.json`)
   const names = assets.map(({ name }) => name)
   const text = `${JSON.stringify(modelManifest(compiled, names), null, 2)}\n`
-  await writing(folder, () => replaceFile(manifest, text))
+  await orOutputFailed(folder, () => replaceFile(manifest, text))
   return manifest
 }
 
