@@ -1,5 +1,5 @@
 import { watchSources } from '../imports/watch.ts'
-import type { ResolvedOptions } from '../options/resolve.ts'
+import type { ResolvedOptions } from '../options/schema.ts'
 import type { Logger } from '../project/project.ts'
 import { linesOf, typeSources, typesReport } from '../types/sync.ts'
 

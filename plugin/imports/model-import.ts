@@ -1,5 +1,5 @@
 import type { Bindings } from '../../runtime/manifest.ts'
-import type { Shapes, IoPrecision } from '../options/resolve.ts'
+import type { Shapes, IoPrecision } from '../options/types.ts'
 
 /** One import of a model, from the sources or from a bundler. Paths are absolute. */
 export interface ModelImport {

@@ -4,7 +4,7 @@ import { basename, dirname, extname, join, resolve } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { glob } from 'tinyglobby'
 import { OnnxEngineError } from '../../runtime/errors.ts'
-import type { ResolvedOptions } from '../options/resolve.ts'
+import type { ResolvedOptions } from '../options/schema.ts'
 import { ignoredSources } from './find.ts'
 import { sourceExtensions } from './specifiers.ts'
 

@@ -6,7 +6,7 @@
 import { stripVTControlCharacters } from 'node:util'
 import { findImports } from '../imports/find.ts'
 import type { ModelImport } from '../imports/model-import.ts'
-import type { ResolvedOptions } from '../options/resolve.ts'
+import type { ResolvedOptions } from '../options/schema.ts'
 import { count } from '../text.ts'
 import { type TypesReport, compareTypes, writeTypes } from './write.ts'
 
