@@ -1,3 +1,8 @@
+/**
+ * A real app: reads the text in images with three models of PaddleOCR. main.ts runs it and compares with expected.json;
+ * detect.ts, classify.ts and recognise.ts each call one model; regions.ts, rectangle.ts, quad.ts and ctc.ts are the
+ * algorithms between them; image.ts holds pixels; annotate.ts and report.ts show the result.
+ */
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { annotate } from './annotate.ts'
 import { classifier, classify } from './classify.ts'

@@ -30,7 +30,7 @@ export function imagePage({ name, lines, milliseconds }: Result, image: Image, a
       .map(([stage, ms]) => `${stage} ${ms.toFixed(0)} ms`)
       .join(', ')}`,
     `<p><img src="${dataUrl(annotated)}" width="${image.width}" alt="${escapeHtml(allText)}">`,
-    '<p>Red is what the detector found; the blue dot is where the text starts, after the angle classifier.',
+    '<p>Red is what the detector found; the blue dot marks the start of the text, after the angle classifier.',
     '<table><tr><th>#<th>Cut out and turned upright<th>Text<th>Confidence',
     ...rows,
     '</table>',
