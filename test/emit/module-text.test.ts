@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest'
-import type { Compiled, Variant } from '../plugin/compile/variant.ts'
-import { locate, relativeUrl } from '../plugin/emit/location.ts'
-import { moduleText } from '../plugin/emit/module.ts'
-import type { ModelManifest } from '../runtime/manifest.ts'
+import type { Compiled, Variant } from '../../plugin/compile/variant.ts'
+import { locate, relativeUrl } from '../../plugin/emit/location.ts'
+import { moduleText } from '../../plugin/emit/module.ts'
+import type { ModelManifest } from '../../runtime/manifest.ts'
 
 const variant = {
   backend: 'onnxruntime',

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
-import { cacheReport, doctorReport, modelReport, staleTypesReport, whyReport } from '../plugin/cli/reports.ts'
-import { linesOf, typesReport } from '../plugin/types/sync.ts'
-import { OnnxEngineError } from '../runtime/errors.ts'
+import { cacheReport, doctorReport, modelReport, staleTypesReport, whyReport } from '../../plugin/cli/reports.ts'
+import { linesOf, typesReport } from '../../plugin/types/sync.ts'
+import { OnnxEngineError } from '../../runtime/errors.ts'
 
 type Entries = Parameters<typeof cacheReport>[0]
 type Records = Parameters<typeof whyReport>[0]
@@ -17,7 +17,7 @@ const entry: Entries[number] = {
   metadata: null,
   file: '/cache/ab',
   used: Date.UTC(2026, 0, 2),
-  families: ['pose.onnx ?engine=fp16 onnxruntime'],
+  imports: ['pose.onnx ?engine=fp16 onnxruntime'],
 }
 
 describe('the report of inspect', () => {
@@ -71,7 +71,7 @@ describe('the report of cache ls', () => {
     ['an empty cache', [], ['0 engines, 0 B in /cache']],
     [
       'an engine in use and one that was superseded',
-      [entry, { ...entry, size: 14, seconds: 0.04, families: [] }],
+      [entry, { ...entry, size: 14, seconds: 0.04, imports: [] }],
       [
         '  0123456789ab  1.5 MB  built in 12.3 s  used 2026-01-02  pose.onnx ?engine=fp16 onnxruntime',
         '  0123456789ab  14 B    built in 0.0 s   used 2026-01-02  superseded',
@@ -85,8 +85,8 @@ describe('the report of cache ls', () => {
 
 describe('the report of cache why', () => {
   test('shows the reason of each import and every fact of its key', () => {
-    const record = { family: 'pose.onnx', entry, reason: 'miss: new', at: Date.UTC(2026, 0, 2) }
-    expect(whyReport([record, { ...record, family: 'face.onnx' }] as Records)).toMatchInlineSnapshot(`
+    const record = { importKey: 'pose.onnx', entry, reason: 'miss: new', at: Date.UTC(2026, 0, 2) }
+    expect(whyReport([record, { ...record, importKey: 'face.onnx' }] as Records)).toMatchInlineSnapshot(`
       "pose.onnx  miss: new  2026-01-02T00:00:00.000Z  0123456789ab
         model   pose
         layout  8

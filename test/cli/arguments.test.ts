@@ -1,6 +1,6 @@
 import { cac, type CAC } from 'cac'
 import { describe, expect, test } from 'vitest'
-import { didYouMean, locationOptions, optionText, refuseUnknownOptions, requestOf } from '../plugin/cli/arguments.ts'
+import { didYouMean, locationOptions, optionText, refuseUnknownOptions, requestOf } from '../../plugin/cli/arguments.ts'
 
 /** A parser with one command that has every kind of option, after it has read these arguments. */
 function parsed(...args: readonly string[]): CAC {
