@@ -1,5 +1,7 @@
-import { type BunBuild, filteredBuild } from './bundler/bun.ts'
-import { unpluginOnnx } from './index.ts'
+import { type BunBuild, bunAdapter, filteredBuild } from './bundler/bun.ts'
+import { onnxPlugin, type OnnxPlugin } from './bundler/unplugin.ts'
+
+const { bun } = onnxPlugin(() => bunAdapter)
 
 /**
  * The plugin for Bun's bundler, for ES modules.
@@ -11,8 +13,8 @@ import { unpluginOnnx } from './index.ts'
  *   await Bun.build({ entrypoints: ['src/main.js'], target: 'node', outdir: 'dist', plugins: [onnx()] })
  *   ```
  */
-const onnx: typeof unpluginOnnx.bun = (options) => {
-  const plugin = unpluginOnnx.bun(options)
+const onnx: OnnxPlugin['bun'] = (options) => {
+  const plugin = bun(options)
   return { ...plugin, setup: (build: BunBuild) => plugin.setup(filteredBuild(build)) }
 }
 export default onnx

@@ -1,8 +1,8 @@
 /**
  * The plugin as a set of hooks, for every bundler. hooks.ts is the part that all bundlers share, and adapter.ts the
  * interface of the rest: rollup.ts, vite.ts, webpack.ts, esbuild.ts, bun.ts and farm.ts implement it, and adapters.ts
- * lists them. rollup-plugin.ts and rspack-plugin.ts run the hooks without unplugin. To add a bundler, add an adapter
- * and a line to the list.
+ * lists them. unplugin.ts hands the hooks to unplugin; rollup-plugin.ts and rspack-plugin.ts run them without it. To
+ * add a bundler, add an adapter and a line to the list.
  */
 import type { UnpluginOptions } from 'unplugin'
 import { engineAsset } from '../emit/asset.ts'

@@ -1,9 +1,7 @@
-import type { UnpluginInstance } from 'unplugin'
 import type { Options } from '../options/types.ts'
 import type { AdapterFactory } from './adapter.ts'
 import { pluginHooks } from './hooks.ts'
-
-type Instance = UnpluginInstance<Options | undefined, false>
+import type { OnnxPlugin } from './unplugin.ts'
 
 /**
  * The plugin for Rollup, Rolldown or Vite, whose hooks are the same as unplugin's. It does not load unplugin, whose
@@ -12,10 +10,10 @@ type Instance = UnpluginInstance<Options | undefined, false>
 export function rollupPlugin<Name extends 'rollup' | 'rolldown' | 'vite'>(
   name: Name,
   createAdapter: AdapterFactory,
-): Instance[Name] {
+): OnnxPlugin[Name] {
   const create = (options?: Options): object => {
     const hooks = pluginHooks(options, createAdapter)
     return { ...hooks, ...hooks[name] }
   }
-  return create as Instance[Name]
+  return create as OnnxPlugin[Name]
 }
