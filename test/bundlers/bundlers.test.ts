@@ -120,10 +120,10 @@ test('a standalone output has the addon of other backends, and the build says wh
   const notes = await copyRuntime(dir, app, new Set(['openvino', 'tensorrt-rtx']))
   expect(notes).toEqual([
     expect.stringMatching(
-      /^option 'standalone': engines of openvino run where the output is taken only beside OpenVINO/,
+      /^option 'standalone': on the machine that runs the output, engines of openvino need OpenVINO/,
     ),
     expect.stringMatching(
-      /^option 'standalone': engines of tensorrt-rtx run .* only beside the library of TensorRT-RTX and a driver/,
+      /^option 'standalone': on the machine .* engines of tensorrt-rtx need the library of TensorRT-RTX and a driver/,
     ),
   ])
   expect(readdirSync(join(dir, 'node_modules'))).toEqual(['unplugin-onnx'])
@@ -192,7 +192,7 @@ test('options for models that nothing imports are warned of, once', async () => 
   await withVite({ ...build('globs'), options: { ...options, models }, lines }, { ssr: 'src/main.js' })
   expect(lines.filter((line) => line.includes('models['))).toEqual([
     expect.stringMatching(
-      /option 'models\["modles\/\*\*"\]': no model that this build imports is matched by it\. Imported are .*src\/double\.onnx/,
+      /option 'models\["modles\/\*\*"\]' matches no model that this build imports\. Imported models: .*src\/double\.onnx/,
     ),
   ])
 })
@@ -423,7 +423,7 @@ const unsupported: Readonly<Record<string, readonly [message: RegExp, run: () =>
   'iife of Rollup': [/received 'iife'/, () => withRollup(build('bad', source), { format: 'iife', name: 'app' })],
   'umd of Rollup': [/received 'umd'/, () => withRollup(build('bad', source), { format: 'umd', name: 'app' })],
   'the default of Vite': [
-    /the environment 'client' of Vite: expected code for Node\.js, received code for browsers\. Build for Node\.js by 'build\.ssr'.*in Electron, in the main process only/,
+    /the environment 'client' of Vite: expected code for Node\.js, received code for browsers\. Build for Node\.js with 'build\.ssr'.*in Electron, only in the main process/,
     () => withViteAs({}),
   ],
   'the default of Vite 6': [

@@ -51,7 +51,7 @@ describe('the command line', () => {
 
   it.each([
     [['inspec', 'a.onnx'], `'inspec' is not a command. Did you mean 'inspect'?`],
-    [['frobnicate'], `'frobnicate' is not a command. 'unplugin-onnx --help' lists what there is`],
+    [['frobnicate'], `'frobnicate' is not a command. Run 'unplugin-onnx --help' for a list`],
     [['inspect'], 'missing required args for command `inspect <model>`'],
     [['inspect', 'a.onnx', 'b.onnx'], 'Unused args: `b.onnx`'],
     [['inspect', 'a.onnx', '--jsn'], `'--jsn' is not an option of 'inspect'. Did you mean '--json'?`],
@@ -363,7 +363,7 @@ describe('cache', () => {
     expect(await cache('why', 'hand')).toMatchObject({
       code: 1,
       stdout: '',
-      stderr: expect.stringContaining(`no import of 'hand' is known`),
+      stderr: expect.stringContaining(`has no import of 'hand'`),
     })
   })
 

@@ -7,7 +7,7 @@ import { promisify } from 'node:util'
 import { deflateRawSync } from 'node:zlib'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { fetchWheel, unpackWheel, type Wheel } from '../../native/wheel.ts'
-import { installables, setup } from '../../plugin/cli/setup.ts'
+import { installables, setUpLibrary } from '../../plugin/cli/set-up-library.ts'
 import { setupFolder } from '../../runtime/library.ts'
 import { findOpenVino } from '../../runtime/openvino/library.ts'
 import { tempFolder } from '../support/helpers.ts'
@@ -113,7 +113,7 @@ describe('unplugin-onnx setup', () => {
   })
 
   test('takes only indexes over HTTPS', async () => {
-    await expect(setup('openvino', { indexUrl: 'http://index.example' })).rejects.toMatchObject({
+    await expect(setUpLibrary('openvino', { indexUrl: 'http://index.example' })).rejects.toMatchObject({
       code: 'OPTION_INVALID',
       message: expect.stringContaining('https://'),
     })
@@ -122,7 +122,7 @@ describe('unplugin-onnx setup', () => {
   test('says what to do where there is no wheel for the machine', async () => {
     vi.spyOn(process, 'arch', 'get').mockReturnValue('s390x')
     const code = 'BACKEND_UNAVAILABLE'
-    await expect(setup('openvino')).rejects.toMatchObject({
+    await expect(setUpLibrary('openvino')).rejects.toMatchObject({
       code,
       message: expect.stringMatching(/linux-x64.*s390x.*OPENVINO_ROOT/),
     })
@@ -138,12 +138,12 @@ describe('unplugin-onnx setup', () => {
       const name = readdirSync(wheels).find((entry) => entry.startsWith('openvino-')) ?? ''
       copyFileSync(join(wheels, name), join(kept, name))
       const lines: string[] = []
-      const installed = await setup('openvino', { log: (line) => lines.push(line) })
+      const installed = await setUpLibrary('openvino', { log: (line) => lines.push(line) })
       expect(installed).toBe(setupFolder(installables.openvino.folder))
       expect(readdirSync(kept)).toEqual([])
       expect(existsSync(join(installed, 'licenses', 'LICENSE'))).toBe(true)
-      expect(await setup('openvino', { log: (line) => lines.push(line) })).toBe(installed)
-      expect(lines.at(-1)).toContain('is set up already')
+      expect(await setUpLibrary('openvino', { log: (line) => lines.push(line) })).toBe(installed)
+      expect(lines.at(-1)).toContain('is already set up')
       vi.stubEnv('OPENVINO_ROOT', '')
       expect(findOpenVino()).toEqual({ file: expect.stringContaining(installed) })
     },

@@ -6,7 +6,7 @@ import { beforeEach, describe, expect, test } from 'vitest'
 import { openStore } from '../../dist/plugin/cache/store.js'
 import { compileModel } from '../../dist/plugin/compile/model.js'
 import type { Compiled } from '../../dist/plugin/compile/variant.js'
-import { parseRequest, requestKey } from '../../dist/plugin/options/query.js'
+import { modelId, parseRequest, queryText } from '../../dist/plugin/options/query.js'
 import { compileOptions, resolveOptions } from '../../dist/plugin/options/resolve.js'
 import type { Options } from '../../dist/plugin/options/types.js'
 import { tempFolder } from '../support/helpers.ts'
@@ -33,7 +33,7 @@ async function compileImport(text: string, options: Options = {}, signal?: Abort
   return compileModel(
     {
       file: request.file,
-      query: requestKey({ ...request, file: '' }),
+      query: queryText(modelId(request)),
       options: compileOptions(resolved, request),
       root,
     },

@@ -63,7 +63,7 @@ describe('electron-vite', () => {
     writeFiles(app, { [file]: `import model from '../main/model.onnx'\nconsole.log(model)` })
     await expect(build()).rejects.toMatchObject({
       stderr: expect.stringContaining(
-        `import of model.onnx: expected code of the main process, a utility process or a worker, received code of ${side} of Electron, where models cannot run. Import it in the main process, and call it from windows by exposeModel() and connectModel() of unplugin-onnx/electron: docs/electron.md shows how\n  imported by ${importer}`,
+        `import of model.onnx: expected code of the main process, a utility process or a worker, received code of ${side} of Electron, where models cannot run. Import it in the main process, and call it from windows with exposeModel() and connectModel() of unplugin-onnx/electron: docs/electron.md shows how\n  imported by ${importer}`,
       ),
     })
     writeFiles(app, { [file]: source })

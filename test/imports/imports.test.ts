@@ -230,7 +230,7 @@ describe('imports of a project', () => {
     expect(found.messages).toEqual([])
     expect(found.notes).toMatchInlineSnapshot(`
       [
-        "src/a.ts:2: the import \`./\${name}.onnx?engine=fp16\` loses its query, because its name is known at run time only. Write one import for each model",
+        "src/a.ts:2: the import \`./\${name}.onnx?engine=fp16\` loses its query, because its name is known only at run time. Write one import for each model",
       ]
     `)
   })

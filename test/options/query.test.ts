@@ -1,5 +1,5 @@
 import { describe, it, expect } from 'vitest'
-import { modelFilter, parseRequest, requestKey } from '../../plugin/options/query.ts'
+import { modelFilter, modelId, parseRequest } from '../../plugin/options/query.ts'
 import { byName } from '../../plugin/text.ts'
 
 describe('an import text', () => {
@@ -47,11 +47,13 @@ describe('an import text', () => {
     ],
   ])('%s is a request', (id, file, query) => {
     expect(modelFilter.test(id)).toBe(true)
-    const request = parseRequest(id)
+    const request = parseRequest(id)!
     expect(request).toEqual({ file, query })
-    expect(parseRequest(requestKey(request!))).toEqual(
-      request?.query.target ? { file, query: { ...query, target: ['sm86', 'sm89'] } } : request,
+    const canonical = modelId(request)
+    expect(canonical.request).toEqual(
+      request.query.target ? { file, query: { ...query, target: ['sm86', 'sm89'] } } : request,
     )
+    expect(parseRequest(canonical.text)).toEqual(canonical.request)
   })
 
   it.each([
@@ -139,7 +141,7 @@ describe('an import text', () => {
   })
 })
 
-describe('the key of a request', () => {
+describe('the id of a model', () => {
   it.each([
     ['pose.onnx?engine', 'pose.onnx'],
     ['pose.onnx?t=1&engine=fp16', 'pose.onnx?engine=fp16'],
@@ -147,8 +149,8 @@ describe('the key of a request', () => {
     ['pose.onnx?shapes=b:1x03,a:2', 'pose.onnx?shapes=a:2,b:1x3'],
     ['pose.onnx?shapes=%61%2F0:1', 'pose.onnx?shapes=a/0:1'],
     ['pose.onnx?max=x:3&opt=x:2&min=x:1', 'pose.onnx?min=x:1&opt=x:2&max=x:3'],
-  ])('%s is that of %s', (one, other) => {
-    expect(requestKey(parseRequest(one)!)).toBe(requestKey(parseRequest(other)!))
+  ])('of %s is that of %s', (one, other) => {
+    expect(modelId(parseRequest(one)!)).toEqual(modelId(parseRequest(other)!))
   })
 
   it.each([
@@ -156,15 +158,15 @@ describe('the key of a request', () => {
     ['pose.onnx?engine=fp16', 'face.onnx?engine=fp16'],
     ['pose.onnx?backend=onnxruntime,openvino', 'pose.onnx?backend=openvino,onnxruntime'],
     ['pose.onnx?shapes=a:1,b:2', 'pose.onnx?shapes=a%3A1%2Cb:2'],
-  ])('%s is not that of %s', (one, other) => {
-    expect(requestKey(parseRequest(one)!)).not.toBe(requestKey(parseRequest(other)!))
+  ])('of %s is not that of %s', (one, other) => {
+    expect(modelId(parseRequest(one)!).text).not.toBe(modelId(parseRequest(other)!).text)
   })
 
   it('keeps every character that an input name can have', () => {
     const names = [...Array.from({ length: 0x180 }, (_, code) => String.fromCharCode(code)), '\u2028', '😀', '\uD800']
     for (const name of names) {
       const request = { file: 'pose.onnx', query: { shapes: byName([[name, [1]]]) } }
-      expect(parseRequest(requestKey(request))).toEqual(request)
+      expect(parseRequest(modelId(request).text)).toEqual(request)
     }
   })
 })

@@ -6,7 +6,7 @@ import { describe, expect, test, vi } from 'vitest'
 import { loadAddon } from '../../dist/native/load-addon.js'
 import type { GpuProbe } from '../../native/load-addon.ts'
 import { tensorrtFamily } from '../../native/tensorrt-wheels.ts'
-import { setup } from '../../plugin/cli/setup.ts'
+import { setUpLibrary } from '../../plugin/cli/set-up-library.ts'
 import { tempFolder } from '../support/helpers.ts'
 import { affineModel, identityModel, onnxModel } from '../support/models.ts'
 import { build, ocrModel } from '../support/openvino-models.ts'
@@ -303,7 +303,7 @@ describe.skipIf(missing)('at run time', () => {
 test('setup asks for an agreement to the license before it downloads', async () => {
   vi.stubEnv('XDG_CACHE_HOME', join(folder, 'empty cache'))
   vi.stubEnv('LOCALAPPDATA', join(folder, 'empty cache'))
-  await expect(setup('tensorrt-rtx')).rejects.toMatchObject({
+  await expect(setUpLibrary('tensorrt-rtx')).rejects.toMatchObject({
     code: 'OPTION_INVALID',
     message: expect.stringContaining('expected --accept-license'),
   })
