@@ -106,6 +106,8 @@ export type VariantManifest<B extends BackendName = BackendName> = {
     /** Lower-case hex SHA-256 of the engine's bytes, verified before they reach an engine library. */
     readonly sha256: string
     readonly requires: Requirements[K]
+    /** Present when the engine was not compared with the fp32 model. */
+    readonly verified?: false
   }
 }[B]
 

@@ -13,6 +13,7 @@ import { readModel } from '../../dist/plugin/onnx/model.js'
 import { compileOptions, resolveOptions } from '../../dist/plugin/options/resolve.js'
 import { lowerModel } from '../../dist/plugin/precision/lower.js'
 import { reportEngine, type EngineReport } from '../../dist/plugin/verify/report.js'
+import type { BuildPlan } from '../../plugin/backend/contract.ts'
 import { addSample, finish, newComparison } from '../../plugin/measure/compare.ts'
 import { loadGraph } from '../../plugin/onnx/graph.ts'
 import { writeGraph } from '../../plugin/onnx/write.ts'
@@ -59,6 +60,15 @@ async function report(
     importKey: file,
     manifest: { schema: 1 as const, name: 'net', bindings: { inputs: [], outputs: [] }, variants: [] },
     fresh: true,
+    plan: {
+      label: '',
+      extension: '.engine',
+      facts: {},
+      requires: {},
+      lowering: 'compute',
+      worker: new URL('file:///'),
+      settings: {},
+    } as unknown as BuildPlan,
   }
   const pass = await precisionPass(request)
   const lowered = pass && (await lowerModel(pass, { ...request, log: () => {} }, { into: tempFolder() }))
@@ -103,7 +113,7 @@ describe('an engine that cannot run at build time', () => {
     expect((await report(overflowing, { engine: 'bf16' })).verification).toMatchObject({
       emulated: true,
       failures: [],
-      outputs: [{ compared: 3 * 64 }],
+      outputs: [{ compared: 4 * 64 }],
     })
     await expect(report(cancelling, { engine: 'bf16' })).rejects.toThrow(
       /engine=bf16 on tensorrt-rtx \(emulated\) .*Keeping these in fp32 fixes it: up \(Add\), down \(Sub\)\n/s,
@@ -257,7 +267,7 @@ describe('verification samples', () => {
       ).verification
     expect(await verified(8, 4)).toMatchObject({
       inputs: 'random inputs',
-      outputs: [{ compared: 3 * 8 * 4 }],
+      outputs: [{ compared: 4 * 8 * 4 }],
       failures: [],
     })
     // Four columns cannot become three.
@@ -345,7 +355,7 @@ describe('an fp32 model that gives no numbers', () => {
   test('on random inputs is not said to be verified', async () => {
     const { lines, verification } = await report(alone, {})
     expect(lines.at(-1)).toMatch(/, not verified: the fp32 model gives no finite number on random inputs$/)
-    expect(verification).toMatchObject({ outputs: [{ compared: 0, nonFinite: 12 }] })
+    expect(verification).toMatchObject({ outputs: [{ compared: 0, nonFinite: 16 }] })
   })
 
   test('in one output is not said to be verified in that one', async () => {
