@@ -7,12 +7,12 @@ import { pipeline } from 'node:stream/promises'
 import { promisify } from 'node:util'
 import { inflateRaw } from 'node:zlib'
 
-/** A file on the Python package index, pinned: pip finds it, its digest decides. */
+/** A pinned file of the Python package index: pip finds it, and its digest decides whether it is the right one. */
 export interface Wheel {
-  /** Name of the distribution, as pip knows it. */
+  /** Name of the distribution in pip. */
   readonly name: string
   readonly version: string
-  /** Tags of the one wheel that is meant, whatever Python and machine pip runs on. */
+  /** Tags of exactly one wheel, whatever Python and machine pip runs on. */
   readonly python: string
   readonly platform: string
   /** Lower-case hex SHA-256 of the wheel. */
@@ -20,7 +20,7 @@ export interface Wheel {
 }
 
 export interface FetchOptions {
-  /** Folder for the downloaded wheel; one that is already there is used when its digest is right. */
+  /** Folder for the downloaded wheel; a wheel that is already there is used when its digest is right. */
   readonly downloads: string
   /** Passed on to pip as `--index-url`. */
   readonly indexUrl?: string
@@ -28,7 +28,7 @@ export interface FetchOptions {
 }
 
 /**
- * Downloads a wheel by the user's own pip, with its settings, and verifies it. Returns the path of the wheel. Throws
+ * Downloads a wheel with the user's own pip and its settings, and verifies it. Returns the path of the wheel. Throws
  * plain Errors.
  */
 export async function fetchWheel(wheel: Wheel, options: FetchOptions): Promise<string> {
@@ -46,8 +46,8 @@ export async function fetchWheel(wheel: Wheel, options: FetchOptions): Promise<s
 }
 
 /**
- * Unpacks the entries of a wheel (a zip file) that `place` maps to a path inside `folder`; undefined leaves an entry
- * out. The folder appears in one step, complete, or not at all.
+ * Unpacks a wheel (a zip file). `place` maps each entry to a path inside `folder`, or to undefined to leave it out. The
+ * folder appears in one step, complete, or not at all.
  */
 export async function unpackWheel(
   file: string,
@@ -64,7 +64,7 @@ export async function unpackWheel(
         if (target === undefined) continue
         const destination = path.resolve(temporary, target)
         if (!destination.startsWith(temporary + path.sep))
-          throw new Error(`${file}: the entry ${entry.name} leads out of its folder`)
+          throw new Error(`${file}: the entry ${entry.name} points outside its folder`)
         await mkdir(path.dirname(destination), { recursive: true })
         await writeFile(destination, await readEntry(zip, entry))
       }
@@ -72,7 +72,7 @@ export async function unpackWheel(
       await zip.close()
     }
     await rename(temporary, folder).catch((error: unknown) => {
-      // Another process was faster, and unpacked the same.
+      // Another process was faster and unpacked the same wheel.
       if (!existsSync(folder)) throw error
     })
   } finally {
@@ -108,7 +108,7 @@ async function pip(args: readonly string[], signal: AbortSignal | undefined): Pr
       else throw new Error(`pip failed: ${(stderr || message).trim()}`, { cause: error })
     }
   }
-  throw new Error(`pip is needed to download, and none was found (${failures.join('; ')})`)
+  throw new Error(`pip was not found, but downloading needs it (${failures.join('; ')})`)
 }
 
 interface ZipEntry {
@@ -118,7 +118,7 @@ interface ZipEntry {
   readonly packedSize: number
 }
 
-// The parts of a zip file that wheels use: stored and deflated entries, no encryption, under 4 GB (a wheel beyond that
+// The parts of the zip format that wheels use: stored and deflated entries, no encryption, under 4 GB (a larger wheel
 // would be Zip64, which has 0xffffffff in these fields). Layout: APPNOTE 6.3.10, sections 4.3.7, 4.3.12 and 4.3.16.
 async function readDirectory(zip: FileHandle): Promise<ZipEntry[]> {
   const { size } = await zip.stat()

@@ -15,14 +15,14 @@ import path from 'node:path'
 import { olderRtxWheels, tensorrtRtxLibrary, tensorrtRtxWheels } from '../tensorrt-wheels.ts'
 import { fetchWheel, unpackWheel, type Wheel } from '../wheel.ts'
 
-// The headers of all releases that we build for lie in one crate of the Rust bindings.
+// One crate of the Rust bindings contains the headers of all releases that we build for.
 const crate = {
   name: 'trtx-sys',
   version: '0.9.1+rtx1.7',
   sha256: '5480ee056292951daa1bc74532162d6cb75190f091e45d7d97c0c356916ae171',
 } as const
 
-// Headers only, and they are the same on every platform.
+// Only the headers are used, and they are the same on every platform.
 const cuda = { version: '13.5.37', python: '3.11', platform: 'manylinux2014_x86_64' } as const
 const cudaWheels: readonly Wheel[] = [
   { ...cuda, name: 'nvidia-cuda-runtime', sha256: 'df2b79a8852f10d1fef8c848489c49eebb5754051bf870202a862831412b179d' },
@@ -30,8 +30,8 @@ const cudaWheels: readonly Wheel[] = [
 ]
 
 /**
- * Fetches the headers that the TensorRT addons are compiled against, and the TensorRT-RTX libraries that tests build
- * engines with, into `vendor`, when they are not there yet. Returns what CMake needs to know.
+ * Fetches what is missing in `vendor`: the headers that the TensorRT addons are compiled with, and the TensorRT-RTX
+ * libraries that tests build engines with. Returns definitions for CMake.
  */
 export async function fetchTensorRt(vendor: string): Promise<Readonly<Record<string, string>>> {
   const headers = path.join(vendor, `tensorrt-headers-${crate.version}`)
@@ -53,7 +53,7 @@ export async function fetchTensorRt(vendor: string): Promise<Readonly<Record<str
   }
 }
 
-/** The folder of `vendor` that holds a release of TensorRT-RTX. */
+/** The folder for a release of TensorRT-RTX in `vendor`. */
 function rtxFolder(vendor: string, version: string): string {
   return path.join(vendor, `tensorrt-rtx-${version}`)
 }
@@ -74,8 +74,8 @@ async function fetchInto(
   await unpackWheel(await fetchWheel(wheel, { downloads: path.join(vendor, 'downloads') }), folder, place)
 }
 
-// Cargo has no command that fetches a single crate, so a package that depends on it alone is resolved in a temporary
-// folder.
+// Cargo has no command that fetches a single crate. It fetches the dependencies of a temporary package instead, which
+// are this crate only.
 function fetchCrate(folder: string): void {
   const temporary = mkdtempSync(path.join(tmpdir(), 'unplugin-onnx-crate-'))
   try {

@@ -1,18 +1,18 @@
 import { readdirSync } from 'node:fs'
 import path from 'node:path'
 import { tensorrtRtxVersion, type TensorRtFlavour } from '../../native/tensorrt-wheels.ts'
-import { findLibrary, setupFolder, type LibraryPattern, type Place } from '../library.ts'
+import { findLibrary, setupFolder, type LibraryPattern, type MissingLibrary, type Place } from '../library.ts'
 
 /** Name of the folder that `unplugin-onnx setup tensorrt-rtx` unpacks into; see `setupFolder`. */
 export const tensorrtRtxSetup: string = `tensorrt-rtx-${tensorrtRtxVersion}`
 
 export interface TensorRtLibrary {
   readonly file: string
-  /** The ONNX parser's library, which lies beside; '' when it does not. Only builds need it. */
+  /** The ONNX parser's library in the same folder; '' when there is none. Only builds need it. */
   readonly parser: string
 }
 
-/** What messages call each flavour, the option of its library, and the environment variable with its folder. */
+/** The name of each flavour in messages, the option for its library, and the environment variable for its folder. */
 export const tensorrtNames: Readonly<
   Record<TensorRtFlavour, { readonly product: string; readonly option: string; readonly variable: string }>
 > = {
@@ -22,16 +22,13 @@ export const tensorrtNames: Readonly<
 
 /**
  * The path of the TensorRT or TensorRT-RTX library, or why there is none. `option` is what the user configured: a
- * folder or the library itself. A place that the user named (the option, the environment variable) is the only one that
- * counts. Nothing is opened.
+ * folder or the library itself. When the user chose a place (the option, the environment variable), no other is
+ * searched. Nothing is opened.
  */
-export function findTensorRt(
-  flavour: TensorRtFlavour,
-  option?: string,
-): TensorRtLibrary | { readonly reason: string; readonly tried: string; readonly hint: string } {
+export function findTensorRt(flavour: TensorRtFlavour, option?: string): TensorRtLibrary | MissingLibrary {
   const { product, variable } = tensorrtNames[flavour]
-  const found = findLibrary(pattern(flavour, 'engine'), placesOf(flavour, option))
-  if ('file' in found) return { file: found.file, parser: parserBeside(flavour, found.file) }
+  const found = findLibrary(patternOf(flavour, 'engine'), placesOf(flavour, option))
+  if ('file' in found) return { file: found.file, parser: parserNextTo(flavour, found.file) }
   const hint =
     flavour === 'tensorrt-rtx'
       ? `Run \`npx unplugin-onnx setup tensorrt-rtx\`, or set ${variable} to a folder that holds ${product}`
@@ -39,8 +36,7 @@ export function findTensorRt(
   return { reason: `the library of ${product} was not found`, tried: found.tried, hint }
 }
 
-// Folders of NVIDIA's archives: libraries for Linux are in lib, those for Windows in lib or, since TensorRT-RTX 1.2, in
-// bin.
+// The folders of NVIDIA's archives and packages. Libraries for Windows are in lib or, since TensorRT-RTX 1.2, in bin.
 const folders = [
   'lib',
   'bin',
@@ -64,16 +60,16 @@ const files: Readonly<
   },
 }
 
-function pattern(flavour: TensorRtFlavour, kind: 'engine' | 'parser'): LibraryPattern {
+function patternOf(flavour: TensorRtFlavour, kind: 'engine' | 'parser'): LibraryPattern {
   const [linux, windows] = files[flavour][kind]
   return { file: process.platform === 'win32' ? windows : linux, folders }
 }
 
-function parserBeside(flavour: TensorRtFlavour, library: string): string {
+function parserNextTo(flavour: TensorRtFlavour, library: string): string {
   const folder = path.dirname(library)
   const name = readdirSync(folder)
     .sort()
-    .find((entry) => pattern(flavour, 'parser').file.test(entry))
+    .find((entry) => patternOf(flavour, 'parser').file.test(entry))
   return name === undefined ? '' : path.join(folder, name)
 }
 

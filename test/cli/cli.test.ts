@@ -151,7 +151,7 @@ describe('build', () => {
       join(folder, 'uncached'),
     ])
     expect(code).toBe(0)
-    expect(stderr).toContain('the cache folder /proc/unplugin-onnx/v1 cannot be used (/proc takes no folders')
+    expect(stderr).toContain('the cache folder /proc/unplugin-onnx/v1 cannot be used (/proc cannot contain folders')
   })
 })
 

@@ -41,7 +41,7 @@ describe('a wheel', () => {
       () => Buffer.concat([zip(entries).subarray(0, 20), zip(entries).subarray(-100)]),
       'zip file',
     ],
-    ['that leads out of its folder', () => zip({ '../out': 'x' }), 'leads out of its folder'],
+    ['that points outside its folder', () => zip({ '../out': 'x' }), 'points outside its folder'],
     ['with a broken stream', () => Buffer.from(zip(entries)).fill(0xff, 45, 60), 'lib/a.so cannot be unpacked'],
   ])('%s is an error and leaves nothing', async (_, bytes, message) => {
     const file = write('bad.whl', bytes())
@@ -96,7 +96,7 @@ describe.skipIf(process.platform === 'win32')('a download', () => {
   test('needs a Python with pip', async () => {
     vi.stubEnv('PATH', folder)
     await expect(fetchWheel(wheel, { downloads: downloads() })).rejects.toThrow(
-      'pip is needed to download, and none was found (python3: not found or without pip; python: ',
+      'pip was not found, but downloading needs it (python3: not found or without pip; python: ',
     )
   })
 

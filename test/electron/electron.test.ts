@@ -143,7 +143,7 @@ describe('a window', () => {
     expect(await result).toMatchObject({
       code: 'UNSUPPORTED_TARGET',
       message:
-        'model on channel "pose": expected an answer of the main process, received none in 10 s. Call exposeModel(ipcMain, model) with the same channel in the main process before the window loads.',
+        'model on channel "pose": expected an answer from the main process, received none in 10 s. Call exposeModel(ipcMain, model) with the same channel in the main process before the window loads.',
     })
     await expect(window.load()).rejects.toBe(await result)
   })
@@ -175,7 +175,7 @@ describe('the main process', () => {
     expect(() => exposeModel(ipc.ipcMain, createModel(manifest))).toThrow(
       expect.objectContaining({
         code: 'OPTION_INVALID',
-        message: `exposeModel() of model "double": option "channel": expected a channel that no model has, received "unplugin-onnx", which model "fake" has. Give each model a channel of its own, here and in connectModel().`,
+        message: `exposeModel() of model "double": option "channel": expected a channel that no model has, received "unplugin-onnx", which model "fake" has. Give each model its own channel, here and in connectModel().`,
       }),
     )
     track(exposeModel(ipc.ipcMain, createModel(manifest), { channel: 'double' }))

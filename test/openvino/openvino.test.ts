@@ -140,7 +140,7 @@ describe.skipIf(missing)('an OpenVINO engine', () => {
     )
     await expect(model.infer({ [`${dtype}_in`]: { data, dims: [1, 2] } })).rejects.toMatchObject({
       code: 'INPUT_INVALID',
-      message: `model "identity-${dtype}", input "${dtype}_in": expected values from -2147483648 to 2147483647, since OpenVINO computes integers in 32 bits, received ${received}`,
+      message: `model "identity-${dtype}", input "${dtype}_in": expected values from -2147483648 to 2147483647, because OpenVINO computes integers in 32 bits, received ${received}`,
     })
   })
 

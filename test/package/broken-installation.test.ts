@@ -60,7 +60,7 @@ console.log(JSON.stringify({ code: error.code, received: error.received }))`,
     [
       'of another system',
       (app) => cpSync(otherSystem, join(app, own)),
-      new RegExp(`^onnxruntime-node could not be loaded: [^\\n]+, which is built for another system than ${here}$`),
+      new RegExp(`^onnxruntime-node could not be loaded: [^\\n]+, which is built for another platform than ${here}$`),
     ],
     ...(existsSync(otherProcessor)
       ? [
@@ -68,7 +68,7 @@ console.log(JSON.stringify({ code: error.code, received: error.received }))`,
             'of another processor',
             (app: string) => cpSync(otherProcessor, join(app, own)),
             new RegExp(
-              `^onnxruntime-node could not be loaded: [^\\n]+, which is built for another system than ${here}$`,
+              `^onnxruntime-node could not be loaded: [^\\n]+, which is built for another platform than ${here}$`,
             ),
           ] as [string, (app: string) => void, RegExp],
         ]

@@ -28,14 +28,14 @@ describe('an addon', () => {
       'of no package',
       {},
       {
-        reason: `@unplugin-onnx/native-${here} is not installed: add it to the dependencies, or install again without leaving optional dependencies out`,
+        reason: `@unplugin-onnx/native-${here} is not installed: add it to the dependencies, or install again with optional dependencies`,
       },
     ],
     [
       'whose node_modules was copied from another machine',
       { [elsewhere]: '' },
       {
-        reason: `node_modules was installed for ${elsewhere}, and this machine is ${here}: install again here, or tell the package manager to install for both`,
+        reason: `node_modules was installed for ${elsewhere}, but this machine is ${here}: install again here, or configure the package manager to install for both`,
       },
     ],
     ['that its package lacks', { [here]: '' }, { reason: `@unplugin-onnx/native-${here} has no addon 'openvino'` }],
@@ -43,7 +43,9 @@ describe('an addon', () => {
       'that was built for another system',
       { [here]: `exports.openvino = () => require('./openvino.node')` },
       {
-        reason: expect.stringMatching(new RegExp(`openvino\\.node.*, which is built for another system than ${here}$`)),
+        reason: expect.stringMatching(
+          new RegExp(`openvino\\.node.*, which is built for another platform than ${here}$`),
+        ),
       },
     ],
   ])('%s is loaded, or one sentence says why not', async (_, packages, expected) => {
@@ -62,7 +64,7 @@ describe('an addon', () => {
     })
     vi.spyOn(process.report, 'getReport').mockReturnValue({ header: {} })
     expect(await loadFrom({ [here]: '' })).toEqual({
-      reason: `node_modules was installed for ${here}, and this machine is ${here}-musl: install again here, or tell the package manager to install for both`,
+      reason: `node_modules was installed for ${here}, but this machine is ${here}-musl: install again here, or configure the package manager to install for both`,
     })
   })
 

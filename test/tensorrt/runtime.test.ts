@@ -5,8 +5,8 @@ import { beforeAll, describe, expect, test } from 'vitest'
 import { tensorrtRtxRunner } from '../../dist/runtime/tensorrt/runner.js'
 import type { Profile } from '../../plugin/options/types.ts'
 import type { VariantManifest } from '../../runtime/manifest.ts'
-import { refuseInputs } from '../../runtime/tensorrt/bounds.ts'
-import { gpuFor } from '../../runtime/tensorrt/gpu.ts'
+import { checkProfiles } from '../../runtime/tensorrt/bounds.ts'
+import { chooseGpu } from '../../runtime/tensorrt/gpu.ts'
 import { openKernelCache } from '../../runtime/tensorrt/kernel-cache.ts'
 import { versionRefusal } from '../../runtime/tensorrt/version.ts'
 import { tempFolder } from '../support/helpers.ts'
@@ -234,9 +234,8 @@ describe('inputs of an engine', () => {
     { min: [[9, 4], [2]], max: [[16, 4], [2]], minValues: [[], [1, 4]], maxValues: [[], [16, 4]] },
   ]
   const refuse = (n: number, ...shape: readonly number[]) =>
-    refuseInputs(
-      profiles,
-      ports,
+    checkProfiles(
+      { profiles, ports },
       [
         { bytes: new Uint8Array(n * 16), dims: [n, 4] },
         { bytes: new Uint8Array(BigInt64Array.from(shape, BigInt).buffer), dims: [2] },
@@ -316,10 +315,10 @@ describe('of several GPUs', () => {
   }
 
   test('the first is taken that an engine was built for, or the one that the caller names', () => {
-    expect(gpuFor('tensorrt-rtx', requires, machine)).toMatchObject({ index: 1, gpu: { name: 'RTX 3060' } })
-    expect(gpuFor('tensorrt-rtx', requires, machine, 2)).toMatchObject({ index: 2, gpu: { name: 'RTX 4090' } })
-    expect(gpuFor('tensorrt', plan, machine)).toMatchObject({ index: 2 })
-    expect(gpuFor('tensorrt', { ...plan, computeCapability: 'sm80+' }, machine)).toMatchObject({ index: 1 })
+    expect(chooseGpu('tensorrt-rtx', requires, machine)).toMatchObject({ index: 1, gpu: { name: 'RTX 3060' } })
+    expect(chooseGpu('tensorrt-rtx', requires, machine, 2)).toMatchObject({ index: 2, gpu: { name: 'RTX 4090' } })
+    expect(chooseGpu('tensorrt', plan, machine)).toMatchObject({ index: 2 })
+    expect(chooseGpu('tensorrt', { ...plan, computeCapability: 'sm80+' }, machine)).toMatchObject({ index: 1 })
   })
 
   test.each([
@@ -333,14 +332,14 @@ describe('of several GPUs', () => {
     ],
     [requires, { ...machine, gpus: [] }, undefined, 'compiled for sm86, sm89, but this machine has none'],
   ])('one that does not fit is refused in words: %#', (needs, probe, wanted, reason) => {
-    expect(gpuFor('tensorrt-rtx', needs, probe, wanted)).toEqual({ reason })
+    expect(chooseGpu('tensorrt-rtx', needs, probe, wanted)).toEqual({ reason })
   })
 })
 
 describe('kernels that were compiled for a GPU', () => {
   test('are kept for the next start', async () => {
     expect(await openKernelCache(kernelFile('kept')).read()).toEqual(new Uint8Array(0))
-    await openKernelCache(kernelFile('kept')).keep(bytes(100))
+    await openKernelCache(kernelFile('kept')).save(bytes(100))
     expect(new Uint8Array(await openKernelCache(kernelFile('kept')).read())).toEqual(bytes(100))
   })
 
@@ -349,38 +348,38 @@ describe('kernels that were compiled for a GPU', () => {
     ['with a flipped bit', (stored: Buffer) => stored.map((byte, index) => (index === 60 ? byte ^ 1 : byte))],
     ['empty', () => Buffer.alloc(0)],
   ])('in a file that is %s are forgotten', async (name, damage) => {
-    await openKernelCache(kernelFile(name)).keep(bytes(100))
+    await openKernelCache(kernelFile(name)).save(bytes(100))
     writeFileSync(kernelFile(name), damage(readFileSync(kernelFile(name))))
     expect(await openKernelCache(kernelFile(name)).read()).toEqual(new Uint8Array(0))
   })
 
   test('are written once, whole, by many at a time', async () => {
     await Promise.all(
-      Array.from({ length: 8 }, (_, value) => openKernelCache(kernelFile('many')).keep(bytes(10_000, value))),
+      Array.from({ length: 8 }, (_, value) => openKernelCache(kernelFile('many')).save(bytes(10_000, value))),
     )
     expect(new Set(await openKernelCache(kernelFile('many')).read()).size).toBe(1)
     expect(readdirSync(join(folder, 'kernels-many'))).toEqual(['engine'])
   })
 
   test('are not written again when nothing was compiled', async () => {
-    await openKernelCache(kernelFile('same')).keep(bytes(100))
+    await openKernelCache(kernelFile('same')).save(bytes(100))
     const cache = openKernelCache(kernelFile('same'))
     const kernels = new Uint8Array(await cache.read())
     utimesSync(kernelFile('same'), 1000, 1000)
-    await cache.keep(kernels)
+    await cache.save(kernels)
     expect(statSync(kernelFile('same')).mtimeMs).toBe(1_000_000)
   })
 
   test('are not kept when they are too large, and push out those that were not used for longest', async () => {
     const limits = { file: 100, folder: 300 }
     const place = (name: string) => join(folder, 'kernels-bounded', name)
-    await openKernelCache(place('large'), limits).keep(bytes(101))
+    await openKernelCache(place('large'), limits).save(bytes(101))
     for (const [index, name] of ['a', 'b'].entries()) {
-      await openKernelCache(place(name), limits).keep(bytes(100))
+      await openKernelCache(place(name), limits).save(bytes(100))
       utimesSync(place(name), 1000 + index, 1000 + index)
     }
     await openKernelCache(place('a'), limits).read()
-    await openKernelCache(place('c'), limits).keep(bytes(100))
+    await openKernelCache(place('c'), limits).save(bytes(100))
     expect(readdirSync(join(folder, 'kernels-bounded')).sort()).toEqual(['a', 'c'])
   })
 
@@ -389,7 +388,7 @@ describe('kernels that were compiled for a GPU', () => {
     'that cannot be written, as below %s, are no failure',
     async (place) => {
       writeFileSync(join(folder, 'a file'), '')
-      await expect(openKernelCache(join(place, 'engine')).keep(bytes(100))).resolves.toBeUndefined()
+      await expect(openKernelCache(join(place, 'engine')).save(bytes(100))).resolves.toBeUndefined()
     },
   )
 })

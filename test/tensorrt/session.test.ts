@@ -45,8 +45,9 @@ describe.skipIf(missing)('a session on the double of a GPU', () => {
       ...(model === 'repeat' ? [{ name: 'times', dtype: 'int64', dims: [] } as const] : []),
     ]
     const outputs = [float('y'), ...(model === 'positive' ? [float('z')] : [])]
-    const cache = { read: async () => new Uint8Array(0), keep: async (bytes: Uint8Array) => void kept.push(bytes) }
-    return createSession(double.load(model, contexts, cudaGraph, slow), { inputs, outputs }, 'model', cache)
+    const cache = { read: async () => new Uint8Array(0), save: async (bytes: Uint8Array) => void kept.push(bytes) }
+    const context = { bindings: { inputs, outputs }, subject: 'model', cache }
+    return createSession(double.load(model, contexts, cudaGraph, slow), context)
   }
   test.each(['addOne', 'fixed'] as const)('gives each of many callers its own numbers (%s dims)', async (model) => {
     const session = open(model)
