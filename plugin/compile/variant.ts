@@ -12,7 +12,7 @@ export interface Variant<B extends BackendName = BackendName> {
   readonly extension: string
   readonly artifact: Artifact
   readonly requires: Requirements[B]
-  /** What was lowered, and how far the outputs are from the fp32 model's; null for that model on ONNX Runtime itself. */
+  /** How far the outputs are from those of the fp32 model, and what was lowered; null for ONNX Runtime in fp32. */
   readonly report: EngineReport | null
   /** Whether it was compared with the fp32 model on ONNX Runtime, or is that. */
   readonly verified: boolean

@@ -176,7 +176,7 @@ export function finish({
   }
 }
 
-/** Cosine of two vectors that differ, from their product and squares; 0 with a vector of zeros, which has no direction. */
+/** Cosine of two vectors that differ, from their product and squares; 0 where one is all zeros and has no direction. */
 function cosineOf(dot: number, a: number, b: number): number {
   if (a === 0 || b === 0) return 0
   return Math.min(1, dot / Math.sqrt(a) / Math.sqrt(b))

@@ -65,9 +65,10 @@ function rangeOf(name: string, surroundings: Surroundings): InputRange {
 
 /** Operators whose output has the values of one input, in another order, shape or dtype. */
 const carriers: ReadonlySet<string> = new Set(
-  `Identity Cast CastLike Unsqueeze Squeeze Reshape Flatten Expand Transpose Slice Concat Tile Split Gather Dropout`.split(
-    ' ',
-  ),
+  (
+    'Identity Cast CastLike Unsqueeze Squeeze Reshape Flatten Expand Transpose Slice Concat Tile Split Gather ' +
+    'Dropout'
+  ).split(' '),
 )
 
 const mostUses = 2000

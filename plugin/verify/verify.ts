@@ -99,7 +99,7 @@ function unverified(skipped: string): Omit<Verification, 'emulated'> {
   return { inputs: 'none', tried: [], skipped, outputs: [], failures: [], blame: [], spread: null, first: null }
 }
 
-/** The first node whose values differ, for engines that nothing was lowered for. The search must not hide the verdict. */
+/** The first node whose values differ, where nothing was lowered. An error of the search must not hide the verdict. */
 async function whereItDiffers(contest: Contest): Promise<Verification['first']> {
   contest.request.log(`${contest.request.name}: too far from the fp32 model; looking for the first node that differs`)
   const { firstDifference } = await import('./first-difference.ts')
