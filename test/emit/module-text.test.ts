@@ -30,8 +30,8 @@ test('the module of a model has its manifest, a location per variant, and one ca
       "name": "pose",
       "bindings": {"inputs":[{"name":"x","dtype":"float32","dims":["batch",3,null]}],"outputs":[]},
       "variants": [
-        { "file": new URL("./a", base), "backend":"onnxruntime","engine":"fp32","size":3,"sha256":"ab","requires":{}},
-        { "file": new URL("./b", base), "backend":"onnxruntime","engine":"fp32","size":3,"sha256":"ab","requires":{}},
+        { "file": new URL("./a", base), "backend":"onnxruntime","engine":"fp32","size":3,"sha256":"ab","requires":{},"verified":false},
+        { "file": new URL("./b", base), "backend":"onnxruntime","engine":"fp32","size":3,"sha256":"ab","requires":{},"verified":false},
       ],
     })
     "

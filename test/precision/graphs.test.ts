@@ -553,10 +553,10 @@ function differences(
   })
 }
 
-describe.each(['float16', 'bfloat16'] as const)('lowered to %s', (dtype) => {
+describe.each(['float16', 'bfloat16'] as const)('graph lowered to %s', (dtype) => {
   const valid = tempFolder()
 
-  test.each(cases)('%s gives what it gave', async (title) => {
+  test.each(cases)('%s gives the same numbers', async (title) => {
     const file = fileOf(title)
     const opset = (await readModel(file)).opsets[''] ?? 0
     const feeds = await feedsOf(file)
@@ -585,7 +585,7 @@ describe.each(['float16', 'bfloat16'] as const)('lowered to %s', (dtype) => {
     expect(troubles).toEqual([])
   })
 
-  test.skipIf(!corpus)('all of them are valid by the checker of the ONNX library', async () => {
+  test.skipIf(!corpus)('the checker of the ONNX library finds every graph valid', async () => {
     expect(await checkModels(valid)).toEqual({})
   })
 })

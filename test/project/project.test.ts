@@ -51,7 +51,8 @@ describe('standalone', () => {
   test('refuses an output that stays in memory', () => {
     const project = openProject({ root, standalone: true })
     expect(() => project.writesTo(undefined)).toThrow(
-      `option 'standalone': expected a build that writes its output into a folder, received one that keeps it in memory`,
+      `option 'standalone': expected a build that writes its output into a folder, received one ` +
+        'that keeps it in memory',
     )
   })
 
