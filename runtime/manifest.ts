@@ -8,7 +8,12 @@ export interface Binding {
   readonly name: string
   readonly dtype: DType
   readonly dims: readonly Dim[] | null
+  /** Set for an input that has a default in the model (an initializer of the same name): infer() may leave it out. */
+  readonly optional?: true
 }
+
+/** Whether infer() checks that dims of one name are equal. */
+export type DimsCheck = 'named' | 'loose'
 
 /** The bindings of a model, in the order of its graph. */
 export interface Bindings {
@@ -125,5 +130,7 @@ export interface ModelManifest {
   /** Display name: the model file's base name. */
   readonly name: string
   readonly bindings: Bindings
+  /** 'loose' for a model that uses one name for dims that may differ. Default: 'named'. */
+  readonly dims?: DimsCheck
   readonly variants: readonly VariantManifest[]
 }
