@@ -69,10 +69,6 @@ const manifestSchema: Schema = {
     schema: { text: '1', accepts: (value) => value === 1 },
     name: text,
     bindings: { keys: { inputs: { each: bindingSchema }, outputs: { each: bindingSchema } } },
-    dims: {
-      text: "'named', 'loose' or nothing",
-      accepts: (value) => value === undefined || value === 'named' || value === 'loose',
-    },
     variants: { each: { choose: (variant) => withRequirements(variant) } },
   },
 }

@@ -13,7 +13,8 @@ export interface Binding {
 }
 
 /** Whether infer() checks that dims of one name are equal. */
-export type DimsCheck = 'named' | 'loose'
+export const dimsChecks = ['named', 'loose'] as const
+export type DimsCheck = (typeof dimsChecks)[number]
 
 /** The bindings of a model, in the order of its graph. */
 export interface Bindings {
@@ -130,7 +131,5 @@ export interface ModelManifest {
   /** Display name: the model file's base name. */
   readonly name: string
   readonly bindings: Bindings
-  /** 'loose' for a model that uses one name for dims that may differ. Default: 'named'. */
-  readonly dims?: DimsCheck
   readonly variants: readonly VariantManifest[]
 }

@@ -20,7 +20,7 @@ export function createModel(manifest: ModelManifest, options: LoadOptions = {}, 
   const { name, bindings } = manifest
   const subject = modelSubject(name)
   const checkedOptions = checkLoadOptions(name, options)
-  const { dims = manifest.dims } = checkedOptions
+  const { dims } = checkedOptions
   const engine = createEngine(manifest, () => openVariant(manifest, folder, checkedOptions))
 
   const model: Model = {

@@ -1,5 +1,5 @@
 import { OnnxEngineError, refuseUnreadable } from './errors.ts'
-import { backendNames, type BackendName, type DimsCheck } from './manifest.ts'
+import { backendNames, dimsChecks, type BackendName, type DimsCheck } from './manifest.ts'
 import type { InferOptions, SessionOptions } from './session.ts'
 import { describeValue, didYouMean, modelSubject, quote } from './text.ts'
 
@@ -7,10 +7,7 @@ import { describeValue, didYouMean, modelSubject, quote } from './text.ts'
 export interface LoadOptions extends SessionOptions {
   /** The backend that must run the model: without it, load() rejects with NO_VARIANT instead of using another. */
   readonly require?: BackendName
-  /**
-   * 'loose' lets dims of one name differ, for models that use one name for several dims. Default: as the model was
-   * compiled, which is 'named' unless its options say otherwise.
-   */
+  /** `'loose'` lets dims of one name differ, for models that use one name for several dims. Default: `'named'`. */
   readonly dims?: DimsCheck
 }
 
@@ -33,7 +30,7 @@ const modelRules: Readonly<Record<keyof LoadOptions, Rule>> = {
     expected: 'onnxruntime, openvino, tensorrt-rtx or tensorrt',
     accepts: (value) => backendNames.some((name) => name === value),
   },
-  dims: { expected: `'named' or 'loose'`, accepts: (value) => value === 'named' || value === 'loose' },
+  dims: { expected: `'named' or 'loose'`, accepts: (value) => dimsChecks.some((check) => check === value) },
 }
 
 const inferRules: Readonly<Record<keyof InferOptions, Rule>> = {

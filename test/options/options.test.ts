@@ -23,6 +23,7 @@ describe('the options', () => {
       targets: [],
       shapes: {},
       profiles: [],
+      dims: 'named',
       precision: { fp32: [], io: 'fp32', autoPin: false },
       verify: {},
       onnxruntime: { optimization: 'all', portable: true },
@@ -84,7 +85,7 @@ describe('the options', () => {
     [new Map(), `the options: expected an object, received Map(0) {}`],
     [
       { engin: 'fp16' },
-      `option 'engin': expected one of engine, backends, targets, shapes, profiles, calibration, precision, verify, keepOnnx, onnxruntime, openvino, tensorrtRtx, tensorrt, models, root, cache, types, assetsDir, standalone, verbose, received 'engin'. Did you mean 'engine'?`,
+      `option 'engin': expected one of engine, backends, targets, shapes, profiles, dims, calibration, precision, verify, keepOnnx, onnxruntime, openvino, tensorrtRtx, tensorrt, models, root, cache, types, assetsDir, standalone, verbose, received 'engin'. Did you mean 'engine'?`,
     ],
     [
       { engine: 'FP16' },
@@ -127,7 +128,7 @@ describe('the options', () => {
     ],
     [
       { models: { 'a.onnx': { cache: {} } } },
-      `option 'models["a.onnx"].cache': expected one of engine, backends, targets, shapes, profiles, calibration, precision, verify, keepOnnx, onnxruntime, openvino, tensorrtRtx, tensorrt, received 'cache'`,
+      `option 'models["a.onnx"].cache': expected one of engine, backends, targets, shapes, profiles, dims, calibration, precision, verify, keepOnnx, onnxruntime, openvino, tensorrtRtx, tensorrt, received 'cache'`,
     ],
     [
       { models: { '': {} } },
@@ -188,7 +189,7 @@ describe('the options', () => {
     [{ verbose: 'yes' }, `option 'verbose': expected boolean, received 'yes'`],
     [
       { ['a'.repeat(1000)]: 1 },
-      `option '["${'a'.repeat(80)}..."]': expected one of engine, backends, targets, shapes, profiles, calibration, precision, verify, keepOnnx, onnxruntime, openvino, tensorrtRtx, tensorrt, models, root, cache, types, assetsDir, standalone, verbose, received '${'a'.repeat(80)}'... 920 more characters`,
+      `option '["${'a'.repeat(80)}..."]': expected one of engine, backends, targets, shapes, profiles, dims, calibration, precision, verify, keepOnnx, onnxruntime, openvino, tensorrtRtx, tensorrt, models, root, cache, types, assetsDir, standalone, verbose, received '${'a'.repeat(80)}'... 920 more characters`,
     ],
   ])('refuse %j', (user, message) => {
     expect(() => resolveOptions(user, root)).toThrow(expect.objectContaining({ code: 'OPTION_INVALID', message }))
@@ -331,6 +332,7 @@ describe('the options of one import', () => {
   it('are no more than what decides the compilation', () => {
     expect(Object.keys(compileFor({}, 'a.onnx')).sort()).toEqual([
       'backends',
+      'dims',
       'engine',
       'onnxruntime',
       'openvino',
