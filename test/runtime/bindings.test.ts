@@ -1,7 +1,8 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { createModel, loadModel, type ModelManifest } from 'unplugin-onnx/runtime'
+import { createModel, loadModel, type Model, type ModelManifest } from 'unplugin-onnx/runtime'
 import { beforeAll, describe, expect, test } from 'vitest'
+import { modelType } from '../../plugin/types/declarations.ts'
 import { ortManifest } from '../support/engines.ts'
 import { tempFolder } from '../support/helpers.ts'
 import { onnxModel, type ModelSpec } from '../support/models.ts'
@@ -98,6 +99,19 @@ describe('an optional input', () => {
       })
     },
   )
+
+  test('may be left out in the types of the model, and no other input', async () => {
+    await using model = createModel(manifest) as Model<{ x: 'float32[2]'; bias?: 'float32[2]' }, { y: 'float32[2]' }>
+    const { y } = await model.infer({ x })
+    expect(y.data).toEqual(Float32Array.of(11, 22))
+    // @ts-expect-error The input x has no default.
+    await expect(model.infer({ bias: x })).rejects.toMatchObject({ code: 'INPUT_INVALID' })
+    // @ts-expect-error The input bias has a dtype like any other.
+    await expect(model.infer({ x, bias: new Int32Array(2) })).rejects.toMatchObject({ code: 'INPUT_INVALID' })
+    expect(modelType(manifest.bindings)).toBe(
+      'Model<{\n  x: "float32[2]"\n  bias?: "float32[2]"\n}, {\n  y: "float32[2]"\n}>',
+    )
+  })
 
   test('that is given is checked like any other', async () => {
     await using model = createModel(manifest)
