@@ -4,7 +4,7 @@ import { dtypes, elementCount, type DType } from './dtype.ts'
 import { OnnxEngineError, refuseUnreadable, type ErrorDetails } from './errors.ts'
 import type { Binding, DimsCheck } from './manifest.ts'
 import type { CheckedTensor } from './session.ts'
-import { describeValue, didYouMean, listText, modelSubject, quote, withArticle } from './text.ts'
+import { bareName, describeValue, didYouMean, listText, modelSubject, quote, withArticle } from './text.ts'
 
 /** One input as the caller passed it, before its parts are checked. */
 interface RawInput {
@@ -51,7 +51,7 @@ export function bindingText({ dtype, dims }: Binding): string {
 
 // Named dims are identifiers in most models, but may be any text.
 function dimText(dim: number | string | null): string {
-  return typeof dim === 'string' ? quote(dim).slice(1, -1) : String(dim ?? '?')
+  return typeof dim === 'string' ? bareName(dim) : String(dim ?? '?')
 }
 
 function checkNames(model: string, bindings: readonly Binding[], inputs: unknown): void {

@@ -115,8 +115,10 @@ export function reviveError(record: ErrorRecord): OnnxEngineError {
 
 /**
  * The candidate nearest to `name`: at a Levenshtein distance of at most a third of its length, or 2 for short names.
+ * Undefined for names of hostile models, which can be megabytes long: comparing takes the product of the lengths.
  */
 export function nearest(name: string, candidates: Iterable<string>): string | undefined {
+  if (name.length > longestCompared) return undefined
   let best: string | undefined
   let bestDistance = Math.max(2, Math.floor(name.length / 3)) + 1
   for (const candidate of candidates) {
@@ -140,7 +142,9 @@ function compose(subject: string, { expected, received, hint }: ErrorDetails): s
   return [detail ? `${subject}: ${detail}` : subject, hint ?? ''].filter(Boolean).join('. ')
 }
 
-// Names in hostile models can be megabytes long: for those, the difference in length decides.
+const longestCompared = 200
+
+// Where the lengths differ too much, they decide.
 function editDistance(a: string, b: string, limit: number): number {
   if (Math.abs(a.length - b.length) >= limit) return limit
   let row = Array.from({ length: b.length + 1 }, (_, j) => j)

@@ -16,6 +16,11 @@ export function quote(name: string): string {
   )
 }
 
+/** The same without the quotes, for lists in which a name is one word of many. */
+export function bareName(name: string): string {
+  return quote(name).slice(1, -1)
+}
+
 /** A model as the head of a message: `model "pose"`. */
 export function modelSubject(name: string): string {
   return `model ${quote(name)}`

@@ -243,6 +243,20 @@ describe('the inputs of a model with thousands of them', () => {
   })
 })
 
+test('a name of thousands of characters is not compared with others of its length', () => {
+  const name = 'x'.repeat(5000)
+  const wrong = () => checkInputs('wide', [{ name: `${name}y`, dtype: 'float32', dims: [1] }], { [name]: 1 })
+  expect(wrong).toThrow(/received an unknown name$/)
+})
+
+test('many models with workers of their own share one listener for the exit of the process', async () => {
+  const before = process.listenerCount('exit')
+  const models = Array.from({ length: 12 }, () => createModel(manifest, { workers: 1 }))
+  await Promise.all(models.map((each) => each.infer({ x: pair })))
+  expect(process.listenerCount('exit') - before).toBeLessThanOrEqual(1)
+  await Promise.all(models.map((each) => each.dispose()))
+})
+
 describe('a Buffer for numbers', () => {
   const x: Binding = { name: 'x', dtype: 'float32', dims: [4] }
   const hintFor = (data: unknown): unknown => {
