@@ -1,3 +1,5 @@
+export { quote } from '../runtime/text.ts'
+
 /**
  * The path of an option as users write it, such as `shapes.image[1]`, with names that are not identifiers in brackets
  * and quotes.
@@ -43,9 +45,4 @@ export function didYouMean(near: string | undefined): string | undefined {
 /** Text that a user wrote, for a message: in single quotes as in code, cut to a readable length. */
 export function quoteText(text: string): string {
   return `'${shorten(text, 120)}'`
-}
-
-/** A name from a model for a message: quotes and line breaks escaped, cut to a readable length. */
-export function quote(name: string): string {
-  return JSON.stringify(name.length > 120 ? `${name.slice(0, 117)}...` : name)
 }

@@ -1,10 +1,10 @@
-import { existsSync } from 'node:fs'
+import { constants, existsSync, type Stats } from 'node:fs'
 import { open, type FileHandle } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { OnnxEngineError } from './errors.ts'
 import type { VariantManifest } from './manifest.ts'
-import { modelSubject } from './text.ts'
+import { describeValue, modelSubject } from './text.ts'
 
 /** What is known about an engine file before it is opened. */
 export type ArtifactFacts = Pick<VariantManifest, 'size' | 'sha256'>
@@ -14,16 +14,43 @@ const sliceBytes = 1 << 20
 
 /**
  * The path of a manifest or an engine from what names it: a file URL (as an object or text), an absolute path, or a
- * path relative to `folder`. Undefined for what names no file, such as a URL of another scheme.
+ * path relative to `folder`. Undefined for what names no file of this machine, such as a URL of another scheme or
+ * host.
  */
 export function pathOf(place: unknown, folder: string): string | undefined {
+  try {
+    return readPath(place, folder)
+  } catch {
+    // A file URL with a host or an encoded slash, one that is wrongly encoded, or an object that cannot be read.
+    return undefined
+  }
+}
+
+/** What names a file, for a message: text and URLs as they are. */
+export function placeText(place: unknown): string {
+  try {
+    return textIn(place) ?? describeValue(place)
+  } catch {
+    return describeValue(place)
+  }
+}
+
+function textIn(place: unknown): string | undefined {
   const text = typeof place === 'object' && place !== null && 'href' in place ? place.href : place
-  if (typeof text !== 'string') return undefined
+  return typeof text === 'string' ? text : undefined
+}
+
+function readPath(place: unknown, folder: string): string | undefined {
+  const text = textIn(place)
+  if (text === undefined) return undefined
   // One letter before the colon is a drive of Windows.
   const scheme = /^([a-z][a-z\d+.-]+):/i.exec(text)?.[1]?.toLowerCase()
   if (scheme !== undefined && scheme !== 'file') return undefined
   return unpacked(scheme === 'file' ? fileURLToPath(text) : resolve(folder, text))
 }
+
+// Opening a FIFO without O_NONBLOCK waits for a writer, perhaps for ever. Windows has neither.
+const openFlags = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0)
 
 /**
  * The bytes of an engine, verified against the size and SHA-256 that it was shipped with. Throws ARTIFACT_INVALID.
@@ -32,7 +59,7 @@ export function pathOf(place: unknown, folder: string): string | undefined {
 export async function readArtifact(file: string, facts: ArtifactFacts, model: string): Promise<ArrayBuffer> {
   const subject = `${modelSubject(model)}, engine file ${file}`
   try {
-    const handle = await open(file)
+    const handle = await open(file, openFlags)
     try {
       return await readVerified(handle, facts, subject)
     } finally {
@@ -51,7 +78,9 @@ export async function readArtifact(file: string, facts: ArtifactFacts, model: st
 }
 
 async function readVerified(handle: FileHandle, facts: ArtifactFacts, subject: string): Promise<ArrayBuffer> {
-  const { size } = await handle.stat()
+  const stats = await handle.stat()
+  if (!stats.isFile()) throw damagedError(subject, 'a regular file', fileKind(stats))
+  const { size } = stats
   if (size !== facts.size) throw damagedError(subject, `${facts.size} bytes`, `${size} bytes`)
   const bytes = new Uint8Array(facts.size)
   // Loaded here, while the worker starts, instead of before it: that takes 4 ms.
@@ -74,6 +103,12 @@ function damagedError(subject: string, expected: string, received: string): Onnx
     received,
     hint: 'The file was changed or truncated after the build: build or copy it again.',
   })
+}
+
+/** What a path leads to that is no regular file. */
+export function fileKind(stats: Stats): string {
+  if (stats.isDirectory()) return 'a folder'
+  return stats.isFIFO() ? 'a FIFO' : 'a device or socket'
 }
 
 function readFailure(cause: unknown): string {

@@ -27,6 +27,7 @@ export const errorCodes = {
   INFERENCE_FAILED: "The backend failed while it ran the model; the message includes the backend's text.",
   WORKER_CRASHED:
     'The worker that ran the model died. Calls in flight are rejected, and the next call starts a new worker.',
+  TOO_MANY_CALLS: 'A window of Electron has too many calls in flight; wait for some of them before the next.',
   DISPOSED: 'The model was disposed.',
   ABORTED: 'The call was aborted by its signal.',
   UNSUPPORTED_TARGET: 'The bundler, output format or environment cannot carry a model.',
@@ -77,9 +78,34 @@ export function recordError(error: unknown, fallback: ErrorCode): ErrorRecord {
   return { code, message, expected, received, hint }
 }
 
-/** The text of anything that was thrown. */
+/** The text of anything that was thrown; never throws. */
 export function textOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
+  try {
+    return error instanceof Error ? error.message : String(error)
+  } catch {
+    // A revoked proxy, or an object without a prototype.
+    return 'an error without a text'
+  }
+}
+
+/** The head of an error for a caller's object that cannot be read. */
+export interface UnreadableError {
+  readonly code: ErrorCode
+  readonly subject: string
+  readonly expected: string
+}
+
+/**
+ * The result of `read`, which reads a caller's objects. What their getters and proxies throw becomes an error with a
+ * code: any of them may be revoked or broken.
+ */
+export function refuseUnreadable<T>({ code, subject, expected }: UnreadableError, read: () => T): T {
+  try {
+    return read()
+  } catch (cause) {
+    if (cause instanceof OnnxEngineError) throw cause
+    throw new OnnxEngineError(code, subject, { expected, received: textOf(cause), cause })
+  }
 }
 
 export function reviveError(record: ErrorRecord): OnnxEngineError {
@@ -89,8 +115,10 @@ export function reviveError(record: ErrorRecord): OnnxEngineError {
 
 /**
  * The candidate nearest to `name`: at a Levenshtein distance of at most a third of its length, or 2 for short names.
+ * Undefined for names of hostile models, which can be megabytes long: comparing takes the product of the lengths.
  */
 export function nearest(name: string, candidates: Iterable<string>): string | undefined {
+  if (name.length > longestCompared) return undefined
   let best: string | undefined
   let bestDistance = Math.max(2, Math.floor(name.length / 3)) + 1
   for (const candidate of candidates) {
@@ -114,7 +142,9 @@ function compose(subject: string, { expected, received, hint }: ErrorDetails): s
   return [detail ? `${subject}: ${detail}` : subject, hint ?? ''].filter(Boolean).join('. ')
 }
 
-// Names in hostile models can be megabytes long: for those, the difference in length decides.
+const longestCompared = 200
+
+// Where the lengths differ too much, they decide.
 function editDistance(a: string, b: string, limit: number): number {
   if (Math.abs(a.length - b.length) >= limit) return limit
   let row = Array.from({ length: b.length + 1 }, (_, j) => j)

@@ -8,7 +8,13 @@ export interface Binding {
   readonly name: string
   readonly dtype: DType
   readonly dims: readonly Dim[] | null
+  /** Set for an input that has a default in the model (an initializer of the same name): infer() may leave it out. */
+  readonly optional?: true
 }
+
+/** Whether infer() checks that dims of one name are equal. */
+export const dimsChecks = ['named', 'loose'] as const
+export type DimsCheck = (typeof dimsChecks)[number]
 
 /** The bindings of a model, in the order of its graph. */
 export interface Bindings {

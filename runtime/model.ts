@@ -7,7 +7,7 @@ import { openVariant, type OpenedVariant } from './open-variant.ts'
 import { checkInferOptions, checkLoadOptions, type LoadOptions } from './options.ts'
 import type { CheckedTensor, InferOptions } from './session.ts'
 import { copyTensors, takeTensors } from './tensor-memory.ts'
-import { modelSubject } from './text.ts'
+import { modelSubject, quote } from './text.ts'
 import type { CompactBindings, Model, Outputs } from './types.ts'
 
 type Tensors = ReadonlyMap<string, CheckedTensor>
@@ -19,8 +19,9 @@ type Tensors = ReadonlyMap<string, CheckedTensor>
 export function createModel(manifest: ModelManifest, options: LoadOptions = {}, folder = '.'): Model {
   const { name, bindings } = manifest
   const subject = modelSubject(name)
-  const engine = createEngine(subject, () => openVariant(manifest, folder, options))
-  checkLoadOptions(name, options)
+  const checkedOptions = checkLoadOptions(name, options)
+  const { dims } = checkedOptions
+  const engine = createEngine(manifest, () => openVariant(manifest, folder, checkedOptions))
 
   const model: Model = {
     name,
@@ -36,11 +37,9 @@ export function createModel(manifest: ModelManifest, options: LoadOptions = {}, 
       engine.refuseDisposed()
       const { signal, transfer } = checkInferOptions(name, callOptions)
       if (signal?.aborted) throw abortedError(subject, signal.reason)
-      const checked = checkInputs(name, bindings.inputs, inputs)
-      const outputs = engine.run(transfer ? takeTensors(checked) : checked, { signal, transfer })
-      return Object.fromEntries(
-        await (signal ? abortable(outputs, signal, subject) : outputs),
-      ) as Outputs<CompactBindings>
+      const checked = checkInputs(name, bindings.inputs, inputs, dims)
+      const run = () => engine.run(transfer ? takeTensors(checked) : checked, { signal, transfer })
+      return Object.fromEntries(await (signal ? abortable(signal, subject, run) : run())) as Outputs<CompactBindings>
     },
     dispose: engine.dispose,
     [Symbol.asyncDispose]: engine.dispose,
@@ -59,7 +58,9 @@ interface Engine {
   refuseDisposed(): void
 }
 
-function createEngine(subject: string, openEngine: () => Promise<OpenedVariant>): Engine {
+function createEngine({ name, bindings }: ModelManifest, openEngine: () => Promise<OpenedVariant>): Engine {
+  const subject = modelSubject(name)
+  const optional = bindings.inputs.filter((input) => input.optional).map((input) => input.name)
   // An aborted call still occupies the engine: dispose() waits for the work, not for the caller's promise.
   const work = createInFlight()
   let opened: OpenedVariant | undefined
@@ -99,10 +100,26 @@ function createEngine(subject: string, openEngine: () => Promise<OpenedVariant>)
   }
 
   async function run(inputs: Tensors, options: InferOptions): Promise<Tensors> {
-    if (opened) return opened.session.infer(inputs, options)
+    if (opened) return inferIn(opened, inputs, options)
     // The caller may change its arrays as soon as infer() has returned, which is before the engine is open.
     const own = options.transfer ? inputs : copyTensors(inputs)
-    return (await open()).session.infer(own, { ...options, transfer: true })
+    return inferIn(await open(), own, { ...options, transfer: true })
+  }
+
+  function inferIn({ session }: OpenedVariant, inputs: Tensors, options: InferOptions): Promise<Tensors> {
+    if (!session.optionalInputs) refuseOptional(inputs)
+    return session.infer(inputs, options)
+  }
+
+  // To ignore the caller's value would give wrong numbers without an error.
+  function refuseOptional(inputs: Tensors): void {
+    const given = optional.find((name) => inputs.has(name))
+    if (given === undefined) return
+    throw new OnnxEngineError('INPUT_INVALID', `${subject}, input ${quote(given)}`, {
+      expected: 'nothing, because this engine has the default compiled in',
+      received: 'a value',
+      hint: 'Leave the input out.',
+    })
   }
 
   function refuseDisposed(): void {

@@ -1,4 +1,4 @@
-import { pathOf } from './artifact.ts'
+import { pathOf, placeText } from './artifact.ts'
 import { OnnxEngineError } from './errors.ts'
 import type { BackendName, ModelManifest, VariantManifest } from './manifest.ts'
 import type { LoadOptions } from './options.ts'
@@ -66,8 +66,8 @@ async function tryOpen<B extends BackendName>(
 function noFileError(model: string, { backend, engine, file }: VariantManifest): OnnxEngineError {
   const subject = `${modelSubject(model)}, engine file of ${backend} ${engine}`
   return new OnnxEngineError('ARTIFACT_INVALID', subject, {
-    expected: 'a path or a file: URL',
-    received: String(file),
+    expected: 'a path or a file: URL of this machine',
+    received: placeText(file),
     hint: 'Build for Node.js: engines are read from disk.',
   })
 }

@@ -1,12 +1,14 @@
-import { OnnxEngineError } from './errors.ts'
-import { backendNames, type BackendName } from './manifest.ts'
+import { OnnxEngineError, refuseUnreadable } from './errors.ts'
+import { backendNames, dimsChecks, type BackendName, type DimsCheck } from './manifest.ts'
 import type { InferOptions, SessionOptions } from './session.ts'
-import { didYouMean, modelSubject, quote } from './text.ts'
+import { describeValue, didYouMean, modelSubject, quote } from './text.ts'
 
 /** Options of `createModel` and `loadModel`. */
 export interface LoadOptions extends SessionOptions {
   /** The backend that must run the model: without it, load() rejects with NO_VARIANT instead of using another. */
   readonly require?: BackendName
+  /** `'loose'` lets dims of one name differ, for models that use one name for several dims. Default: `'named'`. */
+  readonly dims?: DimsCheck
 }
 
 interface Rule {
@@ -28,6 +30,7 @@ const modelRules: Readonly<Record<keyof LoadOptions, Rule>> = {
     expected: 'onnxruntime, openvino, tensorrt-rtx or tensorrt',
     accepts: (value) => backendNames.some((name) => name === value),
   },
+  dims: { expected: `'named' or 'loose'`, accepts: (value) => dimsChecks.some((check) => check === value) },
 }
 
 const inferRules: Readonly<Record<keyof InferOptions, Rule>> = {
@@ -46,9 +49,18 @@ export function checkInferOptions(model: string, options: InferOptions): InferOp
 }
 
 function checkOptions<O extends object>(subject: string, options: O, rules: Readonly<Record<string, Rule>>): O {
-  if (typeof options !== 'object' || options === null) {
-    throw new OnnxEngineError('OPTION_INVALID', subject, { expected: 'an object', received: typeof options })
-  }
+  if (typeof options !== 'object' || options === null)
+    throw new OnnxEngineError('OPTION_INVALID', subject, { expected: 'an object', received: describeValue(options) })
+  const expected = 'options that can be read'
+  return refuseUnreadable({ code: 'OPTION_INVALID', subject, expected }, () => {
+    // A copy, so that every option is read once: what was checked is what counts.
+    const checked = { ...options }
+    checkValues(subject, checked, rules)
+    return checked
+  })
+}
+
+function checkValues(subject: string, options: object, rules: Readonly<Record<string, Rule>>): void {
   for (const [key, value] of Object.entries(options)) {
     if (value === undefined) continue
     const rule = Object.hasOwn(rules, key) ? rules[key] : undefined
@@ -63,14 +75,14 @@ function checkOptions<O extends object>(subject: string, options: O, rules: Read
     if (!rule.accepts(value)) {
       throw new OnnxEngineError('OPTION_INVALID', `${subject} ${quote(key)}`, {
         expected: rule.expected,
-        received: typeof value === 'object' ? 'an object' : String(value),
+        received: typeof value === 'object' ? describeValue(value) : String(value),
       })
     }
   }
-  return options
 }
 
 // By its members: a signal may come from another realm, as in test runners and Electron.
 function isAbortSignal(value: unknown): boolean {
-  return typeof value === 'object' && value !== null && 'aborted' in value && 'addEventListener' in value
+  if (typeof value !== 'object' || value === null || !('aborted' in value)) return false
+  return 'addEventListener' in value && typeof value.addEventListener === 'function'
 }

@@ -23,6 +23,8 @@ type Signal = typeof globalThis extends { AbortSignal: { prototype: infer S } } 
 
 /** One opened engine. Backends implement it; `model.ts` owns its lifetime. */
 export interface Session {
+  /** Whether infer() accepts optional inputs. Without it, their defaults are compiled in, and a value is refused. */
+  readonly optionalInputs?: true
   /**
    * Copies the inputs before it returns its promise, so that callers may reuse their arrays at once; with `transfer`
    * the inputs are the session's own, in ArrayBuffers that nobody else sees. When the signal aborts, `model.ts` has

@@ -16,6 +16,11 @@ export function quote(name: string): string {
   )
 }
 
+/** The same without the quotes, for lists in which a name is one word of many. */
+export function bareName(name: string): string {
+  return quote(name).slice(1, -1)
+}
+
 /** A model as the head of a message: `model "pose"`. */
 export function modelSubject(name: string): string {
   return `model ${quote(name)}`
@@ -40,4 +45,39 @@ export function rangeText(min: readonly number[], max: readonly number[], open?:
     return high === open ? '?' : `${low}..${high}`
   })
   return `[${texts.join(',')}]`
+}
+
+/** A value of unknown type for a message; never throws. */
+export function describeValue(value: unknown): string {
+  if (value === undefined) return 'nothing'
+  if (value === null) return 'null'
+  if (typeof value === 'string') return quote(value)
+  if (typeof value !== 'object') return `a ${typeof value}`
+  try {
+    return describeObject(value)
+  } catch {
+    // A revoked proxy, or one whose traps throw.
+    return 'an object that cannot be read'
+  }
+}
+
+/** Numbers for a message, and whatever else an array of numbers contains: `[1,nothing,2]`. */
+export function listText(items: readonly unknown[]): string {
+  return `[${items.map((item) => (typeof item === 'number' ? item : describeValue(item))).join(',')}]`
+}
+
+// A message with all keys of a large object helps nobody.
+const mostKeys = 8
+
+function describeObject(value: object): string {
+  if (Array.isArray(value)) return `an array of ${value.length}`
+  const prototype: unknown = Object.getPrototypeOf(value)
+  if (prototype !== null && prototype !== Object.prototype) {
+    const tag = Object.prototype.toString.call(value).slice(8, -1)
+    // An object may give itself any tag.
+    return /^\w{1,40}$/.test(tag) ? withArticle(tag) : 'an object'
+  }
+  const keys = Object.keys(value)
+  const shown = keys.slice(0, mostKeys).map(quote)
+  return `an object with ${[...shown, ...(keys.length > mostKeys ? ['more'] : [])].join(', ') || 'no keys'}`
 }

@@ -6,10 +6,10 @@ import type { InferOptions } from './session.ts'
 /**
  * A model as code sees it. `I` and `O` describe each input and output in one compact text, which generated declarations
  * fill in: `float32[batch,3,448,448]` has one named and three static dims, `?` is an unknown dim, `float32[]` a scalar,
- * and `float32[...]` has an unknown rank. The plain `Model`, which `loadModel` returns, accepts any names; infer() then
- * checks them.
+ * and `float32[...]` has an unknown rank. An optional property of `I` is an input with a default. The plain `Model`,
+ * which `loadModel` returns, accepts any names; infer() then checks them.
  */
-export interface Model<I extends CompactBindings = CompactBindings, O extends CompactBindings = CompactBindings> {
+export interface Model<I extends CompactInputs = CompactBindings, O extends CompactBindings = CompactBindings> {
   /** Display name: the model file's base name. */
   readonly name: string
   /** The inputs and outputs in the order of the graph. */
@@ -35,6 +35,9 @@ export interface Model<I extends CompactBindings = CompactBindings, O extends Co
 /** Inputs or outputs by name, each as compact text such as `float32[batch,3,448,448]`. */
 export type CompactBindings = Readonly<Record<string, string>>
 
+/** Inputs by name. Those with a default may be optional. */
+export type CompactInputs = Readonly<Record<string, string | undefined>>
+
 /** The variant that load() chose, and why the ones before it were skipped. */
 export interface LoadedVariant {
   readonly backend: BackendName
@@ -43,7 +46,7 @@ export interface LoadedVariant {
 }
 
 /** What infer() takes: every input of the model by name. */
-export type Inputs<I extends CompactBindings> = { readonly [K in keyof I]: Input<I[K]> }
+export type Inputs<I extends CompactInputs> = { readonly [K in keyof I]: Input<NonNullable<I[K]>> }
 
 /** What infer() returns: every output of the model by name. */
 export type Outputs<O extends CompactBindings> = { readonly [K in keyof O]: Output<O[K]> }

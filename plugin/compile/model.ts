@@ -5,7 +5,7 @@ import { readSource } from '../cache/source.ts'
 import type { Store } from '../cache/store.ts'
 import type { Model } from '../onnx/model.ts'
 import { checkShapes } from '../options/check-shapes.ts'
-import { checkIo } from '../options/engine-bindings.ts'
+import { checkIo, looseBindings } from '../options/engine-bindings.ts'
 import { chooseEngines } from './choose-engines.ts'
 import { bindingsOf, buildEngine } from './engine.ts'
 import type { CompileContext, CompileRequest } from './request.ts'
@@ -19,7 +19,8 @@ import type { Compiled } from './variant.ts'
 export async function compileModel(request: CompileRequest, context: CompileContext): Promise<Compiled> {
   const { file, options, root } = request
   const name = basename(file).replace(/\.onnx$/i, '')
-  const { model, source } = await readSource(file, context.store.statIndex)
+  const { model: read, source } = await readSource(file, context.store.statIndex)
+  const model = options.dims === 'loose' ? { ...read, bindings: looseBindings(read.bindings) } : read
   checkShapes(options, model.bindings, name)
   checkIo(options, name)
   const { engines, skipped } = await chooseEngines(model, options, root)

@@ -22,6 +22,18 @@ export function fixBindings({ inputs, outputs }: Bindings, shapes: Shapes): Bind
   }
 }
 
+/**
+ * The bindings of a model whose dims of one name may differ: an input dim is unknown where its name occurs more than
+ * once.
+ */
+export function looseBindings({ inputs, outputs }: Bindings): Bindings {
+  const seen = new Set<Dim>()
+  const repeated = new Set<Dim>()
+  for (const dim of inputs.flatMap(({ dims }) => dims ?? [])) (seen.has(dim) ? repeated : seen).add(dim)
+  const loosen = (dim: Dim): Dim => (typeof dim === 'string' && repeated.has(dim) ? null : dim)
+  return { inputs: inputs.map(({ dims, ...input }) => ({ ...input, dims: dims && dims.map(loosen) })), outputs }
+}
+
 /** The values that fixed shapes give to the named dims of a model's inputs. */
 export function namedDims(inputs: readonly Binding[], shapes: Shapes): ReadonlyMap<string, number> {
   const named = new Map<string, number>()

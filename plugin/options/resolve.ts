@@ -101,6 +101,7 @@ function merge(base: CompileOptions, layer: ModelLayer): CompileOptions {
     targets: layer.targets ?? base.targets,
     shapes: byName([...Object.entries(base.shapes), ...Object.entries(layer.shapes ?? {})]),
     profiles: layer.profiles ?? base.profiles,
+    dims: layer.dims ?? base.dims,
     onnxruntime: { ...base.onnxruntime, ...layer.onnxruntime },
     openvino: { ...base.openvino, ...layer.openvino },
     tensorrtRtx: { ...base.tensorrtRtx, ...layer.tensorrtRtx },

@@ -1,5 +1,5 @@
 import * as v from 'valibot'
-import { backendNames, precisions } from '../../runtime/manifest.ts'
+import { backendNames, dimsChecks, precisions } from '../../runtime/manifest.ts'
 import { onnxruntime, openvino, tensorrt, tensorrtRtx } from './backend-schema.ts'
 import { calibration } from './sample-schema.ts'
 import { ioPrecisions } from './types.ts'
@@ -79,6 +79,7 @@ export const modelSchema = section({
   targets: v.optional(targets),
   shapes: v.optional(shapes),
   profiles: v.optional(profiles),
+  dims: v.optional(oneOf(dimsChecks)),
   calibration: v.optional(calibration),
   precision: v.optional(section(v.partial(v.strictObject(precision)).entries)),
   verify: v.optional(verify),
@@ -96,6 +97,7 @@ export const schema = section({
   targets: v.optional(targets, []),
   shapes: v.optional(shapes, {}),
   profiles: v.optional(profiles, []),
+  dims: v.optional(oneOf(dimsChecks), 'named'),
   calibration: v.optional(calibration),
   precision: v.optional(section(precision), {}),
   verify: v.optional(verify, {}),

@@ -1,4 +1,4 @@
-import type { BackendName, Precision } from '../../runtime/manifest.ts'
+import type { BackendName, DimsCheck, Precision } from '../../runtime/manifest.ts'
 import type { OnnxRuntimeOptions, OpenVinoOptions, TensorRtOptions, TensorRtRtxOptions } from './backend-types.ts'
 
 /** Dims by input name. These records have no prototype, so an input can have any name. */
@@ -41,6 +41,11 @@ export interface ModelOptions {
    * tensors.
    */
   readonly profiles?: readonly Profile[]
+  /**
+   * Whether infer() checks that dims of one name are equal. `'loose'` is for models that use one name for dims that may
+   * differ: such dims of inputs are then unknown. TensorRT requires equal dims in any case.
+   */
+  readonly dims?: DimsCheck
   /**
    * Sample inputs, from which int8 gets the ranges of activations: a glob of `.npy` or `.npz` files, a module, or an
    * object. See docs/calibration.md.

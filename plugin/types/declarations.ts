@@ -146,7 +146,9 @@ function ambiguity(specifier: string, files: readonly string[]): string {
 
 function members(bindings: readonly Binding[], indent: string): string {
   if (bindings.length === 0) return '{}'
-  const lines = bindings.map((binding) => `${indent}  ${key(binding.name)}: ${literal(compactType(binding))}\n`)
+  const lines = bindings.map(
+    (binding) => `${indent}  ${key(binding.name)}${binding.optional ? '?' : ''}: ${literal(compactType(binding))}\n`,
+  )
   return `{\n${lines.join('')}${indent}}`
 }
 

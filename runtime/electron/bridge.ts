@@ -1,10 +1,14 @@
-import type { ErrorRecord } from '../errors.ts'
+import { OnnxEngineError, type ErrorRecord } from '../errors.ts'
+import { describeValue } from '../text.ts'
 import type { Model } from '../types.ts'
 
 export interface BridgeOptions {
   /** Name of the IPC channel, the same on both sides. Every model needs its own. Default: 'unplugin-onnx'. */
   readonly channel?: string | undefined
 }
+
+/** Calls that a window may have in flight, unless exposeModel() sets another number. */
+export const defaultMaxCalls = 32
 
 /** What a model is, as plain data. `variant` is undefined until the model is loaded. */
 export type ModelFacts = Pick<Model, 'name' | 'bindings' | 'variant'>
@@ -19,11 +23,30 @@ export interface BridgeRequest {
 
 /** A message from the main process to a window. The first one has the id 0 and the model's facts. */
 export type BridgeReply =
+  | { readonly id: 0; readonly value: ModelFacts; readonly maxCalls: number }
   | { readonly id: number; readonly value: unknown }
   | { readonly id: number; readonly error: ErrorRecord }
   | { readonly id: 'end'; readonly error: ErrorRecord }
 
 export const defaultChannel = 'unplugin-onnx'
+
+/** The channel of the options. Throws OPTION_INVALID for what is no name. */
+export function channelOf({ channel = defaultChannel }: BridgeOptions, subject: string): string {
+  if (typeof channel === 'string' && channel !== '') return channel
+  throw new OnnxEngineError('OPTION_INVALID', `${subject}: option "channel"`, {
+    expected: 'a name',
+    received: describeValue(channel),
+  })
+}
+
+/** The error of a call that would be one too many: each holds a copy of its inputs until it ends. */
+export function tooManyCallsError(subject: string, maxCalls: number): OnnxEngineError {
+  return new OnnxEngineError('TOO_MANY_CALLS', subject, {
+    expected: `at most ${maxCalls} calls in flight`,
+    received: 'one more',
+    hint: 'Wait for earlier calls, or raise the option maxCalls of exposeModel().',
+  })
+}
 
 /**
  * Tensors whose data contains their own elements and nothing else: cloning a view clones its whole buffer, and shared

@@ -2,6 +2,6 @@
 // windows over ports, renderer.ts makes them, bridge.ts has the messages between the two. Nothing here imports a module
 // of Node.js, because sandboxed preload scripts have none.
 export { errorCodes, OnnxEngineError, type ErrorCode } from '../errors.ts'
-export { exposeModel, type ExposedModel, type IpcMain, type MainPort } from './main.ts'
+export { exposeModel, type ExposedModel, type ExposeOptions, type IpcMain, type MainPort } from './main.ts'
 export { connectModel, type ConnectedModel, type IpcRenderer } from './renderer.ts'
 export type { BridgeOptions, ModelFacts } from './bridge.ts'

@@ -1,10 +1,12 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 import { OnnxEngineError, recordError } from '../errors.ts'
-import { modelSubject, quote } from '../text.ts'
+import { describeValue, modelSubject, quote } from '../text.ts'
 import type { CompactBindings, Inputs, Model } from '../types.ts'
 import {
-  defaultChannel,
+  channelOf,
+  defaultMaxCalls,
   ownData,
+  tooManyCallsError,
   type BridgeOptions,
   type BridgeReply,
   type BridgeRequest,
@@ -28,6 +30,14 @@ export interface MainPort {
   close(): void
 }
 
+export interface ExposeOptions extends BridgeOptions {
+  /**
+   * Calls of infer() and load() that each window may have in flight; more are refused with TOO_MANY_CALLS, because each
+   * holds a copy of its inputs. Default: 32.
+   */
+  readonly maxCalls?: number | undefined
+}
+
 export interface ExposedModel {
   /** Ends all connections with their calls in flight; the model itself stays as it is. */
   dispose(): void
@@ -37,17 +47,16 @@ export interface ExposedModel {
 /**
  * Lets windows run a model of the main process through `connectModel`. Call it before they load. The main process keeps
  * control of the model: a window cannot dispose it, and a window that goes away aborts only its own calls. Throws
- * OPTION_INVALID for a channel that another model has.
+ * OPTION_INVALID for a channel that another model has, or a wrong option.
  */
-export function exposeModel(
-  ipcMain: IpcMain,
-  model: Model,
-  { channel = defaultChannel }: BridgeOptions = {},
-): ExposedModel {
+export function exposeModel(ipcMain: IpcMain, model: Model, options: ExposeOptions = {}): ExposedModel {
+  const subject = `exposeModel() of ${modelSubject(model.name)}`
+  const channel = channelOf(options, subject)
+  const maxCalls = maxCallsOf(options, subject)
   const endConnections = new Set<() => void>()
   const releaseChannel = claimChannel(ipcMain, channel, model.name)
   const connect = ({ ports: [port] }: { readonly ports: readonly MainPort[] }) => {
-    if (port !== undefined) serve(port, model, endConnections)
+    if (port !== undefined) serve(port, { model, maxCalls }, endConnections)
   }
   const dispose = () => {
     ipcMain.removeListener(channel, connect)
@@ -56,6 +65,14 @@ export function exposeModel(
   }
   ipcMain.on(channel, connect)
   return { dispose, [Symbol.dispose]: dispose }
+}
+
+function maxCallsOf({ maxCalls = defaultMaxCalls }: ExposeOptions, subject: string): number {
+  if (Number.isSafeInteger(maxCalls) && maxCalls > 0) return maxCalls
+  throw new OnnxEngineError('OPTION_INVALID', `${subject}: option "maxCalls"`, {
+    expected: 'a whole number from 1',
+    received: typeof maxCalls === 'number' ? String(maxCalls) : describeValue(maxCalls),
+  })
 }
 
 const claimedChannels = new WeakMap<IpcMain, Map<string, string>>()
@@ -75,7 +92,14 @@ function claimChannel(ipcMain: IpcMain, channel: string, name: string): () => vo
   return () => void channels.delete(channel)
 }
 
-function serve(port: MainPort, model: Model, endConnections: Set<() => void>): void {
+/** What a connection serves. */
+interface Served {
+  readonly model: Model
+  readonly maxCalls: number
+}
+
+function serve(port: MainPort, { model, maxCalls }: Served, endConnections: Set<() => void>): void {
+  const subject = modelSubject(model.name)
   const running = new Map<number, AbortController>()
   let open = true
 
@@ -89,7 +113,7 @@ function serve(port: MainPort, model: Model, endConnections: Set<() => void>): v
     for (const call of running.values()) call.abort()
   }
   const end = () => {
-    const gone = new OnnxEngineError('DISPOSED', modelSubject(model.name), {
+    const gone = new OnnxEngineError('DISPOSED', subject, {
       expected: 'a model in use',
       received: 'one that the main process no longer exposes',
     })
@@ -100,9 +124,13 @@ function serve(port: MainPort, model: Model, endConnections: Set<() => void>): v
   const handle = async (request: BridgeRequest) => {
     const { id, call } = request
     if (call === 'abort') return running.get(id)?.abort()
+    // A second call with the number of one that is running could be neither answered nor aborted.
+    if (running.has(id)) return
     const abort = new AbortController()
-    running.set(id, abort)
     try {
+      // Windows keep to the limit by themselves; a page that writes to the port need not.
+      if (running.size >= maxCalls) throw tooManyCallsError(subject, maxCalls)
+      running.set(id, abort)
       reply({ id, value: await handlers[call](model, request, abort.signal) })
     } catch (error) {
       reply({ id, error: recordError(error, 'INFERENCE_FAILED') })
@@ -118,7 +146,7 @@ function serve(port: MainPort, model: Model, endConnections: Set<() => void>): v
   })
   port.on('close', close)
   port.start()
-  reply({ id: 0, value: factsOf(model) })
+  reply({ id: 0, value: factsOf(model), maxCalls })
 }
 
 const handlers: Readonly<

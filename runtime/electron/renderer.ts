@@ -1,14 +1,16 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 import { abortedError, onAbort } from '../abort.ts'
-import { OnnxEngineError, reviveError, textOf } from '../errors.ts'
+import { OnnxEngineError, refuseUnreadable, reviveError, textOf } from '../errors.ts'
 import { createInFlight } from '../in-flight.ts'
 import { checkInferOptions } from '../options.ts'
 import type { InferOptions } from '../session.ts'
 import { quote } from '../text.ts'
 import type { Model } from '../types.ts'
 import {
-  defaultChannel,
+  channelOf,
+  defaultMaxCalls,
   ownData,
+  tooManyCallsError,
   type BridgeOptions,
   type BridgeReply,
   type BridgeRequest,
@@ -40,12 +42,15 @@ export interface ConnectedModel<M extends Model> {
 
 /**
  * The model that the main process has exposed on the channel, for a preload script or a window. Returns at once; calls
- * wait for the connection, and reject with UNSUPPORTED_TARGET when nothing has answered for ten seconds.
+ * wait for the connection, and reject with UNSUPPORTED_TARGET when nothing has answered for ten seconds. A call beyond
+ * those that may be in flight rejects at once with TOO_MANY_CALLS. Throws OPTION_INVALID for a channel that is no
+ * name.
  */
 export function connectModel<M extends Model = Model>(
   ipcRenderer: IpcRenderer,
-  { channel = defaultChannel }: BridgeOptions = {},
+  options: BridgeOptions = {},
 ): ConnectedModel<M> {
+  const channel = channelOf(options, 'connectModel()')
   const subject = `model on channel ${quote(channel)}`
   const { port1, port2 } = new MessageChannel() as unknown as { readonly port1: WindowPort; readonly port2: never }
   const connection = createConnection(port1, subject)
@@ -62,7 +67,11 @@ export function connectModel<M extends Model = Model>(
   async function infer(inputs: unknown, options: InferOptions = {}): Promise<unknown> {
     const { signal } = checkInferOptions(channel, options)
     if (signal?.aborted) throw abortedError(subject, signal.reason)
-    const { result, abort } = send('infer', ownData(inputs))
+    const error = { code: 'INPUT_INVALID', subject, expected: 'inputs that can be read' } as const
+    const { result, abort } = send(
+      'infer',
+      refuseUnreadable(error, () => ownData(inputs)),
+    )
     if (!signal) return result
     const stopListening = onAbort(signal, () => abort(abortedError(subject, signal.reason)))
     return result.finally(stopListening)
@@ -99,12 +108,14 @@ function createConnection(port: WindowPort, subject: string): Connection {
   const running = createInFlight()
   let lastId = 0
   let connected = false
+  let maxCalls = defaultMaxCalls
   let patience: ReturnType<typeof setTimeout> | undefined
   let ended: OnnxEngineError | undefined
 
   port.addEventListener('message', ({ data: reply }) => {
     if (reply.id === 'end') return end(reviveError(reply.error))
     connected = true
+    if ('maxCalls' in reply) maxCalls = reply.maxCalls
     clearTimeout(patience)
     const call = calls.get(reply.id)
     calls.delete(reply.id)
@@ -117,7 +128,8 @@ function createConnection(port: WindowPort, subject: string): Connection {
 
   function send(call: 'load' | 'infer', inputs: unknown, refusal = ended): SentCall {
     const id = ++lastId
-    if (refusal) return { result: Promise.reject(refusal), abort() {} }
+    const error = refusal ?? (calls.size < maxCalls ? undefined : tooManyCallsError(subject, maxCalls))
+    if (error) return { result: Promise.reject(error), abort() {} }
     if (!connected) patience ??= setTimeout(() => end(unansweredError(subject)), patienceMs)
     const result = new Promise((resolve, reject) => {
       post(port, { id, call, inputs }, subject)

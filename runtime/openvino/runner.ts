@@ -10,7 +10,7 @@ import type { Binding, Bindings, Requirements, VariantManifest } from '../manife
 import type { OpenOptions, Runner, Session } from '../session.ts'
 import { modelSubject } from '../text.ts'
 import { findOpenVino } from './library.ts'
-import { createSession } from './session.ts'
+import { createSession, portsOf } from './session.ts'
 
 /** Runs blobs with OpenVINO. */
 export const openvinoRunner: Runner<'openvino'> = { refusal, open }
@@ -76,7 +76,8 @@ async function open(
     ...requires.properties,
     ...(options.threads !== undefined && { INFERENCE_NUM_THREADS: String(options.threads) }),
   }
-  const names = { inputs: namesOf(bindings.inputs), outputs: namesOf(bindings.outputs) }
+  const { inputs, outputs } = portsOf(bindings)
+  const names = { inputs: namesOf(inputs), outputs: namesOf(outputs) }
   try {
     const engine = await found.addon.load(found.library, new Uint8Array(bytes), { device, properties, ...names })
     return await orClose(engine, () => createSession(engine, bindings, subject))

@@ -25,7 +25,9 @@ interface Call {
  * model.
  */
 export function createSession(engine: OpenVinoEngine, bindings: Bindings, subject: string): Session {
-  bindings.inputs.forEach((binding, index) => checkPortDtype(binding, engine.inputs[index]))
+  // OpenVINO compiles the default of an optional input in.
+  const ports = portsOf(bindings)
+  ports.inputs.forEach((binding, index) => checkPortDtype(binding, engine.inputs[index]))
   bindings.outputs.forEach((binding, index) => checkPortDtype(binding, engine.outputs[index]))
   const requests = createSlots(engine.requests)
   const calls = createInFlight()
@@ -64,7 +66,7 @@ export function createSession(engine: OpenVinoEngine, bindings: Bindings, subjec
   }
 
   function engineInputs(inputs: Tensors) {
-    return bindings.inputs.map(({ name, dtype }, index) => {
+    return ports.inputs.map(({ name, dtype }, index) => {
       const input = engineInput(inputs.get(name), inputSubject(subject, name))
       const bounds = engine.inputs[index]?.dims
       if (bounds && !isWithin(input.dims, bounds))
@@ -81,6 +83,11 @@ export function createSession(engine: OpenVinoEngine, bindings: Bindings, subjec
       return input
     })
   }
+}
+
+/** The bindings that an engine of OpenVINO has, which are all but the optional inputs. */
+export function portsOf({ inputs, outputs }: Bindings): Bindings {
+  return { inputs: inputs.filter(({ optional }) => !optional), outputs }
 }
 
 // OpenVINO converts int64, uint64 and uint32 to int32 by cutting off bits, without an error: 2^40 becomes 0. Seen on

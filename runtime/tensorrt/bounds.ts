@@ -3,7 +3,7 @@ import type { DType } from '../dtype.ts'
 import type { EngineInput } from '../engine-tensors.ts'
 import { OnnxEngineError } from '../errors.ts'
 import { viewOf } from '../tensor-memory.ts'
-import { rangeText } from '../text.ts'
+import { bareName, rangeText } from '../text.ts'
 
 /** What bounds the inputs of an engine; ports are its input ports, in its order. */
 export interface EngineBounds {
@@ -57,7 +57,7 @@ function profileText({ min, max, minValues, maxValues }: TensorRtProfile, ports:
 
 // Only shape tensors have values.
 function inputText(name: string, dims: string, values: string): string {
-  return values === '[]' ? `${name} ${dims}` : `${name} ${dims} with values ${values}`
+  return `${bareName(name)} ${dims}${values === '[]' ? '' : ` with values ${values}`}`
 }
 
 function listText(numbers: readonly number[] = []): string {

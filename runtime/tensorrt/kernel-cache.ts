@@ -1,5 +1,5 @@
 import { createHash, randomUUID } from 'node:crypto'
-import { readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises'
+import { lstat, readdir, readFile, rename, rm, utimes, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { setImmediate } from 'node:timers/promises'
 import { makeFolder } from '../make-folder.ts'
@@ -33,6 +33,8 @@ export function openKernelCache(
   return {
     async read() {
       try {
+        // Opening a FIFO waits for a writer, perhaps for ever; a link may lead to one.
+        if (!(await lstat(file)).isFile()) return new Uint8Array(0)
         const stored = await readFile(file)
         const bytes = stored.subarray(digestBytes)
         const digest = stored.subarray(0, digestBytes).toString('hex')
@@ -84,12 +86,12 @@ async function shrinkFolder(folder: string, most: number): Promise<void> {
     names.map(async (name) => {
       const file = path.join(folder, name)
       // Another process may have removed it just now.
-      const { size, mtimeMs } = await stat(file).catch(() => ({ size: 0, mtimeMs: 0 }))
-      return { file, size, mtimeMs }
+      const stats = await lstat(file).catch(() => undefined)
+      return stats?.isFile() ? [{ file, size: stats.size, mtimeMs: stats.mtimeMs }] : []
     }),
   )
   let sum = 0
-  for (const { file, size } of files.sort((a, b) => b.mtimeMs - a.mtimeMs)) {
+  for (const { file, size } of files.flat().sort((a, b) => b.mtimeMs - a.mtimeMs)) {
     sum += size
     if (sum > most) await rm(file, { force: true })
   }

@@ -29,7 +29,7 @@ export function createSession(engine: TensorRtEngine, { bindings, subject, cache
   const inputPorts = engine.ports.filter(({ input }) => input)
   const outputPorts = engine.ports.filter(({ input }) => !input)
   // Engines order their outputs as they like.
-  const outputIndexes = bindings.outputs.map(({ name }) => outputPorts.findIndex((port) => port.name === name))
+  const outputIndexes = new Map(outputPorts.map(({ name }, index) => [name, index]))
 
   return {
     infer: (inputs, options) => calls.track(infer(inputs, options)),
@@ -50,7 +50,7 @@ export function createSession(engine: TensorRtEngine, { bindings, subject, cache
       const results = await outputs
       return outputTensors(
         bindings.outputs,
-        outputIndexes.map((index) => results[index]),
+        bindings.outputs.map(({ name }) => results[outputIndexes.get(name) ?? -1]),
       )
     } catch (cause) {
       throw signal?.aborted ? abortedError(subject, cause) : inferenceError(subject, 'TensorRT', cause)
@@ -61,10 +61,11 @@ export function createSession(engine: TensorRtEngine, { bindings, subject, cache
 }
 
 function checkPorts({ ports }: TensorRtEngine, { inputs, outputs }: Bindings): void {
+  const byName = new Map(ports.map((port) => [port.name, port]))
   for (const binding of [...inputs, ...outputs]) {
-    const port = ports.find(({ name }) => name === binding.name)
+    const port = byName.get(binding.name)
     if (port) checkPortDtype(binding, port)
   }
-  const lost = outputs.find((binding) => !ports.some(({ name }) => name === binding.name))
+  const lost = outputs.find(({ name }) => !byName.has(name))
   if (lost) throw new Error(`the engine has no output ${quote(lost.name)}`)
 }

@@ -2,7 +2,13 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { rolldown } from 'rolldown'
-import { connectModel, exposeModel, OnnxEngineError, type ConnectedModel } from 'unplugin-onnx/electron'
+import {
+  connectModel,
+  exposeModel,
+  OnnxEngineError,
+  type ConnectedModel,
+  type ExposeOptions,
+} from 'unplugin-onnx/electron'
 import { createModel, type InferOptions, type Model } from 'unplugin-onnx/runtime'
 import { afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
 import type { ModelManifest } from '../../runtime/manifest.ts'
@@ -135,6 +141,39 @@ describe('window', () => {
     expect(await kept).toEqual({ done: true })
   })
 
+  test('may have so many calls in flight, and is refused one more with a code until one ends', async () => {
+    const { model, started, finish } = waitingModel()
+    const { window } = connect(model, { maxCalls: 3 })
+    await window.load()
+    const running = [1, 2, 3].map(() => window.infer({}))
+    for (const _ of running) await started()
+    await expect(window.infer({})).rejects.toMatchObject({
+      code: 'TOO_MANY_CALLS',
+      message:
+        'model on channel "unplugin-onnx": expected at most 3 calls in flight, received one more. ' +
+        'Wait for earlier calls, or raise the option maxCalls of exposeModel().',
+    })
+    finish()
+    await Promise.all(running)
+    expect(await window.infer({})).toEqual({ done: true })
+  })
+
+  test('sends no more than 32 calls before anything has answered', async () => {
+    const window = track(connectModel(createIpc().ipcRenderer))
+    const calls = Array.from({ length: 40 }, () => window.infer({}).catch((error: unknown) => error))
+    const refused = await Promise.all(calls.slice(32))
+    expect(refused.map((error) => (error as OnnxEngineError).code)).toEqual(Array(8).fill('TOO_MANY_CALLS'))
+    open.splice(0)
+  })
+
+  test('is refused what cannot be read, with a code', async () => {
+    const { window } = connect(createModel(manifest))
+    const { proxy, revoke } = Proxy.revocable({}, {})
+    revoke()
+    await expect(window.infer(proxy)).rejects.toMatchObject({ code: 'INPUT_INVALID' })
+    await expect(window.infer({ x: proxy as never })).rejects.toMatchObject({ code: 'INPUT_INVALID' })
+  })
+
   test('a call without an answer is an error after ten seconds', async () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
     const window = track(connectModel(createIpc().ipcRenderer, { channel: 'pose' }))
@@ -183,6 +222,44 @@ describe('main process', () => {
       }),
     )
     track(exposeModel(ipc.ipcMain, createModel(manifest), { channel: 'double' }))
+  })
+
+  test.each([
+    [{ maxCalls: 0 }, 'option "maxCalls": expected a whole number from 1, received 0'],
+    [{ maxCalls: '3' }, 'option "maxCalls": expected a whole number from 1, received "3"'],
+    [{ channel: '' }, 'option "channel": expected a name, received ""'],
+    [{ channel: 7 }, 'option "channel": expected a name, received a number'],
+  ])('refuses the options %o', (options, message) => {
+    expect(() =>
+      exposeModel(
+        createIpc().ipcMain,
+        fakeModel(async () => ({})),
+        options as object,
+      ),
+    ).toThrow(expect.objectContaining({ code: 'OPTION_INVALID', message: expect.stringContaining(message) }))
+  })
+
+  test('holds no more calls than it allows, whatever a page sends', async () => {
+    const { model, started, finish } = waitingModel()
+    const { ipc } = connect(model, { maxCalls: 2 })
+    const { port1, port2 } = new MessageChannel()
+    ipc.ipcRenderer.postMessage('unplugin-onnx', null, [port2 as never])
+    const replies: { id: number; error?: { code: string } }[] = []
+    port1.addEventListener('message', (event) => replies.push((event as MessageEvent).data))
+    port1.start()
+    // The second number twice: a call that is running cannot be replaced by another one.
+    for (const id of [1, 2, 2, 3, 4]) port1.postMessage({ id, call: 'infer', inputs: {} })
+    await expect
+      .poll(() => replies.filter(({ error }) => error))
+      .toMatchObject([
+        { id: 3, error: { code: 'TOO_MANY_CALLS' } },
+        { id: 4, error: { code: 'TOO_MANY_CALLS' } },
+      ])
+    await started()
+    await started()
+    finish()
+    await expect.poll(() => replies.filter(({ id, error }) => id > 0 && !error).map(({ id }) => id)).toEqual([1, 2])
+    port1.close()
   })
 
   test('messages of any content from a page are harmless', async () => {
@@ -246,13 +323,16 @@ const pose = connectModel(ipcRenderer)
 contextBridge.exposeInMainWorld('pose', { infer: (inputs) => pose.infer(inputs) })
 `
 
-function connect(model: Model): {
+function connect(
+  model: Model,
+  options: ExposeOptions = {},
+): {
   ipc: ReturnType<typeof createIpc>
   exposed: ReturnType<typeof exposeModel>
   window: ConnectedModel<Model>
 } {
   const ipc = createIpc()
-  const exposed = track(exposeModel(ipc.ipcMain, model))
+  const exposed = track(exposeModel(ipc.ipcMain, model, options))
   return { ipc, exposed, window: track(connectModel(ipc.ipcRenderer)) }
 }
 

@@ -9,6 +9,7 @@ const variant = {
   engine: 'fp32',
   artifact: { size: 3, sha256: 'ab' },
   requires: {},
+  verified: true,
 } as unknown as Variant
 
 const compiled: Compiled = {
@@ -30,8 +31,8 @@ test('the module of a model has its manifest, a location per variant, and one ca
       "name": "pose",
       "bindings": {"inputs":[{"name":"x","dtype":"float32","dims":["batch",3,null]}],"outputs":[]},
       "variants": [
-        { "file": new URL("./a", base), "backend":"onnxruntime","engine":"fp32","size":3,"sha256":"ab","requires":{},"verified":false},
-        { "file": new URL("./b", base), "backend":"onnxruntime","engine":"fp32","size":3,"sha256":"ab","requires":{},"verified":false},
+        { "file": new URL("./a", base), "backend":"onnxruntime","engine":"fp32","size":3,"sha256":"ab","requires":{}},
+        { "file": new URL("./b", base), "backend":"onnxruntime","engine":"fp32","size":3,"sha256":"ab","requires":{}},
       ],
     })
     "

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { checkIo, engineBindings, fixBindings, fixesDims } from '../../plugin/options/engine-bindings.ts'
+import { checkIo, engineBindings, fixBindings, fixesDims, looseBindings } from '../../plugin/options/engine-bindings.ts'
 import { compileOptions, resolveOptions } from '../../plugin/options/resolve.ts'
 import type { Options, Shapes } from '../../plugin/options/types.ts'
 import type { Binding, Dim } from '../../runtime/manifest.ts'
@@ -58,6 +58,16 @@ describe('fixed shapes', () => {
   ])('of an input %j with shapes %j fix an open dim: %s', (dims, shapes, fixes) => {
     expect(fixesDims([binding('x', dims)], shapes)).toBe(fixes)
   })
+})
+
+test('loose bindings have unknown dims where inputs share a name', () => {
+  const { inputs, outputs } = looseBindings({ ...model, inputs: [...model.inputs, binding('own', ['one', null, 3])] })
+  expect([...inputs, ...outputs].map(({ dims }) => dims)).toEqual([
+    [null, 3, null, null],
+    [null, null],
+    ['one', null, 3],
+    ['batch', 'classes'],
+  ])
 })
 
 test.each([

@@ -23,6 +23,7 @@ describe('options', () => {
       targets: [],
       shapes: {},
       profiles: [],
+      dims: 'named',
       precision: { fp32: [], io: 'fp32', autoPin: false },
       verify: {},
       onnxruntime: { optimization: 'all', portable: true },
@@ -84,7 +85,7 @@ describe('options', () => {
     [new Map(), `the options: expected an object, received Map(0) {}`],
     [
       { engin: 'fp16' },
-      `option 'engin': expected one of engine, backends, targets, shapes, profiles, calibration, ` +
+      `option 'engin': expected one of engine, backends, targets, shapes, profiles, dims, calibration, ` +
         'precision, verify, keepOnnx, onnxruntime, openvino, tensorrtRtx, tensorrt, models, root, ' +
         `cache, types, assetsDir, standalone, verbose, received 'engin'. Did you mean 'engine'?`,
     ],
@@ -133,7 +134,7 @@ describe('options', () => {
     [
       { models: { 'a.onnx': { cache: {} } } },
       `option 'models["a.onnx"].cache': expected one of engine, backends, targets, shapes, ` +
-        'profiles, calibration, precision, verify, keepOnnx, onnxruntime, openvino, tensorrtRtx, ' +
+        'profiles, dims, calibration, precision, verify, keepOnnx, onnxruntime, openvino, tensorrtRtx, ' +
         `tensorrt, received 'cache'`,
     ],
     [
@@ -200,7 +201,7 @@ describe('options', () => {
     [
       { ['a'.repeat(1000)]: 1 },
       `option '["${'a'.repeat(80)}..."]': expected one of engine, backends, targets, shapes, ` +
-        'profiles, calibration, precision, verify, keepOnnx, onnxruntime, openvino, tensorrtRtx, ' +
+        'profiles, dims, calibration, precision, verify, keepOnnx, onnxruntime, openvino, tensorrtRtx, ' +
         'tensorrt, models, root, cache, types, assetsDir, standalone, verbose, received ' +
         `'${'a'.repeat(80)}'... 920 more characters`,
     ],
@@ -345,6 +346,7 @@ describe('options of one import', () => {
   it('only options that decide the compilation are kept', () => {
     expect(Object.keys(compileFor({}, 'a.onnx')).sort()).toEqual([
       'backends',
+      'dims',
       'engine',
       'onnxruntime',
       'openvino',

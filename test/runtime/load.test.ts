@@ -114,7 +114,8 @@ describe('loadModel', () => {
     await expect(createModel(withFile('https://example.com/pose.ort')).load()).rejects.toMatchObject({
       code: 'ARTIFACT_INVALID',
       message: expect.stringContaining(
-        'engine file of onnxruntime fp32: expected a path or a file: URL, received https://example.com/pose.ort',
+        'engine file of onnxruntime fp32: expected a path or a file: URL of this machine, ' +
+          'received https://example.com/pose.ort',
       ),
     })
     await expect(createModel(withFile(folder)).load()).rejects.toMatchObject({
@@ -126,7 +127,7 @@ describe('loadModel', () => {
   test.each<[string, () => unknown, string]>([
     ['an empty file', () => '', 'expected JSON'],
     ['a broken file', () => '{"schema": 1', 'expected JSON'],
-    ['a list', () => [], 'expected the manifest.schema to be 1, received nothing'],
+    ['a list', () => [], 'expected the manifest to be an object, received a list'],
     ['null', () => null, 'expected the manifest to be an object, received null'],
     ['a later schema', () => ({ ...relative(), schema: 2 }), 'expected the manifest.schema to be 1, received 2'],
     [

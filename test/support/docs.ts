@@ -12,7 +12,7 @@ import {
 import { resolveOptions } from '../../plugin/options/resolve.ts'
 import { calibrationMethods, imageChannels, imageLayouts, ioPrecisions } from '../../plugin/options/types.ts'
 import { errorCodes } from '../../runtime/errors.ts'
-import { backendNames, precisions } from '../../runtime/manifest.ts'
+import { backendNames, dimsChecks, precisions } from '../../runtime/manifest.ts'
 
 // As `npm run format` writes the pages.
 const style = JSON.parse(readFileSync(new URL('../../.oxfmtrc.json', import.meta.url), 'utf8')) as FormatConfig
@@ -84,6 +84,7 @@ const sourceFiles = ['types.ts', 'backend-types.ts'].map(
 /** What the page writes for a type of plugin/options. The order matters where one name ends in another. */
 const typeTexts: Readonly<Record<string, string>> = {
   IoPrecision: union(ioPrecisions),
+  DimsCheck: union(dimsChecks),
   Precision: union(precisions),
   'BackendName[]': `(${union(backendNames)})[]`,
   OptimizationLevel: union(optimizationLevels),
