@@ -16,7 +16,7 @@ export interface StoreRequest {
   readonly signal?: AbortSignal | undefined
 }
 
-/** Writes the engine to `outputFile`; what it returns is kept beside the engine. */
+/** Writes the engine to `outputFile`; what it returns is kept with the engine. */
 export type Build = (outputFile: string) => Promise<Json | void>
 
 /** Runs a build and describes its output. Throws COMPILE_FAILED when there is none. */

@@ -16,7 +16,7 @@ export function explain(before: Facts, after: Facts): string {
 
 type Fact = Facts[string] | undefined
 
-/** Fact name -> words, in the order in which a user wants to hear them. `null`: told by another fact. */
+/** Fact name -> words, in the order that matters to a user. `null`: another fact says it. */
 const labels: Readonly<Record<string, string | null>> = {
   schema: 'cache format',
   model: 'model',

@@ -71,7 +71,7 @@ export async function touched(file: string): Promise<number> {
   return (await stat(file).catch(() => ({ mtimeMs: 0 }))).mtimeMs
 }
 
-/** Absolute paths of what lies in a folder; none when there is no such folder. */
+/** Absolute paths of the entries of a folder; none when there is no such folder. */
 export async function listFiles(dir: string): Promise<readonly string[]> {
   try {
     return (await readdir(dir)).map((name) => path.join(dir, name))

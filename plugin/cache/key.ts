@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import type { BackendName } from '../../runtime/manifest.ts'
 import type { Shapes } from '../options/types.ts'
 
-/** Named facts in a flat record, so that two keys can be compared field by field and a difference told in words. */
+/** Named facts in a flat record, so that two keys can be compared field by field and a difference put into words. */
 export type Facts = Readonly<Record<string, string | number | boolean | readonly string[] | readonly number[]>>
 
 /** A content key: the digest names the entry, the facts explain it. */
@@ -18,7 +18,7 @@ export type Json = string | number | boolean | null | readonly Json[] | { readon
 export interface SourceDigest {
   /** SHA-256 of the .onnx file. */
   readonly model: string
-  /** SHA-256 of the .onnx file without the bytes of its weights: tells 'graph changed' from 'weights changed'. */
+  /** SHA-256 of the .onnx file without the bytes of its weights: distinguishes 'graph changed' from 'weights changed'. */
   readonly graph: string
   /** SHA-256 of the byte ranges that the model uses of each external data file; `location` is relative to the model. */
   readonly external: readonly { readonly location: string; readonly sha256: string }[]
@@ -63,7 +63,7 @@ export function graphFacts(
   })
 }
 
-/** The K2 or K5 facts: the graph and all that a backend's plan says about the compilation. */
+/** Engine facts: those of the graph, and all that a backend's plan says about the compilation. */
 export function engineFacts(graph: Facts, backend: BackendName, plan: Facts): Facts {
   return combine(graph, { backend }, plan)
 }

@@ -6,7 +6,7 @@ import { isRunning } from '../files/lock.ts'
 import { buildEntry, type Build, type StoreRequest } from './build.ts'
 import type { Entry } from './entries.ts'
 
-/** An engine and where it lies. */
+/** An engine and its path. */
 export interface Placed {
   readonly entry: Entry
   readonly file: string
@@ -51,7 +51,7 @@ export function openScratch(): Scratch {
   }
 }
 
-// The name tells whose it is: a process that was killed cannot remove its own, so the next one does.
+// The name has the owner's pid: a process that was killed cannot remove its own folder, so the next one does.
 async function makeFolder(): Promise<string> {
   for (const name of await readdir(tmpdir())) {
     const [, pid] = /^unplugin-onnx-(\d+)-/.exec(name) ?? []

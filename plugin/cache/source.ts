@@ -30,7 +30,7 @@ export async function readSource(
         : { header: JSON.stringify(header), ...(await hashAround(file, weightsOf(parsed))) }
     })
     .catch(async (error: unknown) => {
-      // The index only says that there is no such file; the reader says it by name.
+      // The index only knows that there is no such file; the reader names it.
       parsed = await read(file)
       throw error
     })

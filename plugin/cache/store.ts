@@ -15,6 +15,10 @@ export type { Build, StoreRequest } from './build.ts'
 
 export type { Stored } from './artifact.ts'
 
+// The cache keeps engines on disk, by the digest of all that decides their bytes (key.ts). store.ts is what builds use;
+// produce.ts finds or builds one engine, entries.ts and folder.ts are the format on disk, source.ts and stat-index.ts
+// save hashing, explain.ts puts a changed key into words, and collect.ts keeps the folder within its limits.
+
 export interface StoreOptions {
   /** The cache folder; it is made when something is stored. */
   readonly dir: string
@@ -36,7 +40,7 @@ export interface Store {
   /**
    * The engine of a key: from the cache, or built once, however many callers and processes ask. Rejects with what the
    * build rejects with, and with COMPILE_ABORTED; either leaves the cache as it was. A folder that cannot be written
-   * costs a warning, and the engine lies in a temporary folder until the process exits.
+   * costs a warning, and the engine stays in a temporary folder until the process exits.
    */
   getOrBuild(request: StoreRequest, build: Build): Promise<Stored>
   /** How long the last build of an import took, in seconds. */

@@ -1,7 +1,7 @@
 import type { BackendName } from '../../runtime/manifest.ts'
 import type { Backend } from '../backend/contract.ts'
 
-// Each with the modules it needs, loaded when it is asked for: most of a warm build's time is loading modules.
+/** The registry of backends. Each is loaded on demand: loading modules takes most of a warm build's time. */
 export const loaders: Readonly<Record<BackendName, () => Promise<Backend>>> = {
   tensorrt: async () => (await import('../backend/tensorrt/backend.ts')).tensorrt,
   'tensorrt-rtx': async () => (await import('../backend/tensorrt/backend.ts')).tensorrtRtx,

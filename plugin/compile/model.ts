@@ -12,6 +12,10 @@ import type { CompileContext, CompileRequest } from './request.ts'
 import type { Compiled } from './variant.ts'
 
 /**
+ * The line: everything between a model's file and its engines. model.ts is the story, choose-engines.ts picks backends
+ * and passes from the registries (backends.ts, passes.ts), engine.ts makes one engine, compile-graph.ts fills a miss of
+ * the cache, and variant.ts and manifest.ts are the results.
+ *
  * The whole story of one model: read, check, choose, key, then each engine from the cache or from its compiler.
  *
  * @throws OnnxEngineError with any build-time code; docs/errors.md lists them.

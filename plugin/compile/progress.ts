@@ -1,4 +1,4 @@
-/** Tells that a build is still running. */
+/** Lines that show that a build is still running. */
 export interface Progress {
   /** What it does now, in words. */
   phase(text: string): void
@@ -14,10 +14,10 @@ export function startProgress(name: string, last: number | undefined, log: (line
   const started = performance.now()
   let doing = ''
   let pause = firstPause
-  let timer = setTimeout(tell, pause)
+  let timer = setTimeout(print, pause)
   timer.unref()
 
-  function tell(): void {
+  function print(): void {
     const elapsed = `${Math.round((performance.now() - started) / 1000)} s`
     log(
       [`${name}: ${elapsed}`, doing, last === undefined ? '' : `${last.toFixed(1)} s the last time`]
@@ -25,7 +25,7 @@ export function startProgress(name: string, last: number | undefined, log: (line
         .join(', '),
     )
     pause = Math.min(2 * pause, longestPause)
-    timer = setTimeout(tell, pause)
+    timer = setTimeout(print, pause)
     timer.unref()
   }
 

@@ -6,7 +6,7 @@ import type { EngineReport } from '../verify/report.ts'
 export interface Variant<B extends BackendName = BackendName> {
   readonly backend: B
   readonly engine: Precision
-  /** What tells this engine from the backend's others, such as 'portable'; '' when there is one. */
+  /** Distinguishes this engine from the backend's others, such as 'portable'; '' when there is one. */
   readonly label: string
   /** File extension of the raw engine, with the dot. */
   readonly extension: string

@@ -25,13 +25,13 @@ export interface CalibrateSettings {
   /** Names of the float32 values to observe. */
   readonly values: readonly string[]
   readonly percentile: number
-  /** What the key says of the samples. */
+  /** Digest of the samples, as in the key. */
   readonly digest: string
 }
 
 /**
- * Runs the model on each sample and counts the values that it is asked for; only the counts stay in memory. Writes the
- * ranges as JSON. Runs in a child process.
+ * Runs the model on each sample and counts the requested values; only the counts stay in memory. Writes the ranges as
+ * JSON. Runs in a child process.
  */
 export const run: ChildTask = async ({ name, model, output, settings }, log) => {
   const { source, module, values, percentile, digest } = settings as unknown as CalibrateSettings

@@ -28,7 +28,7 @@ export type Comparison = {
   readonly sameDecided: number
   /** Elements beyond `atol + rtol * |expected|`; null when neither was given. */
   readonly outside: number | null
-  /** Elements that were compared; when there are none, nothing else here says anything. */
+  /** Elements that were compared; when there are none, the other figures mean nothing. */
   readonly compared: number
   /** Elements that are NaN or infinite in the fp32 model already. They count for nothing else. */
   readonly nonFinite: number

@@ -9,7 +9,7 @@ export interface Observed extends Stored {
   readonly rows: number
 }
 
-/** Values to count, or the percentage to tell the ranges of all for. */
+/** Values to count, or the percentage for which the ranges of all are wanted. */
 export type CountRequest = { readonly observed: readonly Observed[] } | { readonly percentile: number }
 
 /** Nothing after a sample was counted; the ranges when they were asked for. */

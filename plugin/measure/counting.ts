@@ -21,7 +21,7 @@ export function startCounting(values: readonly string[]): Counting {
     async add(observed) {
       await last
       last = ask({ observed }, [...new Set(observed.map(({ data }) => data.buffer as ArrayBuffer))])
-      // Whoever waits for it next hears of its failure.
+      // The next caller that waits for it receives the error.
       last.catch(() => undefined)
     },
     async ranges(percentile) {

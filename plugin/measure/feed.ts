@@ -34,5 +34,5 @@ export async function infer(
   return new Map(outputs.map(([name, { type, dims, data }]) => [name, { dtype: type, dims, data } as CheckedTensor]))
 }
 
-/** Threads that spin while they wait take the time of the one that counts what came out. */
+/** Threads that spin while they wait would take the time of the one that counts the results. */
 export const quiet = { extra: { session: { intra_op: { allow_spinning: '0' } } } } as const

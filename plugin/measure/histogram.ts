@@ -5,7 +5,7 @@ export type Range = {
   readonly max: number
   /** [low, high] that loses the least information in 8 bits: signed, and unsigned with a zero point. */
   readonly entropy: { readonly int8: Interval; readonly uint8: Interval }
-  /** [low, high] that the asked percentage of the values lies in. */
+  /** [low, high] that holds the requested percentage of the values. */
   readonly percentile: Interval
   /** In how many samples values were NaN or infinite. */
   readonly nonFinite: number
@@ -58,7 +58,7 @@ export interface Stored {
   readonly zero: number
 }
 
-/** Counts the values of a tensor. One that holds NaN or infinity, as `finite` tells, counts for nothing but that. */
+/** Counts the values of a tensor. One that holds NaN or infinity (`finite` is false) counts for nothing else. */
 export function addStored(histogram: Histogram, { data, scale, zero }: Stored, finite: boolean): void {
   if (data.length === 0) return
   if (!finite || !Number.isFinite(scale)) {

@@ -15,7 +15,7 @@ import { type SampleSource, where, type SampleOption } from './source.ts'
  * Finds the samples of a model; nothing is read yet. Paths start from `root`. Files are taken in the order of their
  * names.
  *
- * @throws OnnxEngineError SAMPLES_INVALID when nothing matches, or a file's name does not say which input it is for.
+ * @throws OnnxEngineError SAMPLES_INVALID when nothing matches, or a file's name does not show which input it is for.
  */
 export async function findSamples(
   calibration: Calibration,

@@ -15,17 +15,20 @@ export type Sample = ReadonlyMap<string, CheckedTensor>
  * The samples of a source, one at a time and at most its limit. It runs in a child process, since a module of the user
  * may do anything.
  *
- * @param told hears `wait` before each sample and `go` when it is there
+ * @param onState called with `wait` before each sample and with `go` when it is there
  * @throws OnnxEngineError SAMPLES_INVALID: a sample that cannot be read or does not fit the inputs, a NaN, a module
  *   that fails, no sample
  */
-export async function* readSamples(source: SampleSource, told: (state: 'wait' | 'go') => void): AsyncGenerator<Sample> {
+export async function* readSamples(
+  source: SampleSource,
+  onState: (state: 'wait' | 'go') => void,
+): AsyncGenerator<Sample> {
   const values = open(source)
   let count = 0
   for (; count < source.limit; count++) {
-    told('wait')
+    onState('wait')
     const next = await values.next()
-    told('go')
+    onState('go')
     if (next.done) break
     yield check(source, next.value)
   }

@@ -32,7 +32,7 @@ export type SampleSource = {
   | { readonly kind: 'module'; readonly url: string }
 )
 
-/** What a child that reads samples tells while it works: `wait` before each sample and `go` when it has it. */
+/** Signals of a child process that reads samples: `wait` before each sample and `go` when it has it. */
 export const sampleSignals = { wait: 'wait', go: 'go' } as const
 
 /** How messages name the samples of a model. */

@@ -12,7 +12,7 @@ const fewest = 4 * partCount
 export interface Trials {
   /** Whether all is well with these names in fp32. */
   isFine(pinned: readonly string[]): Promise<boolean>
-  /** How far off the outputs are with these names in fp32. One sample is enough: it only tells where to look first. */
+  /** How far off the outputs are with these names in fp32. One sample is enough to know where to look first. */
   errorOf(pinned: readonly string[]): Promise<number>
   outOfTime?(): boolean
 }

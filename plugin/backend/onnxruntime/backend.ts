@@ -134,7 +134,7 @@ function findPeer(root: string): { module: string; version: string } | undefined
       }
       return { module: pathToFileURL(require.resolve(peer)).href, version }
     } catch {
-      // Not installed from here: the next place is asked.
+      // Not installed from here: try the next place.
     }
   }
   return undefined

@@ -11,7 +11,7 @@ export const run: ChildTask = async ({ name, model, output, settings, verbose = 
   const { addon, library, product, targets, ...build } = settings as unknown as TensorRtSettings
   const loaded = loadAddon(addon)
   if ('reason' in loaded) throw new OnnxEngineError('BACKEND_UNAVAILABLE', `${name}: ${loaded.reason}`)
-  // With each error TensorRT-RTX tells CUDA's last one too, which is that there is no driver. It builds without one.
+  // With each error TensorRT-RTX logs CUDA's last one too, which is that there is no driver. It builds without one.
   const isNoise = (text: string) => addon !== 'tensorrt_11' && text.includes('(cudaError 35: ')
   const lock = build.timingCache === '' ? undefined : await lockTimings(build.timingCache)
   try {

@@ -99,7 +99,7 @@ function boundsText({ input, values, min, opt, max }: ProfiledInput): string {
   return `${input}${values ? ' values' : ''}=${bounds}`
 }
 
-// TensorRT would compute others in another type, and the bytes of a binding would no longer be what its types say.
+// TensorRT would compute others in another type, and the bytes of a binding would no longer match its types.
 const dtypes = ['float32', 'float16', 'bfloat16', 'int64', 'int32', 'int8', 'uint8', 'bool']
 
 function refuseDtypes({ file, bindings }: Model, flavour: TensorRtFlavour): void {
