@@ -90,6 +90,11 @@ export interface OpenVinoAddon {
 export interface TensorRtAddon {
   /** Asks a library of any family for its version, such as '1.7.1.116', and the parser for its own, such as 10701. */
   versions(library: string, parser: string): Promise<{ readonly version: string; readonly parser: number }>
+  /**
+   * Loads TensorRT's plugin library, to find out whether it can be used. Rejects when it cannot, or when `library` is
+   * of another ABI family.
+   */
+  plugins(library: string, plugins: string): Promise<void>
   /** Asks the NVIDIA driver, which needs no TensorRT. */
   gpus(): Promise<GpuProbe>
   /**
@@ -118,6 +123,8 @@ export interface TensorRtAddon {
        * does.
        */
       readonly hostCode: boolean
+      /** Path of TensorRT's plugin library; '' for none. */
+      readonly plugins: string
     },
   ): Promise<TensorRtEngine>
 }
@@ -195,6 +202,8 @@ export interface ProfiledInput {
 export interface TensorRtBuild {
   /** Path of the ONNX parser's library. */
   readonly parser: string
+  /** Path of TensorRT's plugin library; '' for none. */
+  readonly plugins: string
   readonly model: string
   readonly output: string
   /** As numbers, such as 86; TensorRT-RTX only. */

@@ -2,7 +2,8 @@ import { existsSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { openvinoLibrary, openvinoWheels } from '../../native/openvino-wheels.ts'
 import { tensorrtRtxLibrary, tensorrtRtxWheels } from '../../native/tensorrt-wheels.ts'
-import { fetchWheel, unpackWheel, type Wheel } from '../../native/wheel.ts'
+import { fetchWheel, type Wheel } from '../../native/wheel.ts'
+import { unpackZip } from '../../native/zip.ts'
 import { OnnxEngineError } from '../../runtime/errors.ts'
 import { setupFolder } from '../../runtime/library.ts'
 import { openvinoSetup } from '../../runtime/openvino/library.ts'
@@ -101,7 +102,7 @@ export async function setup(
       ...(indexUrl && { indexUrl }),
       ...(signal && { signal }),
     })
-    await unpackWheel(file, folder, installable.place)
+    await unpackZip(file, folder, installable.place)
     await rm(file, { force: true })
   } catch (cause) {
     const text = cause instanceof Error ? cause.message : String(cause)

@@ -8,6 +8,7 @@ import {
 } from '../../native/tensorrt-wheels.ts'
 import { readArtifact } from '../artifact.ts'
 import { OnnxEngineError, textOf } from '../errors.ts'
+import { foreignLibrary } from '../foreign-library.ts'
 import { setupFolder } from '../library.ts'
 import type { Bindings, Requirements, VariantManifest } from '../manifest.ts'
 import type { OpenOptions, Runner, Session } from '../session.ts'
@@ -51,6 +52,7 @@ export const tensorrtRunner: Runner<'tensorrt'> = {
 interface Installed {
   readonly addon: TensorRtAddon
   readonly library: string
+  readonly plugins: string
   readonly version: string
   readonly driver: GpuProbe
 }
@@ -83,6 +85,8 @@ async function findInstalled(flavour: TensorRtFlavour): Promise<Installed | { re
   if (driver.reason !== '') return { reason: driver.reason }
   const found = findTensorRt(flavour)
   if ('reason' in found) return { reason: `${found.reason}; tried ${found.tried}. ${found.hint}` }
+  const foreign = foreignLibrary(found.file)
+  if (foreign !== undefined) return { reason: `${found.file} is ${foreign}` }
   try {
     const { version } = await any.addon.versions(found.file, '')
     const family = tensorrtFamily(flavour, version)
@@ -92,7 +96,7 @@ async function findInstalled(flavour: TensorRtFlavour): Promise<Installed | { re
         reason: `${found.file} is ${product} ${version}; this version of unplugin-onnx knows ${tensorrtVersions(flavour)}`,
       }
     const own = loadAddon(family.addon)
-    return 'reason' in own ? own : { addon: own.addon, library: found.file, version, driver }
+    return 'reason' in own ? own : { addon: own.addon, library: found.file, plugins: found.plugins, version, driver }
   } catch (error) {
     return { reason: `${found.file} cannot be used: ${textOf(error)}` }
   }
@@ -122,6 +126,7 @@ async function open<F extends TensorRtFlavour>(
       cudaGraph: cudaGraph === 'auto',
       runtimeCache: await cache.read(),
       hostCode: versionCompatible === true,
+      plugins: found.plugins,
     }
     const engine = await found.addon.load(found.library, bytes, settings)
     try {

@@ -6,8 +6,8 @@ export interface RequiredVersion {
 
 /**
  * Why an installed version of the library does not run an engine, in words; undefined when it does. The very version
- * that built it does, and for a version-compatible plan of TensorRT later ones of that major version do too. NVIDIA
- * documents more, plans of TensorRT 10 on TensorRT 11, but there is no addon that builds them.
+ * that built it does, and for a version-compatible plan of TensorRT later ones of that major version do too. Whether a
+ * plan of TensorRT 10 runs on TensorRT 11 is unproven here, so it is refused.
  */
 export function versionRefusal({ version, versionCompatible }: RequiredVersion, installed: string): string | undefined {
   if (installed === version) return undefined
