@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { createReadStream, existsSync } from 'node:fs'
+import { createReadStream, existsSync, statSync } from 'node:fs'
+import { rm } from 'node:fs/promises'
 import path from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { promisify } from 'node:util'
@@ -13,6 +14,8 @@ export interface MavenArtifact {
   readonly version: string
   /** Such as 'linux-x86_64-redist'. */
   readonly classifier: string
+  /** Size of the jar. */
+  readonly bytes: number
   /** Lower-case hex SHA-256 of the jar. */
   readonly sha256: string
 }
@@ -21,6 +24,8 @@ export interface MavenOptions {
   /** Folder for what Maven downloads: its local repository for this call. An interrupted download goes on there. */
   readonly repository: string
   readonly signal?: AbortSignal
+  /** Receives the bytes that have been downloaded so far, every 5 seconds. */
+  readonly onProgress?: (bytes: number) => unknown
 }
 
 /** Where an artifact is inside a local repository. */
@@ -32,18 +37,26 @@ export function artifactFile({ group, name, version, classifier }: MavenArtifact
  * Downloads a jar by the user's own Maven, with its settings and mirrors, and verifies it. Returns the path of the jar.
  * Throws plain Errors.
  */
-export async function fetchArtifact(artifact: MavenArtifact, { repository, signal }: MavenOptions): Promise<string> {
+export async function fetchArtifact(
+  artifact: MavenArtifact,
+  { repository, signal, onProgress }: MavenOptions,
+): Promise<string> {
   const file = artifactFile(artifact, repository)
   const { group, name, version, classifier, sha256 } = artifact
+  const coordinates = [group, name, version, 'jar', classifier].join(':')
   if (!existsSync(file)) {
-    const coordinates = [group, name, version, 'jar', classifier].join(':')
-    await maven(['dependency:get', `-Dartifact=${coordinates}`, '-Dtransitive=false'], repository, signal)
+    // Maven writes to this file, and renames it in the end.
+    const timer = setInterval(() => onProgress?.(statSync(`${file}.part`, { throwIfNoEntry: false })?.size ?? 0), 5_000)
+    try {
+      await maven(['dependency:get', `-Dartifact=${coordinates}`, '-Dtransitive=false'], repository, signal)
+    } finally {
+      clearInterval(timer)
+    }
   }
   const received = await digest(file)
   if (received === sha256) return file
-  throw new Error(
-    `Maven downloaded ${file}, but its SHA-256 is ${received} instead of ${sha256}: delete it and try again`,
-  )
+  await rm(file)
+  throw new Error(`Maven downloaded ${coordinates}, but no file with SHA-256 ${sha256}`)
 }
 
 async function digest(file: string): Promise<string> {

@@ -8,16 +8,14 @@ export interface TensorRtRelease {
   readonly artifact: MavenArtifact
 }
 
-/**
- * TensorRT's libraries in Maven Central, newest first. Tests open each of them: the oldest and the newest of TensorRT
- * 10 that are there, and TensorRT 11.
- */
-export const tensorrtReleases: readonly TensorRtRelease[] = [
+/** The releases that `unplugin-onnx setup tensorrt` installs, newest first: one of each major version. */
+export const installableReleases: readonly [TensorRtRelease, TensorRtRelease] = [
   {
     version: '11.2.1.2',
     artifact: {
       ...redist,
       version: '11.2-1.5.14',
+      bytes: 556_440_161,
       sha256: '909dea6c768a0db60ab53d76d9f089c78cada1b55ad5d3d78b308b140f669f6d',
     },
   },
@@ -26,14 +24,21 @@ export const tensorrtReleases: readonly TensorRtRelease[] = [
     artifact: {
       ...redist,
       version: '10.15-1.5.13',
+      bytes: 533_640_349,
       sha256: '8543a6bda95c5d42141d409e1b74024b444e96334a3815d53997cc4ec3cfce83',
     },
   },
+]
+
+/** The releases that tests open: the above, and the oldest of TensorRT 10 in Maven Central. */
+export const tensorrtReleases: readonly TensorRtRelease[] = [
+  ...installableReleases,
   {
     version: '10.6.0.26',
     artifact: {
       ...redist,
       version: '10.6-1.5.11',
+      bytes: 1_090_347_946,
       sha256: 'e7979693541f996bc284335b05f5e890a82b8b3aba50d680e1343a139cf291c4',
     },
   },

@@ -49,8 +49,8 @@ interface ZipEntry {
   readonly size: number
 }
 
-// The parts of a zip file that wheels and jars use: stored and deflated entries, no encryption, under 4 GB (a file beyond that
-// would be Zip64, which has 0xffffffff in these fields). Layout: APPNOTE 6.3.10, sections 4.3.7, 4.3.12 and 4.3.16.
+// The parts of a zip file that wheels and jars use: stored and deflated entries, no encryption, under 4 GB (beyond that
+// it would be Zip64, which has 0xffffffff in these fields). Layout: APPNOTE 6.3.10, sections 4.3.7, 4.3.12 and 4.3.16.
 async function readDirectory(zip: FileHandle): Promise<ZipEntry[]> {
   const { size } = await zip.stat()
   const tail = await readExactly(zip, Math.max(0, size - 65_557), Math.min(size, 65_557))

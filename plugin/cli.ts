@@ -9,8 +9,10 @@ import { compile, writeModel } from './api.ts'
 import { openStore } from './cache/store.ts'
 import { refuseUnknownOptions, usageError, hintFor, wish, typed, placeOf } from './cli/arguments.ts'
 import { cacheVerbs, verbNames } from './cli/cache.ts'
+import { type InstallableName, installables } from './cli/installables.ts'
+import { print } from './cli/print.ts'
 import { doctorReport, modelReport, staleTypesReport } from './cli/reports.ts'
-import { installables, type InstallableName, setup } from './cli/setup.ts'
+import { listSetUp, removeSetUp, setUp, type SetupFlags } from './cli/setup-command.ts'
 import { watchTypes } from './cli/watch-types.ts'
 import { allBackends } from './compile/backends.ts'
 import { readModel } from './onnx/model.ts'
@@ -188,16 +190,26 @@ function commands(): CAC {
 
   cli
     .command(
-      'setup <library>',
+      'setup [library]',
       `Download an engine library into the user's cache folder: ${installableNames.join(', ')}`,
     )
+    .option('--release <number>', 'Release of the library: 10 or 11 of tensorrt (default: 11)')
+    .option('--from <file>', 'Unpack an archive that you have (.zip, .jar, .whl, .tar.gz) instead of a download')
     .option('--index-url <url>', `Python package index to download from (default: pip's own)`)
-    .option('--accept-license', 'You have read the license of the library and agree to it (tensorrt-rtx)')
+    .option('--accept-license', 'You have read the license of the library and agree to it (tensorrt-rtx, tensorrt)')
+    .option('--list', 'List what is set up')
+    .option('--remove', 'Remove what is set up of the library')
     .option('--json', 'Print JSON')
-    .action(async (name: string, { json, acceptLicense }: { json?: boolean; acceptLicense?: boolean }) => {
+    .action(async (name: string | undefined, flags: SetupFlags) => {
+      if (flags.list) return listSetUp(flags)
       const library = validate(oneOf(installableNames), name, 'OPTION_INVALID', () => 'unplugin-onnx setup')
-      const folder = await setup(library, { indexUrl: typed(cli, 'index-url'), acceptLicense, log: console.error })
-      print(json, { library, folder }, folder)
+      if (flags.remove) return removeSetUp(library, flags)
+      await setUp(library, {
+        ...flags,
+        release: typed(cli, 'release'),
+        from: typed(cli, 'from'),
+        indexUrl: typed(cli, 'index-url'),
+      })
     })
 
   cli
@@ -248,8 +260,4 @@ function commands(): CAC {
 }
 
 /** One value on stdout, and nothing else, whichever form was asked for. */
-function print(json: boolean | undefined, data: unknown, text: string): void {
-  console.log(json ? JSON.stringify(data, null, 2) : text)
-}
-
 await main(process.argv)

@@ -1,10 +1,17 @@
 import { readdirSync, realpathSync } from 'node:fs'
 import path from 'node:path'
+import { installableReleases } from '../../native/tensorrt-releases.ts'
 import { tensorrtRtxVersion, type TensorRtFlavour } from '../../native/tensorrt-wheels.ts'
 import { findLibrary, setupFolder, type LibraryPattern, type Place } from '../library.ts'
 
-/** Name of the folder that `unplugin-onnx setup tensorrt-rtx` unpacks into; see `setupFolder`. */
-export const tensorrtRtxSetup: string = `tensorrt-rtx-${tensorrtRtxVersion}`
+/**
+ * Names of the folders that `unplugin-onnx setup` unpacks into, in the order that they are searched in: the one of
+ * `--from` first, then those of the pinned releases. See `setupFolder`.
+ */
+export const tensorrtSetups: Readonly<Record<TensorRtFlavour, readonly [fromFile: string, ...pinned: string[]]>> = {
+  'tensorrt-rtx': ['tensorrt-rtx-from-file', `tensorrt-rtx-${tensorrtRtxVersion}`],
+  tensorrt: ['tensorrt-from-file', ...installableReleases.map(({ version }) => `tensorrt-${version}`)],
+}
 
 export interface TensorRtLibrary {
   readonly file: string
@@ -39,10 +46,7 @@ export function findTensorRt(
       parser: companion(flavour, 'parser', found.file),
       plugins: companion(flavour, 'plugins', found.file),
     }
-  const hint =
-    flavour === 'tensorrt-rtx'
-      ? `Run \`npx unplugin-onnx setup tensorrt-rtx\`, or set ${variable} to a folder that holds ${product}`
-      : `Install ${product} and set ${variable} to its folder`
+  const hint = `Run \`npx unplugin-onnx setup ${flavour}\`, or set ${variable} to a folder that holds ${product}`
   return { reason: `the library of ${product} was not found`, tried: found.tried, hint }
 }
 
@@ -108,7 +112,7 @@ function filesLike(flavour: TensorRtFlavour, kind: Kind, library: string): reado
     .map((entry) => path.join(folder, entry))
 }
 
-/** The version in a library's file name: '10' of libnvinfer.so.10.15.1 or nvinfer_10.dll, '1_7' of tensorrt_rtx_1_7.dll. */
+/** The version in a file name: '10' of libnvinfer.so.10.15.1 or nvinfer_10.dll, '1_7' of tensorrt_rtx_1_7.dll. */
 function releaseOf(file: string): string {
   const [, linux, windows = ''] = /\.so\.(\d+)|_(\d+(?:_\d+)*)\.dll$/i.exec(path.basename(realpathSync(file))) ?? []
   return linux ?? windows
@@ -132,9 +136,10 @@ function placesOf(flavour: TensorRtFlavour, option: string | undefined): Place[]
   return [
     { name: `the option ${name}`, path: option, explicit: true },
     { name: variable, path: process.env[variable] || undefined, explicit: true },
-    ...(flavour === 'tensorrt-rtx'
-      ? [{ name: 'the folder of `unplugin-onnx setup`', path: setupFolder(tensorrtRtxSetup) }]
-      : []),
+    ...tensorrtSetups[flavour].map((name) => ({
+      name: 'the folder of `unplugin-onnx setup`',
+      path: setupFolder(name),
+    })),
     { name: 'CUDA_PATH', path: CUDA_PATH || undefined },
     ...(searchPath ?? '')
       .split(path.delimiter)

@@ -8,7 +8,8 @@ import { deflateRawSync } from 'node:zlib'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { fetchWheel, type Wheel } from '../../native/wheel.ts'
 import { unpackZip } from '../../native/zip.ts'
-import { installables, setup } from '../../plugin/cli/setup.ts'
+import { installables } from '../../plugin/cli/installables.ts'
+import { setup } from '../../plugin/cli/setup.ts'
 import { setupFolder } from '../../runtime/library.ts'
 import { findOpenVino } from '../../runtime/openvino/library.ts'
 import { tempFolder } from '../support/helpers.ts'
@@ -140,7 +141,7 @@ describe('unplugin-onnx setup', () => {
       copyFileSync(join(wheels, name), join(kept, name))
       const lines: string[] = []
       const installed = await setup('openvino', { log: (line) => lines.push(line) })
-      expect(installed).toBe(setupFolder(installables.openvino.folder))
+      expect(installed).toBe(setupFolder(installables.openvino.folders[1]))
       expect(readdirSync(kept)).toEqual([])
       expect(existsSync(join(installed, 'licenses', 'LICENSE'))).toBe(true)
       expect(await setup('openvino', { log: (line) => lines.push(line) })).toBe(installed)

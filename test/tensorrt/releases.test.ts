@@ -75,7 +75,8 @@ describe.skipIf(missing).each(releases)('TensorRT $version', (release) => {
   test('is refused by the addon of another family, which would call wrong functions', async () => {
     const other = release.addon === 'tensorrt_10' ? newest : newest10
     const { file } = release
-    const refused = `${file} is TensorRT ${release.version}, but this addon (${other.addon}) is for ${other.addon.slice(9)}`
+    const family = other.addon.replace('tensorrt_', '')
+    const refused = `${file} is TensorRT ${release.version}, but this addon (${other.addon}) is for ${family}`
     await expect(addonOf(other).build(file, buildSettings(release), () => {})).rejects.toThrow(refused)
     await expect(addonOf(other).plugins(file, release.plugins)).rejects.toThrow(refused)
   })

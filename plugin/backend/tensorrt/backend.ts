@@ -85,7 +85,7 @@ interface TensorRtAnswer {
 async function probeLibrary(flavour: TensorRtFlavour, library: TensorRtLibrary): Promise<Probe<TensorRtDetail>> {
   const { file, parser, plugins } = library
   const main = new URL('./probe.js', import.meta.url)
-  const probed = await probeInChild<TensorRtAnswer>(main, [flavour, file, parser, plugins])
+  const probed = await probeInChild<TensorRtAnswer>(main, [file, flavour, parser, plugins])
   if ('reason' in probed) return { available: false, reason: probed.reason }
   const { version, parser: parserVersion, driver } = probed.answer
   const family = tensorrtFamily(flavour, version)
