@@ -132,12 +132,17 @@ function mavenPackage({ version, artifact }: TensorRtRelease): LibraryPackage {
     place: (entry) => tensorrtLibrary(entry),
     download: ({ signal, log }) =>
       fetchArtifact(artifact, {
-        repository: setupFolder('downloads/maven'),
+        repository: mavenRepository(),
         // Maven downloads parts of itself first.
         onProgress: (bytes) => bytes > 0 && log(`${megabytes(bytes)} of ${total} MB`),
         ...(signal && { signal }),
       }),
   }
+}
+
+/** Maven's local repository for `setup`: with parts of Maven itself, so it is removed when the library is installed. */
+export function mavenRepository(): string {
+  return setupFolder('downloads/maven')
 }
 
 function megabytes(bytes: number): number {

@@ -7,7 +7,13 @@ import { OnnxEngineError, textOf } from '../../runtime/errors.ts'
 import { setupFolder } from '../../runtime/library.ts'
 import { makeFolder } from '../../runtime/make-folder.ts'
 import { acquireLock } from '../files/lock.ts'
-import { type Installable, type InstallableName, installables, type LibraryPackage } from './installables.ts'
+import {
+  type Installable,
+  type InstallableName,
+  installables,
+  type LibraryPackage,
+  mavenRepository,
+} from './installables.ts'
 
 export interface SetupOptions {
   /** Which of the pinned releases, such as '10'; the default is the newest. */
@@ -125,7 +131,7 @@ async function installPackage(name: InstallableName, found: LibraryPackage, opti
   const file = await found.download({ indexUrl, signal, log })
   log('unpacking')
   await unpackZip(file, folder, (entry) => found.place(entry), signal)
-  await rm(file, { force: true })
+  await rm(found.tool === 'Maven' ? mavenRepository() : file, { recursive: true, force: true })
   log(`${name} is set up in ${folder}`)
   return folder
 }

@@ -15,6 +15,7 @@ const isLinux = process.platform === 'linux' && process.arch === 'x64'
 if (!isLinux) console.warn('tests of `setup tensorrt` are skipped: its packages are for Linux x64')
 
 let folder: string
+const repository = () => join(folder, 'repository')
 beforeEach(() => {
   folder = tempFolder()
   for (const name of ['XDG_CACHE_HOME', 'HOME']) vi.stubEnv(name, folder)
@@ -32,8 +33,6 @@ describe.skipIf(!isLinux)('a jar of Maven', () => {
     bytes: bytes.length,
     sha256: createHash('sha256').update(bytes).digest('hex'),
   }
-  const repository = () => join(folder, 'repository')
-
   test('is asked for once, by its coordinates', async () => {
     const jar = artifactFile(artifact, repository())
     fakeMaven(`echo "$@" >> "${folder}/calls"; mkdir -p "${dirname(jar)}"; printf 'a jar' > "${jar}"`)
