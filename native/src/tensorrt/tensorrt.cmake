@@ -120,16 +120,22 @@ endif()
 
 # The programs of `npm run test:gpu`. They are compiled with the other tests, so that they keep compiling on machines
 # without a GPU.
-add_executable(tensorrt_plain_loop
-  ${CMAKE_CURRENT_LIST_DIR}/flavour_rtx.cc
-  ${CMAKE_CURRENT_LIST_DIR}/library.cc
-  ${CMAKE_CURRENT_LIST_DIR}/logger.cc
-  ${CMAKE_CURRENT_LIST_DIR}/testing/plain_loop.cc)
-use_tensorrt(tensorrt_plain_loop tensorrt_plain_loop ${TENSORRT_RTX_HEADERS}/TRT-RTX-1.7)
-target_link_libraries(tensorrt_plain_loop PRIVATE tensorrt_gpu)
+function(add_plain_loop name flavour headers)
+  add_executable(${name}
+    ${CMAKE_CURRENT_FUNCTION_LIST_DIR}/flavour_${flavour}.cc
+    ${CMAKE_CURRENT_FUNCTION_LIST_DIR}/library.cc
+    ${CMAKE_CURRENT_FUNCTION_LIST_DIR}/logger.cc
+    ${CMAKE_CURRENT_FUNCTION_LIST_DIR}/testing/plain_loop.cc)
+  use_tensorrt(${name} ${name} ${headers})
+  target_link_libraries(${name} PRIVATE tensorrt_gpu)
+  if(NOT BUILD_NATIVE_TESTS)
+    set_target_properties(${name} PROPERTIES EXCLUDE_FROM_ALL ON)
+  endif()
+endfunction()
+add_plain_loop(tensorrt_rtx_plain_loop rtx ${TENSORRT_RTX_HEADERS}/TRT-RTX-1.7)
+add_plain_loop(tensorrt_11_plain_loop enterprise ${TENSORRT_11_HEADERS}/TRT-Enterprise-11.0)
+add_plain_loop(tensorrt_10_plain_loop enterprise ${TENSORRT_10_HEADERS}/TRT-Enterprise-10.16)
 if(BUILD_NATIVE_TESTS)
   add_executable(tensorrt_cuda_test ${CMAKE_CURRENT_LIST_DIR}/cuda_device_test.cc)
   target_link_libraries(tensorrt_cuda_test PRIVATE tensorrt_gpu GTest::gtest_main)
-else()
-  set_target_properties(tensorrt_plain_loop PROPERTIES EXCLUDE_FROM_ALL ON)
 endif()
