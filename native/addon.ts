@@ -1,19 +1,19 @@
 import type { TensorRtAddonName } from './tensorrt-wheels.ts'
 
 /**
- * The whole native boundary. Addons mirror their engine library thinly: they check nothing that TypeScript can check
- * before, throw plain Errors with the library's own text, and never run inference on the event loop. Paths are absolute
- * and UTF-8.
+ * The whole native boundary. Addons are thin layers over their engine library: they check nothing that TypeScript can
+ * check before, throw plain Errors with the library's own text, and never run inference on the event loop. Paths are
+ * absolute and UTF-8.
  */
 export type Addons = { readonly openvino: OpenVinoAddon } & { readonly [A in TensorRtAddonName]: TensorRtAddon }
 
-/** Bounds of each dim, inclusive: equal ones fix it, a max of -1 leaves it open. */
+/** Bounds of each dim, inclusive: equal bounds fix it, a maximum of -1 leaves it open. */
 export interface DimBounds {
   readonly min: readonly number[]
   readonly max: readonly number[]
 }
 
-/** An input or output of an OpenVINO engine. Null means that even the rank is free. */
+/** An input or output of an OpenVINO engine. With null dims, even the rank is open. */
 export interface OpenVinoPort {
   readonly name: string
   readonly dtype: string
@@ -27,28 +27,27 @@ export interface OpenVinoDevice {
   /** Separated by spaces, such as 'BF16 FP32 INT8 EXPORT_IMPORT'. */
   readonly capabilities: string
   /**
-   * What a blob compiled here demands of the importing machine, such as 'meta=1.0;ov=2026.4.1;isa=Intel AVX 10.1'; or
-   * ''.
+   * What a blob compiled here requires from the machine that imports it, such as 'meta=1.0;ov=2026.4.1;isa=Intel AVX
+   * 10.1'; or ''.
    */
   readonly runtimeRequirements: string
 }
 
 export interface OpenVinoEngine {
-  /** How many inferences the device likes to have in flight: the numbers below this are the infer requests. */
+  /** The device's preferred number of inferences in flight: infer requests have the numbers below it. */
   readonly requests: number
   readonly inputs: readonly OpenVinoPort[]
   readonly outputs: readonly OpenVinoPort[]
   /**
-   * Runs one inference on an infer request that is not in use. Inputs are in the order of `load`; they are copied
-   * before this returns, or, with `borrow`, read in place until the promise settles. Throws, or rejects with the
-   * library's text.
+   * Runs one inference on an idle infer request. Inputs are in the order of `load`; they are copied before this
+   * returns, or, with `borrow`, read in place until the promise settles. Throws, or rejects with the library's text.
    */
   infer(
     request: number,
     inputs: readonly { readonly bytes: Uint8Array; readonly dims: readonly number[] }[],
     borrow: boolean,
   ): Promise<{ readonly buffer: ArrayBuffer; readonly dims: number[] }[]>
-  /** Asks the library to stop early; the promise of `infer` then rejects, or resolves when it was too late. */
+  /** Asks the library to stop early: the promise of `infer` rejects, or resolves when it was too late. */
   cancel(request: number): void
   /** Frees the engine off the event loop. Throws while an inference is in flight. */
   close(): Promise<void>
@@ -56,13 +55,13 @@ export interface OpenVinoEngine {
 
 export interface OpenVinoAddon {
   /**
-   * Opens the library (path of libopenvino_c) and asks for its version, such as
+   * Opens the library (path of libopenvino_c) and returns its version, such as
    * '2026.4.1-22982-e213a147257-releases/2026/4'.
    */
   version(library: string): Promise<string>
-  /** The same with all devices, which takes longer: the plugin of each is loaded. */
+  /** The version and all devices, which takes longer: the plugin of each device is loaded. */
   probe(library: string): Promise<{ readonly version: string; readonly devices: readonly OpenVinoDevice[] }>
-  /** Compiles an ONNX file and exports the blob. `properties` have OpenVINO's names; `shapes` are by input name. */
+  /** Compiles an ONNX file and exports the blob. `properties` has OpenVINO's names, `shapes` the names of inputs. */
   build(
     library: string,
     settings: {
@@ -88,25 +87,25 @@ export interface OpenVinoAddon {
 
 /** One ABI family of TensorRT or TensorRT-RTX. `library` is the path of nvinfer or tensorrt_rtx. */
 export interface TensorRtAddon {
-  /** Asks a library of any family for its version, such as '1.7.1.116', and the parser for its own, such as 10701. */
+  /** The version of a library of any family, such as '1.7.1.116', and of its parser, such as 10701. */
   versions(library: string, parser: string): Promise<{ readonly version: string; readonly parser: number }>
   /**
    * Loads TensorRT's plugin library, to find out whether it can be used. Rejects when it cannot, or when `library` is
    * of another ABI family.
    */
   plugins(library: string, plugins: string): Promise<void>
-  /** Asks the NVIDIA driver, which needs no TensorRT. */
+  /** The GPUs that the NVIDIA driver reports; needs no TensorRT. */
   gpus(): Promise<GpuProbe>
   /**
-   * Builds an engine on a thread of its own. All lines of the log come before the promise settles; a 'phase' is what
-   * the builder does now.
+   * Builds an engine on its own thread. All lines of the log arrive before the promise settles; a 'phase' is what the
+   * builder is doing.
    */
   build(
     library: string,
     settings: TensorRtBuild,
     log: (severity: 'error' | 'warning' | 'info' | 'phase', text: string) => void,
   ): Promise<void>
-  /** Deserializes an engine on a GPU. Rejects with a verdict on the engine in words, or with the library's text. */
+  /** Deserializes an engine on a GPU. Rejects with the reason why it cannot run, or with the library's text. */
   load(
     library: string,
     bytes: Uint8Array,
@@ -116,11 +115,11 @@ export interface TensorRtAddon {
       /** How many inferences run at once. */
       readonly contexts: number
       readonly cudaGraph: boolean
-      /** What `runtimeCache` gave at an earlier load, or nothing. */
+      /** What `runtimeCache` returned after an earlier load, or no bytes. */
       readonly runtimeCache: Uint8Array
       /**
-       * Lets the engine run code that it brings, as a version-compatible plan of TensorRT does. TensorRT-RTX never
-       * does.
+       * Lets the engine run code that it contains, as a version-compatible plan of TensorRT does. Engines of
+       * TensorRT-RTX contain none.
        */
       readonly hostCode: boolean
       /** Path of TensorRT's plugin library; '' for none. */
@@ -141,7 +140,7 @@ export interface TensorRtPort {
 export interface TensorRtProfile {
   readonly min: readonly (readonly number[])[]
   readonly max: readonly (readonly number[])[]
-  /** Of the values of shape tensors; empty for other inputs. */
+  /** Bounds of the values of shape tensors; empty for other inputs. */
   readonly minValues: readonly (readonly number[])[]
   readonly maxValues: readonly (readonly number[])[]
 }
@@ -158,7 +157,7 @@ export interface TensorRtEngine {
     inputs: readonly { readonly bytes: Uint8Array; readonly dims: readonly number[] }[],
     borrow: boolean,
   ): { readonly id: number; readonly outputs: Promise<{ readonly buffer: ArrayBuffer; readonly dims: number[] }[]> }
-  /** Ends an inference that has not begun: its promise rejects. */
+  /** Cancels an inference that has not begun: its promise rejects. */
   cancel(id: number): void
   /** Kernels that TensorRT-RTX compiled for this GPU; empty where there are none. */
   runtimeCache(): Promise<ArrayBuffer>
@@ -166,11 +165,11 @@ export interface TensorRtEngine {
   close(): Promise<void>
 }
 
-/** What the NVIDIA driver tells. All of it is data, so that keys can be tested with what other machines answered. */
+/** What the NVIDIA driver reports, as plain data: tests of cache keys use the answers of other machines. */
 export interface GpuProbe {
-  /** Why there are no GPUs, in words; '' when there are. */
+  /** Why there are no GPUs, as text; '' when there are. */
   readonly reason: string
-  /** Version of the driver, such as '580.95.05'; '' where NVML does not tell. */
+  /** Version of the driver, such as '580.95.05'; '' where NVML does not report it. */
   readonly driver: string
   /** The newest CUDA that the driver supports, such as '13.0'; '' without a driver. */
   readonly cuda: string
@@ -179,7 +178,7 @@ export interface GpuProbe {
 
 export interface Gpu {
   readonly name: string
-  /** As 'sm89'. */
+  /** Such as 'sm89'. */
   readonly computeCapability: string
   readonly multiprocessors: number
   readonly l2Bytes: number
@@ -188,7 +187,7 @@ export interface Gpu {
 }
 
 /**
- * Bounds of one input in one optimization profile: of the dims of a dynamic input, or of the values of a shape tensor.
+ * Bounds of one input in one optimization profile: of a dynamic input's dims, or of a shape tensor's values.
  */
 export interface ProfiledInput {
   readonly input: string
@@ -198,7 +197,7 @@ export interface ProfiledInput {
   readonly max: readonly number[]
 }
 
-/** Names and values are TensorRT's own; null keeps its default. */
+/** Settings of a build, with TensorRT's own names and values; null keeps the default. */
 export interface TensorRtBuild {
   /** Path of the ONNX parser's library. */
   readonly parser: string
@@ -208,10 +207,10 @@ export interface TensorRtBuild {
   readonly output: string
   /** As numbers, such as 86; TensorRT-RTX only. */
   readonly computeCapabilities: readonly number[]
-  /** Inputs of which dims are fixed; -1 leaves one open. */
+  /** Inputs whose dims are fixed; -1 leaves one open. */
   readonly fixed: readonly { readonly input: string; readonly dims: readonly number[] }[]
   readonly profiles: readonly (readonly ProfiledInput[])[]
-  /** Of BuilderFlag, such as 'STRIP_PLAN'. */
+  /** Names of BuilderFlag, such as 'STRIP_PLAN'. */
   readonly flags: readonly string[]
   readonly hardwareCompatibility: 'none' | 'ampere+' | 'same-compute-capability'
   readonly profilingVerbosity: 'layer-names-only' | 'none' | 'detailed'
@@ -219,8 +218,8 @@ export interface TensorRtBuild {
   readonly maxAuxStreams: number | null
   /** Limit of the workspace memory pool in bytes. */
   readonly workspace: number | null
-  /** Path of a timing cache, which the caller has locked; '' for none. TensorRT only. */
+  /** Path of a timing cache that the caller has locked; '' for none. TensorRT only. */
   readonly timingCache: string
-  /** Logs infos too, which are tens of thousands for a large network. */
+  /** Logs infos too: tens of thousands of lines for a large network. */
   readonly verbose: boolean
 }

@@ -21,7 +21,7 @@ export type {
   TensorRtProfile,
 } from './addon.ts'
 
-/** An addon, or why there is none: one sentence that lists every place that was tried. */
+/** An addon, or why it could not be loaded: one sentence that lists every place that was tried. */
 export type LoadedAddon<N extends keyof Addons> = { readonly addon: Addons[N] } | { readonly reason: string }
 
 const require = createRequire(import.meta.url)
@@ -33,18 +33,18 @@ const loaded = new Map<keyof Addons, LoadedAddon<keyof Addons>>()
  * throws.
  */
 export function loadAddon<N extends keyof Addons>(name: N): LoadedAddon<N> {
-  const known = loaded.get(name) ?? attempt(name)
-  loaded.set(name, known)
-  return known as LoadedAddon<N>
+  const result = loaded.get(name) ?? tryPlaces(name)
+  loaded.set(name, result)
+  return result as LoadedAddon<N>
 }
 
-function attempt<N extends keyof Addons>(name: N): LoadedAddon<N> {
+function tryPlaces<N extends keyof Addons>(name: N): LoadedAddon<N> {
   const failures: string[] = []
   for (const [place, load] of candidates(name)) {
     try {
       return { addon: load() as Addons[N] }
     } catch (error) {
-      // A module error's first line says it all; the rest is a require stack.
+      // The first line of a module error is the reason; the rest is a require stack.
       const [text = ''] = (error instanceof Error ? error.message : String(error)).split('\n', 1)
       failures.push(`${place}${text}${foreignNote(text)}`)
     }
@@ -69,13 +69,13 @@ function fromFile(file: string): unknown {
   return require(file)
 }
 
-// Found by its own name: this module may run from dist or from source.
+// By the package's own name: this module may run from dist or from source.
 function packageRoot(): string {
   return path.dirname(require.resolve('unplugin-onnx/package.json'))
 }
 
-// Literal names, so that tools which trace dependencies (nft and its kin) take the package and its binaries along. Each
-// package exports one function per addon it has.
+// Literal names, so that tools that trace dependencies (such as nft) include the package and its binaries. Each package
+// exports one function per addon.
 const platformPackages: Readonly<Record<NativePlatform, () => Readonly<Record<string, () => unknown>>>> = {
   'linux-x64': () => require('@unplugin-onnx/native-linux-x64'),
   'linux-x64-musl': () => require('@unplugin-onnx/native-linux-x64-musl'),
@@ -90,17 +90,20 @@ function fromPackage(name: string): unknown {
   const platform = nativePlatforms.find((known) => known === machine)
   if (platform === undefined)
     throw new Error(`there are native packages for ${nativePlatforms.join(', ')}, not for ${machine}`)
-  if (!isInstalled(platform)) throw new Error(absence(platform))
+  if (!isInstalled(platform)) throw new Error(missingPackage(platform))
   const addon = platformPackages[platform]()[name]
   if (!addon) throw new Error(`@unplugin-onnx/native-${platform} has no addon '${name}'`)
   return addon()
 }
 
-function absence(platform: NativePlatform): string {
+function missingPackage(platform: NativePlatform): string {
   const others = nativePlatforms.filter(isInstalled)
-  if (others.length > 0)
-    return `node_modules was installed for ${others.join(' and ')}, and this machine is ${platform}: install again here, or tell the package manager to install for both`
-  return `@unplugin-onnx/native-${platform} is not installed: add it to the dependencies, or install again without leaving optional dependencies out`
+  if (others.length === 0) {
+    const remedy = 'add it to the dependencies, or install again with optional dependencies'
+    return `@unplugin-onnx/native-${platform} is not installed: ${remedy}`
+  }
+  const remedy = 'install again here, or configure the package manager to install for both'
+  return `node_modules was installed for ${others.join(' and ')}, but this machine is ${platform}: ${remedy}`
 }
 
 function isInstalled(platform: NativePlatform): boolean {

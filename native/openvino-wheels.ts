@@ -1,6 +1,6 @@
 import type { Wheel } from './wheel.ts'
 
-/** The OpenVINO that is built and tested against, and that `unplugin-onnx setup openvino` installs. */
+/** The OpenVINO that we build and test with, and that `unplugin-onnx setup openvino` installs. */
 export const openvinoVersion = '2026.4.1'
 
 const pinned = { name: 'openvino', version: openvinoVersion, python: '3.11' } as const
@@ -29,7 +29,10 @@ export const openvinoWheels: Readonly<Record<string, Wheel>> = {
   },
 }
 
-/** What of the wheel running and compiling ONNX needs: not the Python module, not the frontends of other frameworks. */
+/**
+ * Where a file of the wheel goes when it is needed to compile or run ONNX models; undefined for the Python module and
+ * the frontends of other frameworks.
+ */
 export function openvinoLibrary(entry: string): string | undefined {
   const license = /^openvino-[^/]+\.dist-info\/(licenses\/.+)$/.exec(entry)?.[1]
   const name = /^openvino\/libs\/([^/]+)$/.exec(entry)?.[1]
@@ -37,7 +40,7 @@ export function openvinoLibrary(entry: string): string | undefined {
   return /(pytorch|tensorflow|tensorflow_lite|paddle|jax|gguf)_frontend|\.(lib|pc)$/.test(name) ? undefined : name
 }
 
-/** What of `openvinoLibrary` only running on the CPU needs: no other devices, and no reader of ONNX. */
+/** The part of `openvinoLibrary` that runs blobs on the CPU: no other devices, and no reader of ONNX. */
 export function openvinoCpuRuntime(entry: string): string | undefined {
   const name = openvinoLibrary(entry)
   return name === undefined ||

@@ -1,7 +1,7 @@
 import { closeSync, openSync, readSync } from 'node:fs'
 
 /**
- * The machines that have native packages: `@unplugin-onnx/native-<name>`. Without a suffix Linux is the one with glibc.
+ * The platforms that have native packages, `@unplugin-onnx/native-<name>`. Linux without a suffix has glibc.
  */
 export const nativePlatforms = [
   'linux-x64',
@@ -14,12 +14,12 @@ export const nativePlatforms = [
 
 export type NativePlatform = (typeof nativePlatforms)[number]
 
-/** This machine as native packages name it, whether there is one for it or not. */
+/** The name of this machine's native package, whether there is one or not. */
 export function platformName(): string {
   return `${process.platform}-${process.arch}${isMusl() ? '-musl' : ''}`
 }
 
-/** What npm compares with the machine before it installs a package of this platform. */
+/** The fields of package.json that npm compares with the machine before it installs a package of this platform. */
 export function platformFields(name: NativePlatform): {
   readonly os: readonly string[]
   readonly cpu: readonly string[]
@@ -29,19 +29,19 @@ export function platformFields(name: NativePlatform): {
   return { os: [os], cpu: [cpu], ...(os === 'linux' && { libc: [libc] }) }
 }
 
-/** What is to be added to the text of a library that did not load; '' where the text says enough. */
+/** What to add to the error text of a library that did not load; '' where the text is enough. */
 export function foreignNote(text: string): string {
-  if (foreign.test(text)) return `, which is built for another system than ${platformName()}`
+  if (foreign.test(text)) return `, which is built for another platform than ${platformName()}`
   if (absent.test(text)) return `, which this node_modules lacks: install again on this machine (${platformName()})`
   return ''
 }
 
-// What the loaders of Linux, macOS and Windows say of a library for another architecture, system or C library.
+// Texts of the loaders of Linux, macOS and Windows for a library of another architecture, system or C library.
 const foreign =
   /invalid ELF header|wrong ELF class|GLIBC(?:XX)?_[\d.]+' not found|ld-musl|ld-linux|libc\.musl|incompatible architecture|mach-o|not a valid Win32 application|cannot open shared object file: No such file/i
 const absent = /Cannot find module '[^']+\.node'/
 
-// Read from the program that runs, whose first bytes name its loader: Node's report, which tells it too, takes 40 ms.
+// From the running program, whose first bytes name its loader: Node's report has it too, but takes 40 ms.
 function isMusl(): boolean {
   if (process.platform !== 'linux') return false
   const loader = /\/ld-(?:linux|musl)/.exec(startOf(process.execPath))?.[0]
@@ -60,7 +60,7 @@ function startOf(file: string): string {
       closeSync(descriptor)
     }
   } catch {
-    // A program that may be run and not be read.
+    // A program may be executable without being readable.
     return ''
   }
 }

@@ -4,9 +4,9 @@ import type { Wheel } from './wheel.ts'
 export const tensorrtRtxVersion = '1.7.1.116'
 
 /**
- * The ABI families that there are addons for, by the version of the library, newest first. TensorRT-RTX changes its ABI
- * with every minor version. TensorRT keeps it within a major version and only adds to it; native/src/tensorrt/compat.h
- * has what older releases lack.
+ * The ABI families that have addons, by the version of the library, newest first. TensorRT-RTX changes its ABI with
+ * every minor version. TensorRT keeps it within a major version and only adds to it: native/src/tensorrt/compat.h has
+ * the functions that older releases lack.
  */
 export const tensorrtFamilies = [
   { addon: 'tensorrt_rtx_1_7', flavour: 'tensorrt-rtx', major: 1, minor: 7 },
@@ -20,7 +20,7 @@ export type TensorRtFamily = (typeof tensorrtFamilies)[number]
 export type TensorRtFlavour = TensorRtFamily['flavour']
 export type TensorRtAddonName = TensorRtFamily['addon']
 
-/** The family of a library's version, such as '1.7.1.116'; undefined when no addon is for it. */
+/** The family of a library's version, such as '1.7.1.116'; undefined for a version without an addon. */
 export function tensorrtFamily(flavour: TensorRtFlavour, version: string): TensorRtFamily | undefined {
   const [major, minor = 0] = version.split('.').map(Number)
   return tensorrtFamilies.find(
@@ -31,7 +31,7 @@ export function tensorrtFamily(flavour: TensorRtFlavour, version: string): Tenso
   )
 }
 
-/** The versions that can be used, for messages: '1.7, 1.6 or 1.5'. */
+/** The versions that can be used, for a message: '1.7, 1.6 or 1.5'. */
 export function tensorrtVersions(flavour: TensorRtFlavour): string {
   const names = tensorrtFamilies
     .filter((family) => family.flavour === flavour)
@@ -60,7 +60,7 @@ export const tensorrtRtxWheels: Readonly<Record<string, Wheel>> = {
   },
 }
 
-/** Older releases, which only tests use: one for each of the other families. Linux x64. */
+/** Older releases for tests: one for each of the other families. Linux x64. */
 export const olderRtxWheels: readonly Wheel[] = [
   {
     ...rtx,
@@ -76,8 +76,12 @@ export const olderRtxWheels: readonly Wheel[] = [
   },
 ]
 
-/** What of the wheel is needed: the library, its ONNX parser, and the license, which asks to stay with them. */
+/**
+ * Where a file of the wheel goes when it is needed: the library, its ONNX parser, and the license, which must stay with
+ * them; undefined for all others.
+ */
 export function tensorrtRtxLibrary(entry: string): string | undefined {
+  if (/\/LICENSE\.txt$/i.test(entry)) return 'LICENSE.txt'
   const library = /^tensorrt_rtx_libs\/([^/]+\.(?:so(?:\.\d+)*|dll))$/.exec(entry)?.[1]
-  return library === undefined ? (/\/LICENSE\.txt$/i.test(entry) ? 'LICENSE.txt' : undefined) : `lib/${library}`
+  return library && `lib/${library}`
 }

@@ -6,12 +6,12 @@ import path from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { promisify } from 'node:util'
 
-/** A file on the Python package index, pinned: pip finds it, its digest decides. */
+/** A pinned file of the Python package index: pip finds it, and its digest decides whether it is the right one. */
 export interface Wheel {
-  /** Name of the distribution, as pip knows it. */
+  /** Name of the distribution in pip. */
   readonly name: string
   readonly version: string
-  /** Tags of the one wheel that is meant, whatever Python and machine pip runs on. */
+  /** Tags of exactly one wheel, whatever Python and machine pip runs on. */
   readonly python: string
   readonly platform: string
   /** Lower-case hex SHA-256 of the wheel. */
@@ -19,7 +19,7 @@ export interface Wheel {
 }
 
 export interface FetchOptions {
-  /** Folder for the downloaded wheel; one that is already there is used when its digest is right. */
+  /** Folder for the downloaded wheel; a wheel that is already there is used when its digest is right. */
   readonly downloads: string
   /** Passed on to pip as `--index-url`. */
   readonly indexUrl?: string
@@ -27,7 +27,7 @@ export interface FetchOptions {
 }
 
 /**
- * Downloads a wheel by the user's own pip, with its settings, and verifies it. Returns the path of the wheel. Throws
+ * Downloads a wheel with the user's own pip and its settings, and verifies it. Returns the path of the wheel. Throws
  * plain Errors.
  */
 export async function fetchWheel(wheel: Wheel, options: FetchOptions): Promise<string> {
@@ -72,5 +72,5 @@ async function pip(args: readonly string[], signal: AbortSignal | undefined): Pr
       else throw new Error(`pip failed: ${(stderr || message).trim()}`, { cause: error })
     }
   }
-  throw new Error(`pip is needed to download, and none was found (${failures.join('; ')})`)
+  throw new Error(`pip was not found, but downloading needs it (${failures.join('; ')})`)
 }

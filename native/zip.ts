@@ -25,7 +25,7 @@ export async function unpackZip(
         if (target === undefined) continue
         const destination = path.resolve(temporary, target)
         if (!destination.startsWith(temporary + path.sep))
-          throw new Error(`${file}: the entry ${entry.name} leads out of its folder`)
+          throw new Error(`${file}: the entry ${entry.name} points outside its folder`)
         await mkdir(path.dirname(destination), { recursive: true })
         await extract({ file, zip, entry, destination, signal })
       }

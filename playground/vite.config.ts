@@ -6,8 +6,8 @@ import { defineConfig } from 'vite'
 // `ENGINE=fp32 npm run playground` compares: fp32, fp16, bf16, int8-weights or int8.
 const engine = (process.env['ENGINE'] ?? 'fp16') as NonNullable<Options['engine']>
 
-// The images themselves say what the detector sees. Lines of text to calibrate the other two with would have to be cut
-// out first.
+// The images are samples for the detector. Samples for the other two models would be lines of text, which would have to
+// be cut out first.
 const calibration = {
   images: 'images/*.png',
   preprocess: {

@@ -1,18 +1,22 @@
+/**
+ * The functions of the package's main entry: compile a model without a bundler, and write its engines and manifest for
+ * `loadModel` of the runtime.
+ */
 import { resolve } from 'node:path'
 import { modelManifest } from './compile/manifest.ts'
 import type { CompileContext } from './compile/request.ts'
 import type { Compiled } from './compile/variant.ts'
 import { engineAsset, copyEngine } from './emit/asset.ts'
-import { writing } from './emit/output.ts'
+import { orOutputFailed } from './emit/output.ts'
 import { replaceFile } from './files/replace-file.ts'
-import { requestKey } from './options/query.ts'
-import { resolveOptions, compileOptions } from './options/resolve.ts'
+import { modelId } from './options/query.ts'
+import { compileOptions, resolveOptions } from './options/resolve.ts'
 import type { CompileOptions } from './options/schema.ts'
 import type { Options } from './options/types.ts'
 
 /**
  * Compiles one model as the plugin does, through the same cache, without a bundler. `file` is relative to the current
- * folder. Options under `models` apply when their glob matches. `log` gets a line for each engine.
+ * folder. Options under `models` apply when their glob matches. `log` receives a line for each engine.
  *
  * @throws OnnxEngineError OPTION_INVALID and any code of a build; docs/errors.md lists them.
  */
@@ -25,15 +29,14 @@ export async function compile(
   const { log = () => {}, warn = console.warn, verbose = resolved.verbose, signal } = context
   const path = resolve(file)
   const options = compileOptions(resolved, { file: path, query: {} })
-  // This module is part of the package's main entry, which bundlers load for their plugin.
+  // Loaded late: this module is part of the package's main entry, which bundlers load for their plugin.
   const [{ openStore }, { compileModel }] = await Promise.all([
     import('./cache/store.ts'),
     import('./compile/model.ts'),
   ])
   const store = openStore({ ...resolved.cache, warn })
-  const query = queryOf(options)
   const compiled = await compileModel(
-    { file: path, query, options, root: resolved.root },
+    { file: path, query: queryOf(options), options, root: resolved.root },
     { store, log, warn, verbose, ...(signal && { signal }) },
   )
   await store.collect()
@@ -41,32 +44,22 @@ export async function compile(
 }
 
 /**
- * Writes the engines of a compiled model and the manifest that `loadModel` of the runtime takes; returns the manifest's
- * path, `<name>.json`. The manifest comes last, so that it never names an engine that is not there yet. Throws
- * OUTPUT_FAILED for a folder that cannot be made or written.
+ * Writes the engines of a compiled model and the manifest that `loadModel` of the runtime reads. Returns the path of
+ * the manifest, `<name>.json`. The manifest is written last, so that it never names an engine that is not there yet.
+ * Throws OUTPUT_FAILED for a folder that cannot be created or written.
  */
 export async function writeModel(compiled: Compiled, folder: string): Promise<string> {
   const assets = compiled.variants.map((variant) => engineAsset(compiled.name, variant))
   for (const asset of assets) await copyEngine(asset, folder)
   const manifest = resolve(folder, `${compiled.name}.json`)
-  await writing(folder, () =>
-    replaceFile(
-      manifest,
-      `${JSON.stringify(
-        modelManifest(
-          compiled,
-          assets.map(({ name }) => name),
-        ),
-        null,
-        2,
-      )}\n`,
-    ),
-  )
+  const names = assets.map(({ name }) => name)
+  const text = `${JSON.stringify(modelManifest(compiled, names), null, 2)}\n`
+  await orOutputFailed(folder, () => replaceFile(manifest, text))
   return manifest
 }
 
-// What an import would say in its query names an engine's history: calls that differ in it do not explain each other's
-// misses.
+// There is no import here: these options, written as a query, name the engine's history in the cache. Calls with
+// different options do not explain each other's misses.
 function queryOf({ engine, precision: { io }, backends, targets, shapes, profiles }: CompileOptions): string {
   const query = {
     engine,
@@ -75,5 +68,5 @@ function queryOf({ engine, precision: { io }, backends, targets, shapes, profile
     ...(targets.length > 0 && { target: targets }),
     ...(Object.keys(shapes).length > 0 && { shapes }),
   }
-  return [query, ...profiles].map((part) => requestKey({ file: '', query: part })).join('')
+  return [query, ...profiles].map((part) => modelId({ file: '', query: part }).text).join('')
 }

@@ -1,4 +1,5 @@
-import { unpluginOnnx } from './index.ts'
+import { esbuildAdapter } from './bundler/esbuild.ts'
+import { onnxPlugin, type OnnxPlugin } from './bundler/unplugin.ts'
 
 /**
  * The plugin for esbuild.
@@ -11,5 +12,5 @@ import { unpluginOnnx } from './index.ts'
  *   await build({ entryPoints: ['src/main.js'], bundle: true, platform: 'node', outdir: 'dist', plugins: [onnx()] })
  *   ```
  */
-const onnx: typeof unpluginOnnx.esbuild = unpluginOnnx.esbuild
+const onnx: OnnxPlugin['esbuild'] = onnxPlugin(() => esbuildAdapter).esbuild
 export default onnx

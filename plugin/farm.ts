@@ -1,6 +1,9 @@
 import { importFilter } from './bundler/context.ts'
-import { unpluginOnnx } from './index.ts'
+import { farmAdapter } from './bundler/farm.ts'
+import { onnxPlugin, type OnnxPlugin } from './bundler/unplugin.ts'
 import { modelFilter } from './options/query.ts'
+
+const { farm } = onnxPlugin(() => farmAdapter)
 
 /**
  * The plugin for Farm.
@@ -15,9 +18,9 @@ import { modelFilter } from './options/query.ts'
  *   }
  *   ```
  */
-const onnx: typeof unpluginOnnx.farm = (options) => {
-  const { resolve, load, ...plugin } = unpluginOnnx.farm(options)
-  // unplugin asks for every module of an app, each time across threads.
+const onnx: OnnxPlugin['farm'] = (options) => {
+  const { resolve, load, ...plugin } = farm(options)
+  // unplugin's hooks run for every module of an app, each call across threads: filter for models.
   return {
     ...plugin,
     ...(resolve && { resolve: { ...resolve, filters: { ...resolve.filters, sources: [importFilter.source] } } }),

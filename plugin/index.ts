@@ -1,6 +1,5 @@
-import { type UnpluginInstance, createUnplugin } from 'unplugin'
-import { pluginHooks } from './bundler/hooks.ts'
-import type { Options } from './options/types.ts'
+import { adapters } from './bundler/adapters.ts'
+import { onnxPlugin, type OnnxPlugin } from './bundler/unplugin.ts'
 
 export { compile, writeModel } from './api.ts'
 
@@ -9,4 +8,4 @@ export type { Compiled, Variant } from './compile/variant.ts'
 export type { Options } from './options/types.ts'
 
 /** The plugin for every bundler; import it from the bundler's own entry, such as `unplugin-onnx/vite`. */
-export const unpluginOnnx: UnpluginInstance<Options | undefined, false> = createUnplugin(pluginHooks)
+export const unpluginOnnx: OnnxPlugin = onnxPlugin((name) => adapters[name])

@@ -1,4 +1,5 @@
-import { rollupPlugin } from './bundler/rollup.ts'
+import { rollupPlugin } from './bundler/rollup-plugin.ts'
+import { rollupAdapter } from './bundler/rollup.ts'
 
 /**
  * The plugin for Rolldown.
@@ -10,5 +11,5 @@ import { rollupPlugin } from './bundler/rollup.ts'
  *   export default { input: 'src/main.js', plugins: [onnx()], output: { dir: 'dist' } }
  *   ```
  */
-const onnx: ReturnType<typeof rollupPlugin<'rolldown'>> = rollupPlugin('rolldown')
+const onnx: ReturnType<typeof rollupPlugin<'rolldown'>> = rollupPlugin('rolldown', rollupAdapter)
 export default onnx

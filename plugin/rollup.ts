@@ -1,4 +1,5 @@
-import { rollupPlugin } from './bundler/rollup.ts'
+import { rollupPlugin } from './bundler/rollup-plugin.ts'
+import { rollupAdapter } from './bundler/rollup.ts'
 
 /**
  * The plugin for Rollup 4.
@@ -10,5 +11,5 @@ import { rollupPlugin } from './bundler/rollup.ts'
  *   export default { input: 'src/main.js', plugins: [onnx()], output: { dir: 'dist' } }
  *   ```
  */
-const onnx: ReturnType<typeof rollupPlugin<'rollup'>> = rollupPlugin('rollup')
+const onnx: ReturnType<typeof rollupPlugin<'rollup'>> = rollupPlugin('rollup', rollupAdapter)
 export default onnx

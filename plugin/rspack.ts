@@ -1,5 +1,5 @@
-import { rspackPlugin } from './bundler/rspack.ts'
-import type { unpluginOnnx } from './index.ts'
+import { rspackPlugin } from './bundler/rspack-plugin.ts'
+import type { OnnxPlugin } from './bundler/unplugin.ts'
 
 /**
  * The plugin for Rspack 1 and 2.
@@ -11,5 +11,5 @@ import type { unpluginOnnx } from './index.ts'
  *   export default { target: 'node', entry: './src/main.js', plugins: [onnx()] }
  *   ```
  */
-const onnx: typeof unpluginOnnx.rspack = rspackPlugin
+const onnx: OnnxPlugin['rspack'] = rspackPlugin
 export default onnx

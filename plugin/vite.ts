@@ -1,4 +1,5 @@
-import { rollupPlugin } from './bundler/rollup.ts'
+import { rollupPlugin } from './bundler/rollup-plugin.ts'
+import { viteAdapter } from './bundler/vite.ts'
 
 /**
  * The plugin for Vite 6 and newer, and for Vitest.
@@ -10,5 +11,5 @@ import { rollupPlugin } from './bundler/rollup.ts'
  *   export default { plugins: [onnx()] }
  *   ```
  */
-const onnx: ReturnType<typeof rollupPlugin<'vite'>> = rollupPlugin('vite')
+const onnx: ReturnType<typeof rollupPlugin<'vite'>> = rollupPlugin('vite', viteAdapter)
 export default onnx

@@ -1,4 +1,5 @@
-import { unpluginOnnx } from './index.ts'
+import { onnxPlugin, type OnnxPlugin } from './bundler/unplugin.ts'
+import { webpackAdapter } from './bundler/webpack.ts'
 
 /**
  * The plugin for webpack 5.
@@ -10,5 +11,5 @@ import { unpluginOnnx } from './index.ts'
  *   export default { target: 'node', entry: './src/main.js', plugins: [onnx()] }
  *   ```
  */
-const onnx: typeof unpluginOnnx.webpack = unpluginOnnx.webpack
+const onnx: OnnxPlugin['webpack'] = onnxPlugin(() => webpackAdapter).webpack
 export default onnx

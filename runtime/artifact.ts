@@ -4,6 +4,7 @@ import { resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { OnnxEngineError } from './errors.ts'
 import type { VariantManifest } from './manifest.ts'
+import { modelSubject } from './text.ts'
 
 /** What is known about an engine file before it is opened. */
 export type ArtifactFacts = Pick<VariantManifest, 'size' | 'sha256'>
@@ -12,8 +13,8 @@ export type ArtifactFacts = Pick<VariantManifest, 'size' | 'sha256'>
 const sliceBytes = 1 << 20
 
 /**
- * The path that a manifest or an engine is at: a file URL (as an object or text), an absolute path, or a path relative
- * to `folder`. Undefined for what names no file, such as a URL of another scheme.
+ * The path of a manifest or an engine from what names it: a file URL (as an object or text), an absolute path, or a
+ * path relative to `folder`. Undefined for what names no file, such as a URL of another scheme.
  */
 export function pathOf(place: unknown, folder: string): string | undefined {
   const text = typeof place === 'object' && place !== null && 'href' in place ? place.href : place
@@ -29,59 +30,62 @@ export function pathOf(place: unknown, folder: string): string | undefined {
  * Reads through `node:fs`, because Electron lets it see inside an asar archive and native libraries cannot.
  */
 export async function readArtifact(file: string, facts: ArtifactFacts, model: string): Promise<ArrayBuffer> {
-  const where = `model ${JSON.stringify(model)}, engine file ${file}`
+  const subject = `${modelSubject(model)}, engine file ${file}`
   try {
     const handle = await open(file)
     try {
-      return await readVerified(handle, facts, where)
+      return await readVerified(handle, facts, subject)
     } finally {
       await handle.close()
     }
   } catch (cause) {
     if (cause instanceof OnnxEngineError) throw cause
     const hint = 'Ship the engine files that the build wrote together with its code, or build again.'
-    throw new OnnxEngineError('ARTIFACT_INVALID', where, {
+    throw new OnnxEngineError('ARTIFACT_INVALID', subject, {
       expected: `a file of ${facts.size} bytes`,
-      received: reason(cause),
+      received: readFailure(cause),
       hint,
       cause,
     })
   }
 }
 
-async function readVerified(handle: FileHandle, facts: ArtifactFacts, where: string): Promise<ArrayBuffer> {
+async function readVerified(handle: FileHandle, facts: ArtifactFacts, subject: string): Promise<ArrayBuffer> {
   const { size } = await handle.stat()
-  if (size !== facts.size) throw damaged(where, `${facts.size} bytes`, `${size} bytes`)
+  if (size !== facts.size) throw damagedError(subject, `${facts.size} bytes`, `${size} bytes`)
   const bytes = new Uint8Array(facts.size)
   // Loaded here, while the worker starts, instead of before it: that takes 4 ms.
   const { createHash } = await import('node:crypto')
   const hash = createHash('sha256')
   for (let offset = 0; offset < bytes.length;) {
     const { bytesRead } = await handle.read(bytes, offset, Math.min(sliceBytes, bytes.length - offset), offset)
-    if (bytesRead === 0) throw damaged(where, `${facts.size} bytes`, `${offset} bytes`)
+    if (bytesRead === 0) throw damagedError(subject, `${facts.size} bytes`, `${offset} bytes`)
     hash.update(bytes.subarray(offset, offset + bytesRead))
     offset += bytesRead
   }
   const sha256 = hash.digest('hex')
-  if (sha256 !== facts.sha256) throw damaged(where, `SHA-256 ${facts.sha256}`, sha256)
+  if (sha256 !== facts.sha256) throw damagedError(subject, `SHA-256 ${facts.sha256}`, sha256)
   return bytes.buffer
 }
 
-function damaged(where: string, expected: string, received: string): OnnxEngineError {
-  return new OnnxEngineError('ARTIFACT_INVALID', where, {
+function damagedError(subject: string, expected: string, received: string): OnnxEngineError {
+  return new OnnxEngineError('ARTIFACT_INVALID', subject, {
     expected,
     received,
     hint: 'The file was changed or truncated after the build: build or copy it again.',
   })
 }
 
-function reason(cause: unknown): string {
+function readFailure(cause: unknown): string {
   const code = cause instanceof Error && 'code' in cause ? cause.code : undefined
   return code === 'ENOENT' ? 'no such file' : String(code ?? cause)
 }
 
-// Packagers of Electron apps move files that native code opens out of the archive, to a twin folder beside it.
-function unpacked(path: string): string {
+/**
+ * The path at which native code can open a file: packagers of Electron apps move such files out of the archive, to a
+ * folder next to it.
+ */
+export function unpacked(path: string): string {
   const twin = path.replace(/\.asar(?=[\\/])/, '.asar.unpacked')
   return twin !== path && existsSync(twin) ? twin : path
 }

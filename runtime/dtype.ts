@@ -1,10 +1,10 @@
 /**
- * THE dtype table: every element type of ONNX's `TensorProto.DataType`, with its code, its size in bits and the typed
- * array that carries it in JavaScript. Source: onnx.proto (ONNX 1.23), enum `TensorProto.DataType`.
+ * The one dtype table: every element type of ONNX's `TensorProto.DataType`, with its code, its size in bits and the
+ * typed array that carries it in JavaScript. Source: onnx.proto (ONNX 1.23), enum `TensorProto.DataType`.
  *
- * `array: null` means that no typed array represents it: such a type may be stored in an initializer, but is refused as
- * a binding. `float16` and `bfloat16` travel as the raw 16 bits in a `Uint16Array` (or a `Float16Array` where the
- * platform has one).
+ * `array: null` means that no typed array holds it: such a type may be stored in an initializer, but is refused as a
+ * binding. `float16` and `bfloat16` travel as raw 16 bits in a `Uint16Array`; for float16 inputs a `Float16Array` works
+ * too, on platforms that have one.
  */
 export const dtypes = {
   float32: { code: 1, bits: 32, array: 'Float32Array' },
@@ -45,7 +45,7 @@ const byCode = new Map<number, StoredDType>(
   Object.entries(dtypes).map(([name, { code }]) => [code, name as StoredDType]),
 )
 
-/** The name for an ONNX element type code, or undefined when ONNX has none such. */
+/** The name of an ONNX element type code; undefined for a code that ONNX does not have. */
 export function dtypeOfCode(code: number): StoredDType | undefined {
   return byCode.get(code)
 }
@@ -55,7 +55,7 @@ export function elementCount(dims: readonly number[]): number {
   return dims.reduce((product, dim) => product * dim, 1)
 }
 
-/** Whether a stored dtype can cross into JavaScript as a binding. */
+/** Whether a stored dtype may be the dtype of a binding, which needs an array in JavaScript. */
 export function isBindingDType(dtype: StoredDType): dtype is DType {
   return dtypes[dtype].array !== null
 }

@@ -43,8 +43,8 @@ export interface ErrorDetails {
 }
 
 /**
- * THE error class. `message` names the model, binding or option's key path and already contains what was expected, what
- * was received and what to do next, so that a user who sees only the message is not left alone.
+ * The one error class of this package. `message` names the model, the binding or the option's key path, and already
+ * contains what was expected, what was received and what to do next: many users see nothing but the message.
  */
 export class OnnxEngineError extends Error {
   override readonly name = 'OnnxEngineError'
@@ -53,8 +53,8 @@ export class OnnxEngineError extends Error {
   readonly received?: string
   readonly hint?: string
 
-  constructor(code: ErrorCode, where: string, details: ErrorDetails = {}) {
-    super(compose(where, details), details.cause === undefined ? undefined : { cause: details.cause })
+  constructor(code: ErrorCode, subject: string, details: ErrorDetails = {}) {
+    super(compose(subject, details), details.cause === undefined ? undefined : { cause: details.cause })
     this.code = code
     if (details.expected !== undefined) this.expected = details.expected
     if (details.received !== undefined) this.received = details.received
@@ -62,7 +62,7 @@ export class OnnxEngineError extends Error {
   }
 }
 
-/** The error as plain data, to cross a process or worker boundary. `reviveError` is its inverse. */
+/** An error as plain data, to cross a process or worker boundary. `reviveError` is the inverse. */
 export interface ErrorRecord {
   readonly code: ErrorCode
   readonly message: string
@@ -88,7 +88,7 @@ export function reviveError(record: ErrorRecord): OnnxEngineError {
 }
 
 /**
- * The candidate nearest to `name` (Levenshtein distance at most a third of its length, at least 2), for "did you mean".
+ * The candidate nearest to `name`: at a Levenshtein distance of at most a third of its length, or 2 for short names.
  */
 export function nearest(name: string, candidates: Iterable<string>): string | undefined {
   let best: string | undefined
@@ -100,21 +100,21 @@ export function nearest(name: string, candidates: Iterable<string>): string | un
   return best
 }
 
-// By its name: a bundle may hold a copy of this class beside the one of the runtime.
+// By its name: a bundle may hold its own copy of this class next to the runtime's.
 function isOnnxEngineError(error: unknown): error is OnnxEngineError {
   return error instanceof Error && error.name === 'OnnxEngineError'
 }
 
-function compose(where: string, { expected, received, hint }: ErrorDetails): string {
+function compose(subject: string, { expected, received, hint }: ErrorDetails): string {
   const facts = [
     expected === undefined ? '' : `expected ${expected}`,
     received === undefined ? '' : `received ${received}`,
   ]
   const detail = facts.filter(Boolean).join(', ')
-  return [detail ? `${where}: ${detail}` : where, hint ?? ''].filter(Boolean).join('. ')
+  return [detail ? `${subject}: ${detail}` : subject, hint ?? ''].filter(Boolean).join('. ')
 }
 
-// Names in hostile models can be megabytes long: the length difference alone decides those.
+// Names in hostile models can be megabytes long: for those, the difference in length decides.
 function editDistance(a: string, b: string, limit: number): number {
   if (Math.abs(a.length - b.length) >= limit) return limit
   let row = Array.from({ length: b.length + 1 }, (_, j) => j)

@@ -1,8 +1,8 @@
-/** Calls that have begun and not ended. */
+/** Calls that have begun and not ended: what dispose() waits for. */
 export interface InFlight {
-  /** Counts the work until it settles; gives back the same promise. */
+  /** Counts the work until it settles; returns the same promise. */
   track<T>(work: Promise<T>): Promise<T>
-  /** Waits for all that has begun, however it ends. */
+  /** Waits for everything that has begun, whether it succeeds or fails. */
   settled(): Promise<void>
 }
 

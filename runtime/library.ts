@@ -2,26 +2,26 @@ import { readdirSync, statSync } from 'node:fs'
 import { homedir } from 'node:os'
 import path from 'node:path'
 
-/** A place where an engine library may lie. */
+/** A place that may contain an engine library. */
 export interface Place {
-  /** What a user knows it by, such as 'OPENVINO_ROOT'. */
+  /** What users call it, such as 'OPENVINO_ROOT'. */
   readonly name: string
   /** A folder, or the library itself; undefined when the place is not set up. */
   readonly path: string | undefined
-  /** The user named this place: when the library is not here, no other place is tried. */
+  /** The user chose this place: when the library is not here, no other place is searched. */
   readonly explicit?: boolean
 }
 
 export interface LibraryPattern {
   /** The library's file name. */
   readonly file: RegExp
-  /** Folders inside a place that hold it, such as 'lib'. The place itself comes first without being listed. */
+  /** Folders inside a place that may contain it, such as 'lib'. The place itself comes first and is not listed. */
   readonly folders: readonly string[]
 }
 
 /**
- * Looks for an engine library by name only: nothing is opened. When there is none, `tried` lists every place, for one
- * error.
+ * Looks for an engine library by name only: nothing is opened. When there is none, `tried` lists every place for the
+ * error message.
  */
 export function findLibrary(
   pattern: LibraryPattern,
@@ -37,16 +37,29 @@ export function findLibrary(
   return { tried: tried.join(', ') }
 }
 
-/** Where `unplugin-onnx setup` unpacks a library: the user's cache folder, which survives `node_modules`. */
+/** Why a library was not found, which places were searched, and what to do. */
+export interface MissingLibrary {
+  readonly reason: string
+  readonly tried: string
+  /** One sentence without a full stop. */
+  readonly hint: string
+}
+
+/** All of it in one text. */
+export function missingReason({ reason, tried, hint }: MissingLibrary): string {
+  return `${reason}; tried ${tried}. ${hint}`
+}
+
+/** Where `unplugin-onnx setup` unpacks a library: in the user's cache folder, which outlives `node_modules`. */
 export function setupFolder(name: string): string {
   return path.join(userCache(), 'unplugin-onnx', name)
 }
 
 function userCache(): string {
   const { XDG_CACHE_HOME, LOCALAPPDATA } = process.env
-  if (process.platform === 'win32') return LOCALAPPDATA || below(homedir(), 'AppData', 'Local')
-  if (process.platform === 'darwin') return below(homedir(), 'Library', 'Caches')
-  return XDG_CACHE_HOME || below(homedir(), '.cache')
+  if (process.platform === 'win32') return LOCALAPPDATA || joinUntraced(homedir(), 'AppData', 'Local')
+  if (process.platform === 'darwin') return joinUntraced(homedir(), 'Library', 'Caches')
+  return XDG_CACHE_HOME || joinUntraced(homedir(), '.cache')
 }
 
 function searchPlace({ file, folders }: LibraryPattern, place: string): string | undefined {
@@ -64,13 +77,13 @@ function listFolder(folder: string): string[] {
   try {
     return readdirSync(folder).sort()
   } catch {
-    // Most places do not exist on most machines, and one that cannot be read cannot be used either.
+    // Most places do not exist on most machines, and one that cannot be read cannot be used.
     return []
   }
 }
 
-// Not path.join(), which tracers of deployments (nft and its kin) work out for the machine that builds: they would ship
-// its whole cache.
-function below(...parts: readonly string[]): string {
+// Not path.join(), which tools that trace deployments (such as nft) evaluate on the machine that builds: they would
+// ship its whole cache folder.
+function joinUntraced(...parts: readonly string[]): string {
   return parts.join(path.sep)
 }

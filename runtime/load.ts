@@ -10,12 +10,12 @@ import type { Model } from './types.ts'
 
 /**
  * The model of a manifest file (`.json`) that `compile` or `unplugin-onnx build` wrote. Its engines are found relative
- * to it, and are opened by load() or the first infer(). Rejects with MODEL_NOT_FOUND, ARTIFACT_INVALID or
+ * to the manifest, and are opened by load() or the first infer(). Rejects with MODEL_NOT_FOUND, ARTIFACT_INVALID or
  * OPTION_INVALID.
  */
 export async function loadModel(manifest: FileUrl | string, options: LoadOptions = {}): Promise<Model> {
   const path = pathOf(manifest, '.')
-  if (path === undefined) throw notFound(String(manifest), 'a path or a file: URL')
+  if (path === undefined) throw manifestNotFound(String(manifest), 'a path or a file: URL')
   return createModel(parseManifest(path, await readText(path)), options, dirname(path))
 }
 
@@ -24,11 +24,11 @@ async function readText(path: string): Promise<string> {
     return await readFile(path, 'utf8')
   } catch (cause) {
     const absent = cause instanceof Error && 'code' in cause && cause.code === 'ENOENT'
-    throw notFound(path, 'the .json file of a compiled model', absent ? 'no such file' : String(cause), cause)
+    throw manifestNotFound(path, 'the .json file of a compiled model', absent ? 'no such file' : String(cause), cause)
   }
 }
 
-function notFound(place: string, expected: string, received = place, cause?: unknown): OnnxEngineError {
+function manifestNotFound(place: string, expected: string, received = place, cause?: unknown): OnnxEngineError {
   const hint = 'Write it with `unplugin-onnx build model.onnx --out DIR` or compile().'
   return new OnnxEngineError('MODEL_NOT_FOUND', `manifest ${place}`, { expected, received, hint, cause })
 }
@@ -38,25 +38,25 @@ function parseManifest(path: string, text: string): ModelManifest {
   try {
     manifest = JSON.parse(text)
   } catch (cause) {
-    throw invalid(path, 'JSON', cause instanceof Error ? cause.message : String(cause), cause)
+    throw manifestInvalid(path, 'JSON', cause instanceof Error ? cause.message : String(cause), cause)
   }
-  const wrong = mismatch(manifest, modelShape, 'the manifest')
-  if (wrong) throw invalid(path, wrong.expected, wrong.received)
+  const wrong = mismatch(manifest, manifestSchema, 'the manifest')
+  if (wrong) throw manifestInvalid(path, wrong.expected, wrong.received)
   return manifest as ModelManifest
 }
 
-function invalid(path: string, expected: string, received: string, cause?: unknown): OnnxEngineError {
+function manifestInvalid(path: string, expected: string, received: string, cause?: unknown): OnnxEngineError {
   const hint = 'Build the model again with this version of unplugin-onnx.'
   return new OnnxEngineError('ARTIFACT_INVALID', `manifest ${path}`, { expected, received, hint, cause })
 }
 
-type Shape =
+type Schema =
   | { readonly text: string; readonly accepts: (value: unknown) => boolean }
-  | { readonly each: Shape }
-  | { readonly keys: Readonly<Record<string, Shape>> }
+  | { readonly each: Schema }
+  | { readonly keys: Readonly<Record<string, Schema>> }
 
-const string: Shape = { text: 'text', accepts: (value) => typeof value === 'string' }
-const bindingShape: Shape = {
+const string: Schema = { text: 'text', accepts: (value) => typeof value === 'string' }
+const bindingSchema: Schema = {
   keys: {
     name: string,
     dtype: { text: 'a dtype', accepts: (value) => typeof value === 'string' && Object.hasOwn(dtypes, value) },
@@ -66,11 +66,11 @@ const bindingShape: Shape = {
     },
   },
 }
-const modelShape: Shape = {
+const manifestSchema: Schema = {
   keys: {
     schema: { text: '1', accepts: (value) => value === 1 },
     name: string,
-    bindings: { keys: { inputs: { each: bindingShape }, outputs: { each: bindingShape } } },
+    bindings: { keys: { inputs: { each: bindingSchema }, outputs: { each: bindingSchema } } },
     variants: {
       each: {
         keys: {
@@ -89,25 +89,25 @@ const modelShape: Shape = {
   },
 }
 
-function mismatch(value: unknown, shape: Shape, where: string): { expected: string; received: string } | undefined {
-  if ('accepts' in shape)
-    return shape.accepts(value)
+function mismatch(value: unknown, schema: Schema, subject: string): { expected: string; received: string } | undefined {
+  if ('accepts' in schema)
+    return schema.accepts(value)
       ? undefined
-      : { expected: `${where} to be ${shape.text}`, received: JSON.stringify(value) ?? 'nothing' }
-  if ('each' in shape) {
-    if (!Array.isArray(value)) return { expected: `${where} to be a list`, received: typeof value }
-    return first(value.map((item, index) => mismatch(item, shape.each, `${where}[${index}]`)))
+      : { expected: `${subject} to be ${schema.text}`, received: JSON.stringify(value) ?? 'nothing' }
+  if ('each' in schema) {
+    if (!Array.isArray(value)) return { expected: `${subject} to be a list`, received: typeof value }
+    return firstDefined(value.map((item, index) => mismatch(item, schema.each, `${subject}[${index}]`)))
   }
   if (typeof value !== 'object' || value === null)
-    return { expected: `${where} to be an object`, received: value === null ? 'null' : typeof value }
-  return first(
-    Object.entries(shape.keys).map(([key, inner]) =>
-      mismatch((value as Record<string, unknown>)[key], inner, `${where}.${key}`),
+    return { expected: `${subject} to be an object`, received: value === null ? 'null' : typeof value }
+  return firstDefined(
+    Object.entries(schema.keys).map(([key, inner]) =>
+      mismatch((value as Record<string, unknown>)[key], inner, `${subject}.${key}`),
     ),
   )
 }
 
-function first<T>(values: readonly (T | undefined)[]): T | undefined {
+function firstDefined<T>(values: readonly (T | undefined)[]): T | undefined {
   return values.find((value) => value !== undefined)
 }
 

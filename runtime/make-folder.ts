@@ -2,9 +2,9 @@ import { mkdir, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 
 /**
- * Makes a folder, and those around it that are missing. Step by step, because Node's own recursive `mkdir` (20 to 26)
- * never ends below a folder that exists but answers ENOENT to every new one, such as /proc. Rejects with the error of
- * the system; ENOTDIR stands for that one.
+ * Makes a folder and its missing parents. Step by step, because Node's own recursive `mkdir` (20 to 26) never ends in a
+ * folder that exists but answers ENOENT to every new one, such as /proc. Rejects with the system's error, and with
+ * ENOTDIR for such a folder.
  */
 export async function makeFolder(folder: string): Promise<void> {
   const first = await tryFolder(folder)
@@ -12,10 +12,10 @@ export async function makeFolder(folder: string): Promise<void> {
   const parent = dirname(folder)
   if (first.code !== 'ENOENT' || parent === folder) throw first
   await makeFolder(parent)
-  // Another process may have made the folder around it meanwhile, so only the second answer counts.
+  // Another process may have made the parent meanwhile, so only the second answer counts.
   const second = await tryFolder(folder)
   if (second?.code === 'ENOENT')
-    throw Object.assign(new Error(`${parent} takes no folders: ${second.message}`, { cause: second }), {
+    throw Object.assign(new Error(`${parent} cannot contain folders: ${second.message}`, { cause: second }), {
       code: 'ENOTDIR',
       syscall: 'mkdir',
     })
@@ -27,7 +27,7 @@ async function tryFolder(folder: string): Promise<NodeJS.ErrnoException | undefi
     await mkdir(folder)
     return undefined
   } catch (error) {
-    // Some systems say EROFS or EACCES of a folder that is there.
+    // Some systems answer EROFS or EACCES for a folder that exists.
     return (await isFolder(folder)) ? undefined : (error as NodeJS.ErrnoException)
   }
 }

@@ -21,13 +21,14 @@ export const precisions = ['fp32', 'fp16', 'bf16', 'int8', 'int8-weights'] as co
 export type Precision = (typeof precisions)[number]
 
 /**
- * What an engine of each backend requires of the machine that runs it. Flat data: checked at load, shown by `inspect`.
+ * What an engine of each backend requires from the machine that runs it. Flat data: checked at load, shown by
+ * `inspect`.
  */
 export interface Requirements {
   readonly onnxruntime: {
     /**
-     * ONNX Runtime that wrote the engine. A portable engine runs on it or a newer one of its major version, one with a
-     * layout on its minor version only.
+     * The ONNX Runtime that wrote the engine. A portable engine runs on this version and newer ones of the same major
+     * version; an engine with a layout runs on the same minor version only.
      */
     readonly version: string
     /** CPU architecture in Node's terms (`process.arch`), or 'any' for a portable engine. */
@@ -38,8 +39,8 @@ export interface Requirements {
      */
     readonly layout: 0 | 8 | 16
     /**
-     * Of an int8 engine for x64 CPUs with VNNI: its weights have 8 bits, whose products overflow in the 16 bits that
-     * other CPUs add them in.
+     * Set for an int8 engine that needs an x64 CPU with VNNI: its weights have 8 bits, whose products overflow in the
+     * 16 bits that other CPUs add them in.
      */
     readonly vnni?: true
   }
@@ -50,36 +51,36 @@ export interface Requirements {
     readonly device: string
     readonly arch: string
     /**
-     * What OpenVINO demands of a machine that imports the blob, in its own words, such as
-     * 'meta=1.0;ov=2026.4.1;isa=Intel AVX 10.1': importing refuses any other. Empty where the device states none.
+     * What OpenVINO requires from the machine that imports the blob, in its own text, such as
+     * 'meta=1.0;ov=2026.4.1;isa=Intel AVX 10.1': the import fails on any other. Empty for devices that require
+     * nothing.
      */
     readonly runtimeRequirements: string
     /**
-     * OpenVINO properties to load the engine with, such as PERFORMANCE_HINT: a CPU blob does not carry its precision
-     * along.
+     * OpenVINO properties to load the engine with, such as PERFORMANCE_HINT: a CPU blob does not contain its precision.
      */
     readonly properties: Readonly<Record<string, string>>
   }
   readonly 'tensorrt-rtx': {
-    /** Exact TensorRT-RTX version: engines never cross releases. */
+    /** The exact TensorRT-RTX version: engines run on no other release. */
     readonly version: string
-    /** Compute capabilities that the engine was built for, sorted, as 'sm86'. */
+    /** Compute capabilities that the engine was built for, sorted, such as 'sm86'. */
     readonly targets: readonly string[]
     readonly platform: string
     readonly arch: string
   }
   readonly tensorrt: {
-    /** TensorRT version that built the plan: the very one that runs it, or the least with `versionCompatible`. */
+    /** TensorRT version that built the plan: the only one that runs it, or the oldest one with `versionCompatible`. */
     readonly version: string
     /**
-     * Of a plan that brings TensorRT's lean runtime, and so also runs on later versions of that major one. It is code
-     * that the process runs.
+     * Set for a plan that contains TensorRT's lean runtime, so that it also runs on later versions of the same major
+     * version. The process runs that code.
      */
     readonly versionCompatible?: true
     readonly gpu: string
-    /** What runs it, as 'sm89', or the least that does, as 'sm80+'. */
+    /** The compute capability that runs it, such as 'sm89', or the lowest one, such as 'sm80+'. */
     readonly computeCapability: string
-    /** The least driver version, as the build machine had it. */
+    /** The oldest driver version that runs it: the one of the build machine. */
     readonly driver: string
     readonly platform: string
     readonly arch: string
@@ -94,7 +95,7 @@ export const backendNames = [
   'tensorrt',
 ] as const satisfies readonly BackendName[]
 
-/** One engine of a model: where it is, how it is checked, and what it needs. */
+/** One engine of a model: where it is, how it is verified, and what it requires. */
 export type VariantManifest<B extends BackendName = BackendName> = {
   [K in B]: {
     readonly backend: K
@@ -106,14 +107,16 @@ export type VariantManifest<B extends BackendName = BackendName> = {
     /** Lower-case hex SHA-256 of the engine's bytes, verified before they reach an engine library. */
     readonly sha256: string
     readonly requires: Requirements[K]
+    /** Present when the engine was not compared with the fp32 model. */
+    readonly verified?: false
   }
 }[B]
 
-/** A `URL`. An app that is compiled without DOM and @types/node has none, and must compile all the same. */
+/** A `URL`. An app that is compiled without DOM and @types/node has no such type, and must still compile. */
 export type FileUrl = typeof globalThis extends { URL: { prototype: infer U } } ? U : { readonly href: string }
 
 /**
- * What the generated module hands to the runtime, and what `compile` writes as `.json`. Variants are in order of
+ * What the generated module passes to the runtime, and what `compile` writes as `.json`. Variants are in order of
  * preference.
  */
 export interface ModelManifest {

@@ -3,16 +3,18 @@ import { OnnxEngineError } from './errors.ts'
 import type { BackendName, ModelManifest, VariantManifest } from './manifest.ts'
 import type { LoadOptions } from './options.ts'
 import type { Runner, Session } from './session.ts'
+import { modelSubject, quote } from './text.ts'
 import type { LoadedVariant } from './types.ts'
 
 type SkippedVariant = LoadedVariant['skipped'][number]
 
-export interface Opened {
+/** An open engine, and the variant that it belongs to. */
+export interface OpenedVariant {
   readonly session: Session
   readonly variant: LoadedVariant
 }
 
-// Loaded when a variant asks for it: importing a model must cost nothing before it is used.
+// Loaded when a variant needs it: importing a model must cost nothing before the model is used.
 const runners: { readonly [B in BackendName]?: () => Promise<Runner<B>> } = {
   tensorrt: async () => (await import('./tensorrt/runner.ts')).tensorrtRunner,
   'tensorrt-rtx': async () => (await import('./tensorrt/runner.ts')).tensorrtRtxRunner,
@@ -21,20 +23,24 @@ const runners: { readonly [B in BackendName]?: () => Promise<Runner<B>> } = {
 }
 
 /**
- * Opens the first variant that this machine can run. Throws NO_VARIANT with the reason of each. `folder` is the
- * manifest's own.
+ * Opens the first variant that this machine can run; `folder` is the manifest's own. Throws NO_VARIANT with a reason
+ * for each variant, and ARTIFACT_INVALID for an engine that is not the one that was shipped.
  */
-export async function openVariant(manifest: ModelManifest, folder: string, options: LoadOptions): Promise<Opened> {
+export async function openVariant(
+  manifest: ModelManifest,
+  folder: string,
+  options: LoadOptions,
+): Promise<OpenedVariant> {
   const skipped: SkippedVariant[] = []
   for (const variant of manifest.variants) {
     const { backend, engine } = variant
     const file = pathOf(variant.file, folder)
-    if (file === undefined) throw noFile(manifest.name, variant)
+    if (file === undefined) throw noFileError(manifest.name, variant)
     const result = await tryOpen(variant, file, manifest, options)
     if (typeof result !== 'string') return { session: result, variant: { backend, engine, skipped } }
     skipped.push({ backend, engine, reason: result })
   }
-  throw noVariant(manifest, skipped, options.require)
+  throw noVariantError(manifest, skipped, options.require)
 }
 
 async function tryOpen<B extends BackendName>(
@@ -44,8 +50,7 @@ async function tryOpen<B extends BackendName>(
   options: LoadOptions,
 ): Promise<Session | string> {
   const backend = variant.backend as B
-  if (options.require !== undefined && options.require !== backend)
-    return `${JSON.stringify(options.require)} is required`
+  if (options.require !== undefined && options.require !== backend) return `${quote(options.require)} is required`
   const runner = Object.hasOwn(runners, backend) ? await runners[backend]?.() : undefined
   if (!runner) return 'this version of unplugin-onnx cannot run it'
   const refusal = await runner.refusal(variant.requires)
@@ -58,16 +63,16 @@ async function tryOpen<B extends BackendName>(
   }
 }
 
-function noFile(model: string, { backend, engine, file }: VariantManifest): OnnxEngineError {
-  const where = `model ${JSON.stringify(model)}, engine file of ${backend} ${engine}`
-  return new OnnxEngineError('ARTIFACT_INVALID', where, {
+function noFileError(model: string, { backend, engine, file }: VariantManifest): OnnxEngineError {
+  const subject = `${modelSubject(model)}, engine file of ${backend} ${engine}`
+  return new OnnxEngineError('ARTIFACT_INVALID', subject, {
     expected: 'a path or a file: URL',
     received: String(file),
     hint: 'Build for Node.js: engines are read from disk.',
   })
 }
 
-function noVariant(
+function noVariantError(
   { name, variants }: ModelManifest,
   skipped: readonly SkippedVariant[],
   required: BackendName | undefined,
@@ -80,7 +85,7 @@ function noVariant(
     required === undefined
       ? 'a variant that this machine can run'
       : `a variant of ${required} that this machine can run`
-  return new OnnxEngineError('NO_VARIANT', `model ${JSON.stringify(name)}`, {
+  return new OnnxEngineError('NO_VARIANT', modelSubject(name), {
     expected,
     received: received || 'no variants',
     hint,

@@ -1,7 +1,7 @@
 import type { DType } from './dtype.ts'
 import type { BackendName, Bindings, Requirements, VariantManifest } from './manifest.ts'
 
-/** A tensor after its check against the bindings: dims are resolved, and `data` covers exactly their product. */
+/** A tensor that was checked against the bindings: dims are resolved, and `data` covers exactly their product. */
 export interface CheckedTensor {
   readonly dtype: DType
   readonly dims: readonly number[]
@@ -12,13 +12,13 @@ export interface InferOptions {
   /** Rejects at once with ABORTED; a late result is dropped. */
   readonly signal?: Signal | undefined
   /**
-   * Lets the runtime take the caller's buffers instead of copying them: the arrays passed in are detached. Default
+   * Moves the caller's buffers to the runtime instead of copying them: the arrays passed in are detached. Default
    * false.
    */
   readonly transfer?: boolean | undefined
 }
 
-// An app that is compiled without DOM and @types/node has no AbortSignal, and must compile all the same.
+// An app that is compiled without DOM and @types/node has no AbortSignal, and must still compile.
 type Signal = typeof globalThis extends { AbortSignal: { prototype: infer S } } ? S : { readonly aborted: boolean }
 
 /** One opened engine. Backends implement it; `model.ts` owns its lifetime. */
@@ -30,17 +30,17 @@ export interface Session {
    * be a view of the same bytes in another array type.
    */
   infer(inputs: ReadonlyMap<string, CheckedTensor>, options: InferOptions): Promise<ReadonlyMap<string, CheckedTensor>>
-  /** Waits for what is in flight, then frees. */
+  /** Waits for calls in flight, then frees the engine. */
   dispose(): Promise<void>
 }
 
 /** How one backend opens engines at run time. */
 export interface Runner<B extends BackendName> {
-  /** Why this machine cannot run an engine with these requirements, in words; undefined when it can. Never throws. */
+  /** Why this machine cannot run an engine with these requirements, as text; undefined when it can. Never throws. */
   refusal(requires: Requirements[B]): Promise<string | undefined>
   /**
-   * Throws BACKEND_UNAVAILABLE for what `refusal` could not see without loading the library (the next variant is
-   * tried), and ARTIFACT_INVALID for bytes that are not the ones that were shipped (no other variant is tried).
+   * Throws BACKEND_UNAVAILABLE for what `refusal` could not find out without loading the library (the next variant is
+   * tried), and ARTIFACT_INVALID for bytes other than those that were shipped (no other variant is tried).
    */
   open(variant: VariantManifest<B>, file: string, bindings: Bindings, options: OpenOptions): Promise<Session>
 }
@@ -60,7 +60,7 @@ export interface SessionOptions {
   readonly cudaGraph?: 'auto' | 'off'
 }
 
-/** What a runner is told besides the engine itself. */
+/** What a runner receives besides the engine itself. */
 export interface OpenOptions extends SessionOptions {
   /** Display name of the model, for messages. */
   readonly model: string

@@ -3,17 +3,17 @@ import type { CheckedTensor } from './session.ts'
 
 type Tensors = ReadonlyMap<string, CheckedTensor>
 
-/** Copies of the tensors, which nobody else sees. */
+/** Copies of the tensors, which nothing else refers to. */
 export function copyTensors(tensors: Tensors): Tensors {
   return mapData(tensors, (data) => (ArrayBuffer.isView(data) ? bytesOf(data).slice() : data.slice()))
 }
 
 /**
- * The same tensors in buffers of our own: the caller's are detached. Memory that cannot be moved (shared, of
- * WebAssembly, or of Node's own Buffer pool) is copied and left alone.
+ * The same tensors in buffers of our own: the caller's are detached. Memory that cannot be moved (shared memory,
+ * WebAssembly memory, Node's own Buffer pool) is copied and left alone.
  */
 export function takeTensors(tensors: Tensors): Tensors {
-  // Read before anything moves: several inputs may be views of one buffer, and a detached one forgets its extent.
+  // Read before anything moves: several inputs may be views of one buffer, and a detached view loses its extent.
   const views = Array.from(tensors.values(), ({ data }) => data).filter((data) => ArrayBuffer.isView(data))
   const extents = new Map(views.map((view) => [view, { offset: view.byteOffset, bytes: view.byteLength }]))
   const taken = new Map(Array.from(new Set(views.map(({ buffer }) => buffer)), (buffer) => [buffer, take(buffer)]))
@@ -30,7 +30,7 @@ export function bytesOf({ buffer, byteOffset, byteLength }: ArrayBufferView): Ui
   return new Uint8Array(buffer, byteOffset, byteLength)
 }
 
-/** The typed array of a dtype over a part of a buffer. */
+/** The typed array of a dtype over `bytes` bytes of a buffer. */
 export function viewOf(dtype: DType, buffer: ArrayBuffer, offset: number, bytes: number): ArrayBufferView {
   const { array, bits } = dtypes[dtype]
   if (array === 'Array') throw new TypeError('strings have no bytes')

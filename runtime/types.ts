@@ -4,9 +4,9 @@ import type { BackendName, Bindings, Precision } from './manifest.ts'
 import type { InferOptions } from './session.ts'
 
 /**
- * A model as code sees it. `I` and `O` give each input and output in one compact text, which generated declarations
- * fill in: `float32[batch,3,448,448]` has a named and three static dims, `?` is an unknown dim, `float32[]` a scalar,
- * and `float32[...]` has an unknown rank. The plain `Model`, which `loadModel` gives, accepts any names; infer() then
+ * A model as code sees it. `I` and `O` describe each input and output in one compact text, which generated declarations
+ * fill in: `float32[batch,3,448,448]` has one named and three static dims, `?` is an unknown dim, `float32[]` a scalar,
+ * and `float32[...]` has an unknown rank. The plain `Model`, which `loadModel` returns, accepts any names; infer() then
  * checks them.
  */
 export interface Model<I extends CompactBindings = CompactBindings, O extends CompactBindings = CompactBindings> {
@@ -17,17 +17,17 @@ export interface Model<I extends CompactBindings = CompactBindings, O extends Co
   /** The engine that was chosen on this machine; undefined until the model is loaded. */
   readonly variant: LoadedVariant | undefined
   /**
-   * Opens the engine now instead of at the first infer(). Calls after the first wait for the same engine. Rejects with
+   * Opens the engine now instead of at the first infer(). Later calls wait for the same engine. Rejects with
    * NO_VARIANT, ARTIFACT_INVALID, BACKEND_UNAVAILABLE or DISPOSED.
    */
   load(): Promise<this>
   /**
    * Runs the model once. Many calls may be in flight. The arrays passed in stay the caller's, unless `transfer` is
-   * true. Rejects with INPUT_INVALID, INFERENCE_FAILED, WORKER_CRASHED, ABORTED or DISPOSED, and with what load()
-   * rejects with.
+   * true. Rejects with INPUT_INVALID, INFERENCE_FAILED, WORKER_CRASHED, ABORTED or DISPOSED, and with the codes of
+   * load().
    */
   infer(inputs: Inputs<I>, options?: InferOptions): Promise<Outputs<O>>
-  /** Waits for what is in flight, then frees the engine. infer() rejects with DISPOSED from then on. */
+  /** Waits for calls in flight, then frees the engine. From then on, infer() rejects with DISPOSED. */
   dispose(): Promise<void>
   [Symbol.asyncDispose](): Promise<void>
 }
@@ -35,7 +35,7 @@ export interface Model<I extends CompactBindings = CompactBindings, O extends Co
 /** Inputs or outputs by name, each as compact text such as `float32[batch,3,448,448]`. */
 export type CompactBindings = Readonly<Record<string, string>>
 
-/** The variant that load() chose, and why those before it were passed over. */
+/** The variant that load() chose, and why the ones before it were skipped. */
 export interface LoadedVariant {
   readonly backend: BackendName
   readonly engine: Precision
@@ -45,12 +45,12 @@ export interface LoadedVariant {
 /** What infer() takes: every input of the model by name. */
 export type Inputs<I extends CompactBindings> = { readonly [K in keyof I]: Input<I[K]> }
 
-/** What infer() gives: every output of the model by name. */
+/** What infer() returns: every output of the model by name. */
 export type Outputs<O extends CompactBindings> = { readonly [K in keyof O]: Output<O[K]> }
 
 /**
- * One input: a tensor, or its plain data where the model leaves no dim open. Named dims take any number; that two dims
- * of one name are equal is checked by infer().
+ * One input: a tensor, or its plain data where all dims are static. Named dims accept any number; infer() checks that
+ * two dims of one name are equal.
  */
 export type Input<B extends string> = string extends B
   ? Tensor | InputData
@@ -58,7 +58,7 @@ export type Input<B extends string> = string extends B
     ? (number extends Dims<S>[number] ? never : InputData<D>) | Tensor<D, Dims<S>>
     : never
 
-/** One output. Its data is an array of its own, which the caller may keep, change or transfer. */
+/** One output. Its data is a separate array, which the caller may keep, change or transfer. */
 export type Output<B extends string> = string extends B
   ? OutputTensor
   : B extends `${infer D extends DType}[${infer S}]`
@@ -67,7 +67,7 @@ export type Output<B extends string> = string extends B
 
 /** A tensor that goes into a model: `data` holds the product of `dims` elements, row by row. */
 export interface Tensor<D extends DType = DType, S extends readonly number[] = readonly number[]> {
-  /** May be left out: the model knows it. */
+  /** Optional: the model knows it. */
   readonly dtype?: D | undefined
   readonly dims: S
   readonly data: InputData<D>
@@ -81,7 +81,7 @@ export interface OutputTensor<D extends DType = DType, S extends readonly number
 }
 
 /**
- * What may carry the elements of an input: the typed array of the dtype, `Uint8ClampedArray` for uint8 too, and for
+ * What may hold the elements of an input: the typed array of the dtype, for uint8 also a `Uint8ClampedArray`, for
  * float16 either a `Float16Array` or the raw bits in a `Uint16Array`. Bools are bytes of 0 or 1. Strings are an array
  * of strings.
  */
@@ -89,12 +89,12 @@ export type InputData<D extends DType = DType> = {
   [K in D]: K extends 'string' ? readonly string[] : TypedArray<InputArray<K>>
 }[D]
 
-/** The array that carries the elements of an output. float16 and bfloat16 are raw bits. */
+/** The array that holds the elements of an output. float16 and bfloat16 are raw bits. */
 export type OutputData<D extends DType = DType> = { [K in D]: OutputArrays[(typeof dtypes)[K]['array']] }[D]
 
 /**
- * Structural on purpose: it takes every typed array of that name, over shared memory too, and `Float16Array` without
- * its lib, and an array of another kind is refused in one line.
+ * Structural on purpose: it accepts every typed array of that name, shared memory included, and `Float16Array` without
+ * its lib; the error for another array type is one line.
  */
 export interface TypedArray<Name extends string> extends ArrayBufferView {
   readonly [Symbol.toStringTag]: Name
@@ -107,7 +107,7 @@ export interface Ambiguous<Why extends string> {
 }
 
 /**
- * A tensor for infer(): keeps the dtype and the dims as literal types, so that they are held against the model's own.
+ * A tensor for infer(): keeps the dtype and the dims as literal types, so that they are compared with the model's own.
  */
 export function tensor<const D extends DType, const S extends readonly number[]>(
   dtype: D,
@@ -117,7 +117,7 @@ export function tensor<const D extends DType, const S extends readonly number[]>
   return { dtype, data, dims }
 }
 
-/** What tensor() gives: unlike in a Tensor that is written by hand, the dtype is there. */
+/** What tensor() returns: unlike in a Tensor that is written by hand, the dtype is present. */
 export interface TensorOf<D extends DType, S extends readonly number[]> extends Tensor<D, S> {
   readonly dtype: D
 }
@@ -136,14 +136,16 @@ interface OutputArrays {
   Array: string[]
 }
 
-type InputArray<D extends DType> = (typeof dtypes)[D]['array'] | (D extends keyof AlsoTaken ? AlsoTaken[D] : never)
+type InputArray<D extends DType> =
+  | (typeof dtypes)[D]['array']
+  | (D extends keyof AlsoAccepted ? AlsoAccepted[D] : never)
 
-interface AlsoTaken {
+interface AlsoAccepted {
   float16: 'Float16Array'
   uint8: 'Uint8ClampedArray'
 }
 
-// Ends in a tail call, which TypeScript follows 1000 deep: declarations give a higher rank as unknown.
+// Ends in a tail call, which TypeScript follows 1000 deep: declarations print a higher rank as unknown.
 type Dims<S extends string, Done extends readonly number[] = readonly []> = S extends '...'
   ? readonly number[]
   : S extends ''

@@ -1,4 +1,4 @@
-// `npm run build:native`: compiles the addons into native/build/Release.
+// `npm run build:native`: compiles the native addons into native/build/Release.
 import { execFileSync } from 'node:child_process'
 import { createRequire } from 'node:module'
 import path from 'node:path'
@@ -7,8 +7,8 @@ import { fetchVendored, root } from './vendor.ts'
 try {
   await build()
 } catch (error) {
-  // Without a network, pip, CMake or a compiler everything else works: the tests of the addons are then skipped with
-  // their reason.
+  // Without a network, pip, CMake or a compiler, everything else works: tests of the addons are skipped, with the
+  // reason.
   if (process.env['CI'] === 'true') throw error
   console.error(`the native addons could not be built: ${error instanceof Error ? error.message : String(error)}`)
 }

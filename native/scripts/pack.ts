@@ -1,5 +1,5 @@
-// `npm run pack:native [folder]`: writes the packages of this platform, ready for `npm publish`. They have no install
-// scripts: npm picks them by os, cpu and libc.
+// `npm run pack:native [folder]`: writes this platform's packages, ready for `npm publish`. They have no install
+// scripts: npm chooses them by os, cpu and libc.
 import { chmodSync, copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { openvinoCpuRuntime, openvinoVersion, openvinoWheels } from '../openvino-wheels.ts'
@@ -20,7 +20,7 @@ mkdirSync(out, { recursive: true })
 packAddons(platform, path.join(out, `native-${platform}`))
 await packOpenVino(platform, path.join(out, `openvino-${platform}`))
 
-/** The addons: one function for each, so that none is loaded before it is asked for. */
+/** The addons, with one function for each, so that none is loaded before it is used. */
 function packAddons(platform: NativePlatform, folder: string): void {
   const built = path.join(root, 'native', 'build', 'Release')
   const addons = readdirSync(built).filter((file) => file.endsWith('.node'))
@@ -32,7 +32,7 @@ function packAddons(platform: NativePlatform, folder: string): void {
     (file) => `exports[${JSON.stringify(path.parse(file).name)}] = () => require(${JSON.stringify(`./${file}`)})`,
   )
   writeFileSync(path.join(folder, 'index.cjs'), `${lines.join('\n')}\n`)
-  describe(platform, folder, {
+  writeManifest(platform, folder, {
     name: `@unplugin-onnx/native-${platform}`,
     version,
     description: `Native addons of unplugin-onnx for ${platform}`,
@@ -41,7 +41,7 @@ function packAddons(platform: NativePlatform, folder: string): void {
   })
 }
 
-/** What of OpenVINO running blobs on the CPU needs. */
+/** The part of OpenVINO that runs blobs on the CPU. */
 async function packOpenVino(platform: NativePlatform, folder: string): Promise<void> {
   const wheel = openvinoWheels[platform]
   if (!wheel) return
@@ -50,7 +50,7 @@ async function packOpenVino(platform: NativePlatform, folder: string): Promise<v
   await unpackZip(file, folder, openvinoCpuRuntime)
   chmodSync(folder, 0o755)
   const description = `OpenVINO's runtime for CPUs, for unplugin-onnx on ${platform}`
-  describe(platform, folder, {
+  writeManifest(platform, folder, {
     name: `@unplugin-onnx/openvino-${platform}`,
     version: openvinoVersion,
     description,
@@ -58,8 +58,8 @@ async function packOpenVino(platform: NativePlatform, folder: string): Promise<v
   })
 }
 
-function describe(platform: NativePlatform, folder: string, fields: Readonly<Record<string, unknown>>): void {
-  // Provenance is proven against the repository that the workflow runs in.
+function writeManifest(platform: NativePlatform, folder: string, fields: Readonly<Record<string, unknown>>): void {
+  // npm checks the provenance against the repository that the workflow runs in.
   const from = process.env['GITHUB_REPOSITORY']
   const origin = from === undefined ? {} : { repository: { type: 'git', url: `git+https://github.com/${from}.git` } }
   writeFileSync(

@@ -1,6 +1,6 @@
-// `node dist/native/scripts/publish.js`: makes package.json ready for publishing, in a workflow's checkout: the native packages
-// of the same version become optional dependencies, and the repository is named. They are not in package.json
-// otherwise: until they are published, nothing could install them.
+// `node dist/native/scripts/publish.js`: prepares package.json for publishing, in the checkout of a workflow. Adds the
+// repository, and the native packages of the same version as optional dependencies. They are not there otherwise,
+// because nothing could install them before they are published.
 import { readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { nativePlatforms } from '../platform.ts'

@@ -50,7 +50,7 @@ interface Crate {
   readonly variable: string
 }
 
-// Headers only, and they are the same on every platform.
+// Only the headers are used, and they are the same on every platform.
 const cuda = { version: '13.5.37', python: '3.11', platform: 'manylinux2014_x86_64' } as const
 const cudaWheels: readonly Wheel[] = [
   { ...cuda, name: 'nvidia-cuda-runtime', sha256: 'df2b79a8852f10d1fef8c848489c49eebb5754051bf870202a862831412b179d' },
@@ -58,8 +58,8 @@ const cudaWheels: readonly Wheel[] = [
 ]
 
 /**
- * Fetches the headers that the TensorRT addons are compiled against, and the TensorRT-RTX libraries that tests build
- * engines with, into `vendor`, when they are not there yet. Returns what CMake needs to know.
+ * Fetches what is missing in `vendor`: the headers that the TensorRT addons are compiled with, and the TensorRT-RTX
+ * libraries that tests build engines with. Returns definitions for CMake.
  */
 export async function fetchTensorRt(vendor: string): Promise<Readonly<Record<string, string>>> {
   const headers = crates.map((crate) => {
@@ -85,7 +85,7 @@ export async function fetchTensorRt(vendor: string): Promise<Readonly<Record<str
   }
 }
 
-/** The folder of `vendor` that holds a release of TensorRT-RTX. */
+/** The folder for a release of TensorRT-RTX in `vendor`. */
 function rtxFolder(vendor: string, version: string): string {
   return path.join(vendor, `tensorrt-rtx-${version}`)
 }

@@ -1,5 +1,5 @@
-// `npm run test:native`: the addons' C++ tests under AddressSanitizer and ThreadSanitizer, against the real libraries.
-// They need no Node addon, but GoogleTest and a compiler with both sanitizers, as on Linux.
+// `npm run test:native`: the C++ tests of the addons under AddressSanitizer and ThreadSanitizer, with the real
+// libraries. They need GoogleTest and a compiler with both sanitizers, as on Linux, but no Node.js addon.
 import { execFileSync } from 'node:child_process'
 import { readdirSync } from 'node:fs'
 import path from 'node:path'
@@ -11,7 +11,7 @@ const environment = {
   OPENVINO_LIBRARY:
     process.env['OPENVINO_LIBRARY'] ?? openvinoLibrary(path.dirname(definitions['OPENVINO_HEADERS'] ?? '')),
   // The libraries are not instrumented: ThreadSanitizer sees their memory accesses, but not the atomics that order
-  // them.
+  // those accesses.
   TSAN_OPTIONS: 'ignore_noninstrumented_modules=1',
 }
 
@@ -44,6 +44,6 @@ function run(command: string, args: readonly string[]): void {
 function openvinoLibrary(folder: string): string {
   const libraries = path.join(folder, 'libs')
   const name = readdirSync(libraries).find((entry) => /^libopenvino_c\.(so|dylib)/.test(entry))
-  if (!name) throw new Error(`${libraries} has no OpenVINO C library`)
+  if (!name) throw new Error(`${libraries} does not contain OpenVINO's C library`)
   return path.join(libraries, name)
 }

@@ -1,3 +1,5 @@
+// What compiling and testing the native addons needs besides this repository: pinned headers and libraries, fetched
+// from package registries into .vendor/. Only for scripts of the repository: a published package has no native sources.
 import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import path from 'node:path'
@@ -6,19 +8,20 @@ import { fetchWheel } from '../wheel.ts'
 import { unpackZip } from '../zip.ts'
 import { fetchTensorRt } from './tensorrt-vendor.ts'
 
-/** Folder of this package. Only for scripts of the repository: a published package has no native sources. */
+/** The folder of this package. */
 export const root: string = path.dirname(createRequire(import.meta.url).resolve('unplugin-onnx/package.json'))
 
 /**
- * The pinned headers that the addons are compiled against and the libraries that tests use, fetched into .vendor/ when
- * they are not there yet. A user's own SDK wins where its variable is set. Returns what CMake needs to know.
+ * Fetches what is missing in .vendor/: the pinned headers that the addons are compiled with, and the libraries that
+ * tests use. The developer's own SDK is used instead where its environment variable is set. Returns definitions for
+ * CMake.
  */
 export async function fetchVendored(): Promise<Readonly<Record<string, string>>> {
   const openvino = process.env['OPENVINO_ROOT'] || (await fetchOpenVino())
   return { OPENVINO_HEADERS: headersIn(openvino), ...(await tensorrt()) }
 }
 
-// TensorRT has no macOS. Elsewhere its headers come by cargo, which a user of OpenVINO alone need not have.
+// There is no TensorRT for macOS. Elsewhere cargo fetches its headers; OpenVINO's addon can be built without cargo.
 async function tensorrt(): Promise<Readonly<Record<string, string>>> {
   if (process.platform === 'darwin') return {}
   try {
@@ -36,7 +39,7 @@ async function fetchOpenVino(): Promise<string> {
   const wheel = openvinoWheels[`${process.platform}-${process.arch}`]
   if (!wheel)
     throw new Error(
-      `OpenVINO has no package for ${process.platform}-${process.arch}: set OPENVINO_ROOT to a build of your own`,
+      `OpenVINO has no package for ${process.platform}-${process.arch}: set OPENVINO_ROOT to your own build`,
     )
   const file = await fetchWheel(wheel, { downloads: path.join(root, '.vendor', 'downloads') })
   await unpackZip(file, folder, (entry) => {
@@ -47,11 +50,11 @@ async function fetchOpenVino(): Promise<string> {
   return folder
 }
 
-// The wheel has its headers in include/, an SDK archive in runtime/include/.
+// The wheel has the headers in include/, an SDK archive in runtime/include/.
 function headersIn(folder: string): string {
   const found = ['include', 'runtime/include']
     .map((part) => path.join(folder, part))
     .find((it) => existsSync(path.join(it, 'openvino/c')))
-  if (!found) throw new Error(`${folder} holds no OpenVINO headers: include/openvino/c is missing`)
+  if (!found) throw new Error(`${folder} does not contain OpenVINO's headers: include/openvino/c is missing`)
   return found
 }

@@ -1,3 +1,4 @@
+/** The text of one line. */
 export interface Reading {
   readonly text: string
   /** Mean probability of the characters that were kept, 0 to 1; 0 for no text. */

@@ -8,10 +8,10 @@ export { detector }
 
 const imageNet = { mean: [0.485, 0.456, 0.406], deviation: [0.229, 0.224, 0.225] } as const
 
-// PaddleOCR's det_limit_side_len: larger images are made smaller first.
+// PaddleOCR's det_limit_side_len: larger images are scaled down first.
 const maxSide = 960
 
-/** Where lines of text are. */
+/** Finds the lines of text in an image. */
 export async function detect(image: Image): Promise<Quad[]> {
   const scale = Math.min(1, maxSide / Math.max(image.width, image.height))
   const width = nearestMultiple(image.width * scale)

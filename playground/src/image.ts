@@ -1,5 +1,5 @@
 import { convertIndexedToRgb, decode, encode } from 'fast-png'
-import type { Quad } from './quad.ts'
+import type { Point, Quad } from './quad.ts'
 
 /** 8-bit RGB pixels, row by row from the top. */
 export interface Image {
@@ -9,8 +9,8 @@ export interface Image {
 }
 
 /**
- * How pixels (0-255) become a model's numbers: `(value / 255 - mean) / deviation`, for the channels in the order that
- * the model reads.
+ * How a model normalises pixels (0-255): `(value / 255 - mean) / deviation`, with the channels in the order that the
+ * model reads.
  */
 export interface Normalisation {
   readonly mean: readonly [number, number, number]
@@ -56,7 +56,7 @@ export function warp(image: Image, [origin, right, , down]: Quad, width: number,
       const v = (j + 0.5) / height
       const x = origin[0] + u * (right[0] - origin[0]) + v * (down[0] - origin[0])
       const y = origin[1] + u * (right[1] - origin[1]) + v * (down[1] - origin[1])
-      sample(image, x - 0.5, y - 0.5, data, (j * width + i) * 3)
+      sample(image, [x - 0.5, y - 0.5], data, (j * width + i) * 3)
     }
   }
   return { width, height, data }
@@ -88,7 +88,8 @@ export function toTensor<H extends number>(
   return { data, dims }
 }
 
-function sample({ width, height, data }: Image, x: number, y: number, target: Uint8Array, at: number): void {
+/** Writes the pixel between the four around a point, weighted by distance, to `target` from the index `at`. */
+function sample({ width, height, data }: Image, [x, y]: Point, target: Uint8Array, at: number): void {
   const left = clamp(Math.floor(x), width - 1)
   const top = clamp(Math.floor(y), height - 1)
   const right = Math.min(left + 1, width - 1)

@@ -1,3 +1,8 @@
+/**
+ * A real app: reads the text in images with three models of PaddleOCR. main.ts runs it and compares with expected.json;
+ * detect.ts, classify.ts and recognise.ts each call one model; regions.ts, rectangle.ts, quad.ts and ctc.ts are the
+ * algorithms between them; image.ts holds pixels; annotate.ts and report.ts show the result.
+ */
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { annotate } from './annotate.ts'
 import { classifier, classify } from './classify.ts'
@@ -11,7 +16,7 @@ import { indexPage, imagePage, type Line, type Result } from './report.ts'
 const images = new URL('../images/', import.meta.url)
 const report = new URL('./report/', import.meta.url)
 
-// Lines that the recogniser is less sure of than this are not text, by PaddleOCR's rule (drop_score).
+// Lines with a lower confidence are not text, by PaddleOCR's rule (drop_score).
 const minConfidence = 0.5
 
 for (const [name, model] of Object.entries({ detector, classifier, recogniser })) {
@@ -44,7 +49,7 @@ for (const [name, texts] of Object.entries(expected)) {
 await writeFile(new URL('index.html', report), indexPage(results))
 console.log(`\nreport: ${new URL('index.html', report).href}`)
 
-/** The whole app: where is text, which way up is it, what does it say. */
+/** The whole app: finds the text, turns it upright, reads it. */
 async function read(name: string, image: Image): Promise<Result> {
   const start = performance.now()
   const found = await detect(image)

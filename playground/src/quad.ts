@@ -2,12 +2,12 @@
 export type Point = readonly [x: number, y: number]
 
 /**
- * A parallelogram by its corners, clockwise from the top left of its text. Where text is upside down, that is the
- * bottom right of the image.
+ * The corners of a parallelogram, clockwise from the top left of its text. For text that is upside down, that is the
+ * bottom right in the image.
  */
 export type Quad = readonly [Point, Point, Point, Point]
 
-/** The same corners, read after `quarters` quarter turns: 2 is the text upside down. */
+/** The same corners after `quarters` quarter turns: 2 turns the text upside down. */
 export function turn(quad: Quad, quarters: number): Quad {
   const corner = (i: number): Point => quad[((((i + quarters) % 4) + 4) % 4) as 0 | 1 | 2 | 3]
   return [corner(0), corner(1), corner(2), corner(3)]
@@ -24,8 +24,8 @@ export function scaleQuad(quad: Quad, x: number, y: number): Quad {
 }
 
 /**
- * Sorts what was found as a person reads it: row after row, and along each row. "Down" and "along" are those of the
- * text itself, so a page that lies upside down or on its side is read from its own top.
+ * Sorts lines as a person reads them: row after row, and along each row. "Down" and "along" are directions of the text
+ * itself, so a page that is upside down or on its side is read from its own top.
  */
 export function readingOrder<T extends { readonly quad: Quad }>(lines: readonly T[]): T[] {
   const [alongX, alongY] = commonDirection(lines.map(({ quad }) => quad))
@@ -47,7 +47,7 @@ function centreOf([a, , c]: Quad): Point {
   return [(a[0] + c[0]) / 2, (a[1] + c[1]) / 2]
 }
 
-// Long lines say more about where the text runs than short ones, so their vectors are summed as they are.
+// Long lines show the direction of the text better than short ones, so their vectors are summed unscaled.
 function commonDirection(quads: readonly Quad[]): Point {
   let [x, y] = [0, 0]
   for (const [a, b] of quads) {

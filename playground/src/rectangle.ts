@@ -9,7 +9,7 @@ export interface Rectangle {
 }
 
 /**
- * The smallest rectangle around points: one of its sides lies on an edge of their convex hull (Freeman and Shapira,
+ * The smallest rectangle around points: one of its sides is on an edge of their convex hull (Freeman and Shapira,
  * 1975).
  */
 export function minAreaRectangle(points: readonly Point[]): Rectangle {
@@ -37,7 +37,7 @@ export function unclip(rectangle: Rectangle, ratio: number): Rectangle {
   return { ...rectangle, width: width + 2 * distance, height: height + 2 * distance }
 }
 
-/** The corners as text would run through them: left to right, or for a tall rectangle bottom to top. */
+/** The corners in the direction of text: left to right, or for a tall rectangle bottom to top. */
 export function toQuad(rectangle: Rectangle): Quad {
   const {
     centre,
@@ -50,7 +50,7 @@ export function toQuad(rectangle: Rectangle): Quad {
     centre[1] + (along * width * y + down * height * x) / 2,
   ]
   const quad: Quad = [corner(-1, -1), corner(1, -1), corner(1, 1), corner(-1, 1)]
-  // PaddleOCR's rule for a line of text that stands on its end.
+  // PaddleOCR's rule for a vertical line of text.
   return height >= width * 1.5 ? turn(quad, 3) : quad
 }
 
@@ -88,7 +88,7 @@ function boundsAlong(points: readonly Point[], axis: Point): Rectangle {
   return { centre, axis, width: right - left, height: bottom - top }
 }
 
-// A rectangle has four names for itself; take the one whose axis points most to the right.
+// Four descriptions give the same rectangle; take the one whose axis points most to the right.
 function alignedWithX({ centre, axis: [x, y], width, height }: Rectangle): Rectangle {
   if (Math.abs(x) < Math.abs(y)) return alignedWithX({ centre, axis: [-y, x], width: height, height: width })
   return { centre, axis: x < 0 ? [-x, -y] : [x, y], width, height }

@@ -29,8 +29,8 @@ export function findRegions(map: ProbabilityMap): Rectangle[] {
   return found
 }
 
-// Of each 8-connected region, the outer corners of its rows: all that a convex hull needs. Flood fill with its own
-// stack, as regions are large.
+// The outer corners of the rows of each 8-connected region, which is enough for a convex hull. The flood fill has its
+// own stack, because regions are large.
 function outlines({ width, height, data }: ProbabilityMap): Point[][] {
   const seen = new Uint8Array(width * height)
   const found: Point[][] = []

@@ -1,7 +1,7 @@
 import { encodePng, warp, type Image } from './image.ts'
 import { sizeOf, type Quad } from './quad.ts'
 
-/** A line of text that was found, where, and how sure the recogniser is (0 to 1). */
+/** A line of text, its place, and the confidence of the recogniser (0 to 1). */
 export interface Line {
   readonly quad: Quad
   readonly text: string
@@ -15,7 +15,7 @@ export interface Result {
   readonly milliseconds: Readonly<Record<string, number>>
 }
 
-/** A page for one image, with everything it shows inside it. */
+/** A page for one image, with all of its images inside it. */
 export function imagePage({ name, lines, milliseconds }: Result, image: Image, annotated: Uint8Array): string {
   const rows = lines.map(({ quad, text, confidence }, i) =>
     [
@@ -23,13 +23,14 @@ export function imagePage({ name, lines, milliseconds }: Result, image: Image, a
       `<td lang="zh">${escapeHtml(text)}<td>${percent(confidence)}`,
     ].join(''),
   )
+  const allText = lines.map(({ text }) => text).join(' ')
   return page(name, [
     '<p><a href="index.html">All images</a>',
     `<p>${Object.entries(milliseconds)
       .map(([stage, ms]) => `${stage} ${ms.toFixed(0)} ms`)
       .join(', ')}`,
-    `<p><img src="${dataUrl(annotated)}" width="${image.width}" alt="${escapeHtml(lines.map(({ text }) => text).join(' '))}">`,
-    '<p>Red is what the detector found; the blue dot is where the text starts, after the angle classifier.',
+    `<p><img src="${dataUrl(annotated)}" width="${image.width}" alt="${escapeHtml(allText)}">`,
+    '<p>Red is what the detector found; the blue dot marks the start of the text, after the angle classifier.',
     '<table><tr><th>#<th>Cut out and turned upright<th>Text<th>Confidence',
     ...rows,
     '</table>',
@@ -57,9 +58,12 @@ function page(title: string, body: readonly string[]): string {
     '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">',
     `<title>${escapeHtml(title)}</title>`,
     '<style>',
-    'body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #1c1e21 }',
-    'img { max-width: 100%; vertical-align: middle } td img { max-height: 2.5rem; max-width: 24rem }',
-    'table { border-collapse: collapse } th, td { padding: .4rem .8rem; border-bottom: 1px solid #d9dce1; text-align: left }',
+    'body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto }',
+    'body { padding: 0 1rem; color: #1c1e21 }',
+    'img { max-width: 100%; vertical-align: middle }',
+    'td img { max-height: 2.5rem; max-width: 24rem }',
+    'table { border-collapse: collapse }',
+    'th, td { padding: .4rem .8rem; border-bottom: 1px solid #d9dce1; text-align: left }',
     '</style>',
     `<h1>${escapeHtml(title)}</h1>`,
     ...body,

@@ -1,36 +1,42 @@
 import type { NativeBuildContext } from 'unplugin'
 import type { Logger } from '../project/project.ts'
+import type { NativeContext, RuntimeImport } from './adapter.ts'
 
 export const runtime = 'unplugin-onnx/runtime'
 
-/** What bundlers ask us about: models, and the runtime. Also a regular expression of Go and Rust. */
-export const importFilter: RegExp = /\.onnx(?:\?|$)|^unplugin-onnx\/runtime$/
-
 /**
- * What a hook's context hides of the bundler that runs it; undefined for Rollup, Rolldown and Vite, whose context is
- * the bundler's own.
+ * The runtime as an external module. Its worker and addon are files next to it, which a bundled copy would not find. A
+ * model of another package cannot see the app's dependencies when nothing is bundled: then `isBundled` is false, and
+ * the runtime gets a full URL.
  */
-export function nativeContext(context: object): NativeBuildContext | undefined {
-  return (context as { getNativeBuildContext?(): NativeBuildContext }).getNativeBuildContext?.()
+export function externalRuntime(isBundled = true): RuntimeImport {
+  return { id: isBundled ? runtime : import.meta.resolve(runtime), external: true }
 }
 
-/** The bundler's own log, as far as it hands it to the hook. */
-export function bundlerLogger(context: object): Logger {
-  const native = nativeContext(context)
-  const rollup = context as { info?(line: string): void; warn?(line: string): void }
-  if (native?.framework === 'webpack' || native?.framework === 'rspack') {
-    const logger = native.compiler.getInfrastructureLogger('unplugin-onnx')
-    return { log: (line) => logger.info(line), warn: (line) => logger.warn(line) }
-  }
-  const level = native?.framework === 'esbuild' ? native.build.initialOptions.logLevel : undefined
-  const isQuiet = level === 'silent' || level === 'error' || level === 'warning'
+/** The imports that the plugin resolves: models and the runtime. Also valid as a regular expression of Go and Rust. */
+export const importFilter: RegExp = /\.onnx(?:\?|$)|^unplugin-onnx\/runtime$/
+
+/** The bundler's own objects, which unplugin's context hides. Only for bundlers that unplugin translates for. */
+export function nativeContext<Name extends NativeBuildContext['framework']>(context: object): NativeContext<Name> {
+  return (context as { getNativeBuildContext(): NativeContext<Name> }).getNativeBuildContext()
+}
+
+/** The log of a hook's context, as far as it has one. `isQuiet` suppresses lines that are no warnings. */
+export function contextLogger(context: object, isQuiet = false): Logger {
+  const { info, warn } = context as { info?(line: string): void; warn?(line: string): void }
   return {
-    log: (line) => (rollup.info ? rollup.info(line) : isQuiet || console.warn(line)),
-    warn: (line) => (rollup.warn ? rollup.warn(line) : console.warn(line)),
+    log(line) {
+      if (info) info.call(context, line)
+      else if (!isQuiet) console.warn(line)
+    },
+    warn(line) {
+      if (warn) warn.call(context, line)
+      else console.warn(line)
+    },
   }
 }
 
 /** The warning for an import whose model a bundler cannot know. */
-export function lostQuery(text: string): string {
+export function unbundledImport(text: string): string {
   return `${text} is not bundled, because its model is known only at run time. Import each model by its full name.`
 }

@@ -1,33 +1,102 @@
 import { dirname, resolve } from 'node:path'
 import type { PluginBuild } from 'esbuild'
 import { OnnxEngineError } from '../../runtime/errors.ts'
+import { type FileLoaderAssets, fileLoaderAssets } from '../emit/file-loader.ts'
+import { modelFilter } from '../options/query.ts'
+import type { Project } from '../project/project.ts'
+import type { BundlerAdapter, Refusal, Resolve } from './adapter.ts'
+import { contextLogger, externalRuntime, importFilter, nativeContext } from './context.ts'
+import { folderOf, ownQuestion } from './resolver.ts'
+import { nodeOnly } from './target.ts'
+
+export function esbuildAdapter(project: Project): BundlerAdapter {
+  const assets = fileLoaderAssets()
+  return {
+    engineCode: (_, asset, index) => assets.engine(asset, index),
+    resolver: (context, importer) => esbuildResolver(nativeContext<'esbuild'>(context).build, importer),
+    resolveRuntime: () => externalRuntime(),
+    logger(context) {
+      const level = nativeContext<'esbuild'>(context).build.initialOptions.logLevel ?? ''
+      return contextLogger(context, ['silent', 'error', 'warning'].includes(level))
+    },
+    refusal: (context) => refusalOf(nativeContext<'esbuild'>(context).build),
+    hooks: {
+      esbuild: {
+        onResolveFilter: importFilter,
+        onLoadFilter: modelFilter,
+        setup: (build) => setUpEsbuild(build, project, assets),
+      },
+    },
+  }
+}
+
+function setUpEsbuild(build: PluginBuild, project: Project, assets: FileLoaderAssets): void {
+  const {
+    absWorkingDir = process.cwd(),
+    platform = 'browser',
+    format = { browser: 'iife', node: 'cjs', neutral: 'esm' }[platform],
+    publicPath,
+    outdir,
+    outfile = '',
+    write = true,
+  } = build.initialOptions
+  project.moveTo(absWorkingDir)
+  const output = resolve(absWorkingDir, outdir ?? dirname(outfile))
+  project.writesTo(write ? output : undefined)
+  if (publicPath) refuseNestedOutputs(build, output, absWorkingDir)
+  assets.setup(build, { format, publicPath })
+}
+
+function esbuildResolver(build: PluginBuild, importer: string | undefined): Resolve {
+  return async (specifier) => {
+    const resolveDir = folderOf(importer) ?? process.cwd()
+    const { path, external } = await build.resolve(ownQuestion(specifier), {
+      kind: 'import-statement',
+      importer,
+      resolveDir,
+    })
+    return external ? undefined : path || undefined
+  }
+}
+
+function refusalOf(build: PluginBuild): Refusal | undefined {
+  const { platform = 'browser', outdir, outfile } = build.initialOptions
+  if (platform !== 'node')
+    return {
+      subject: `the option 'platform' of esbuild`,
+      expected: `'node'`,
+      received: `'${platform}'`,
+      hint: nodeOnly,
+    }
+  if (outdir !== undefined || outfile !== undefined) return undefined
+  return {
+    subject: 'the options of esbuild',
+    expected: `'outdir' or 'outfile'`,
+    received: 'neither',
+    hint: `The engine is a file next to the code: set a folder, also with 'write: false'`,
+  }
+}
 
 /**
- * Stops a build of esbuild with `publicPath` and an engine that is used in a folder below the output's: the loader then
- * gives only the public path, from which no code below can tell where the engine lies.
+ * Fails a build with `publicPath` and an engine that is used in a folder below the output's: the loader then gives only
+ * the public path, from which no code below can compute the place of the engine.
  */
-export function checkPublicPath(build: PluginBuild, outdir: string): void {
-  const { absWorkingDir = process.cwd(), publicPath } = build.initialOptions
-  if (!publicPath) return
+function refuseNestedOutputs(build: PluginBuild, outdir: string, workingDir: string): void {
   build.initialOptions.metafile = true
   build.onEnd(({ metafile }) => {
-    const outputs = Object.entries(metafile?.outputs ?? {}).filter(
-      ([file]) => dirname(resolve(absWorkingDir, file)) !== outdir,
+    const nested = Object.entries(metafile?.outputs ?? {}).filter(
+      ([file, { inputs }]) =>
+        dirname(resolve(workingDir, file)) !== outdir &&
+        Object.keys(inputs).some((input) => input.startsWith('unplugin-onnx-engine:')),
     )
-    const misplaced = outputs.filter(([, { inputs }]) =>
-      Object.keys(inputs).some((input) => input.startsWith('unplugin-onnx-engine:')),
-    )
-    return {
-      errors: misplaced
-        .map(
-          ([file]) =>
-            new OnnxEngineError('UNSUPPORTED_TARGET', `the option 'publicPath' of esbuild, with a model in ${file}`, {
-              expected: 'entries and chunks at the top of the output folder',
-              received: 'one below it',
-              hint: `Leave 'publicPath' out, which is for browsers, or change 'entryNames' and 'chunkNames'`,
-            }),
-        )
-        .map(({ message }) => ({ text: message })),
-    }
+    return { errors: nested.map(([file]) => ({ text: nestedOutput(file).message })) }
+  })
+}
+
+function nestedOutput(file: string): OnnxEngineError {
+  return new OnnxEngineError('UNSUPPORTED_TARGET', `the option 'publicPath' of esbuild, with a model in ${file}`, {
+    expected: 'entries and chunks at the top of the output folder',
+    received: 'one below it',
+    hint: `Remove 'publicPath', which is for browsers, or change 'entryNames' and 'chunkNames'`,
   })
 }

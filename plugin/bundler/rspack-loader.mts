@@ -9,9 +9,9 @@ export interface RspackLoader {
   async(): (error: unknown, code?: string) => void
 }
 
-/** Answers with the module of a model before Rspack would read the model's file as text. */
+/** Returns the module of a model before Rspack reads the model's file as text. */
 export function pitch(this: RspackLoader): void {
   const done = this.async()
-  // Without a module to give, the file is read as the bundler has it.
+  // Without a module, Rspack reads the file as usual.
   this.query.load(this).then((code) => (code === undefined ? done(null) : done(null, code)), done)
 }

@@ -1,9 +1,11 @@
-import { lostQuery } from './context.ts'
+import { unbundledImport } from './context.ts'
 
 const templateImport = /\bimport\(\s*`[^`]*\$\{[^`]*\.onnx\?[^`]*`/
 
-// Vite reads such an import as a glob. Rollup and Rolldown leave it to Node.js, unless another plugin has replaced it
-// before.
+/**
+ * The hook of Rollup and Rolldown that warns of such an import: they leave it to Node.js, unless another plugin has
+ * replaced it before. Vite bundles every model that matches.
+ */
 export const warnOfTemplates = {
   order: 'post',
   filter: { code: templateImport },
@@ -14,12 +16,8 @@ export const warnOfTemplates = {
   },
 } as const
 
-// Bun leaves it to Node.js too, and would ask for every module: what it has made is looked at instead.
+/** Warns of the first import of a model in this code whose name is a template. */
 export function warnOfTemplate(code: string, warn: (line: string) => void): void {
   const [text] = templateImport.exec(code) ?? []
-  if (text !== undefined) warn(lostQuery(`${text})`))
-}
-
-export interface BunResult {
-  readonly outputs?: readonly { readonly path: string; text(): Promise<string> }[]
+  if (text !== undefined) warn(unbundledImport(`${text})`))
 }

@@ -1,78 +1,72 @@
-import { runtime, lostQuery } from './context.ts'
+import type { Compiler as RspackCompiler } from '@rspack/core'
+import type { Compiler } from 'webpack'
+import { webpackEngine, type WebpackLoader } from '../emit/webpack.ts'
+import type { Project } from '../project/project.ts'
+import type { BundlerAdapter, NativeContext, Refusal, Resolve } from './adapter.ts'
+import { nativeContext } from './context.ts'
+import { folderOf, ownQuestion } from './resolver.ts'
+import { inElectron, nodeOnly } from './target.ts'
+import { hasPersistentCache, setUpWebpack, type WebpackCompiler } from './webpack-compiler.ts'
 
-/**
- * Prepares webpack or Rspack, in which an external that a plugin resolves becomes an empty module, and which try the
- * files that an import with a variable can mean without their query.
- */
-export function setUpWebpack(compiler: WebpackCompiler): void {
-  new compiler.webpack.ExternalsPlugin(compiler.options.output.module ? 'module' : 'node-commonjs', [runtime]).apply(
-    compiler,
-  )
-  compiler.hooks.compilation.tap('unplugin-onnx', (compilation, { contextModuleFactory }) => {
-    contextModuleFactory.hooks.beforeResolve.tap('unplugin-onnx', (data) => {
-      // Not a test of the expression itself: Rspack hands over one that matches nothing.
-      if (data && data.request.includes('?') && data.regExp && data.regExp.source.includes('\\.onnx'))
-        compilation.warnings.push(new Error(lostQuery(`import(\`${data.request}/...\`)`)))
-      return data
+/** webpack and Rspack. */
+export function webpackAdapter(project: Project): BundlerAdapter {
+  let isCached = false
+  const setUp = (compiler: Compiler | RspackCompiler): void => {
+    project.moveTo(compiler.context)
+    project.writesTo(compiler.options.output.path ?? '')
+    isCached = hasPersistentCache(compiler.options)
+    setUpWebpack(compiler as unknown as WebpackCompiler)
+  }
+  return {
+    engineCode: (context, asset) =>
+      webpackEngine(asset, project.options.assetsDir, webpackContext(context).loaderContext as WebpackLoader),
+    resolver: (context, importer) => {
+      const { compiler, resolved } = webpackContext(context)
+      if (resolved !== undefined) return async () => resolved
+      return webpackResolver(compiler as unknown as WebpackCompiler, importer)
+    },
+    // An external that a plugin resolves becomes an empty module: setUpWebpack uses their own plugin for externals.
+    resolveRuntime: () => undefined,
+    logger(context) {
+      const logger = webpackContext(context).compiler.getInfrastructureLogger('unplugin-onnx')
+      return { log: (line) => logger.info(line), warn: (line) => logger.warn(line) }
+    },
+    refusal: (context) => refusalOf(webpackContext(context)),
+    // Modules that a bundler takes from its own cache are not loaded.
+    isPartial: () => isCached,
+    hooks: { webpack: setUp, rspack: setUp },
+  }
+}
+
+type WebpackContext = NativeContext<'webpack' | 'rspack'> & {
+  /** The file of an import that Rspack has resolved already: see rspack-plugin.ts. */
+  readonly resolved?: string
+}
+
+function webpackContext(context: object): WebpackContext {
+  return nativeContext<'webpack' | 'rspack'>(context)
+}
+
+function webpackResolver(compiler: WebpackCompiler, importer: string | undefined): Resolve {
+  const resolver = compiler.resolverFactory.get('normal', { dependencyType: 'esm' })
+  const folder = folderOf(importer) ?? compiler.context
+  return (specifier) =>
+    new Promise((fulfill, reject) => {
+      resolver.resolve({ issuer: importer }, folder, ownQuestion(specifier), {}, (error, path) =>
+        error ? reject(error) : fulfill(path || undefined),
+      )
     })
-  })
 }
 
-/** Whether webpack or Rspack keeps modules from one process to the next. */
-export function hasPersistentCache({
-  cache,
-  experiments,
-}: {
-  readonly cache?: unknown
-  readonly experiments?: object
-}): boolean {
-  return [cache, experiments && 'cache' in experiments ? experiments.cache : undefined].some(
-    (setting) => typeof setting === 'object' && setting !== null && 'type' in setting && setting.type !== 'memory',
-  )
-}
-
-/** The part of the compiler that webpack and Rspack share. */
-export interface WebpackCompiler {
-  readonly context: string
-  readonly options: { readonly output: { readonly module?: boolean } }
-  readonly webpack: {
-    readonly ExternalsPlugin: new (
-      type: 'module' | 'node-commonjs',
-      externals: string[],
-    ) => { apply(compiler: WebpackCompiler): void }
-  }
-  readonly hooks: {
-    readonly compilation: {
-      tap(name: string, fn: (compilation: WebpackCompilation, params: WebpackParams) => void): void
-    }
-  }
-  readonly resolverFactory: {
-    get(
-      type: string,
-      options: object,
-    ): {
-      resolve(context: object, folder: string, request: string, resolveContext: object, done: WebpackCallback): void
-    }
+function refusalOf({ framework, compiler }: WebpackContext): Refusal | undefined {
+  const { externalsPresets, target } = compiler.options
+  if (externalsPresets.electronRenderer) return inElectron('a window')
+  if (externalsPresets.electronPreload) return inElectron('a preload script')
+  if (externalsPresets.node) return undefined
+  return {
+    subject: `the option 'target' of ${framework}`,
+    expected: `a target with Node.js, such as 'node' or 'electron-main'`,
+    received: JSON.stringify(target ?? 'web'),
+    hint: nodeOnly,
   }
 }
-
-interface WebpackCompilation {
-  readonly warnings: { push(warning: Error): unknown }
-}
-
-interface WebpackParams {
-  readonly contextModuleFactory: {
-    readonly hooks: {
-      readonly beforeResolve: {
-        tap(name: string, fn: (data: WebpackContext | false | void) => WebpackContext | false | void): void
-      }
-    }
-  }
-}
-
-interface WebpackContext {
-  readonly request: string
-  readonly regExp?: RegExp | false | null
-}
-
-type WebpackCallback = (error: Error | null, path?: string | false) => void

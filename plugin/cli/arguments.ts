@@ -1,48 +1,66 @@
+import { basename } from 'node:path'
 import type { CAC } from 'cac'
 import { nearest, OnnxEngineError } from '../../runtime/errors.ts'
+import { type ModelRequest, parseRequest } from '../options/query.ts'
 import type { Options } from '../options/types.ts'
-import { didYouMean } from '../text.ts'
 
-export function placeOf(cli: CAC): Options {
-  return { root: typed(cli, 'root'), cache: { dir: typed(cli, 'cache-dir') } }
+/** Descriptions of options that several commands share. */
+export const optionTexts = {
+  cacheDir: 'Cache folder, if the option cache.dir of the plugin is set',
+  json: 'Print JSON',
+  keepOnnx: 'Folder for the lowered graph and its report',
+  root: 'Folder of the app (default: the current folder)',
+} as const
+
+/** The options `--root` and `--cache-dir`, for `resolveOptions`. */
+export function locationOptions(cli: CAC): Options {
+  return { root: optionText(cli, 'root'), cache: { dir: optionText(cli, 'cache-dir') } }
 }
 
-// In the query's own grammar, in which '&' stands between keys.
-export function wish(key: string, text: string | undefined): readonly string[] {
+/**
+ * The model and the wishes of a command as an import would write them, so that the command line has the same grammar
+ * and the same checks. `keys` are the options that are also keys of a query. Throws OPTION_INVALID for a file that is
+ * not a model, QUERY_INVALID for malformed text.
+ */
+export function requestOf(cli: CAC, file: string, keys: readonly string[]): ModelRequest {
+  const query = keys.flatMap((key) => queryPart(key, optionText(cli, key))).join('&')
+  // The name represents the file in messages. Unlike an import, a file may have '?' in its path.
+  const request = parseRequest(`${basename(file).replaceAll('?', '%3F')}?${query}`)
+  if (request === undefined) throw usageError(`'${file}' is not an .onnx file`, 'Give the path of a model')
+  return request
+}
+
+// In a query, '&' separates keys.
+function queryPart(key: string, text: string | undefined): readonly string[] {
   return text === undefined ? [] : [`${key}=${text.replaceAll('&', '%26')}`]
 }
 
-/** An option's value as it was typed: cac makes numbers of texts such as '007'. */
-export function typed({ rawArgs }: CAC, name: string): string | undefined {
+/** The value of an option as the user typed it: cac turns texts such as '007' into numbers. */
+export function optionText({ rawArgs }: Pick<CAC, 'rawArgs'>, name: string): string | undefined {
   const flag = `--${name}`
-  const values = rawArgs.flatMap((arg, index) => {
-    if (arg.startsWith(`${flag}=`)) return [arg.slice(flag.length + 1)]
-    return arg === flag ? [rawArgs[index + 1] ?? ''] : []
+  const values = rawArgs.flatMap((argument, index) => {
+    if (argument.startsWith(`${flag}=`)) return [argument.slice(flag.length + 1)]
+    return argument === flag ? [rawArgs[index + 1] ?? ''] : []
   })
   if (values.length > 1) throw usageError(`${flag} is given twice`, 'Give it once')
   return values[0]
 }
 
+/** Throws OPTION_INVALID for an option that the command does not have, which cac would ignore. */
 export function refuseUnknownOptions({ matchedCommand, globalCommand, options }: CAC): void {
   const known = [...(matchedCommand?.options ?? []), ...globalCommand.options]
   for (const name of Object.keys(options)) {
     if (name === '--' || known.some(({ names }) => names.includes(name))) continue
-    throw usageError(
-      `'--${name}' is not an option of '${matchedCommand?.name}'`,
-      hintFor(
-        name,
-        known.flatMap(({ names }) => names),
-        '--',
-      ),
-    )
+    const names = known.flatMap(({ names }) => names)
+    throw usageError(`'--${name}' is not an option of '${matchedCommand?.name}'`, hintFor(name, names, '--'))
   }
 }
 
 export function hintFor(name: string, names: readonly string[], prefix = ''): string {
   const near = nearest(name, names)
-  return didYouMean(near && prefix + near) ?? `'unplugin-onnx --help' lists what there is`
+  return near === undefined ? `Run 'unplugin-onnx --help' for a list` : `Did you mean '${prefix}${near}'?`
 }
 
-export function usageError(where: string, hint: string): OnnxEngineError {
-  return new OnnxEngineError('OPTION_INVALID', where, { hint })
+export function usageError(subject: string, hint: string): OnnxEngineError {
+  return new OnnxEngineError('OPTION_INVALID', subject, { hint })
 }

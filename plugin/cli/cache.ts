@@ -1,39 +1,63 @@
-import type { Store } from '../cache/store.ts'
+import type { CAC } from 'cac'
+import { openStore, type Store } from '../cache/store.ts'
+import { resolveOptions } from '../options/resolve.ts'
+import { oneOf, validate } from '../options/validators.ts'
 import { count, formatBytes } from '../text.ts'
-import { usageError } from './arguments.ts'
+import { locationOptions, optionTexts, usageError } from './arguments.ts'
+import { printResult } from './print.ts'
 import { cacheReport, whyReport } from './reports.ts'
 
-interface Answer {
+/** `unplugin-onnx cache`: shows, explains, checks or removes the engines in the cache. */
+export function addCacheCommand(cli: CAC): void {
+  cli
+    .command(
+      'cache <verb> [import]',
+      'ls: list engines, why: why an import has its engine, verify: check for damage, clean: remove all',
+    )
+    .option('--root <dir>', optionTexts.root)
+    .option('--cache-dir <dir>', optionTexts.cacheDir)
+    .option('--json', optionTexts.json)
+    .action(async (text: string, name: string | undefined, { json }: { json?: boolean }) => {
+      const verb = validate(oneOf(verbNames), text, 'OPTION_INVALID', () => 'unplugin-onnx cache')
+      const { cache } = resolveOptions(locationOptions(cli))
+      const store = openStore({ ...cache, warn: console.error })
+      const result = await verbs[verb](store, cache.dir, name)
+      printResult(json, result.data, result.text)
+    })
+}
+
+/** What a verb prints: `data` as JSON or `text`. */
+interface VerbResult {
   readonly data: unknown
   readonly text: string
 }
 
-export const verbNames = ['ls', 'why', 'verify', 'clean'] as const
+const verbNames = ['ls', 'why', 'verify', 'clean'] as const
 
-export const cacheVerbs: Readonly<
-  Record<(typeof verbNames)[number], (store: Store, dir: string, name?: string) => Promise<Answer>>
-> = {
+type Verb = (store: Store, dir: string, name?: string) => Promise<VerbResult>
+
+const verbs: Readonly<Record<(typeof verbNames)[number], Verb>> = {
   async ls(store, dir) {
     const entries = await store.list()
     return { data: entries, text: cacheReport(entries, dir) }
   },
   async why(store, dir, name = '') {
     const records = await store.imports()
-    const found = records.filter(({ importKey }) => importKey.includes(name))
-    if (found.length > 0 || name === '')
-      return { data: found, text: whyReport(found) || `no import is known to the cache in ${dir}` }
-    throw usageError(
-      `no import of '${name}' is known to the cache in ${dir}`,
-      `'unplugin-onnx cache why' lists all that are`,
-    )
+    const matching = records.filter(({ importKey }) => importKey.includes(name))
+    if (matching.length === 0 && name !== '')
+      throw usageError(
+        `the cache in ${dir} has no import of '${name}'`,
+        `Run 'unplugin-onnx cache why' to list every import that it has`,
+      )
+    return { data: matching, text: whyReport(matching) || `the cache in ${dir} has no import` }
   },
   async verify(store, dir) {
     const { checked, damaged } = await store.verify()
     if (damaged.length > 0) process.exitCode = 1
-    const found = damaged.map(({ digest }) => `damaged and removed: ${digest}`)
+    const removed = damaged.map(({ digest }) => `damaged and removed: ${digest}`)
     return {
       data: { checked, damaged },
-      text: [...found, `${count(checked, 'engine')} checked in ${dir}, ${damaged.length} damaged`].join('\n'),
+      text: [...removed, `${count(checked, 'engine')} checked in ${dir}, ${damaged.length} damaged`].join('\n'),
     }
   },
   async clean(store, dir) {

@@ -1,4 +1,4 @@
-/** Prints an answer of the command: as JSON, or as text for people. */
-export function print(json: boolean | undefined, data: unknown, text: string): void {
+/** Prints the result of a command: one value on stdout and nothing else, as JSON or as text. */
+export function printResult(json: boolean | undefined, data: unknown, text: string): void {
   console.log(json ? JSON.stringify(data, null, 2) : text)
 }

@@ -7,7 +7,7 @@ import { byteLength } from '../onnx/tensor.ts'
 import { formatBytes, count } from '../text.ts'
 import type { TypedSources } from '../types/sync.ts'
 
-/** What `unplugin-onnx inspect` prints: bindings, opsets and how much of the file is weights. */
+/** Text of `unplugin-onnx inspect`: bindings, opsets, and the size of the weights. */
 export function modelReport({
   file,
   size,
@@ -34,7 +34,7 @@ export function modelReport({
   ].join('\n')
 }
 
-/** What `unplugin-onnx cache ls` prints: one line per engine, the most recently used first, and their sum. */
+/** Text of `unplugin-onnx cache ls`: one line per engine, the most recently used first, and the total. */
 export function cacheReport(entries: readonly StoreEntry[], dir: string): string {
   const rows = entries.map(({ digest, size, seconds, used, imports }) => [
     digest.slice(0, 12),
@@ -47,10 +47,7 @@ export function cacheReport(entries: readonly StoreEntry[], dir: string): string
   return [...columns(rows), `${count(entries.length, 'engine')}, ${formatBytes(total)} in ${dir}`].join('\n')
 }
 
-/**
- * What `unplugin-onnx cache why` prints: when and why an import got the engine it has, and all that the engine's key
- * holds.
- */
+/** Text of `unplugin-onnx cache why`: when and why an import got its engine, and every fact of the engine's key. */
 export function whyReport(records: readonly ImportRecord[]): string {
   return records
     .map(({ importKey, reason, at, entry }) =>
@@ -62,16 +59,18 @@ export function whyReport(records: readonly ImportRecord[]): string {
     .join('\n\n')
 }
 
-/** What `unplugin-onnx types --check` prints: every file that is not as it should be, and what to do. */
+/** Text of `unplugin-onnx types --check`: every stale file, and what to do. */
 export function staleTypesReport({ imports, dir, written, removed }: TypedSources): string {
-  const fresh = written.length + removed.length === 0
+  const stale = written.length + removed.length
+  const state = stale === 0 ? 'up to date' : `${count(stale, 'file')} stale. Run 'unplugin-onnx types'`
   return [
     ...written.map((file) => `missing or changed: ${plain(file)}`),
     ...removed.map((file) => `no longer imported: ${plain(file)}`),
-    `${count(imports.length, 'import')} of models, types in ${dir}: ${fresh ? 'up to date' : `${count(written.length + removed.length, 'file')} stale. Run 'unplugin-onnx types'`}`,
+    `${count(imports.length, 'import')} of models, types in ${dir}: ${state}`,
   ].join('\n')
 }
 
+/** The state of this machine, for `unplugin-onnx doctor`. */
 export interface Diagnosis {
   readonly version: string
   readonly node: string
@@ -81,7 +80,7 @@ export interface Diagnosis {
   readonly cache: { readonly dir: string; readonly engines: number; readonly bytes: number }
 }
 
-/** What `unplugin-onnx doctor` prints: what is installed here, and how to get what is not. */
+/** Text of `unplugin-onnx doctor`: what is installed on this machine, and how to install what is missing. */
 export function doctorReport({ version, node, platform, arch, backends, cache }: Diagnosis): string {
   return [
     `unplugin-onnx ${version}, Node.js ${node}, ${platform} ${arch}`,
@@ -96,24 +95,23 @@ export function doctorReport({ version, node, platform, arch, backends, cache }:
 }
 
 function bindingRow({ name, dtype, dims }: Binding): readonly string[] {
-  return [
-    plain(name),
-    `${dtype}${dims === null ? ' of unknown rank' : `[${dims.map((dim) => (dim === null ? '?' : plain(String(dim)))).join(', ')}]`}`,
-  ]
+  if (dims === null) return [plain(name), `${dtype} of unknown rank`]
+  const texts = dims.map((dim) => (dim === null ? '?' : plain(String(dim))))
+  return [plain(name), `${dtype}[${texts.join(', ')}]`]
 }
 
 function columns(rows: readonly (readonly string[])[]): readonly string[] {
-  const widths = rows.reduce<number[]>(
-    (widest, row) => row.map((cell, index) => Math.max(cell.length, widest[index] ?? 0)),
-    [],
+  const widths = (rows[0] ?? []).map((_, index) =>
+    rows.reduce((widest, row) => Math.max(widest, row[index]?.length ?? 0), 0),
   )
-  return rows.map(
-    (row) =>
-      `  ${row.map((cell, index) => (index === row.length - 1 ? cell : cell.padEnd(widths[index] ?? 0))).join('  ')}`,
-  )
+  return rows.map((row) => {
+    // The last cell is not padded: no line ends in spaces.
+    const cells = row.map((cell, index) => (index === row.length - 1 ? cell : cell.padEnd(widths[index] ?? 0)))
+    return `  ${cells.join('  ')}`
+  })
 }
 
-// A name in a hostile model may hold escape sequences for the terminal.
+// A name in a hostile model may contain escape sequences for the terminal.
 function plain(text: string): string {
   return /^[^\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]*$/u.test(text)
     ? text

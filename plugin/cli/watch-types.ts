@@ -1,29 +1,28 @@
 import { watchSources } from '../imports/watch.ts'
 import type { ResolvedOptions } from '../options/schema.ts'
 import type { Logger } from '../project/project.ts'
-import { typeSources, linesOf, typesReport } from '../types/sync.ts'
+import { linesOf, typeSources, typesReport } from '../types/sync.ts'
 
 /**
- * Keeps the types of all sources up to date until the signal aborts, and says so only when there is something new to
- * say.
+ * Keeps the types of all sources up to date until the signal aborts. Prints only when something changed: files, or the
+ * lines about what is wrong.
  */
 export async function watchTypes(options: ResolvedOptions, { log, warn }: Logger, signal?: AbortSignal): Promise<void> {
-  let said = ''
-  let first = true
-  const complain = (lines: string) => {
-    if (lines !== said && lines !== '') warn(lines)
-    said = lines
+  let isFirst = true
+  let lastWarning = ''
+  const warnIfNew = (text: string) => {
+    if (text !== lastWarning && text !== '') warn(text)
+    lastWarning = text
   }
-  await watchSources(
-    options,
-    async () => {
-      const found = await typeSources(options)
-      const lines = linesOf(found).join('\n')
-      if (first || lines !== said || found.written.length + found.removed.length > 0) log(typesReport(found))
-      first = false
-      complain(lines)
-      return found.imports.map(({ file }) => file)
-    },
-    { failed: (error) => complain(error instanceof Error ? error.message : String(error)), ...(signal && { signal }) },
-  )
+  const update = async () => {
+    const sources = await typeSources(options)
+    const warning = linesOf(sources).join('\n')
+    const isChanged = sources.written.length + sources.removed.length > 0
+    if (isFirst || isChanged || warning !== lastWarning) log(typesReport(sources))
+    isFirst = false
+    warnIfNew(warning)
+    return sources.imports.map(({ file }) => file)
+  }
+  const onError = (error: unknown) => warnIfNew(error instanceof Error ? error.message : String(error))
+  await watchSources(options, update, { onError, ...(signal && { signal }) })
 }

@@ -1,5 +1,5 @@
 import { pathToFileURL } from 'node:url'
-import { OnnxEngineError, type ErrorCode } from '../../runtime/errors.ts'
+import { OnnxEngineError } from '../../runtime/errors.ts'
 import type { Bindings } from '../../runtime/manifest.ts'
 import { importKeyOf } from '../cache/import-records.ts'
 import { cacheKey, engineFacts, graphFacts, type CacheKey, type Facts, type Json } from '../cache/key.ts'
@@ -37,24 +37,41 @@ export async function buildEngine(planned: PlannedEngine, job: ModelJob): Promis
     return await buildVerified(planned, job)
   } catch (error) {
     const fatal = planned.requested || context.signal?.aborted
-    if (fatal || !(error instanceof OnnxEngineError) || wrongForAll.has(error.code)) throw error
-    context.warn(`${name}: built without ${planned.backend}: ${error.message.replaceAll('\n', '; ')}`)
+    if (fatal || !(error instanceof OnnxEngineError) || failsEverywhere(planned, error)) throw error
+    context.warn(`${name}: built without ${planned.backend}: ${inOneLine(error.message)}`)
     return undefined
   }
 }
 
-// Another backend would fail in the same way.
-const wrongForAll: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['VERIFICATION_FAILED', 'SAMPLES_INVALID'])
+/** Without the rows of a table, which are indented. */
+function inOneLine(message: string): string {
+  const lines = message.split('\n').filter((line) => line !== '' && !line.startsWith('  '))
+  return lines.join('; ').replaceAll('; . ', '. ')
+}
+
+/**
+ * Whether the build must end, though `'auto'` chose the backend. Samples are the same for all. An engine of ONNX
+ * Runtime that is too far loses by its precision, and it is the one that every machine can run.
+ */
+function failsEverywhere({ backend }: PlannedEngine, { code }: OnnxEngineError): boolean {
+  return code === 'SAMPLES_INVALID' || (code === 'VERIFICATION_FAILED' && backend === 'onnxruntime')
+}
+
+/** ONNX Runtime in fp32 is what all engines are compared with. */
+function isReference({ backend, engine }: Variant): boolean {
+  return backend === 'onnxruntime' && engine === 'fp32'
+}
 
 /** Builds and compares. `autoPin` builds again with the nodes to blame in fp32. */
 async function buildVerified(planned: PlannedEngine, job: ModelJob): Promise<Variant> {
   let { options } = job.request
   for (;;) {
     const engine = await buildOnce(planned, job, options)
-    if (options.engine === 'fp32') return engine.variant
+    if (isReference(engine.variant)) return engine.variant
     const { reportEngine } = await import('../verify/report.ts')
     const { pins, ...report } = await reportEngine(verifyRequestOf(engine, planned), engine.metadata)
-    if (pins.length === 0) return { ...engine.variant, report }
+    const verified = report.verification !== null && report.verification.skipped === undefined
+    if (pins.length === 0) return { ...engine.variant, report, verified }
     options = withPins(options, pins)
   }
 }
@@ -87,16 +104,20 @@ async function buildOnce(planned: PlannedEngine, job: ModelJob, options: Compile
     return compileGraph({ planned, request, bindings, title, importKey, verbose }, output)
   })
   const { artifact, metadata, ...cache } = stored
-  const variant = { backend, engine: options.engine, label, extension, artifact, requires, cache, report: null }
+  const engine = options.engine
+  const variant = { backend, engine, label, extension, artifact, requires, cache, report: null, verified: true }
   log(`${title}  ${cache.reason}  ${formatBytes(artifact.size)}  ${cache.seconds.toFixed(2)} s`)
   return { variant, key, importKey, request, metadata }
 }
 
-function verifyRequestOf({ variant, key, importKey, request }: BuiltEngine, { pass }: PlannedEngine): VerifyRequest {
+function verifyRequestOf(
+  { variant, key, importKey, request }: BuiltEngine,
+  { pass, plan }: PlannedEngine,
+): VerifyRequest {
   const { name, model, options } = request
   const compiled = { name, bindings: bindingsOf(model, options), variants: [variant], files: [] }
   const manifest = modelManifest(compiled, [pathToFileURL(variant.artifact.file).href])
-  return { ...request, pass, key, importKey, manifest, fresh: !variant.cache.hit }
+  return { ...request, pass, plan, key, importKey, manifest, fresh: !variant.cache.hit }
 }
 
 function withPins(options: CompileOptions, pins: readonly string[]): CompileOptions {

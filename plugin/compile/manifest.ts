@@ -16,6 +16,6 @@ export function modelManifest({ name, bindings, variants }: Compiled, files: rea
   }
 }
 
-export function facts({ backend, engine, artifact: { size, sha256 }, requires }: Variant): object {
-  return { backend, engine, size, sha256, requires }
+export function facts({ backend, engine, artifact: { size, sha256 }, requires, verified }: Variant): object {
+  return { backend, engine, size, sha256, requires, ...(!verified && { verified: false }) }
 }

@@ -12,8 +12,10 @@ export interface Variant<B extends BackendName = BackendName> {
   readonly extension: string
   readonly artifact: Artifact
   readonly requires: Requirements[B]
-  /** What was lowered, and how far the outputs are from those of the fp32 model; null for fp32. */
+  /** How far the outputs are from those of the fp32 model, and what was lowered; null for ONNX Runtime in fp32. */
   readonly report: EngineReport | null
+  /** Whether it was compared with the fp32 model on ONNX Runtime, or is that. */
+  readonly verified: boolean
   /** What the cache did: `reason` is 'hit', 'miss: new', 'miss: weights changed', ... */
   readonly cache: { readonly hit: boolean; readonly reason: string; readonly seconds: number }
 }

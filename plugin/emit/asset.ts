@@ -1,10 +1,16 @@
+/**
+ * Engines and modules on their way into the output of a bundler. asset.ts names and copies engines, module.ts writes
+ * the module of a model, location.ts the expression that finds an engine from a chunk. rollup.ts, webpack.ts,
+ * file-loader.ts (esbuild and Bun) and farm.ts each bring engines into the output of one family. standalone.ts copies
+ * the runtime.
+ */
 import { copyFile, constants, rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { makeFolder } from '../../runtime/make-folder.ts'
 import type { Variant } from '../compile/variant.ts'
 import type { EngineCode } from './location.ts'
-import { writing } from './output.ts'
+import { orOutputFailed } from './output.ts'
 
 /** An engine on its way into a bundle. */
 export interface EngineAsset {
@@ -15,9 +21,9 @@ export interface EngineAsset {
 }
 
 /**
- * Our own content-hashed name, because bundlers hash differently, or not at all in library builds, and because a name
- * must be known when the module is made. Only characters that need no escape in a URL, in a path and in a regular
- * expression's `\w`.
+ * The engine of a variant with a name of our own that contains a hash of its bytes: bundlers hash differently, or not
+ * at all in library builds, and the name must be known when the module is written. The name has only characters that
+ * need no escape in a URL, in a path and in the `\w` of a regular expression.
  */
 export function engineAsset(model: string, { backend, extension, artifact }: Variant): EngineAsset {
   return {
@@ -27,9 +33,8 @@ export function engineAsset(model: string, { backend, extension, artifact }: Var
 }
 
 /**
- * Copies an engine to the place it is shipped from. Whole or not at all: a reader never sees a part. A file of that
- * name and size is the engine already, because the name has the hash of its bytes; a watcher need not write gigabytes
- * again.
+ * Copies an engine into an output folder, whole or not at all: a reader never sees a part. A file of that name and size
+ * is the same engine, because the name contains the hash of its bytes, so a watcher does not write gigabytes again.
  *
  * @throws OnnxEngineError OUTPUT_FAILED
  */
@@ -37,7 +42,7 @@ export async function copyEngine({ name, source }: EngineAsset, folder: string):
   const target = join(folder, name)
   if ((await sizeOf(target)) === (await sizeOf(source))) return
   const temporary = `${target}.${process.pid}.tmp`
-  await writing(folder, async () => {
+  await orOutputFailed(folder, async () => {
     await makeFolder(folder)
     try {
       await copyFile(source, temporary, constants.COPYFILE_FICLONE)
@@ -48,7 +53,7 @@ export async function copyEngine({ name, source }: EngineAsset, folder: string):
   })
 }
 
-/** Dev servers and test runners do not write a bundle: the engine is used where it lies in the cache. */
+/** For dev servers and test runners, which write no bundle: the engine stays in the cache. */
 export function cachedEngine({ source }: EngineAsset): EngineCode {
   return { location: JSON.stringify(pathToFileURL(source).href) }
 }

@@ -3,8 +3,8 @@ import { type EngineAsset, copyEngine } from './asset.ts'
 import { type EngineCode, relativeUrl } from './location.ts'
 
 /**
- * Farm, whose plugins can emit an asset only as an array of numbers: the engine is copied beside the output. Farm would
- * take a literal `new URL('./x', import.meta.url)` for an asset of its own.
+ * Copies an engine next to the output of Farm, whose plugins can emit an asset only as an array of numbers. The
+ * location is not a literal `new URL('./x', import.meta.url)`, which Farm would treat as one of its own assets.
  */
 export async function copiedEngine(asset: EngineAsset, folder: string, output: string): Promise<EngineCode> {
   await copyEngine(asset, join(output, folder))

@@ -22,18 +22,17 @@ export interface FileLoaderAssets {
 }
 
 /**
- * esbuild and Bun. Their own `file` loader knows the chunk that a file is used in, hashes its name, and lists it in the
- * metafile and among the output files that `write: false` gives. The path it gives is right only in the chunk of the
- * file: so each file has a module of its own that makes the URL, and that no chunk can part from it.
+ * Engines in esbuild and Bun. Their own `file` loader knows the chunk that uses a file, hashes its name, and lists it
+ * in the metafile and among the output files of `write: false`. Its path is right only in the chunk that contains the
+ * loaded file, so each engine has a module of its own that makes the URL: the two always share a chunk.
  */
 export function fileLoaderAssets(): FileLoaderAssets {
-  const [engines, files] = ['unplugin-onnx-engine', 'unplugin-onnx-file']
   const sources = new Map<string, string>()
   return {
     engine({ name, source }, index) {
       sources.set(name, source)
       return {
-        prelude: `import engine${index} from ${JSON.stringify(`${engines}:${name}.js`)}`,
+        prelude: `import engine${index} from ${JSON.stringify(`${engineNamespace}:${name}.js`)}`,
         location: `engine${index}`,
       }
     },
@@ -42,17 +41,28 @@ export function fileLoaderAssets(): FileLoaderAssets {
         const colon = path.indexOf(':')
         return { namespace: path.slice(0, colon), path: path.slice(colon + 1) }
       })
-      build.onLoad({ filter: /^/, namespace: engines }, async ({ path }) => {
-        // Bun tells modules apart by their paths alone, hence the '.js'. The loader writes `publicPath`, which is for
-        // browsers, before the name.
-        const file = publicPath === '' ? 'file' : `"./" + file.slice(${publicPath.replace(/\/?$/, '/').length})`
-        const contents = `import file from ${JSON.stringify(`${files}:${path.slice(0, -'.js'.length)}`)}\nexport default /* @__PURE__ */ ${locate(format === 'esm' ? 'es' : format, file)}`
+      build.onLoad({ filter: /^/, namespace: engineNamespace }, async ({ path }) => {
+        // Bun identifies modules only by their path, hence the '.js'.
+        const engine = `${fileNamespace}:${path.slice(0, -'.js'.length)}`
+        const location = locate(format === 'esm' ? 'es' : format, pathInChunk(publicPath))
+        const contents = [
+          `import file from ${JSON.stringify(engine)}`,
+          `export default /* @__PURE__ */ ${location}`,
+        ].join('\n')
         return { contents, loader: 'js' }
       })
-      build.onLoad({ filter: /^/, namespace: files }, async ({ path }) => ({
+      build.onLoad({ filter: /^/, namespace: fileNamespace }, async ({ path }) => ({
         contents: await readFile(sources.get(path) ?? path),
         loader: 'file',
       }))
     },
   }
+}
+
+const engineNamespace = 'unplugin-onnx-engine'
+const fileNamespace = 'unplugin-onnx-file'
+
+// The loader writes `publicPath`, which is for browsers, before the name.
+function pathInChunk(publicPath: string): string {
+  return publicPath === '' ? 'file' : `"./" + file.slice(${publicPath.replace(/\/?$/, '/').length})`
 }

@@ -1,6 +1,9 @@
 import { OnnxEngineError } from '../../runtime/errors.ts'
 
-/** A location from a JavaScript expression for the path from the chunk's own folder. */
+/**
+ * JavaScript code for the URL of a file, from an expression for its path relative to the chunk. Throws
+ * UNSUPPORTED_TARGET for a format that Node.js does not load.
+ */
 export function locate(format: string, path: string): string {
   switch (format) {
     case 'es':
@@ -16,12 +19,13 @@ export function locate(format: string, path: string): string {
   }
 }
 
+/** A relative path as a URL that starts with a dot. */
 export function relativeUrl(path: string): string {
   const url = path.split('/').map(encodeURIComponent).join('/')
   return url.startsWith('.') ? url : `./${url}`
 }
 
-/** What stands for an engine in the module of its model. */
+/** The code for an engine in the module of its model. */
 export interface EngineCode {
   /** JavaScript expression for the engine's URL. */
   readonly location: string

@@ -3,7 +3,7 @@ import type { Compiled } from '../compile/variant.ts'
 import type { EngineCode } from './location.ts'
 
 /**
- * The JavaScript module that stands for an imported model: its manifest as data and one call into the runtime.
+ * The JavaScript module that an import of a model evaluates: the manifest as data and one call into the runtime.
  * `engines` are in the order of the variants.
  */
 export function moduleText(compiled: Compiled, engines: readonly EngineCode[]): string {
@@ -27,7 +27,7 @@ export function moduleText(compiled: Compiled, engines: readonly EngineCode[]): 
   ].join('\n')
 }
 
-// JSON is JavaScript but for one key: a plain "__proto__" would set the prototype, and an input may be called that.
+// JSON is JavaScript except for one key: a plain "__proto__" would set the prototype, and an input may have that name.
 function literal(value: unknown): string {
   return JSON.stringify(value).replaceAll('"__proto__":', '["__proto__"]:')
 }

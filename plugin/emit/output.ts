@@ -2,12 +2,12 @@ import { OnnxEngineError } from '../../runtime/errors.ts'
 import { isUnusable } from '../files/unusable.ts'
 
 /**
- * Runs what writes into an output folder: OUTPUT_FAILED when the folder cannot be written, is no folder, or its disk is
- * full.
+ * Runs an action that writes into an output folder. Rejects with OUTPUT_FAILED if the folder cannot be written, is no
+ * folder, or its disk is full.
  */
-export async function writing<T>(folder: string, write: () => Promise<T>): Promise<T> {
+export async function orOutputFailed<T>(folder: string, action: () => Promise<T>): Promise<T> {
   try {
-    return await write()
+    return await action()
   } catch (error) {
     if (!isUnusable(error)) throw error
     throw new OnnxEngineError('OUTPUT_FAILED', `the output folder ${folder}`, {

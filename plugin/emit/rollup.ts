@@ -6,13 +6,13 @@ import { copyEngine, type EngineAsset } from './asset.ts'
 import { locate, relativeUrl, type EngineCode } from './location.ts'
 
 /**
- * Rollup, Rolldown and builds of Vite. A module cannot know which chunk it ends in, and Vite removes assets of server
- * builds and rewrites URLs that it knows: so a module carries a placeholder, `renderChunk` puts the location in its
- * place, relative to the chunk, and the engines that chunks really use follow after every other plugin, into `folder`
- * of the output, whose path `writesTo` is told.
+ * Engines in Rollup, Rolldown and builds of Vite. A module cannot know its chunk, and Vite removes assets of server
+ * builds and rewrites URLs that it recognises. So a module contains a placeholder; `renderChunk` replaces it with the
+ * location relative to the chunk, and after every other plugin the engines that chunks use are written into `folder` of
+ * the output. `onOutput` receives the path of each output folder, undefined for an output in memory.
  */
-export function rollupAssets(folder: string, writesTo: (output: string | undefined) => void): RollupAssets {
-  // Kept from build to build: a watcher loads only the modules that changed.
+export function rollupAssets(folder: string, onOutput: (output: string | undefined) => void): RollupAssets {
+  // Kept between builds: a watcher loads only the modules that changed.
   const sources = new Map<string, string>()
   return {
     engine({ name, source }) {
@@ -40,15 +40,14 @@ export function rollupAssets(folder: string, writesTo: (output: string | undefin
           if (sources.size === 0) return
           const chunks = Object.values(bundle).map((output) => output.code ?? '')
           const output = resolve(dir ?? dirname(file ?? ''))
-          writesTo(isWrite ? output : undefined)
+          onOutput(isWrite ? output : undefined)
           const used = Array.from(sources, ([name, source]) => ({ name, source })).filter(({ name }) =>
             chunks.some((code) => code.includes(name)),
           )
-          const taken = used
-            .map(({ name }) => posix.join(folder, name))
-            .find((fileName) => bundle[fileName] !== undefined)
+          const fileNames = used.map(({ name }) => posix.join(folder, name))
+          const taken = fileNames.find((fileName) => bundle[fileName] !== undefined)
           if (taken !== undefined) throw nameTaken(taken)
-          // Copied, an engine of any size takes no memory; Rolldown would hold two copies of what it is to emit.
+          // A copy needs no memory, whatever the size of the engine; Rolldown would hold two copies of an emitted file.
           if (isWrite) await Promise.all(used.map((asset) => copyEngine(asset, join(output, folder))))
           else
             for (const { name, source } of used)
@@ -97,8 +96,8 @@ export interface RollupContext {
 function nameTaken(file: string): OnnxEngineError {
   return new OnnxEngineError('OUTPUT_FAILED', `output file '${file}'`, {
     expected: 'a name that nothing else in the output has',
-    received: 'the name of an engine and of an asset of another plugin',
-    hint: `Choose another folder for engines by the option 'assetsDir'`,
+    received: 'an asset of another plugin with the name of an engine',
+    hint: `Choose another folder for engines with the option 'assetsDir'`,
   })
 }
 

@@ -5,18 +5,18 @@ import { dirname, join, relative, sep } from 'node:path'
 import { platformName } from '../../native/platform.ts'
 import { OnnxEngineError } from '../../runtime/errors.ts'
 import { backendNames, type BackendName } from '../../runtime/manifest.ts'
-import { writing } from './output.ts'
+import { orOutputFailed } from './output.ts'
 
-/** What of a package is needed to run models: its files, and the folders on the way to them. */
+/** The files of this package that are needed to run models, and the folders that contain them. */
 const runtimeFiles = /^(?:package\.json|dist(?:\/(?:native|runtime(?:\/[\w-]+)?)(?:\/[\w-]+\.c?js)?)?)$/
-// Addons lie in a package of their own, but for those who build this package themselves.
+// Addons are in a package of their own, except in a checkout of this repository.
 const runtimeFilesWithAddons = new RegExp(`${runtimeFiles.source}|^native(?:/build(?:/Release(?:/[\\w-]+\\.node)?)?)?$`)
 const onnxruntimeFiles = new RegExp(
   `^(?:package\\.json|dist(?:/\\w+\\.js)?|bin(?:/napi-v\\d+(?:/${process.platform}(?:/${process.arch}(?:/.+)?)?)?)?)$`,
 )
 const onnxruntimeCommonFiles = /^(?:package\.json|dist(?:\/cjs(?:\/(?:[\w-]+\.js|package\.json))?)?)$/
 
-/** What engines of a backend need besides the files that are copied. */
+/** The library of a backend, which is not copied, and how to install it. */
 const libraries: Readonly<Record<Exclude<BackendName, 'onnxruntime'>, string>> = {
   openvino: 'OpenVINO, which takes hundreds of megabytes: install it there, as docs/openvino.md shows',
   'tensorrt-rtx': 'the library of TensorRT-RTX and a driver: install them there, as docs/nvidia.md shows',
@@ -24,10 +24,9 @@ const libraries: Readonly<Record<Exclude<BackendName, 'onnxruntime'>, string>> =
 }
 
 /**
- * Copies the runtime and what these backends need of packages for this platform into `node_modules` of an output
- * folder. That is where Node.js looks first for what the code in the folder imports, in every format: so the folder
- * runs wherever it is moved to. Returns what is still needed there, one sentence for each backend whose library is not
- * copied.
+ * Copies the runtime, and the packages that these backends need on this platform, into `node_modules` of an output
+ * folder. Node.js searches there first for the imports of code in the folder, in every format, so the folder can be
+ * moved anywhere. Returns what is still needed at run time, one sentence for each backend whose library is not copied.
  *
  * @throws OnnxEngineError BACKEND_UNAVAILABLE when a package is not installed, OUTPUT_FAILED.
  */
@@ -39,7 +38,7 @@ export async function copyRuntime(
   const own = dirname(createRequire(import.meta.url).resolve('unplugin-onnx/package.json'))
   const copy = (name: string, folder: string, files: RegExp) => {
     const filter = (file: string) => file === folder || files.test(relative(folder, file).replaceAll(sep, '/'))
-    return writing(output, () =>
+    return orOutputFailed(output, () =>
       cp(folder, join(output, 'node_modules', name), { recursive: true, dereference: true, filter }),
     )
   }
@@ -54,7 +53,7 @@ export async function copyRuntime(
   await copy('unplugin-onnx', own, native.length > 0 && isOwn ? runtimeFilesWithAddons : runtimeFiles)
   if (native.length > 0 && !isOwn) await copy(addons, folderOf(addons, root, own), /^/)
   return native.map(
-    (name) => `option 'standalone': engines of ${name} run where the output is taken only beside ${libraries[name]}`,
+    (name) => `option 'standalone': on the machine that runs the output, engines of ${name} need ${libraries[name]}`,
   )
 }
 
@@ -68,8 +67,8 @@ function folderOf(name: string, ...from: readonly string[]): string {
   })
 }
 
-// By folders, not by the module system: `exports` may hide package.json, and a real folder shows what lies beside the
-// package.
+// Searches folders instead of using the module system: `exports` may hide package.json. The real path shows which
+// packages are next to the package.
 function findFolder(name: string, ...from: readonly string[]): string | undefined {
   const places = from.flatMap((folder) => createRequire(join(folder, 'package.json')).resolve.paths(name) ?? [])
   const found = places.map((place) => join(place, name)).find((folder) => existsSync(join(folder, 'package.json')))

@@ -9,9 +9,9 @@ export interface WebpackLoader {
 }
 
 /**
- * webpack and Rspack. Assets that the loader emits are kept with the module in persistent caches.
- * `__webpack_base_uri__` is the folder of the output in every chunk and format, whatever `publicPath` says, which is
- * for browsers.
+ * An engine in webpack and Rspack, emitted by the loader: persistent caches keep such an asset with its module.
+ * `__webpack_base_uri__` is the folder of the output in every chunk and format, and does not change with `publicPath`,
+ * which is for browsers.
  */
 export async function webpackEngine(
   { name, source }: EngineAsset,

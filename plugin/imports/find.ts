@@ -11,7 +11,7 @@ import type { ModelImport } from './model-import.ts'
 import { resolveModel } from './resolve.ts'
 import { sourceExtensions, modelSpecifiers, type Specifier } from './specifiers.ts'
 
-/** An alias as bundlers have it: a string stands for itself and for whatever follows it after '/'. */
+/** An alias as in bundlers: a string replaces itself, also when '/' and more text follow it. */
 export interface Alias {
   readonly find: string | RegExp
   /** A path (relative to the root when it starts with '.') or the name of a package. */
@@ -25,15 +25,15 @@ export interface FoundImports {
    * cannot be parsed.
    */
   readonly problems: readonly OnnxEngineError[]
-  /** Imports that are not wrong but lose something, one sentence each. */
+  /** Imports that work but lose their query, one sentence each. */
   readonly notes: readonly string[]
 }
 
 /**
  * Finds every import of a model in the sources below `options.root`, without a bundler. Names are resolved by `alias`,
- * by the `paths` of the nearest tsconfig.json or jsconfig.json and of those it refers to, by Node's rules, and past the
- * `exports` of a package. Throws OPTION_INVALID when there is no such folder, and TYPES_FAILED where the parser of
- * sources is not fully installed.
+ * by the `paths` of the nearest tsconfig.json or jsconfig.json and of the projects that it references, by Node's rules,
+ * and past the `exports` of a package. Throws OPTION_INVALID when there is no such folder, and TYPES_FAILED if the
+ * parser is not fully installed.
  */
 export async function findImports({
   options,
@@ -42,92 +42,96 @@ export async function findImports({
   readonly options: ResolvedOptions
   readonly alias?: readonly Alias[]
 }): Promise<FoundImports> {
+  const { root } = options
   const imports: ModelImport[] = []
   const problems: OnnxEngineError[] = []
   const notes: string[] = []
-  if (!existsSync(options.root))
+  if (!existsSync(root))
     throw new OnnxEngineError('OPTION_INVALID', `option 'root'`, {
       expected: 'a folder that exists',
-      received: options.root,
+      received: root,
     })
-  const paths = tsconfigPaths()
-  const importers = await glob(`**/*{${sourceExtensions.join(',')}}`, {
-    cwd: options.root,
-    absolute: true,
-    ignore: ignoredSources(options),
-  })
-
-  for (const importer of importers.sort()) {
+  const resolver = { options, alias, paths: tsconfigPaths() }
+  for (const importer of await sourceFiles(options)) {
     const source = await readFile(importer, 'utf8')
     if (!source.includes('.onnx')) continue
     const { specifiers, lossy, error } = await modelSpecifiers(importer, source)
-    if (error !== undefined) {
-      problems.push(
-        new OnnxEngineError('TYPES_FAILED', relative(options.root, importer), {
-          expected: 'source text that can be parsed',
-          received: error,
-        }),
-      )
-    }
-    notes.push(
-      ...lossy.map(
-        ({ text, line }) =>
-          `${relative(options.root, importer)}:${line}: the import ${text} loses its query, because its name is known at run time only. Write one import for each model`,
-      ),
-    )
+    if (error !== undefined) problems.push(unreadable(relative(root, importer), error))
+    notes.push(...lossy.map((specifier) => lostQueryNote(relative(root, importer), specifier)))
     for (const specifier of specifiers) {
       try {
-        const found = await modelImport(importer, specifier, options, alias, paths)
-        if (found !== undefined) imports.push(found)
-      } catch (error) {
-        if (!(error instanceof OnnxEngineError)) throw error
-        problems.push(atLine(error, `${relative(options.root, importer)}:${specifier.line}`))
+        const item = await modelImport(importer, specifier.text, resolver)
+        if (item !== undefined) imports.push(item)
+      } catch (cause) {
+        if (!(cause instanceof OnnxEngineError)) throw cause
+        problems.push(atLine(cause, `${relative(root, importer)}:${specifier.line}`))
       }
     }
   }
   return { imports, problems, notes }
 }
 
-/** Patterns of what `findImports` passes over, besides hidden folders. */
+async function sourceFiles(options: ResolvedOptions): Promise<readonly string[]> {
+  const files = await glob(`**/*{${sourceExtensions.join(',')}}`, {
+    cwd: options.root,
+    absolute: true,
+    ignore: ignoredSources(options),
+  })
+  return files.sort()
+}
+
+function unreadable(file: string, message: string): OnnxEngineError {
+  return new OnnxEngineError('TYPES_FAILED', file, { expected: 'source text that can be parsed', received: message })
+}
+
+function lostQueryNote(file: string, { text, line }: Specifier): string {
+  const reason = 'because its name is known only at run time. Write one import for each model'
+  return `${file}:${line}: the import ${text} loses its query, ${reason}`
+}
+
+/** Glob patterns of files that `findImports` skips, in addition to hidden folders. */
 export function ignoredSources({ root, types }: ResolvedOptions): string[] {
   const generated = types && relative(root, types.dir).replaceAll('\\', '/')
   return ['**/node_modules/**', '**/dist/**', '**/coverage/**', ...(generated ? [`${generated}/**`] : [])]
 }
 
+/** Candidate files for a specifier, by the `paths` of the importer's tsconfig.json. */
 type Paths = (importer: string, specifier: string) => readonly string[]
+
+interface Resolver {
+  readonly options: ResolvedOptions
+  readonly alias: readonly Alias[]
+  readonly paths: Paths
+}
 
 async function modelImport(
   importer: string,
-  { text }: Specifier,
-  options: ResolvedOptions,
-  alias: readonly Alias[],
-  paths: Paths,
+  specifier: string,
+  { options, alias, paths }: Resolver,
 ): Promise<ModelImport | undefined> {
-  const request = parseRequest(text)
+  const { root } = options
+  const request = parseRequest(specifier)
   if (request === undefined) return undefined
-  const name = aliased(request.file, options.root, alias)
-  // A key of "paths" may hold the query; a path from '/' starts at the root, as Vite has it.
+  const name = applyAliases(alias, request.file, root)
+  // A key of "paths" may contain the query; a path that starts with '/' starts at the root, as in Vite.
   const candidates = () => [
-    ...paths(importer, text),
+    ...paths(importer, specifier),
     ...paths(importer, name),
-    ...(name.startsWith('/') ? [join(options.root, name)] : []),
+    ...(name.startsWith('/') ? [join(root, name)] : []),
   ]
-  const ask = async (): Promise<string | undefined> => candidates().find(isModel)
-  const file = await resolveModel(name, { importer, root: options.root, ask })
+  const resolveImport = async (): Promise<string | undefined> => candidates().find(isModel)
+  const file = await resolveModel(name, { importer, root, resolveImport })
   if (file === undefined) return undefined
-  const {
-    shapes,
-    precision: { io },
-  } = compileOptions(options, { ...request, file })
-  return { importer, specifier: text, file, shapes, io }
+  const { shapes, precision } = compileOptions(options, { ...request, file })
+  return { importer, specifier, file, shapes, io: precision.io }
 }
 
 function isModel(path: string): boolean {
   return path.endsWith('.onnx') && existsSync(path)
 }
 
-function aliased(name: string, root: string, alias: readonly Alias[]): string {
-  const path = alias.map((entry) => applyAlias(entry, name)).find((found) => found !== undefined) ?? name
+function applyAliases(aliases: readonly Alias[], name: string, root: string): string {
+  const path = aliases.map((alias) => applyAlias(alias, name)).find((result) => result !== undefined) ?? name
   return path !== name && path.startsWith('.') ? resolve(root, path) : path
 }
 
@@ -147,17 +151,17 @@ function tsconfigPaths(): Paths {
   const matchers = new Map<string, readonly ((specifier: string) => string[])[]>()
   return (importer, specifier) => {
     const folder = dirname(importer)
-    const known =
+    const matchersHere =
       matchers.get(folder) ??
       configsOf(folder, cache)
         .map((config) => createPathsMatcher(config))
         .filter((matcher) => matcher !== null)
-    matchers.set(folder, known)
-    return known.flatMap((matcher) => matcher(specifier))
+    matchers.set(folder, matchersHere)
+    return matchersHere.flatMap((matcher) => matcher(specifier))
   }
 }
 
-// A solution's tsconfig.json has references only; the paths are in what it refers to.
+// The tsconfig.json of a solution has only references; the paths are in the projects that it references.
 function configsOf(folder: string, cache: Cache): TsConfigResult[] {
   try {
     const nearest = getTsconfig(folder, 'tsconfig.json', cache) ?? getTsconfig(folder, 'jsconfig.json', cache)

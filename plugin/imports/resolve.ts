@@ -1,3 +1,8 @@
+/**
+ * The imports of an app. resolve.ts finds the model file that an import means, for bundlers and for the command;
+ * find.ts finds every import in the sources, with the parser in specifiers.ts; watch.ts repeats that after each
+ * change.
+ */
 import { existsSync, readdirSync, realpathSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { basename, dirname, isAbsolute, join, relative, resolve, sep } from 'node:path'
@@ -5,34 +10,34 @@ import { fileURLToPath } from 'node:url'
 import { nearest, OnnxEngineError } from '../../runtime/errors.ts'
 import { didYouMean } from '../text.ts'
 
-/** Where a model's import stands. */
+/** The place of an import, from which its specifier is resolved. */
 export interface ImportSite {
   /** Path or id of the importing module; undefined for an entry. */
   readonly importer: string | undefined
   /** Folder that entries are resolved from, and that messages show paths from. */
   readonly root: string
-  /** The bundler's own resolver, for aliases and the like: an absolute path, another plugin's id, or undefined. */
-  readonly ask?: (specifier: string) => Promise<string | undefined>
+  /** The bundler's resolver, for aliases and similar: gives an absolute path, another plugin's id, or undefined. */
+  readonly resolveImport?: (specifier: string) => Promise<string | undefined>
 }
 
 /**
- * The absolute path of an imported model: relative to the importer, by the bundler's aliases, by Node's rules
- * (`#imports` and packages), and at last past the `exports` of a package, which rarely list model files. Folders on the
- * way are real ones, so that a linked package is one package; the file's own name stays, because a link may point at a
- * store that renames its files. Returns undefined when the id belongs to another plugin. Throws MODEL_NOT_FOUND.
+ * The absolute path of an imported model. Tried in this order: relative to the importer, the bundler's aliases, Node's
+ * rules (`#imports` and packages), and a path past the `exports` of a package, which rarely list model files. Links of
+ * folders are followed, so that a linked package is one package; the file keeps its own name, because a link may point
+ * at a store that renames its files. Returns undefined when the id belongs to another plugin. Throws MODEL_NOT_FOUND.
  */
 export async function resolveModel(specifier: string, site: ImportSite): Promise<string | undefined> {
   const from = site.importer?.split('?', 1)[0] ?? ''
   const folder = isAbsolute(from) ? dirname(from) : site.root
   const direct = directPath(specifier, folder)
-  if (direct !== undefined && existsSync(direct)) return canonical(direct)
+  if (direct !== undefined && existsSync(direct)) return canonicalPath(direct)
 
   const isRelative = /^\.{1,2}[\\/]/.test(specifier)
   if (!isRelative) {
-    const asked = await site.ask?.(specifier)
-    if (asked !== undefined) return existsSync(asked) ? canonical(asked) : undefined
-    const found = fromNode(specifier, folder) ?? fromNodeModules(specifier, folder)
-    if (found !== undefined) return canonical(found)
+    const resolved = await site.resolveImport?.(specifier)
+    if (resolved !== undefined) return existsSync(resolved) ? canonicalPath(resolved) : undefined
+    const file = resolveByNode(specifier, folder) ?? findInNodeModules(specifier, folder)
+    if (file !== undefined) return canonicalPath(file)
   }
   throw notFound(specifier, direct, site)
 }
@@ -42,7 +47,7 @@ function directPath(specifier: string, folder: string): string | undefined {
   return isAbsolute(specifier) || /^\.{1,2}[\\/]/.test(specifier) ? resolve(folder, specifier) : undefined
 }
 
-function fromNode(specifier: string, folder: string): string | undefined {
+function resolveByNode(specifier: string, folder: string): string | undefined {
   try {
     return createRequire(join(folder, 'importer.js')).resolve(specifier)
   } catch {
@@ -50,7 +55,7 @@ function fromNode(specifier: string, folder: string): string | undefined {
   }
 }
 
-function fromNodeModules(specifier: string, folder: string): string | undefined {
+function findInNodeModules(specifier: string, folder: string): string | undefined {
   if (!/^(?:@[^/]+\/)?[\w-][^/:]*\/[^/]/.test(specifier)) return undefined
   for (let at = folder; ; at = dirname(at)) {
     const file = join(at, 'node_modules', specifier)
@@ -60,15 +65,15 @@ function fromNodeModules(specifier: string, folder: string): string | undefined 
 }
 
 // Bundlers compare ids as text and write them with '/' on every platform.
-function canonical(file: string): string {
+function canonicalPath(file: string): string {
   const path = join(realpathSync(dirname(file)), basename(file))
   return sep === '/' ? path : path.replaceAll(sep, '/')
 }
 
 function notFound(specifier: string, direct: string | undefined, { importer, root }: ImportSite): OnnxEngineError {
-  const where = `import '${specifier}'${importer === undefined ? '' : ` in ${relative(root, importer)}`}`
+  const place = importer === undefined ? '' : ` in ${relative(root, importer)}`
   const near = direct && nearest(basename(direct), modelsIn(dirname(direct)))
-  return new OnnxEngineError('MODEL_NOT_FOUND', where, {
+  return new OnnxEngineError('MODEL_NOT_FOUND', `import '${specifier}'${place}`, {
     expected: 'a model file',
     received:
       direct === undefined

@@ -3,18 +3,18 @@ import type { Argument, Expression, StringLiteral } from 'oxc-parser'
 import { platformName } from '../../native/platform.ts'
 import { OnnxEngineError } from '../../runtime/errors.ts'
 
-/** The text of an import and the line that it stands in, from 1. */
+/** The text of an import and its line, counted from 1. */
 export interface Specifier {
   readonly text: string
   readonly line: number
 }
 
 export interface SourceSpecifiers {
-  /** Every import text that holds '.onnx'. */
+  /** Every import whose text contains '.onnx'. */
   readonly specifiers: readonly Specifier[]
-  /** Source text of imports with a query whose name is put together at run time: bundlers drop the query of those. */
+  /** Source text of imports with a query whose name is composed at run time: bundlers drop the query of those. */
   readonly lossy: readonly Specifier[]
-  /** The parser's first message, when the source could not be read to its end. */
+  /** The parser's first message, if it could not read the whole source. */
   readonly error?: string
 }
 
@@ -32,21 +32,21 @@ export const sourceExtensions = [
 ] as const
 
 /**
- * The models that a source file imports: by `import`, `export ... from`, `import()`, `import x = require()`,
- * `require()`, and in types by `import('...')`. Of a Vue or Svelte file the script blocks are read. Throws TYPES_FAILED
- * where the parser is not fully installed.
+ * The models that a source file imports with `import`, `export ... from`, `import()`, `import x = require()`,
+ * `require()`, or `import('...')` in a type. In Vue and Svelte files, the script blocks are read. Throws TYPES_FAILED
+ * if the parser is not fully installed.
  */
 export async function modelSpecifiers(file: string, source: string): Promise<SourceSpecifiers> {
   const parser = await loadParser()
   const extension = extname(file)
   const parts = components.has(extension) ? scriptBlocks(source) : [{ code: source, offset: 0, name: file }]
-  const read = parts.map(({ code, offset, name }) =>
+  const results = parts.map(({ code, offset, name }) =>
     specifiersOf(parser, name, code, source.slice(0, offset).split('\n').length),
   )
-  const error = read.find((part) => part.error !== undefined)?.error
+  const error = results.find((result) => result.error !== undefined)?.error
   return {
-    specifiers: read.flatMap(({ specifiers }) => specifiers),
-    lossy: read.flatMap(({ lossy }) => lossy),
+    specifiers: results.flatMap(({ specifiers }) => specifiers),
+    lossy: results.flatMap(({ lossy }) => lossy),
     ...(error !== undefined && { error }),
   }
 }
@@ -55,7 +55,7 @@ const components = new Set(['.vue', '.svelte'])
 
 type Parser = typeof import('oxc-parser')
 
-// Only `types` needs it, and its binary is an optional dependency: the other commands work without.
+// Only `unplugin-onnx types` needs it, and its binary is an optional dependency: the other commands work without it.
 async function loadParser(): Promise<Parser> {
   try {
     return await import('oxc-parser')
@@ -63,7 +63,9 @@ async function loadParser(): Promise<Parser> {
     throw new OnnxEngineError('TYPES_FAILED', 'the parser of source text (oxc-parser) could not be loaded', {
       expected: `its optional dependency for ${platformName()} in node_modules`,
       received: 'none that loads',
-      hint: 'Install again on this machine, without leaving optional dependencies out. Builds work without it, and write types too.',
+      hint:
+        'Install again on this machine, with optional dependencies. ' +
+        'Builds do not need the parser, and they write types too.',
       cause,
     })
   }
@@ -106,7 +108,7 @@ interface Block {
   readonly code: string
   /** Where the code begins in the file. */
   readonly offset: number
-  /** A name that tells the parser the language. */
+  /** A file name, from which the parser knows the language. */
   readonly name: string
 }
 
@@ -124,7 +126,7 @@ function scriptBlocks(source: string): Block[] {
   return blocks
 }
 
-// An attribute may hold '>', such as Svelte's generics.
+// An attribute may contain '>', such as Svelte's generics.
 function tagEnd(source: string, start: number): number {
   let quote = ''
   for (let at = start; at < source.length; at++) {

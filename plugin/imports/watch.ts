@@ -9,20 +9,20 @@ import { ignoredSources } from './find.ts'
 import { sourceExtensions } from './specifiers.ts'
 
 export interface WatchContext {
-  /** Told what `run` rejects with: the next change tries again. */
-  readonly failed: (error: unknown) => void
+  /** Receives the error when `update` rejects; the next change tries again. */
+  readonly onError: (error: unknown) => void
   readonly signal?: AbortSignal
 }
 
 /**
- * Calls `run` now, and again whenever a source, a model, a package.json or a tsconfig.json changes below the root or
- * beside the models that `run` returns; one call at a time, until the signal aborts. Rejects with TYPES_FAILED when the
- * system refuses to watch so many folders.
+ * Calls `update` now, and again whenever a source, a model, a package.json or a tsconfig.json changes below the root or
+ * next to the models that `update` returns. One call at a time, until the signal aborts. Rejects with TYPES_FAILED when
+ * the system refuses to watch so many folders.
  */
 export async function watchSources(
   options: ResolvedOptions,
-  run: () => Promise<readonly string[]>,
-  { failed, signal }: WatchContext,
+  update: () => Promise<readonly string[]>,
+  { onError, signal }: WatchContext,
 ): Promise<void> {
   const watchers = new Map<string, FSWatcher>()
   const changes = new EventEmitter()
@@ -30,60 +30,62 @@ export async function watchSources(
   try {
     for (;;) {
       const changed = once(changes, 'change', { signal }).catch(() => {})
-      // Listening comes before looking, so that no change is lost between the two.
+      // Listen first and look afterwards, so that no change is lost between the two.
       const folders = await sourceFolders(options)
-      for (const folder of folders) follow(watchers, folder, wake)
-      const files = (await run().catch(failed)) ?? []
-      const beside = files.map((file) => dirname(file))
-      for (const folder of beside) follow(watchers, folder, wake)
-      const wanted = new Set([...folders, ...beside])
-      for (const folder of watchers.keys()) if (!wanted.has(folder)) forget(watchers, folder)
+      for (const folder of folders) watchFolder(watchers, folder, wake)
+      const models = (await update().catch(onError)) ?? []
+      const modelFolders = models.map((file) => dirname(file))
+      for (const folder of modelFolders) watchFolder(watchers, folder, wake)
+      const wanted = new Set([...folders, ...modelFolders])
+      for (const folder of watchers.keys()) if (!wanted.has(folder)) unwatchFolder(watchers, folder)
       await changed
       if (signal?.aborted) return
-      // Editors and package managers change several files in one go.
+      // Editors and package managers change several files at once.
       await setTimeout(quietMs)
     }
   } finally {
-    for (const folder of watchers.keys()) forget(watchers, folder)
+    for (const folder of watchers.keys()) unwatchFolder(watchers, folder)
   }
 }
 
 const quietMs = 50
 const extensions: ReadonlySet<string> = new Set([...sourceExtensions, '.onnx'])
 
-// Folder by folder, because Linux knows nothing else, and so that node_modules costs nothing.
-function follow(watchers: Map<string, FSWatcher>, folder: string, wake: () => void): void {
+// Folder by folder: Linux cannot watch a whole tree, and node_modules then costs nothing.
+function watchFolder(watchers: Map<string, FSWatcher>, folder: string, wake: () => void): void {
   if (watchers.has(folder)) return
   try {
     const watcher = watch(folder, (_, name) => {
-      if (name === null || matters(join(folder, name), watchers)) wake()
+      if (name === null || isRelevant(join(folder, name), watchers)) wake()
     })
-    // All that Windows says of a folder that was removed.
+    // The only event on Windows when the folder is removed.
     watcher.on('error', () => {
-      forget(watchers, folder)
+      unwatchFolder(watchers, folder)
       wake()
     })
     watchers.set(folder, watcher)
   } catch (cause) {
     const code = cause instanceof Error && 'code' in cause ? String(cause.code) : undefined
-    // Removed since it was listed: the folder around it tells.
+    // Removed since it was listed: the watcher of its parent reports that.
     if (code === 'ENOENT') return
     throw new OnnxEngineError('TYPES_FAILED', `unplugin-onnx types --watch: ${folder}`, {
       expected: `a system that watches ${watchers.size + 1} folders`,
       received: code ?? String(cause),
-      hint: 'Raise its limit of watched files (on Linux fs.inotify.max_user_watches), or name a smaller folder by --root',
+      hint:
+        'Raise the limit of watched files (on Linux fs.inotify.max_user_watches), ' +
+        'or choose a smaller folder with --root',
       cause,
     })
   }
 }
 
-function forget(watchers: Map<string, FSWatcher>, folder: string): void {
+function unwatchFolder(watchers: Map<string, FSWatcher>, folder: string): void {
   watchers.get(folder)?.close()
   watchers.delete(folder)
 }
 
-// A folder may come, go, or be renamed with all that is in it.
-function matters(file: string, watchers: ReadonlyMap<string, FSWatcher>): boolean {
+// A folder may appear, disappear, or be renamed with everything in it.
+function isRelevant(file: string, watchers: ReadonlyMap<string, FSWatcher>): boolean {
   if (extensions.has(extname(file)) || /^(?:package|[tj]sconfig.*)\.json$/.test(basename(file))) return true
   return watchers.has(file) || (statSync(file, { throwIfNoEntry: false })?.isDirectory() ?? false)
 }

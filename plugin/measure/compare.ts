@@ -10,6 +10,10 @@ export type Comparison = {
   readonly maxAbs: number | null
   /** Largest finite magnitude that is expected. */
   readonly largest: number
+  /** Whether the fp32 model gives one and the same number everywhere, which proves little. */
+  readonly constant: boolean
+  /** Whether the elements are integers, bools or text: those are the same or not. */
+  readonly discrete: boolean
   readonly cosine: number
   /** Length of the output as a vector, as a multiple of the expected one: a wrong scale does not show in the cosine. */
   readonly norm: number
@@ -18,6 +22,10 @@ export type Comparison = {
    * elements.
    */
   readonly argmax: number
+  /** Rows of a probability distribution whose largest element is at least a tenth larger than the second. */
+  readonly decided: number
+  /** Those of them whose largest element is the same. */
+  readonly sameDecided: number
   /** Elements beyond `atol + rtol * |expected|`; null when neither was given. */
   readonly outside: number | null
   /** Elements that were compared; when there are none, nothing else here says anything. */
@@ -26,18 +34,25 @@ export type Comparison = {
   readonly nonFinite: number
   /** Why it cannot be compared: another dtype or length than expected. */
   readonly trouble?: string
+  /** How far the fp32 model is from itself when ONNX Runtime sums in another order; only where that was measured. */
+  readonly noise?: { readonly maxAbs: number; readonly argmax: number }
 }
 
-/** What is counted while inputs come in. */
+/** Figures that are counted while inputs come in. */
 export interface Counting {
   readonly name: string
   readonly tolerance: { readonly atol: number; readonly rtol: number } | undefined
   maxAbs: number
+  discrete: boolean
   largest: number
+  least: number
+  most: number
   dot: number
   squares: [number, number]
   rows: number
   sameRows: number
+  decided: number
+  sameDecided: number
   outside: number
   compared: number
   nonFinite: number
@@ -51,18 +66,23 @@ export function newComparison(name: string, { atol, rtol }: { atol: number | nul
     name,
     tolerance,
     maxAbs: 0,
+    discrete: false,
     largest: 0,
+    least: Infinity,
+    most: -Infinity,
     dot: 0,
     squares: [0, 0],
     rows: 0,
     sameRows: 0,
+    decided: 0,
+    sameDecided: 0,
     outside: 0,
     compared: 0,
     nonFinite: 0,
   }
 }
 
-/** Counts what one input gave. */
+/** Counts one output for one input. */
 export function addSample(
   counting: Counting,
   expected: CheckedTensor | undefined,
@@ -78,29 +98,60 @@ export function addSample(
   }
   for (let i = 0; i < wanted.length; i++) addElement(counting, wanted[i] ?? 0, given[i] ?? 0)
   const width = Math.max(1, expected!.dims.at(-1) ?? 1)
-  // A row of one has no largest element, and integers are compared one by one.
-  const step = /^(?:float|bfloat)/.test(expected!.dtype) && width > 1 ? width : 1
-  for (let start = 0; start < wanted.length; start += step) {
-    counting.rows++
-    if (
-      step > 1
-        ? indexOfLargest(wanted, start, step) === indexOfLargest(given, start, step)
-        : expected!.dtype.includes('float') || wanted[start] === given[start]
-    )
-      counting.sameRows++
+  const isFloat = /^(?:float|bfloat)/.test(expected!.dtype)
+  counting.discrete = !isFloat
+  if (isFloat && width > 1) {
+    for (let start = 0; start < wanted.length; start += width) addRow(counting, wanted, given, { start, width })
+    return
   }
+  // A row of one has no largest element, and integers are compared one by one.
+  counting.rows += wanted.length
+  for (let i = 0; i < wanted.length; i++) if (isFloat || wanted[i] === given[i]) counting.sameRows++
 }
 
-/** What was counted, for judging and for people. */
+interface Row {
+  readonly start: number
+  readonly width: number
+}
+
+function addRow(counting: Counting, wanted: ArrayLike<number>, given: ArrayLike<number>, row: Row): void {
+  const best = indexOfLargest(wanted, row)
+  const isSame = best === indexOfLargest(given, row)
+  counting.rows++
+  if (isSame) counting.sameRows++
+  if (!isDecidedDistribution(wanted, row, best)) return
+  counting.decided++
+  if (isSame) counting.sameDecided++
+}
+
+/** Whether a row holds probabilities, and the largest is at least a tenth larger than any other. */
+function isDecidedDistribution(values: ArrayLike<number>, { start, width }: Row, best: number): boolean {
+  let sum = 0
+  let second = 0
+  for (let i = start; i < start + width; i++) {
+    const value = values[i] ?? 0
+    if (!(value >= 0)) return false
+    sum += value
+    if (i !== best && value > second) second = value
+  }
+  return Math.abs(sum - 1) < 1e-3 && (values[best] ?? 0) > 1.1 * second
+}
+
+/** The counted figures, for judging and for people. */
 export function finish({
   name,
   tolerance,
   maxAbs,
+  discrete,
   largest,
+  least,
+  most,
   dot,
   squares: [a, b],
   rows,
   sameRows,
+  decided,
+  sameDecided,
   outside,
   compared,
   nonFinite,
@@ -111,9 +162,13 @@ export function finish({
     name,
     maxAbs: Number.isFinite(maxAbs) ? maxAbs : null,
     largest,
+    constant: compared > 0 && least === most,
+    discrete,
     cosine: Number.isFinite(cosine) ? cosine : 0,
     norm: a === b ? 1 : lengthRatio(a, b),
     argmax: rows === 0 ? 1 : sameRows / rows,
+    decided,
+    sameDecided,
     outside: tolerance ? outside : null,
     compared,
     nonFinite,
@@ -121,7 +176,7 @@ export function finish({
   }
 }
 
-/** Cosine of two vectors that differ, from their product and squares; 0 with a vector of zeros, which has no direction. */
+/** Cosine of two vectors that differ, from their product and squares; 0 where one is all zeros and has no direction. */
 function cosineOf(dot: number, a: number, b: number): number {
   if (a === 0 || b === 0) return 0
   return Math.min(1, dot / Math.sqrt(a) / Math.sqrt(b))
@@ -145,6 +200,8 @@ function addElement(counting: Counting, wanted: number, given: number): void {
   const distance = Number.isFinite(given) ? Math.abs(wanted - given) : Infinity
   counting.maxAbs = Math.max(counting.maxAbs, distance)
   counting.largest = Math.max(counting.largest, Math.abs(wanted))
+  counting.least = Math.min(counting.least, wanted)
+  counting.most = Math.max(counting.most, wanted)
   counting.dot += wanted * given
   counting.squares[0] += wanted * wanted
   counting.squares[1] += given * given
@@ -162,9 +219,9 @@ function textsOf(
   return [wanted.map(() => 1), given.map((text, index) => (text === wanted[index] ? 1 : 0))]
 }
 
-function indexOfLargest(values: ArrayLike<number>, start: number, length: number): number {
+function indexOfLargest(values: ArrayLike<number>, { start, width }: Row): number {
   let best = start
-  for (let i = start + 1; i < start + length; i++) if ((values[i] ?? 0) > (values[best] ?? 0)) best = i
+  for (let i = start + 1; i < start + width; i++) if ((values[i] ?? 0) > (values[best] ?? 0)) best = i
   return best
 }
 

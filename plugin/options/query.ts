@@ -8,7 +8,16 @@ export interface ModelRequest {
   readonly query: Query
 }
 
-/** The query of one import. The options decide for absent keys; `compileOptions` checks the names. */
+/**
+ * A model as one import names it. Made once for each import; `text` is the canonical text, which bundlers and the cache
+ * carry, and which `parseRequest` reads back as `request`.
+ */
+export interface ModelId {
+  readonly request: ModelRequest
+  readonly text: string
+}
+
+/** The wishes of one import. Keys that are absent are left to the options; names are checked by `compileOptions`. */
 export type Query = { readonly [K in keyof typeof grammar]?: NonNullable<ReturnType<(typeof grammar)[K]>> }
 
 /**
@@ -93,19 +102,43 @@ export function parseRequest(id: string): ModelRequest | undefined {
 }
 
 /**
- * The canonical text of a request: two spellings of one request (order of keys, of targets, of inputs; `?engine` and no
- * query) are equal. The text is itself a request that `parseRequest` reads back.
+ * Names a model in its canonical form: two spellings of one request (order of keys, of targets, of inputs; `?engine`
+ * and no query) give equal ids.
  */
-export function requestKey({ file, query }: ModelRequest): string {
-  const { engine, io, backend, target } = query
+export function modelId({ file, query }: ModelRequest): ModelId {
+  const canonical = canonicalQuery(query)
+  const { engine, io, backend, target } = canonical
   const pairs = [
     backend && `backend=${backend.join(',')}`,
     engine && `engine=${engine}`,
     io && `io=${io}`,
-    ...(['max', 'min', 'opt', 'shapes'] as const).map((key) => query[key] && `${key}=${shapesText(query[key])}`),
-    target && `target=${[...target].sort().join(',')}`,
+    ...shapeKeys.map((key) => canonical[key] && `${key}=${shapesText(canonical[key])}`),
+    target && `target=${target.join(',')}`,
   ].filter(Boolean)
-  return pairs.length > 0 ? `${file}?${pairs.join('&')}` : file
+  const text = pairs.length > 0 ? `${file}?${pairs.join('&')}` : file
+  return { request: { file, query: canonical }, text }
+}
+
+/** The query in the text of an id, with its '?'; '' for an id without a query. */
+export function queryText({ request, text }: ModelId): string {
+  return text.slice(request.file.length)
+}
+
+const shapeKeys = ['max', 'min', 'opt', 'shapes'] as const
+
+function canonicalQuery(query: Query): Query {
+  const shapes = shapeKeys.map((key) => [key, query[key] && sortedByName(query[key])])
+  const entries = Object.entries({
+    ...query,
+    target: query.target && [...query.target].sort(),
+    ...Object.fromEntries(shapes),
+  })
+  return Object.fromEntries(entries.filter(([, value]) => value !== undefined))
+}
+
+function sortedByName(shapes: Shapes): Shapes {
+  const names = Object.keys(shapes).sort()
+  return byName(names.map((name) => [name, shapes[name] ?? []]))
 }
 
 type GrammarKey = keyof typeof grammar
@@ -149,9 +182,8 @@ function decodeName(text: string, refuse: Refuse): string {
 }
 
 function shapesText(shapes: Shapes): string {
-  return Object.keys(shapes)
-    .sort()
-    .map((name) => `${encodeName(name)}:${shapes[name]?.join('x')}`)
+  return Object.entries(shapes)
+    .map(([name, dims]) => `${encodeName(name)}:${dims.join('x')}`)
     .join(',')
 }
 

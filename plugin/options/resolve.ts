@@ -6,7 +6,7 @@ import picomatch from 'picomatch'
 import type * as v from 'valibot'
 import { OnnxEngineError } from '../../runtime/errors.ts'
 import { keyPath, shorten, byName } from '../text.ts'
-import { type ModelRequest, requestKey, type Query } from './query.ts'
+import { type ModelRequest, modelId, type Query } from './query.ts'
 import { type CompileOptions, type ResolvedOptions, schema, modelSchema } from './schema.ts'
 import type { ModelOptions } from './types.ts'
 import { validate } from './validators.ts'
@@ -48,12 +48,11 @@ export function compileOptions(
   root: string = options.root,
 ): CompileOptions {
   const paths = modelPaths(request.file, root)
-  const importText = requestKey({ ...request, file: paths[0] })
   const fromQuery = validate(
     modelSchema,
     modelOptionsOf(request.query),
     'QUERY_INVALID',
-    ([key]) => `import '${importText}': ${queryNames[String(key)] ?? String(key)}`,
+    ([key]) => `import '${modelId({ ...request, file: paths[0] }).text}': ${queryNames[String(key)] ?? String(key)}`,
   )
   const matching = Object.entries(options.models).filter(([glob]) => matchesAny(glob, paths))
   const layers = [

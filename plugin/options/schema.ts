@@ -66,6 +66,7 @@ const verifySection = section({
   atol: v.optional(tolerance),
   rtol: v.optional(tolerance),
   cosine: v.optional(share),
+  maxError: v.optional(tolerance),
   argmax: v.optional(share),
   timeout: v.optional(duration('90s')),
 } satisfies SchemasOf<VerifyOptions>)

@@ -97,6 +97,11 @@ export interface VerifyOptions {
    * precision and kind of samples, see docs/precision-reference.md.
    */
   readonly cosine?: number
+  /**
+   * Largest difference of two elements, as a share of the output's largest magnitude. Default: by precision and kind of
+   * samples, unless you set another limit.
+   */
+  readonly maxError?: number
   /** Least share (0 to 1) of rows along the last axis whose largest element is at the same index. */
   readonly argmax?: number
   /**

@@ -6,18 +6,19 @@ import { makeFolder } from '../../runtime/make-folder.ts'
 import { replaceFile } from '../files/replace-file.ts'
 import { declarations, header, type TypedImport } from './declarations.ts'
 
-/** What was done; paths are relative to the generated folder. */
+/** The changes to the generated folder; paths are relative to it. */
 export interface FolderReport {
   readonly written: readonly string[]
   readonly removed: readonly string[]
-  /** What could not be declared, one sentence each. */
+  /** Imports that cannot be declared, one sentence each. */
   readonly notes: readonly string[]
 }
 
 /**
- * Brings the generated folder to what `next` makes of the imports that it has types of: the files of
- * emit/declarations.ts, and `imports.json`, which lists the imports with their bindings for the next time. Touches only
- * files whose text differs, and of the others removes only generated ones. Rejects when the folder cannot be written.
+ * Updates the generated folder. `next` receives the imports that have types now, and returns those that shall have
+ * types. The folder then has the files of declarations.ts, and `imports.json`, which lists the imports with their
+ * bindings for the next update. Writes only files whose text differs, and removes only generated files. Rejects when
+ * the folder cannot be written.
  */
 export async function updateFolder(
   out: string,
@@ -25,7 +26,7 @@ export async function updateFolder(
 ): Promise<FolderReport> {
   const first = await planFiles(out, next)
   if (first.writes.size === 0 && first.removals.length === 0) return reportOf(first)
-  // Mostly nothing is written, and a build does not wait for more modules than it needs.
+  // Usually nothing is written, and then the build does not wait for this module.
   const { acquireLock } = await import('../files/lock.ts')
   await makeFolder(out)
   const lock = await acquireLock(join(out, `${indexFile}.lock`))
@@ -33,14 +34,14 @@ export async function updateFolder(
     // Another process may have written since.
     const plan = await planFiles(out, next)
     for (const [file, text] of plan.writes) await replaceFile(join(out, file), text)
-    for (const file of plan.removals) await remove(out, file)
+    for (const file of plan.removals) await removeFile(out, file)
     return reportOf(plan)
   } finally {
     await lock.release()
   }
 }
 
-/** What `updateFolder` would do now; touches nothing. */
+/** What `updateFolder` would change now; writes nothing. */
 export async function compareFolder(
   out: string,
   next: (known: readonly TypedImport[]) => readonly TypedImport[],
@@ -97,7 +98,7 @@ async function readIndex(out: string): Promise<readonly TypedImport[]> {
   try {
     return v.parse(indexSchema, JSON.parse(await readFile(join(out, indexFile), 'utf8'))).imports
   } catch {
-    // Absent, or of another version: the next builds see every import again.
+    // Absent, or from another version: the next builds see every import again.
     return []
   }
 }
@@ -120,12 +121,12 @@ async function generatedFiles(out: string): Promise<readonly string[]> {
   return entries.filter((_, index) => marked[index]).map((file) => (sep === '/' ? file : file.replaceAll(sep, '/')))
 }
 
-async function remove(out: string, file: string): Promise<void> {
+async function removeFile(out: string, file: string): Promise<void> {
   await rm(join(out, file), { force: true })
   try {
     for (let folder = dirname(file); folder !== '.'; folder = dirname(folder)) await rmdir(join(out, folder))
   } catch {
-    // Not empty.
+    // The folder is not empty.
   }
 }
 

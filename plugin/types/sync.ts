@@ -1,3 +1,8 @@
+/**
+ * TypeScript declarations for imported models. sync.ts types all sources of an app at once, for the command; write.ts
+ * reads the models and batches the imports of a bundler; folder.ts updates the generated folder; declarations.ts makes
+ * the text.
+ */
 import { stripVTControlCharacters } from 'node:util'
 import { findImports } from '../imports/find.ts'
 import type { ModelImport } from '../imports/model-import.ts'
@@ -5,7 +10,7 @@ import type { ResolvedOptions } from '../options/schema.ts'
 import { count } from '../text.ts'
 import { type TypesReport, compareTypes, writeTypes } from './write.ts'
 
-/** What was found in the sources, and what was done about it or, with `check`, is to be done. */
+/** The imports in the sources, and the files that were changed or, with `check`, are stale. */
 export interface TypedSources extends Pick<TypesReport, 'written' | 'removed'> {
   readonly imports: readonly ModelImport[]
   /** The generated folder. */
@@ -13,8 +18,8 @@ export interface TypedSources extends Pick<TypesReport, 'written' | 'removed'> {
 }
 
 /**
- * Types every model that the sources below the root import. With `check`, nothing is touched, and `written` and
- * `removed` tell what is stale. Throws OPTION_INVALID when there is no such root.
+ * Writes the types of every model that the sources below the root import. With `check`, nothing is written, and
+ * `written` and `removed` list the stale files. Throws OPTION_INVALID when the root does not exist.
  */
 export async function typeSources(
   options: ResolvedOptions,
@@ -30,12 +35,13 @@ export async function typeSources(
   return { ...report, imports, dir, problems: [...problems, ...report.problems], notes: [...notes, ...report.notes] }
 }
 
-/** For the terminal: one line for each note and problem. */
+/** One line for each note and problem, for the terminal. */
 export function linesOf({ notes, problems }: Pick<TypesReport, 'notes' | 'problems'>): readonly string[] {
   return [...notes, ...problems.map(({ message }) => message)].map((line) => stripVTControlCharacters(line))
 }
 
-/** What `unplugin-onnx types` prints when it has written. */
+/** Text of `unplugin-onnx types` after it has written. */
 export function typesReport({ imports, dir, written, removed }: TypedSources): string {
-  return `${count(imports.length, 'import')} of models typed in ${dir}: ${count(written.length, 'file')} written, ${removed.length} removed`
+  const changes = `${count(written.length, 'file')} written, ${removed.length} removed`
+  return `${count(imports.length, 'import')} of models typed in ${dir}: ${changes}`
 }

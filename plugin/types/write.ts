@@ -24,9 +24,8 @@ export interface TypesReport extends FolderReport {
 }
 
 /**
- * Makes the generated folder hold the types of exactly these imports. A file whose text is right already is not
- * touched, and generated files of other imports are removed. Never rejects because of a model or a folder: see
- * `problems`.
+ * Writes the types of exactly these imports. A file with the right text is not touched, and generated files of other
+ * imports are removed. Never rejects because of a model or a folder: see `problems`.
  */
 export async function writeTypes({
   imports,
@@ -37,7 +36,7 @@ export async function writeTypes({
   return { ...report, problems: [...problems, ...report.problems] }
 }
 
-/** What `writeTypes` would write and remove now; touches nothing. */
+/** What `writeTypes` would write and remove now; writes nothing. */
 export async function compareTypes({
   imports,
   ...folder
@@ -47,10 +46,10 @@ export async function compareTypes({
 }
 
 /**
- * Adds an import that a bundler resolved. A build sees only a part of an app, so it never takes away the types of
- * another part: those stay until `writeTypes` or until their importer or model is gone, and their models are not read.
- * Calls that come together share one write; importers that TypeScript never reads (virtual modules, packages) are
- * passed over. Problems of models are left to their compilation.
+ * Adds the types of an import that a bundler resolved. A build sees only a part of an app, so it keeps the types of
+ * other parts: they stay until `writeTypes` removes them, or until their importer or model no longer exists. Calls in
+ * the same turn share one write. Importers that TypeScript never reads (virtual modules, packages) are skipped.
+ * Problems of models are not reported here: the compilation reports them.
  */
 export async function recordImport(folder: TypesFolder, item: ModelImport): Promise<TypesReport> {
   const importer = item.importer.split('?', 1)[0] ?? ''
@@ -72,8 +71,8 @@ const running = new Map<string, Promise<unknown>>()
 
 function batchOf(folder: TypesFolder): Batch {
   const out = outOf(folder)
-  const open = waiting.get(out)
-  if (open !== undefined) return open
+  const pending = waiting.get(out)
+  if (pending !== undefined) return pending
   const imports: ModelImport[] = []
   const report = Promise.resolve(running.get(out)).then(async () => {
     // Bundlers resolve the imports of several modules in one turn.
@@ -122,14 +121,18 @@ async function readTypes(
   imports: readonly ModelImport[],
 ): Promise<{ readonly typed: readonly TypedImport[]; readonly problems: readonly OnnxEngineError[] }> {
   const realRoot = await realpath(root).catch(() => root)
-  const short = (path: string) => fromRoot(path, root, realRoot)
   const models = new Map<string, Promise<Model>>()
   const typed: TypedImport[] = []
   const problems = new Map<string, OnnxEngineError>()
   for (const { importer, specifier, file, shapes = {}, io = 'fp32', ...given } of imports) {
     try {
       const bindings = given.bindings ?? (await typedBindings(file, { shapes, io }, models))
-      typed.push({ importer: await short(importer), specifier, file: await short(file), bindings })
+      typed.push({
+        importer: await pathFromRoot(importer, root, realRoot),
+        specifier,
+        file: await pathFromRoot(file, root, realRoot),
+        bindings,
+      })
     } catch (error) {
       if (!(error instanceof OnnxEngineError)) throw error
       problems.set(error.message, error)
@@ -140,18 +143,18 @@ async function readTypes(
 
 async function typedBindings(
   file: string,
-  wishes: { readonly shapes: Shapes; readonly io: IoPrecision },
+  options: { readonly shapes: Shapes; readonly io: IoPrecision },
   models: Map<string, Promise<Model>>,
 ): Promise<Bindings> {
   const reading = models.get(file) ?? readHeader(file)
   models.set(file, reading)
   const { bindings } = await reading
-  checkShapes({ shapes: wishes.shapes, profiles: [] }, bindings, basename(file))
-  return engineBindings(bindings, wishes)
+  checkShapes({ shapes: options.shapes, profiles: [] }, bindings, basename(file))
+  return engineBindings(bindings, options)
 }
 
-// Bundlers give real paths even where the root is written through a link, such as a temporary folder on macOS.
-async function fromRoot(path: string, root: string, realRoot: string): Promise<string> {
+// Bundlers give real paths, even if the root is written with a link, such as a temporary folder on macOS.
+async function pathFromRoot(path: string, root: string, realRoot: string): Promise<string> {
   const direct = relative(root, path)
   const inside = isOutside(direct) ? relative(realRoot, await realpath(path).catch(() => path)) : direct
   const short = isOutside(inside) ? direct : inside
@@ -166,7 +169,7 @@ function isOutside(path: string): boolean {
   return /^\.\.(?:[\\/]|$)/.test(path) || isAbsolute(path)
 }
 
-// Loaded when it is needed: builds hand over the bindings that they know.
+// Loaded when needed: a build usually passes the bindings that it knows.
 async function readHeader(file: string): Promise<Model> {
   const { readModel } = await import('../onnx/model.ts')
   return readModel(file)

@@ -46,6 +46,7 @@ export async function compareCandidate(contest: Contest, candidate: Candidate, l
     bindings: model.bindings,
     atol,
     rtol,
+    noise: options.engine === 'fp32',
     ...(limit !== undefined && { limit }),
   }
   const either = signal ? AbortSignal.any([signal, late.signal]) : late.signal

@@ -1,8 +1,9 @@
 import type { Json } from '../cache/key.ts'
 import type { LoweringReport } from '../precision/lower.ts'
 import { keepReport } from './keep-onnx.ts'
+import { percent } from './limits.ts'
 import type { VerifyRequest } from './request.ts'
-import { type Verification, verificationText, verificationError, percent } from './verdict.ts'
+import { type Verification, verificationError, verificationText } from './verdict.ts'
 import { verifyEngine } from './verify.ts'
 
 /** The report about an engine of lower precision. A type, not an interface: it is written as JSON. */

@@ -1,4 +1,5 @@
 import type { ModelManifest } from '../../runtime/manifest.ts'
+import type { BuildPlan } from '../backend/contract.ts'
 import type { CacheKey } from '../cache/key.ts'
 import type { PassRequest, PrecisionPass } from '../precision/pass.ts'
 
@@ -9,6 +10,8 @@ export interface VerifyRequest extends PassRequest {
   readonly key: CacheKey
   /** The import in the cache's history. */
   readonly importKey: string
+  /** The engine as its backend planned it: how another one like it is compiled. */
+  readonly plan: BuildPlan
   readonly manifest: ModelManifest
   /** Whether this build compiled the engine, instead of finding it in the cache. */
   readonly fresh: boolean

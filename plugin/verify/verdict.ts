@@ -1,33 +1,16 @@
 import { OnnxEngineError } from '../../runtime/errors.ts'
-import type { Precision } from '../../runtime/manifest.ts'
 import type { Comparison } from '../measure/compare.ts'
 import type { PassRequest } from '../precision/pass.ts'
 import { quote } from '../text.ts'
 import type { Part } from './blame.ts'
 import type { Culprit } from './culprits.ts'
+import { failuresOf, percent, thresholdOf } from './limits.ts'
+import type { VerifyRequest } from './request.ts'
 import type { VerifyResult } from './verify-child.ts'
 
-/**
- * Least cosine when the user sets none: a network with a broken layer scores far lower, rounding alone far higher.
- * Random inputs do not look like what a network was made for: a text detector finds nothing in them, and next to zero
- * its rounding weighs more (0.9986 in fp16 and 0.967 in bf16, but 0.9999 and 0.9989 on images).
- */
-const leastCosine: Readonly<Record<'samples' | 'random', Readonly<Record<Precision, number>>>> = {
-  samples: { fp32: 1, fp16: 0.999, bf16: 0.99, int8: 0.98, 'int8-weights': 0.99 },
-  random: { fp32: 1, fp16: 0.99, bf16: 0.95, int8: 0.95, 'int8-weights': 0.95 },
-}
-
 /** One line for each output that is further away than the options allow. */
-export function judge({ outputs }: VerifyResult, { options: { engine, verify, calibration } }: PassRequest): string[] {
-  const {
-    samples = calibration,
-    argmax = 0,
-    cosine = leastCosine[samples ? 'samples' : 'random'][engine],
-  } = verify || {}
-  return outputs.flatMap((output) => {
-    const problem = problemOf(output, cosine, argmax)
-    return problem === undefined ? [] : [`output ${quote(output.name)} ${problem}`]
-  })
+export function judge({ outputs }: VerifyResult, request: Pick<VerifyRequest, 'options'>): string[] {
+  return failuresOf(outputs, thresholdOf(request))
 }
 
 /**
@@ -59,20 +42,28 @@ export function unusableReference(
 }
 
 /** The error of an engine that is too far from the fp32 model: a table of its outputs, and the nodes to blame. */
-export function verificationError(
-  { name, options: { engine }, backend }: PassRequest,
-  { inputs, failures, blame, spread, outputs, emulated }: Verification,
-): OnnxEngineError {
-  const on = `engine=${engine} on ${backend}${emulated ? ' (emulated)' : ''}`
+export function verificationError(request: VerifyRequest, verification: Verification): OnnxEngineError {
+  const { name, options, backend } = request
+  const { inputs, failures, blame, spread, outputs, emulated, first } = verification
+  const on = `engine=${options.engine} on ${backend}${emulated ? ' (emulated)' : ''}`
   const subject = `${name}: ${on} differs from the fp32 model on ${inputs}: ${failures.join('; ')}`
   const rows = outputs.map((output) => `  ${rowOf(output)}`)
-  const advice = spread ? [spreadText(spread, blame.length)] : blameText(blame)
+  const advice = spread ? [spreadText(spread, blame.length)] : [...blameText(blame), ...firstText(first)]
   return new OnnxEngineError('VERIFICATION_FAILED', `${[subject, ...rows, ...advice].join('\n')}\n`, {
-    hint:
-      blame.length > 0 && !spread
-        ? `List them in the option 'precision.fp32', set 'precision.autoPin', or allow more by 'verify'`
-        : `Use another precision, or allow more by the option 'verify'`,
+    hint: hintOf(request, verification),
   })
+}
+
+function hintOf({ pass, options }: VerifyRequest, { blame, spread }: Verification): string {
+  if (blame.length > 0 && !spread) {
+    return `List them in the option 'precision.fp32', set 'precision.autoPin', or allow more by 'verify'`
+  }
+  if (!pass && options.engine === 'fp32') return `Use another backend, or allow more by the option 'verify'`
+  return `Use another precision, or allow more by the option 'verify'`
+}
+
+function firstText(first: Verification['first']): readonly string[] {
+  return first ? [`The first node that differs is ${first.node} (${first.operator})`] : []
 }
 
 /** One line about the nodes to blame; none when there are none. */
@@ -107,11 +98,6 @@ function unverifiedText({ name, nonFinite }: Comparison): string {
   return `output ${quote(name)} not verified: ${reason}`
 }
 
-/** A share as a percentage that says 100% only of all. */
-export function percent(part: number): string {
-  return `${part === 1 ? 100 : Math.min(99.9, part * 100).toFixed(part > 0.99 ? 1 : 0)}%`
-}
-
 // 'scale (Mul)', 'weight.3 (read by MatMul b)'
 function culpritText({ name, operator, readers }: Culprit): string {
   const others = readers.length > 3 ? ` and ${readers.length - 3} more` : ''
@@ -125,23 +111,6 @@ function spreadText({ of, worst }: Spread, needed: number): string {
   )
   const amount = `${needed} of ${of} would have to stay in fp32`
   return `The loss is spread over many nodes or weights: ${amount}. Most is lost from ${parts.join(', ')}`
-}
-
-function problemOf(
-  { trouble, maxAbs, cosine, norm, argmax, outside }: Comparison,
-  leastCosine: number,
-  leastArgmax: number,
-): string | undefined {
-  if (trouble !== undefined) return trouble
-  if (maxAbs === null) return 'has NaN or infinity where the fp32 model has numbers'
-  if (cosine < leastCosine) return `has cosine ${Number(cosine.toFixed(12))}, less than ${leastCosine}`
-  // Vectors of one length at that angle are this far apart.
-  const spread = Math.sqrt(2 * (1 - leastCosine))
-  if (Math.abs(norm - 1) > spread)
-    return `is ${norm.toPrecision(4)} times as large as in fp32, more than ${spread.toPrecision(2)} off`
-  if (argmax < leastArgmax)
-    return `has the same largest element in ${percent(argmax)} of its rows, less than ${percent(leastArgmax)}`
-  return outside ? `has ${outside} elements beyond atol and rtol` : undefined
 }
 
 function rowOf({ name, maxAbs, largest, cosine, argmax, nonFinite }: Comparison): string {
@@ -161,6 +130,8 @@ export type Verification = VerifyResult & {
   readonly blame: readonly Culprit[]
   /** Where most is lost when no few of them are to blame; null when some are. */
   readonly spread: Spread | null
+  /** The first node whose values differ, where nothing was lowered; null when none was found. */
+  readonly first: { readonly node: string; readonly operator: string } | null
 }
 
 /** A loss that no few nodes explain. */

@@ -1,4 +1,5 @@
 import { readFile, writeFile } from 'node:fs/promises'
+import type { BackendName } from '../../runtime/manifest.ts'
 import { cacheKey } from '../cache/key.ts'
 import { countdown } from '../child/countdown.ts'
 import { findReference, type Reference } from '../measure/reference.ts'
@@ -14,7 +15,7 @@ import { judge, unusableReference, type Verification } from './verdict.ts'
 // the nodes that cause a difference, and report.ts prints and keeps the report.
 
 /** Raised when the same outputs give another verdict. */
-const version = 5
+const version = 6
 
 /**
  * Compares an engine with the fp32 model on ONNX Runtime, on the samples of the options or on random inputs, and finds
@@ -30,7 +31,7 @@ export async function verifyEngine(
   lowering: LoweringReport | null,
 ): Promise<Verification | undefined> {
   const { options, key, importKey, name, store, signal, log } = request
-  if (options.verify === false || options.engine === 'fp32') return undefined
+  if (options.verify === false) return undefined
   const reference = await findReference(request)
   if (!reference.available) {
     log(`${name}: not verified, because ${reference.reason}`)
@@ -67,8 +68,10 @@ async function verify(
   { reference, samples, known }: VerifyInputs,
   lowering: LoweringReport | null,
 ): Promise<Verification> {
-  const emulated = !runsHere.has(request.backend)
-  const timeout = (request.options.verify || {}).timeout ?? defaultTimeout
+  const { pass, backend, options } = request
+  const emulated = pass !== undefined && !runsHere.has(backend)
+  if (!emulated && needsGpu.has(backend)) return { ...unverified('it takes a GPU to run it'), emulated }
+  const timeout = (options.verify || {}).timeout ?? defaultTimeout
   const contest: Contest = { request, samples, known, module: reference.detail.module, late: countdown(timeout) }
   const result = emulated
     ? await (await loweredModels()).compareLowered(contest, [])
@@ -76,16 +79,38 @@ async function verify(
   const unusable = samples && unusableReference(request, result)
   if (unusable) throw unusable
   const failures = judge(result, request)
-  if (failures.length === 0) return { ...result, emulated, failures, blame: [], spread: null }
+  const compared = { ...result, emulated, failures, blame: [], spread: null, first: null }
+  if (failures.length === 0) return compared
+  if (!pass) return { ...compared, first: await whereItDiffers(contest) }
   const { findCulprits } = await loweredModels()
-  return { ...result, emulated, failures, ...(await findCulprits(contest, lowering?.changed ?? [], emulated)) }
+  return { ...compared, ...(await findCulprits(contest, lowering?.changed ?? [], emulated)) }
 }
 
 // Loaded when a graph must be lowered again, which most comparisons do not need.
 const loweredModels = () => import('./lowered-candidate.ts')
 
 /** Backends whose engines run on the CPU of any machine that builds them. */
-const runsHere: ReadonlySet<string> = new Set(['onnxruntime', 'openvino'])
+const runsHere: ReadonlySet<BackendName> = new Set(['onnxruntime', 'openvino'])
+
+/** Backends whose engines may be for other machines than this one. */
+const needsGpu: ReadonlySet<BackendName> = new Set(['tensorrt-rtx', 'tensorrt'])
+
+function unverified(skipped: string): Omit<Verification, 'emulated'> {
+  return { inputs: 'none', tried: [], skipped, outputs: [], failures: [], blame: [], spread: null, first: null }
+}
+
+/** The first node whose values differ, where nothing was lowered. An error of the search must not hide the verdict. */
+async function whereItDiffers(contest: Contest): Promise<Verification['first']> {
+  contest.request.log(`${contest.request.name}: too far from the fp32 model; looking for the first node that differs`)
+  const { firstDifference } = await import('./first-difference.ts')
+  try {
+    const found = await firstDifference(contest)
+    return found ? { node: found.node, operator: found.operator } : null
+  } catch (error) {
+    if (contest.request.signal?.aborted) throw error
+    return null
+  }
+}
 
 async function samplesOf(request: VerifyRequest): Promise<FoundSamples | undefined> {
   const { options } = request
@@ -100,7 +125,9 @@ async function samplesOf(request: VerifyRequest): Promise<FoundSamples | undefin
 function knownInputs({ options: { profiles, shapes } }: VerifyRequest): KnownInputs {
   const [profile] = profiles
   const values = Object.fromEntries(Object.entries(profile?.values ?? {}).map(([input, { opt }]) => [input, opt]))
-  return { dims: { ...profile?.opt, ...shapes }, values }
+  const extremes = profiles.flatMap(({ min, max }) => [min, max]).filter((dims) => Object.keys(dims).length > 0)
+  const bounds = extremes.map((dims) => ({ ...dims, ...shapes }))
+  return { dims: { ...profile?.opt, ...shapes }, bounds, values }
 }
 
 // Values of shape tensors are in the keys of TensorRT's engines alone.

@@ -2,14 +2,14 @@ import type { ErrorRecord } from '../errors.ts'
 import type { Model } from '../types.ts'
 
 export interface BridgeOptions {
-  /** Name of the IPC channel, the same on both sides; every model needs its own. Default: 'unplugin-onnx'. */
+  /** Name of the IPC channel, the same on both sides. Every model needs its own. Default: 'unplugin-onnx'. */
   readonly channel?: string | undefined
 }
 
-/** What a model is, as plain data. `variant` is known after load(). */
+/** What a model is, as plain data. `variant` is undefined until the model is loaded. */
 export type ModelFacts = Pick<Model, 'name' | 'bindings' | 'variant'>
 
-/** From a window to the main process. */
+/** A message from a window to the main process. */
 export interface BridgeRequest {
   /** Numbers the calls of one connection, from 1. */
   readonly id: number
@@ -17,7 +17,7 @@ export interface BridgeRequest {
   readonly inputs?: unknown
 }
 
-/** From the main process to a window. The first one comes by itself, with the id 0 and the facts of the model. */
+/** A message from the main process to a window. The first one has the id 0 and the model's facts. */
 export type BridgeReply =
   | { readonly id: number; readonly value: unknown }
   | { readonly id: number; readonly error: ErrorRecord }
@@ -26,27 +26,26 @@ export type BridgeReply =
 export const defaultChannel = 'unplugin-onnx'
 
 /**
- * Tensors with data that holds their own elements and nothing else: a clone of a view takes its whole buffer along, and
- * shared memory cannot cross between processes. What is no plain object of tensors stays as it is, for infer() to
- * refuse.
+ * Tensors whose data contains their own elements and nothing else: cloning a view clones its whole buffer, and shared
+ * memory cannot cross between processes. Anything but a plain object of tensors stays as it is: infer() refuses it.
  */
 export function ownData(tensors: unknown): unknown {
   if (!isPlain(tensors)) return tensors
   return Object.fromEntries(
     Object.entries(tensors).map(([name, tensor]: [string, unknown]) => [
       name,
-      isPlain(tensor) && 'data' in tensor ? { ...tensor, data: owned(tensor.data) } : owned(tensor),
+      isPlain(tensor) && 'data' in tensor ? { ...tensor, data: ownElements(tensor.data) } : ownElements(tensor),
     ]),
   )
 }
 
 const { slice } = Object.getPrototypeOf(Uint8Array.prototype) as Uint8Array
 
-function owned(data: unknown): unknown {
+function ownElements(data: unknown): unknown {
   if (!ArrayBuffer.isView(data) || data instanceof DataView) return data
   const whole =
     Object.prototype.toString.call(data.buffer) === '[object ArrayBuffer]' && data.byteLength === data.buffer.byteLength
-  // Not the method of the view itself: that of a Buffer makes another view.
+  // Not the view's own method: that of a Buffer returns a view of the same memory.
   return whole ? data : slice.call(data)
 }
 

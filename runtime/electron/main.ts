@@ -1,6 +1,7 @@
-import { OnnxEngineError, recordError } from '../errors.ts'
-import type { CompactBindings, Inputs, Model } from '../types.ts'
 /// <reference lib="esnext.disposable" preserve="true" />
+import { OnnxEngineError, recordError } from '../errors.ts'
+import { modelSubject, quote } from '../text.ts'
+import type { CompactBindings, Inputs, Model } from '../types.ts'
 import {
   defaultChannel,
   ownData,
@@ -11,14 +12,14 @@ import {
 } from './bridge.ts'
 
 /**
- * What is used of Electron's `ipcMain`; the `ipc` of a WebContents or a frame will do too, and admits only that one.
+ * The part of Electron's `ipcMain` that is used. The `ipc` of a WebContents or a frame works too, and serves only it.
  */
 export interface IpcMain {
   on(channel: string, listener: (event: { readonly ports: readonly MainPort[] }) => void): unknown
   removeListener(channel: string, listener: (event: { readonly ports: readonly MainPort[] }) => void): unknown
 }
 
-/** What is used of Electron's `MessagePortMain`. */
+/** The part of Electron's `MessagePortMain` that is used. */
 export interface MainPort {
   on(event: 'message', listener: (event: { readonly data: unknown }) => void): unknown
   on(event: 'close', listener: () => void): unknown
@@ -28,67 +29,67 @@ export interface MainPort {
 }
 
 export interface ExposedModel {
-  /** Ends the connections and the calls in flight; the model itself stays as it is. */
+  /** Ends all connections with their calls in flight; the model itself stays as it is. */
   dispose(): void
   [Symbol.dispose](): void
 }
 
 /**
- * Lets windows run a model of the main process through `connectModel`. Call it before they load. The model stays the
- * main process's own: a window cannot dispose it, and a window that goes away aborts its own calls only. Throws
- * OPTION_INVALID for a channel that is taken.
+ * Lets windows run a model of the main process through `connectModel`. Call it before they load. The main process keeps
+ * control of the model: a window cannot dispose it, and a window that goes away aborts only its own calls. Throws
+ * OPTION_INVALID for a channel that another model has.
  */
 export function exposeModel(
   ipcMain: IpcMain,
   model: Model,
   { channel = defaultChannel }: BridgeOptions = {},
 ): ExposedModel {
-  const ends = new Set<() => void>()
-  const release = claim(ipcMain, channel, model.name)
+  const endConnections = new Set<() => void>()
+  const releaseChannel = claimChannel(ipcMain, channel, model.name)
   const connect = ({ ports: [port] }: { readonly ports: readonly MainPort[] }) => {
-    if (port !== undefined) serve(port, model, ends)
+    if (port !== undefined) serve(port, model, endConnections)
   }
   const dispose = () => {
     ipcMain.removeListener(channel, connect)
-    release()
-    for (const end of ends) end()
+    releaseChannel()
+    for (const end of endConnections) end()
   }
   ipcMain.on(channel, connect)
   return { dispose, [Symbol.dispose]: dispose }
 }
 
-const taken = new WeakMap<IpcMain, Map<string, string>>()
+const claimedChannels = new WeakMap<IpcMain, Map<string, string>>()
 
 // Two models on one channel would both answer every window.
-function claim(ipcMain: IpcMain, channel: string, name: string): () => void {
-  const channels = taken.get(ipcMain) ?? new Map<string, string>()
+function claimChannel(ipcMain: IpcMain, channel: string, name: string): () => void {
+  const channels = claimedChannels.get(ipcMain) ?? new Map<string, string>()
   const other = channels.get(channel)
   if (other !== undefined) {
-    throw new OnnxEngineError('OPTION_INVALID', `exposeModel() of model ${JSON.stringify(name)}: option "channel"`, {
+    throw new OnnxEngineError('OPTION_INVALID', `exposeModel() of ${modelSubject(name)}: option "channel"`, {
       expected: 'a channel that no model has',
-      received: `${JSON.stringify(channel)}, which model ${JSON.stringify(other)} has`,
-      hint: 'Give each model a channel of its own, here and in connectModel().',
+      received: `${quote(channel)}, which ${modelSubject(other)} has`,
+      hint: 'Give each model its own channel, here and in connectModel().',
     })
   }
-  taken.set(ipcMain, channels.set(channel, name))
+  claimedChannels.set(ipcMain, channels.set(channel, name))
   return () => void channels.delete(channel)
 }
 
-function serve(port: MainPort, model: Model, ends: Set<() => void>): void {
+function serve(port: MainPort, model: Model, endConnections: Set<() => void>): void {
   const running = new Map<number, AbortController>()
   let open = true
 
-  // Without a list of what to transfer: Electron's ports of the main process move nothing but ports.
+  // Without a transfer list: the main process's ports in Electron transfer nothing but ports.
   const reply = (message: BridgeReply) => {
     if (open) port.postMessage(message)
   }
   const close = () => {
     open = false
-    ends.delete(end)
+    endConnections.delete(end)
     for (const call of running.values()) call.abort()
   }
   const end = () => {
-    const gone = new OnnxEngineError('DISPOSED', `model ${JSON.stringify(model.name)}`, {
+    const gone = new OnnxEngineError('DISPOSED', modelSubject(model.name), {
       expected: 'a model in use',
       received: 'one that the main process no longer exposes',
     })
@@ -96,13 +97,13 @@ function serve(port: MainPort, model: Model, ends: Set<() => void>): void {
     close()
     port.close()
   }
-  const answer = async (request: BridgeRequest) => {
+  const handle = async (request: BridgeRequest) => {
     const { id, call } = request
     if (call === 'abort') return running.get(id)?.abort()
     const abort = new AbortController()
     running.set(id, abort)
     try {
-      reply({ id, value: await answers[call](model, request, abort.signal) })
+      reply({ id, value: await handlers[call](model, request, abort.signal) })
     } catch (error) {
       reply({ id, error: recordError(error, 'INFERENCE_FAILED') })
     } finally {
@@ -110,23 +111,23 @@ function serve(port: MainPort, model: Model, ends: Set<() => void>): void {
     }
   }
 
-  ends.add(end)
+  endConnections.add(end)
   port.on('message', ({ data }) => {
     // A page may send anything.
-    if (isRequest(data)) void answer(data)
+    if (isRequest(data)) void handle(data)
   })
   port.on('close', close)
   port.start()
   reply({ id: 0, value: factsOf(model) })
 }
 
-const answers: Readonly<
+const handlers: Readonly<
   Record<'load' | 'infer', (model: Model, request: BridgeRequest, signal: AbortSignal) => Promise<unknown>>
 > = {
   async load(model) {
     return factsOf(await model.load())
   },
-  // The clones that arrived are ours to give away.
+  // The inputs are clones that arrived here: nothing else refers to them, so they may be moved.
   async infer(model, { inputs }, signal) {
     return ownData(await model.infer(inputs as Inputs<CompactBindings>, { signal, transfer: true }))
   },
@@ -141,6 +142,6 @@ function isRequest(data: unknown): data is BridgeRequest {
   return (
     typeof data.id === 'number' &&
     typeof data.call === 'string' &&
-    (data.call === 'abort' || Object.hasOwn(answers, data.call))
+    (data.call === 'abort' || Object.hasOwn(handlers, data.call))
   )
 }

@@ -1,8 +1,10 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 import { abortedError, onAbort } from '../abort.ts'
-import { OnnxEngineError, reviveError } from '../errors.ts'
+import { OnnxEngineError, reviveError, textOf } from '../errors.ts'
+import { createInFlight } from '../in-flight.ts'
 import { checkInferOptions } from '../options.ts'
 import type { InferOptions } from '../session.ts'
+import { quote } from '../text.ts'
 import type { Model } from '../types.ts'
 import {
   defaultChannel,
@@ -13,25 +15,25 @@ import {
   type ModelFacts,
 } from './bridge.ts'
 
-/** What is used of Electron's `ipcRenderer`. */
+/** The part of Electron's `ipcRenderer` that is used. */
 export interface IpcRenderer {
-  // The type of ports is that of DOM, which an app need not have.
+  // The type of ports is DOM's, which an app need not have.
   postMessage(channel: string, message: unknown, transfer: never[]): void
 }
 
-/** A model of the main process, as a window has it. */
+/** A model of the main process, as a window sees it. */
 export interface ConnectedModel<M extends Model> {
   /**
-   * Opens the engine now instead of at the first infer(), and tells what the model is. Rejects as the model's own
-   * load() does.
+   * Opens the engine now instead of at the first infer(), and returns what the model is. Rejects with the same codes as
+   * the model's own load().
    */
   load(): Promise<ModelFacts>
   /**
    * Runs the model as its own infer() does, and rejects with the same codes. Inputs and outputs are copied once on
-   * their way, because Electron moves no buffers between processes: `transfer` is accepted and changes nothing here.
+   * their way, because Electron moves no buffers between processes: `transfer` is accepted and has no effect here.
    */
   readonly infer: M['infer']
-  /** Waits for the calls in flight, then ends this connection; the model of the main process stays as it is. */
+  /** Waits for calls in flight, then ends this connection; the model in the main process stays as it is. */
   dispose(): Promise<void>
   [Symbol.asyncDispose](): Promise<void>
 }
@@ -44,95 +46,104 @@ export function connectModel<M extends Model = Model>(
   ipcRenderer: IpcRenderer,
   { channel = defaultChannel }: BridgeOptions = {},
 ): ConnectedModel<M> {
-  const where = `model on channel ${JSON.stringify(channel)}`
-  const calls = new Map<number, Call>()
-  const running = new Set<Promise<unknown>>()
+  const subject = `model on channel ${quote(channel)}`
   const { port1, port2 } = new MessageChannel() as unknown as { readonly port1: WindowPort; readonly port2: never }
-  let last = 0
-  let connected = false
-  let waiting: ReturnType<typeof setTimeout> | undefined
-  let ended: OnnxEngineError | undefined
+  const connection = createConnection(port1, subject)
+  ipcRenderer.postMessage(channel, null, [port2])
   let disposing: Promise<void> | undefined
 
-  port1.addEventListener('message', ({ data: reply }) => {
-    if (reply.id === 'end') return end(reviveError(reply.error))
-    connected = true
-    clearTimeout(waiting)
-    const call = calls.get(reply.id)
-    calls.delete(reply.id)
-    if ('error' in reply) call?.reject(reviveError(reply.error))
-    else call?.resolve(reply.value)
-  })
-  port1.addEventListener('close', () => end(disposed(where, 'one whose process is gone')))
-  port1.start()
-  ipcRenderer.postMessage(channel, null, [port2])
-
   return {
-    load: () => request('load') as Promise<ModelFacts>,
+    load: () => send('load').result as Promise<ModelFacts>,
     infer: infer as M['infer'],
     dispose,
     [Symbol.asyncDispose]: dispose,
   }
 
-  async function infer(inputs: unknown, given: InferOptions = {}): Promise<unknown> {
-    const { signal } = checkInferOptions(channel, given)
-    if (signal?.aborted) throw abortedError(where, signal)
-    const result = request('infer', ownData(inputs))
+  async function infer(inputs: unknown, options: InferOptions = {}): Promise<unknown> {
+    const { signal } = checkInferOptions(channel, options)
+    if (signal?.aborted) throw abortedError(subject, signal.reason)
+    const { result, abort } = send('infer', ownData(inputs))
     if (!signal) return result
-    const id = last
-    const forget = onAbort(signal, () => {
-      const call = calls.get(id)
-      if (!call) return
-      calls.delete(id)
-      post({ id, call: 'abort' })
-      call.reject(abortedError(where, signal))
-    })
-    return result.finally(forget)
+    const stopListening = onAbort(signal, () => abort(abortedError(subject, signal.reason)))
+    return result.finally(stopListening)
   }
 
-  function request(call: 'load' | 'infer', inputs?: unknown): Promise<unknown> {
-    const id = ++last
-    if (ended) return Promise.reject(ended)
-    if (disposing) return Promise.reject(disposed(where, 'a disposed one'))
-    if (!connected) waiting ??= setTimeout(() => end(unanswered(where)), patienceMs)
-    const result = new Promise((resolve, reject) => {
-      post({ id, call, inputs })
-      calls.set(id, { resolve, reject })
-    })
-    running.add(result)
-    const done = () => running.delete(result)
-    result.then(done, done)
-    return result
-  }
-
-  function post(message: BridgeRequest): void {
-    try {
-      port1.postMessage(message)
-    } catch (cause) {
-      const received = cause instanceof Error ? cause.message : String(cause)
-      throw new OnnxEngineError('INPUT_INVALID', where, {
-        expected: 'inputs of plain objects, typed arrays and strings',
-        received,
-        cause,
-      })
-    }
-  }
-
-  function end(error: OnnxEngineError): void {
-    ended ??= error
-    clearTimeout(waiting)
-    for (const { reject } of calls.values()) reject(ended)
-    calls.clear()
-    port1.close()
+  function send(call: 'load' | 'infer', inputs?: unknown): SentCall {
+    return connection.send(call, inputs, disposing && disposedError(subject, 'a disposed one'))
   }
 
   function dispose(): Promise<void> {
-    disposing ??= Promise.allSettled(running).then(() => end(disposed(where, 'a disposed one')))
+    disposing ??= connection.settled().then(() => connection.end(disposedError(subject, 'a disposed one')))
     return disposing
   }
 }
 
-interface Call {
+/** A call on its way to the main process. */
+interface SentCall {
+  readonly result: Promise<unknown>
+  /** Rejects the result now, unless it is there, and asks the main process to stop. */
+  abort(error: OnnxEngineError): void
+}
+
+/** The port to the main process with its numbered calls. */
+interface Connection {
+  /** `refusal` is the error of a call that may not be made any more. */
+  send(call: 'load' | 'infer', inputs: unknown, refusal: OnnxEngineError | undefined): SentCall
+  settled(): Promise<void>
+  /** Rejects all calls, those to come as well. */
+  end(error: OnnxEngineError): void
+}
+
+function createConnection(port: WindowPort, subject: string): Connection {
+  const calls = new Map<number, PromiseCallbacks>()
+  const running = createInFlight()
+  let lastId = 0
+  let connected = false
+  let patience: ReturnType<typeof setTimeout> | undefined
+  let ended: OnnxEngineError | undefined
+
+  port.addEventListener('message', ({ data: reply }) => {
+    if (reply.id === 'end') return end(reviveError(reply.error))
+    connected = true
+    clearTimeout(patience)
+    const call = calls.get(reply.id)
+    calls.delete(reply.id)
+    if ('error' in reply) call?.reject(reviveError(reply.error))
+    else call?.resolve(reply.value)
+  })
+  port.addEventListener('close', () => end(disposedError(subject, 'one whose process is gone')))
+  port.start()
+  return { send, settled: () => running.settled(), end }
+
+  function send(call: 'load' | 'infer', inputs: unknown, refusal = ended): SentCall {
+    const id = ++lastId
+    if (refusal) return { result: Promise.reject(refusal), abort() {} }
+    if (!connected) patience ??= setTimeout(() => end(unansweredError(subject)), patienceMs)
+    const result = new Promise((resolve, reject) => {
+      post(port, { id, call, inputs }, subject)
+      calls.set(id, { resolve, reject })
+    })
+    return { result: running.track(result), abort: (error) => abort(id, error) }
+  }
+
+  function abort(id: number, error: OnnxEngineError): void {
+    const call = calls.get(id)
+    if (!call) return
+    calls.delete(id)
+    post(port, { id, call: 'abort' }, subject)
+    call.reject(error)
+  }
+
+  function end(error: OnnxEngineError): void {
+    ended ??= error
+    clearTimeout(patience)
+    for (const { reject } of calls.values()) reject(ended)
+    calls.clear()
+    port.close()
+  }
+}
+
+interface PromiseCallbacks {
   resolve(value: unknown): void
   reject(error: unknown): void
 }
@@ -146,16 +157,25 @@ interface WindowPort {
   close(): void
 }
 
-// A window may be there before the main process has read its files.
+// A window may exist before the main process has read its files.
 const patienceMs = 10_000
 
-function disposed(where: string, received: string): OnnxEngineError {
-  return new OnnxEngineError('DISPOSED', where, { expected: 'a model in use', received })
+function post(port: WindowPort, message: BridgeRequest, subject: string): void {
+  try {
+    port.postMessage(message)
+  } catch (cause) {
+    const expected = 'inputs of plain objects, typed arrays and strings'
+    throw new OnnxEngineError('INPUT_INVALID', subject, { expected, received: textOf(cause), cause })
+  }
 }
 
-function unanswered(where: string): OnnxEngineError {
-  return new OnnxEngineError('UNSUPPORTED_TARGET', where, {
-    expected: 'an answer of the main process',
+function disposedError(subject: string, received: string): OnnxEngineError {
+  return new OnnxEngineError('DISPOSED', subject, { expected: 'a model in use', received })
+}
+
+function unansweredError(subject: string): OnnxEngineError {
+  return new OnnxEngineError('UNSUPPORTED_TARGET', subject, {
+    expected: 'an answer from the main process',
     received: `none in ${patienceMs / 1000} s`,
     hint: 'Call exposeModel(ipcMain, model) with the same channel in the main process before the window loads.',
   })

@@ -1,7 +1,7 @@
 import { createRequire } from 'node:module'
 import path from 'node:path'
 import { openvinoVersion } from '../../native/openvino-wheels.ts'
-import { findLibrary, setupFolder, type LibraryPattern, type Place } from '../library.ts'
+import { findLibrary, setupFolder, type LibraryPattern, type MissingLibrary, type Place } from '../library.ts'
 
 /**
  * Names of the folders that `unplugin-onnx setup openvino` unpacks into, in the order that they are searched in: the
@@ -14,12 +14,9 @@ export const openvinoSetups: readonly [fromFile: string, pinned: string] = [
 
 /**
  * The path of OpenVINO's C library, or why there is none. `option` is what the user configured: a folder or the library
- * itself. A place that the user named (the option, the environment variable OPENVINO_ROOT) is the only one that
- * counts.
+ * itself. When the user chose a place (the option, the environment variable OPENVINO_ROOT), no other is searched.
  */
-export function findOpenVino(
-  option?: string,
-): { readonly file: string } | { readonly reason: string; readonly tried: string; readonly hint: string } {
+export function findOpenVino(option?: string): { readonly file: string } | MissingLibrary {
   const found = findLibrary(patterns[process.platform] ?? linux, placesOf(option))
   if ('file' in found) return found
   return {
@@ -29,7 +26,7 @@ export function findOpenVino(
   }
 }
 
-// 'libs' is what the Python package calls it, the others are of Intel's archives.
+// 'libs' is the folder in the Python package, the others are those in Intel's archives.
 const archives = ['libs', 'lib', 'runtime/lib/intel64', 'runtime/lib/aarch64']
 const linux: LibraryPattern = { file: /^libopenvino_c\.so(\.\d+)*$/, folders: archives }
 const patterns: Partial<Record<NodeJS.Platform, LibraryPattern>> = {
@@ -69,12 +66,12 @@ function placesOf(option: string | undefined): Place[] {
 }
 
 function packageFolder(name: string, ...inside: string[]): string | undefined {
-  // From the app first: it is the app that installs these packages.
+  // From the app first, because the app installs these packages.
   for (const from of [path.join(process.cwd(), 'package.json'), import.meta.url]) {
     try {
       return path.join(path.dirname(createRequire(from).resolve(`${name}/package.json`)), ...inside)
     } catch {
-      // Not installed from here: the next place is asked.
+      // Not installed for this one: the next is tried.
     }
   }
   return undefined

@@ -1,23 +1,24 @@
 import type { TensorRtPort, TensorRtProfile } from '../../native/load-addon.ts'
 import type { DType } from '../dtype.ts'
+import type { EngineInput } from '../engine-tensors.ts'
 import { OnnxEngineError } from '../errors.ts'
 import { viewOf } from '../tensor-memory.ts'
+import { rangeText } from '../text.ts'
 
-/** The bytes of an input, in the order of the engine's input ports. */
-interface Input {
-  readonly bytes: Uint8Array
-  readonly dims: readonly number[]
+/** What bounds the inputs of an engine; ports are its input ports, in its order. */
+export interface EngineBounds {
+  readonly profiles: readonly TensorRtProfile[]
+  readonly ports: readonly TensorRtPort[]
 }
 
 /**
- * Throws INPUT_INVALID when the inputs fit no optimization profile: by their dims or, for shape tensors, by their
- * values.
+ * Throws INPUT_INVALID when the inputs, in the order of the ports, fit no optimization profile: by their dims or, for
+ * shape tensors, by their values.
  */
-export function refuseInputs(
-  profiles: readonly TensorRtProfile[],
-  ports: readonly TensorRtPort[],
-  inputs: readonly Input[],
-  where: string,
+export function checkProfiles(
+  { profiles, ports }: EngineBounds,
+  inputs: readonly EngineInput[],
+  subject: string,
 ): void {
   const values = inputs.map((input, index) =>
     profiles.some(({ minValues }) => minValues[index]?.length) ? valuesOf(ports[index], input) : [],
@@ -25,42 +26,46 @@ export function refuseInputs(
   const fits = profiles.some(({ min, max, minValues, maxValues }) =>
     inputs.every(
       ({ dims }, index) =>
-        keeps(dims, min[index], max[index]) && keeps(values[index] ?? [], minValues[index], maxValues[index]),
+        isWithin(dims, min[index], max[index]) && isWithin(values[index] ?? [], minValues[index], maxValues[index]),
     ),
   )
   if (fits) return
-  const texts = profiles.map(({ min, max, minValues, maxValues }) =>
-    ports
-      .map(
-        ({ name }, index) =>
-          `${name} ${bounds(min[index], max[index])}${minValues[index]?.length ? ` with values ${bounds(minValues[index], maxValues[index])}` : ''}`,
-      )
-      .join(' with '),
-  )
-  throw new OnnxEngineError('INPUT_INVALID', `${where}, inputs`, {
+  const texts = profiles.map((profile) => profileText(profile, ports))
+  throw new OnnxEngineError('INPUT_INVALID', `${subject}, inputs`, {
     expected: `what fits an optimization profile: ${texts.join(', or ')}`,
     received: ports
-      .map(
-        ({ name }, index) =>
-          `${name} [${inputs[index]?.dims.join(',')}]${values[index]?.length ? ` with values [${values[index].join(',')}]` : ''}`,
-      )
+      .map(({ name }, index) => inputText(name, listText(inputs[index]?.dims), listText(values[index])))
       .join(' with '),
   })
 }
 
-function keeps(numbers: readonly number[], min: readonly number[] = [], max: readonly number[] = []): boolean {
+function isWithin(numbers: readonly number[], min: readonly number[] = [], max: readonly number[] = []): boolean {
   return (
     numbers.length === min.length &&
     numbers.every((number, index) => number >= (min[index] ?? NaN) && number <= (max[index] ?? NaN))
   )
 }
 
-function bounds(min: readonly number[] = [], max: readonly number[] = []): string {
-  return `[${min.map((low, index) => (low === max[index] ? low : `${low}..${max[index]}`)).join(',')}]`
+function profileText({ min, max, minValues, maxValues }: TensorRtProfile, ports: readonly TensorRtPort[]): string {
+  return ports
+    .map(({ name }, index) => {
+      const values = rangeText(minValues[index] ?? [], maxValues[index] ?? [])
+      return inputText(name, rangeText(min[index] ?? [], max[index] ?? []), values)
+    })
+    .join(' with ')
 }
 
-// Copied, since the bytes of a caller may lie at any offset.
-function valuesOf(port: TensorRtPort | undefined, { bytes }: Input): readonly number[] {
+// Only shape tensors have values.
+function inputText(name: string, dims: string, values: string): string {
+  return values === '[]' ? `${name} ${dims}` : `${name} ${dims} with values ${values}`
+}
+
+function listText(numbers: readonly number[] = []): string {
+  return `[${numbers.join(',')}]`
+}
+
+// Copied, because the bytes of a caller may begin at any offset.
+function valuesOf(port: TensorRtPort | undefined, { bytes }: EngineInput): readonly number[] {
   const own = bytes.slice()
   return Array.from(
     viewOf((port?.dtype ?? 'int64') as DType, own.buffer, 0, own.length) as unknown as Iterable<bigint | number>,

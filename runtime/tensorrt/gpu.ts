@@ -3,10 +3,10 @@ import type { TensorRtFlavour } from '../../native/tensorrt-wheels.ts'
 import type { Requirements } from '../manifest.ts'
 
 /**
- * The GPU that runs an engine: the one that the caller named by its index, as the driver counts, or else the first that
- * the engine was built for. Or why there is none, in words.
+ * The GPU that runs an engine: the one whose index the caller gave (as the driver counts), or else the first one that
+ * the engine was built for. Or why there is none, as text.
  */
-export function gpuFor<F extends TensorRtFlavour>(
+export function chooseGpu<F extends TensorRtFlavour>(
   flavour: F,
   requires: Requirements[F],
   { gpus }: GpuProbe,
@@ -15,15 +15,10 @@ export function gpuFor<F extends TensorRtFlavour>(
   const { fits, madeFor } = rules[flavour]
   const index = wanted ?? gpus.findIndex((gpu) => fits(requires, gpu))
   const gpu = gpus[index]
-  const here = gpus.map(textOf).join(', ') || 'none'
-  if (!gpu)
-    return {
-      reason:
-        wanted === undefined
-          ? `${madeFor(requires)}, but this machine has ${here}`
-          : `there is no GPU ${wanted}: this machine has ${here}`,
-    }
-  return fits(requires, gpu) ? { index, gpu } : { reason: `${madeFor(requires)}, but GPU ${index} is ${textOf(gpu)}` }
+  const here = gpus.map(gpuText).join(', ') || 'none'
+  if (!gpu && wanted === undefined) return { reason: `${madeFor(requires)}, but this machine has ${here}` }
+  if (!gpu) return { reason: `there is no GPU ${wanted}: this machine has ${here}` }
+  return fits(requires, gpu) ? { index, gpu } : { reason: `${madeFor(requires)}, but GPU ${index} is ${gpuText(gpu)}` }
 }
 
 const rules: {
@@ -49,6 +44,6 @@ function numberOf({ computeCapability }: { readonly computeCapability: string })
   return Number.parseInt(computeCapability.slice(2), 10)
 }
 
-function textOf({ name, computeCapability }: Gpu): string {
+function gpuText({ name, computeCapability }: Gpu): string {
   return `${name} (${computeCapability})`
 }

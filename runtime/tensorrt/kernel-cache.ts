@@ -5,31 +5,31 @@ import { setImmediate } from 'node:timers/promises'
 import { makeFolder } from '../make-folder.ts'
 
 /**
- * How much is kept: NVIDIA advises against a larger cache of one engine, since reading it then costs more than it
- * saves.
+ * How many bytes are kept: NVIDIA advises against a larger cache for one engine, because reading it then costs more
+ * than it saves.
  */
 const limits = { file: 100 * 2 ** 20, folder: 2 ** 30 }
 
 /**
- * Kernels that TensorRT-RTX compiled for a GPU, in a file of the end user's cache folder: they save the next start some
- * seconds.
+ * Kernels that TensorRT-RTX compiled for a GPU, in a file in the end user's cache folder: they save seconds at the next
+ * start.
  */
 export interface KernelCache {
-  /** What was kept; empty when nothing was, or when it is damaged. */
+  /** What was saved; empty when nothing was, or when it is damaged. */
   read(): Promise<Uint8Array>
   /**
-   * Replaces it, unless it has not changed or is too large, and removes what was not used for longest from a folder
-   * that has grown too large. Losing it is no failure: a full disk must not fail dispose().
+   * Replaces it, unless it is unchanged or too large, and removes the files that were not used for longest from a
+   * folder that has grown too large. Losing it is no failure: a full disk must not fail dispose().
    */
-  keep(bytes: Uint8Array): Promise<void>
+  save(bytes: Uint8Array): Promise<void>
 }
 
-/** `file` names the engine, the GPU, the driver and the release; no two of those can share kernels. */
+/** The name of `file` contains the engine, the GPU, the driver and the release: kernels fit one combination only. */
 export function openKernelCache(
   file: string,
   { file: mostBytes, folder: mostInFolder }: typeof limits = limits,
 ): KernelCache {
-  let known = ''
+  let savedDigest = ''
   return {
     async read() {
       try {
@@ -37,7 +37,7 @@ export function openKernelCache(
         const bytes = stored.subarray(digestBytes)
         const digest = stored.subarray(0, digestBytes).toString('hex')
         if (digest !== (await digestOf(bytes))) return new Uint8Array(0)
-        known = digest
+        savedDigest = digest
         const now = new Date()
         await utimes(file, now, now).catch(() => {})
         return bytes
@@ -45,18 +45,18 @@ export function openKernelCache(
         return new Uint8Array(0)
       }
     },
-    async keep(bytes) {
+    async save(bytes) {
       if (bytes.length === 0 || bytes.length > mostBytes) return
       const digest = await digestOf(bytes)
-      if (digest === known) return
-      // Its own name: another process, or another model of this one, may keep kernels of the same engine.
+      if (digest === savedDigest) return
+      // A unique name: another process, or another model of this one, may save kernels of the same engine.
       const temporary = `${file}.${randomUUID()}.tmp`
       try {
         await makeFolder(path.dirname(file))
         await writeFile(temporary, [Buffer.from(digest, 'hex'), bytes])
         await rename(temporary, file)
-        known = digest
-        await shrink(path.dirname(file), mostInFolder)
+        savedDigest = digest
+        await shrinkFolder(path.dirname(file), mostInFolder)
       } catch {
         await rm(temporary, { force: true }).catch(() => {})
       }
@@ -66,7 +66,7 @@ export function openKernelCache(
 
 const digestBytes = 32
 
-// In slices, half a millisecond each: the event loop must not wait for a large cache.
+// In slices of half a millisecond, so that a large cache does not hold the event loop.
 const sliceBytes = 1 << 20
 
 async function digestOf(bytes: Uint8Array): Promise<string> {
@@ -78,12 +78,12 @@ async function digestOf(bytes: Uint8Array): Promise<string> {
   return hash.digest('hex')
 }
 
-async function shrink(folder: string, most: number): Promise<void> {
+async function shrinkFolder(folder: string, most: number): Promise<void> {
   const names = await readdir(folder)
   const files = await Promise.all(
     names.map(async (name) => {
       const file = path.join(folder, name)
-      // One that another process has just removed.
+      // Another process may have removed it just now.
       const { size, mtimeMs } = await stat(file).catch(() => ({ size: 0, mtimeMs: 0 }))
       return { file, size, mtimeMs }
     }),

@@ -2,7 +2,7 @@ import { readdirSync, realpathSync } from 'node:fs'
 import path from 'node:path'
 import { installableReleases } from '../../native/tensorrt-releases.ts'
 import { tensorrtRtxVersion, type TensorRtFlavour } from '../../native/tensorrt-wheels.ts'
-import { findLibrary, setupFolder, type LibraryPattern, type Place } from '../library.ts'
+import { findLibrary, setupFolder, type LibraryPattern, type MissingLibrary, type Place } from '../library.ts'
 
 /**
  * Names of the folders that `unplugin-onnx setup` unpacks into, in the order that they are searched in: the one of
@@ -21,7 +21,7 @@ export interface TensorRtLibrary {
   readonly plugins: string
 }
 
-/** What messages call each flavour, the option of its library, and the environment variable with its folder. */
+/** The name of each flavour in messages, the option for its library, and the environment variable for its folder. */
 export const tensorrtNames: Readonly<
   Record<TensorRtFlavour, { readonly product: string; readonly option: string; readonly variable: string }>
 > = {
@@ -31,13 +31,10 @@ export const tensorrtNames: Readonly<
 
 /**
  * The path of the TensorRT or TensorRT-RTX library, or why there is none. `option` is what the user configured: a
- * folder or the library itself. A place that the user named (the option, the environment variable) is the only one that
- * counts. Nothing is opened.
+ * folder or the library itself. When the user chose a place (the option, the environment variable), no other is
+ * searched. Nothing is opened.
  */
-export function findTensorRt(
-  flavour: TensorRtFlavour,
-  option?: string,
-): TensorRtLibrary | { readonly reason: string; readonly tried: string; readonly hint: string } {
+export function findTensorRt(flavour: TensorRtFlavour, option?: string): TensorRtLibrary | MissingLibrary {
   const { product, variable } = tensorrtNames[flavour]
   const found = findLibrary(pattern(flavour), placesOf(flavour, option))
   if ('file' in found)
@@ -50,8 +47,7 @@ export function findTensorRt(
   return { reason: `the library of ${product} was not found`, tried: found.tried, hint }
 }
 
-// Folders of NVIDIA's archives: libraries for Linux are in lib, those for Windows in lib or, since TensorRT-RTX 1.2, in
-// bin.
+// The folders of NVIDIA's archives and packages. Libraries for Windows are in lib or, since TensorRT-RTX 1.2, in bin.
 const folders = [
   'lib',
   'bin',

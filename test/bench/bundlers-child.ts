@@ -1,14 +1,15 @@
 // One build of the app in the current folder: `bundlers-child.js webpack ours`, or `peer` for the same without the
-// plugin. Prints the milliseconds of processor time of the build alone: what it takes to load a bundler and a plugin
-// does not grow with the app, and has a row of its own.
+// plugin. Prints the processor time of the build in milliseconds, without the time to load the bundler and the plugin,
+// which does not grow with the app.
 import { resolve } from 'node:path'
 
 const [, , bundler = '', who] = process.argv
-const [root, dir] = [process.cwd(), resolve(`dist-${bundler}-${who}`)]
+const root = process.cwd()
+const dir = resolve(`dist-${bundler}-${who}`)
 const main = resolve('main.js')
 let started = { cpu: process.cpuUsage(), wall: performance.now() }
 
-/** A build by every bundler, for Node.js and without extras. Only the one that is asked for is loaded. */
+/** A build with each bundler, for Node.js and without extras. Only the requested bundler is loaded. */
 const builds: Readonly<Record<string, () => Promise<unknown>>> = {
   async vite() {
     const { build } = await import('vite')
@@ -90,7 +91,7 @@ const pack = {
   optimization: { minimize: false },
 } as const
 
-// What a bundler asks for last: the build starts here.
+// Every bundler gets its plugins last: the build starts here.
 async function plugins<P>(load: () => Promise<{ readonly default: (options: object) => P }>): Promise<P[]> {
   const found = who === 'ours' ? [(await load()).default({ backends: ['onnxruntime'] })] : []
   started = { cpu: process.cpuUsage(), wall: performance.now() }
@@ -99,7 +100,7 @@ async function plugins<P>(load: () => Promise<{ readonly default: (options: obje
 
 await builds[bundler]?.()
 const { user, system } = process.cpuUsage(started.cpu)
-// esbuild works in a process of its own, whose time Node.js does not tell.
+// esbuild works in its own process, whose processor time Node.js does not report.
 console.log(bundler === 'esbuild' ? performance.now() - started.wall : (user + system) / 1000)
-// Farm and Rspack keep threads waiting.
+// Farm and Rspack leave waiting threads behind.
 process.exit()

@@ -8,11 +8,11 @@ import type { Row } from './row.ts'
 
 const script = fileURLToPath(new URL('./bundlers-child.js', import.meta.url))
 const manyModules = 3000
-// Quick builds differ from run to run by more than the plugin could add: they need more rounds for the same median.
+// Quick builds vary between runs by more than the plugin could add: they need more rounds for a stable median.
 const rounds = { slow: 3, quick: 15 }
 const slow: ReadonlySet<string> = new Set(['rollup', 'webpack'])
 
-/** The processor time of a build without models by each bundler, beside the same without the plugin. */
+/** The processor time of a build without models with each bundler, compared with the same without the plugin. */
 export async function bundlersBench(): Promise<readonly Row[]> {
   const app = manyModulesApp()
   const rows: Row[] = []

@@ -12,7 +12,7 @@ import type { Row } from './row.ts'
 
 const peers = ['onnxconverter-common', 'onnxruntime'] as const
 
-// Each gives another input: of one alone a lucky rounding decides.
+// One input for each: with a single input, a lucky rounding would decide.
 const seeds = [1, 2, 3, 4, 5, 6]
 
 type Feeds = Readonly<Record<string, ort.Tensor>>
@@ -24,7 +24,7 @@ interface Net {
 }
 
 /**
- * How far fp16 is from fp32 on each net that we know, beside the converters that Python users have; all run on ONNX
+ * The distance between fp16 and fp32 on each net, compared with the converters that Python users have. All run on ONNX
  * Runtime.
  */
 export async function fp16NetsBench(): Promise<readonly Row[]> {
@@ -48,13 +48,11 @@ export async function fp16NetsBench(): Promise<readonly Row[]> {
     const expected = await run(net.file, net.inputs)
     const ours = distance(expected, await run(pathOf(net, 'ours'), net.inputs))
     for (const peer of peers) {
-      const theirs = await peerDistance(
-        `${peer} and ${net.name}`,
-        problems.get(peer)?.[index] ?? null,
-        expected,
-        pathOf(net, peer),
-        net.inputs,
-      )
+      const problem = problems.get(peer)?.[index] ?? null
+      const theirs = await orUnusable(`${peer} and ${net.name}`, async () => {
+        if (problem !== null) throw new Error(problem)
+        return distance(expected, await run(pathOf(net, peer), net.inputs))
+      })
       const beside = theirs === undefined ? `${peer}, whose model does not run` : peer
       rows.push({
         name: `fp16 of ${net.name}: root mean square of the difference from fp32`,
@@ -69,20 +67,13 @@ export async function fp16NetsBench(): Promise<readonly Row[]> {
   return rows
 }
 
-// A twentieth of a distance depends on the order in which a product is summed up.
+// A twentieth of the distance depends on the order in which products are summed.
 const aim = { of: 'ratio', atMost: 1.05 } as const
 
-// Undefined when there is no model, or it does not run.
-async function peerDistance(
-  name: string,
-  problem: string | null,
-  expected: readonly Float32Array[],
-  file: string,
-  inputs: readonly Feeds[],
-): Promise<number | undefined> {
+// Undefined when the peer made no model, or one that does not run.
+async function orUnusable(name: string, measure: () => Promise<number>): Promise<number | undefined> {
   try {
-    if (problem !== null) throw new Error(problem)
-    return distance(expected, await run(file, inputs))
+    return await measure()
   } catch (error) {
     console.warn(`${name}: ${(error as Error).message.trim()}`)
     return undefined

@@ -13,10 +13,11 @@ import type { Row } from './row.ts'
 const peer = 'onnxconverter-common'
 const child = fileURLToPath(new URL('./fp16-child.js', import.meta.url))
 
-/** fp16 of a model of 400 MB, from process start to exit, beside the converter that Python users have. */
+/** fp16 of a 400 MB model, from process start to exit, compared with the converter that Python users have. */
 export async function fp16Bench(): Promise<readonly Row[]> {
   const file = await largeModel(join(workFolder, 'large.onnx'))
-  const [ours, theirs] = [join(workFolder, 'large-ours.onnx'), join(workFolder, 'large-theirs.onnx')]
+  const ours = join(workFolder, 'large-ours.onnx')
+  const theirs = join(workFolder, 'large-theirs.onnx')
   const peaks = { ours: 0, peer: 0 }
   const times = await inTurn(
     3,
@@ -53,9 +54,10 @@ export async function fp16Bench(): Promise<readonly Row[]> {
   ]
 }
 
-// 24 products of 2048x2048, in one file. Its weights are random: converters look at what they hold.
+// 24 products of 2048x2048, in one file. The weights are random, because converters look at the values.
 async function largeModel(file: string): Promise<string> {
-  const [size, count] = [2048, 24]
+  const size = 2048
+  const count = 24
   const length = size * size * 4
   const data = openSync(`${file}.weights`, 'w')
   for (let layer = 0; layer < count; layer++)

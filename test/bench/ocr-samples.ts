@@ -5,17 +5,15 @@ import { repository } from '../support/python.ts'
 import { npy, uniform } from '../support/samples.ts'
 import type { BenchModel } from './models.ts'
 
-/**
- * Writes inputs of an OCR model as .npy files: other crops of the playground's images for each seed, some of them dark,
- * some pale.
- */
-export async function writeSamples(
-  folder: string,
-  model: BenchModel,
-  kind: 'page' | 'line',
-  count: number,
-  seed: number,
-): Promise<void> {
+/** Which samples to write: of whole pages or of lines of text, how many, and the seed of their random crops. */
+export interface Samples {
+  readonly kind: 'page' | 'line'
+  readonly count: number
+  readonly seed: number
+}
+
+/** Writes inputs of an OCR model as .npy files: crops of the playground's images, some of them dark, some pale. */
+export async function writeSamples(folder: string, model: BenchModel, { kind, count, seed }: Samples): Promise<void> {
   mkdirSync(folder, { recursive: true })
   const pages = await Promise.all(
     names.map(async (name) => decodeImage(readFileSync(join(repository, 'playground', 'images', `${name}.png`)))),
@@ -54,7 +52,7 @@ export async function writeSamples(
   }
 }
 
-// The first ones have level lines.
+// The first four have level lines of text.
 const names = ['straight', 'paragraph', 'receipt', 'sizes', 'skewed', 'rotated-180', 'sideways'] as const
 const levelPages = 4
 
@@ -73,10 +71,12 @@ function crop({ width, rgb }: Picture, left: number, top: number, size: Pick<Pic
   return { ...size, rgb: cut }
 }
 
+// 1 inverts the picture, 2 makes it pale, anything else leaves it.
 function shade(picture: Picture, how: number): Picture {
+  if (how !== 1 && how !== 2) return picture
   return {
     ...picture,
-    rgb: picture.rgb.map((value) => (how === 1 ? 255 - value : how === 2 ? value * 0.6 + 40 : value)),
+    rgb: picture.rgb.map((value) => (how === 1 ? 255 - value : value * 0.6 + 40)),
   }
 }
 
@@ -87,7 +87,7 @@ function turned({ width, height, rgb }: Picture): Picture {
   return { width, height, rgb: half }
 }
 
-// Rows of pixels that differ from the page's first one belong to a line.
+// A row with pixels that differ from the page's first pixel belongs to a line of text.
 function linesOf(page: Picture): Picture[] {
   const inked = (y: number) => {
     for (let x = 0; x < page.width; x++)
@@ -109,7 +109,7 @@ function linesOf(page: Picture): Picture[] {
   return lines
 }
 
-// Lines that are narrower than the model's input are filled up with zeros, as in training.
+// Lines narrower than the model's input are padded with zeros, as in training.
 function padded(data: Float32Array, [height, from]: [number, number], to: number): Float32Array {
   if (from === to) return data
   const wide = new Float32Array(3 * height * to)

@@ -8,7 +8,7 @@ import { inTurn, timed } from './measure.ts'
 import { workFolder } from './models.ts'
 import type { Row } from './row.ts'
 
-/** int8 on the CPU: how much faster than fp32, and how close to it. */
+/** int8 on the CPU: how much faster it is than fp32, and how close to it. */
 export async function precisionBench(): Promise<readonly Row[]> {
   const dims = [1, 3, 224, 224]
   const file = join(workFolder, 'dense.onnx')
@@ -43,7 +43,7 @@ export async function precisionBench(): Promise<readonly Row[]> {
     },
     {
       name: `int8: 1 - cosine of the output, ${name}`,
-      beside: 'what is allowed',
+      beside: 'the allowed distance',
       ours: 1 - close,
       peer: 2e-4,
       unit: '',
@@ -52,7 +52,7 @@ export async function precisionBench(): Promise<readonly Row[]> {
   ]
 }
 
-// In, out and stride of each convolution; weights and biases are drawn as PyTorch draws them for a new layer.
+// Input channels, output channels and stride of each convolution. Weights and biases are initialized as PyTorch does.
 const layers = [
   [3, 64, 2],
   [64, 64, 1],

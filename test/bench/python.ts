@@ -4,18 +4,22 @@ import { runProgram } from './measure.ts'
 
 const folder = join(repository, 'test', 'bench')
 
-/** A Python interpreter with the packages of requirements.txt, in an environment of its own that is made once. */
+/** A Python interpreter with the packages of requirements.txt, in a virtual environment that is made once. */
 export function benchPython(): Promise<string> {
   return pythonWith(join(folder, 'requirements.txt'))
 }
 
-/** The classification nets of the ONNX library, whose weights nodes make: their files, by name. */
+/** The files of the classification nets in the ONNX package, sorted by name. Nodes compute their weights. */
 export async function lightNets(): Promise<readonly string[]> {
-  const script = `import glob, os, onnx; print('\\n'.join(sorted(glob.glob(os.path.join(os.path.dirname(onnx.__file__), 'backend/test/data/light/*.onnx')))))`
+  const script = `
+import glob, os, onnx
+pattern = os.path.join(os.path.dirname(onnx.__file__), 'backend/test/data/light/*.onnx')
+print('\\n'.join(sorted(glob.glob(pattern))))
+`
   return (await runProgram(await benchPython(), ['-c', script])).output.trim().split('\n')
 }
 
-/** Runs a Python script of this folder. Gives what it printed as JSON, and its milliseconds from spawn to exit. */
+/** Runs a Python script of this folder. Returns the JSON that it printed, and the milliseconds from spawn to exit. */
 export async function runPython<T>(
   script: string,
   args: readonly string[],

@@ -1,13 +1,13 @@
-/** One line of the benchmark: what we measured beside what a user would have done instead, in one run. */
+/** One line of the benchmark: what we measured and what users would do instead, in one run. */
 export interface Row {
   readonly name: string
-  /** What it is measured beside. */
+  /** What it is compared with. */
   readonly beside: string
   readonly ours: number
   readonly peer: number
   /** '' for a plain number. */
   readonly unit: 'ms' | 's' | 'MB' | '/s' | ''
-  /** What we want: a bound on the ratio ours/peer, on the difference ours - peer, or on ours alone. */
+  /** The target: a bound on the ratio ours/peer, on the difference ours - peer, or on ours alone. */
   readonly aim: Aim
 }
 
@@ -17,7 +17,7 @@ export interface Aim {
   readonly atLeast?: number
 }
 
-/** A group of rows that are measured together. */
+/** Measures a group of rows. */
 export type Bench = () => Promise<readonly Row[]>
 
 /** The number that the aim is about. */
@@ -25,7 +25,7 @@ export function measured(row: Row): number {
   return { ratio: ratio(row), difference: row.ours - row.peer, ours: row.ours }[row.aim.of]
 }
 
-/** How many times the peer's number ours is; 1 when both are zero. */
+/** Our number divided by the peer's; 1 when both are zero. */
 export function ratio({ ours, peer }: Pick<Row, 'ours' | 'peer'>): number {
   return ours === peer ? 1 : ours / peer
 }

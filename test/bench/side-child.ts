@@ -1,6 +1,6 @@
-// One side of a comparison in a process of its own, since the idle threads of ONNX Runtime and OpenVINO spin and slow
-// other sessions down: `side-child.js <manifest.json or model.onnx> <input> <dims> <backend>`. Answers each request of
-// its parent with milliseconds.
+// One side of a comparison in its own process, because idle threads of ONNX Runtime and OpenVINO spin and slow other
+// sessions down: `side-child.js <manifest.json or model.onnx> <input> <dims> <backend>`. Answers each request of its
+// parent with milliseconds.
 import { loadModel } from 'unplugin-onnx/runtime'
 import type { BackendName } from '../../runtime/manifest.ts'
 import { loopDelayDuring, timed } from './measure.ts'
@@ -27,7 +27,7 @@ const measurements: Readonly<
 
 const run = await open()
 process.on('message', async ({ what, calls }: SideRequest) => {
-  // Threads that slept while the other side was measured are awake for what counts.
+  // Wakes the threads that slept while the other side was measured.
   await run()
   process.send?.(await measurements[what](run, calls))
 })

@@ -4,17 +4,17 @@ import type { BackendName } from '../../runtime/manifest.ts'
 import { childEnvironment, inTurn } from './measure.ts'
 import type { BenchModel } from './models.ts'
 
-/** What a side is asked to measure. */
+/** A measurement. */
 export interface SideRequest {
   /**
-   * `call`: the mean time of calls one after another. `together`: the time of all calls, made at once. `delay`: how
-   * late the event loop is meanwhile, see `loopDelayDuring`.
+   * `call`: the mean time of calls one after another. `together`: the time of all calls at once. `delay`: how late the
+   * event loop is during the calls, see `loopDelayDuring`.
    */
   readonly what: 'call' | 'together' | 'delay'
   readonly calls: number
 }
 
-/** Our engine and the model that onnxruntime-node opens, in a process each: while one is measured, the other waits. */
+/** Our engine, and the model for onnxruntime-node, each in its own process: one waits while the other is measured. */
 export interface Sides {
   /** Path of the manifest, and the backend that must run it. */
   readonly manifest: string
@@ -22,7 +22,7 @@ export interface Sides {
   readonly model: BenchModel
 }
 
-/** Measures both sides in turn; the peer does what we do, unless it is told otherwise. */
+/** Measures both sides in turn; by default, the peer does the same as we. */
 export async function sideBySide(
   { manifest, backend, model }: Sides,
   rounds: number,

@@ -16,7 +16,7 @@ interface Folder {
 }
 
 /**
- * What an app with models has in its folders in production, beside an app with onnxruntime-node and the .onnx files.
+ * Sizes of an app with models in production, compared with an app with onnxruntime-node and the .onnx files.
  */
 export async function sizeBench(): Promise<readonly Row[]> {
   const onnxruntime = { 'onnxruntime-node': versions['onnxruntime-node'] ?? '' }
@@ -76,7 +76,7 @@ export async function sizeBench(): Promise<readonly Row[]> {
   ]
 }
 
-/** What `npm install` makes of these dependencies. */
+/** Installs these dependencies, and measures node_modules. */
 async function installed(name: string, dependencies: Readonly<Record<string, string>>): Promise<Folder> {
   const folder = join(workFolder, name)
   mkdirSync(folder)
@@ -112,7 +112,7 @@ async function output(name: string, options: object): Promise<Folder> {
 async function npm(folder: string, ...args: readonly string[]): Promise<string> {
   const script = process.env['npm_execpath']
   if (script === undefined)
-    throw new Error('the sizes are measured by `npm run bench`, whose npm installs what is measured')
+    throw new Error('start this benchmark with `npm run bench`: it uses npm to install what it measures')
   return (await runNode(script, args, folder)).output
 }
 

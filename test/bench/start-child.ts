@@ -1,4 +1,4 @@
-// One result from a fresh process: `start-child.js ours manifest.json` or `start-child.js peer model.onnx`.
+// One inference in a fresh process: `start-child.js ours manifest.json` or `start-child.js peer model.onnx`.
 const [, , who, file = ''] = process.argv
 const dims = [1, 3, 48, 320]
 const data = new Float32Array(3 * 48 * 320).fill(0.5)

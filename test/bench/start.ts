@@ -5,7 +5,7 @@ import type { Row } from './row.ts'
 
 const script = fileURLToPath(new URL('./start-child.js', import.meta.url))
 
-/** Process start to first result: what a serverless function or a command line tool waits for. */
+/** The time from process start to first result: what a serverless function or a command line tool waits for. */
 export async function startBench(): Promise<readonly Row[]> {
   const manifest = await compiled(recogniser)
   const { ours, peer } = await inTurn(

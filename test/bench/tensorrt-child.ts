@@ -1,5 +1,5 @@
-// One measurement in a process of its own: `tensorrt-child.js build|delay <model> <shapes> <targets>`, the last two as
-// JSON. `delay` prints milliseconds, `build` prints nothing: whoever starts it looks at the memory that it takes.
+// One measurement in its own process: `tensorrt-child.js build|delay <model> <shapes> <targets>`, the last two as JSON.
+// `delay` prints milliseconds; `build` prints nothing, because its parent measures the memory that it takes.
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'

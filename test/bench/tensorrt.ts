@@ -17,7 +17,7 @@ const child = fileURLToPath(new URL('./tensorrt-child.js', import.meta.url))
 const beside = 'a C++ program with the same calls'
 const targets = ['sm86', 'sm89', 'sm120']
 
-/** A model, and the input whose dims are fixed, or none. */
+/** A model, and the dims of the input that they are fixed for, if any. */
 interface Net {
   readonly name: string
   readonly file: string
@@ -25,8 +25,7 @@ interface Net {
 }
 
 /**
- * Building TensorRT-RTX engines through us beside a C++ program. No rows without the library, or on another system than
- * Linux.
+ * Building TensorRT-RTX engines, compared with a C++ program that makes the same calls. Needs Linux and the library.
  */
 export async function tensorrtBench(): Promise<readonly Row[]> {
   process.env['TENSORRT_RTX_ROOT'] ||= join(repository, '.vendor', 'tensorrt-rtx-1.7.1.116')
@@ -88,7 +87,7 @@ async function memory(net: Net, program: string, library: TensorRtLibrary): Prom
   }
 }
 
-// One graph for two GPUs takes two builds of about the same length.
+// One model for two GPUs: two builds that take about the same time.
 async function together(net: Net): Promise<Row> {
   const alone = (target: string) => timed(() => build(net, [target]))
   const both = () => timed(() => Promise.all([build(net, ['sm86']), build(net, ['sm89'])]))
@@ -119,7 +118,7 @@ async function delay(net: Net): Promise<Row> {
   }
 }
 
-/** Builds in this process, as the plugin does, into a cache of its own. */
+/** Builds in this process, as the plugin does, with an empty cache. */
 async function build({ file, shapes }: Net, only: readonly string[] = targets): Promise<void> {
   await compile(file, {
     backends: ['tensorrt-rtx'],

@@ -18,7 +18,7 @@ import {
 } from 'vite'
 import { build as buildVite6 } from 'vite6'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { copyRuntime } from '../../dist/plugin/emit/standalone.js'
+import { copyRuntime } from '../../plugin/emit/standalone.ts'
 import {
   engines,
   expectedResults,
@@ -120,15 +120,17 @@ test('a standalone output has the addon of other backends, and the build says wh
   const notes = await copyRuntime(dir, app, new Set(['openvino', 'tensorrt-rtx']))
   expect(notes).toEqual([
     expect.stringMatching(
-      /^option 'standalone': engines of openvino run where the output is taken only beside OpenVINO/,
+      /^option 'standalone': on the machine that runs the output, engines of openvino need OpenVINO/,
     ),
     expect.stringMatching(
-      /^option 'standalone': engines of tensorrt-rtx run .* only beside the library of TensorRT-RTX and a driver/,
+      /^option 'standalone': on the machine .* engines of tensorrt-rtx need the library of TensorRT-RTX and a driver/,
     ),
   ])
   expect(readdirSync(join(dir, 'node_modules'))).toEqual(['unplugin-onnx'])
   writeFiles(dir, {
-    'main.mjs': `import { loadAddon } from './node_modules/unplugin-onnx/dist/native/load-addon.js'\nconsole.log(JSON.stringify(Object.keys(loadAddon('openvino'))))`,
+    'main.mjs': `
+import { loadAddon } from './node_modules/unplugin-onnx/dist/native/load-addon.js'
+console.log(JSON.stringify(Object.keys(loadAddon('openvino'))))`,
   })
   expect(await runOutput(join(dir, 'main.mjs'))).toEqual(['addon'])
 })
@@ -186,13 +188,13 @@ test.each<[string, (of: Build) => Promise<unknown>]>([
   )
 })
 
-test('options for models that nothing imports are warned of, once', async () => {
+test('options for a model that nothing imports give one warning', async () => {
   const lines: string[] = []
   const models = { 'src/**': {}, 'modles/**': {}, '**/five.onnx': {}, 'hiding/models/*': {} }
   await withVite({ ...build('globs'), options: { ...options, models }, lines }, { ssr: 'src/main.js' })
   expect(lines.filter((line) => line.includes('models['))).toEqual([
     expect.stringMatching(
-      /option 'models\["modles\/\*\*"\]': no model that this build imports is matched by it\. Imported are .*src\/double\.onnx/,
+      /option 'models\["modles\/\*\*"\]' matches no model that this build imports\. Imported models: .*src\/double\.onnx/,
     ),
   ])
 })
@@ -202,7 +204,8 @@ describe.each(Object.entries(rspacks))('%s', (name, run) => {
   test.each([
     [
       'resolves models by itself',
-      `import a from './double.onnx'\nimport b from '../src/double.onnx?engine=fp32'\nimport c from '@/nested/triple.onnx?engine'\nimport d from '#models/quadruple.onnx'`,
+      `import a from './double.onnx'\nimport b from '../src/double.onnx?engine=fp32'\nimport c ` +
+        `from '@/nested/triple.onnx?engine'\nimport d from '#models/quadruple.onnx'`,
       ['double', 'quadruple', 'triple'],
       1,
     ],
@@ -224,13 +227,15 @@ describe.each(Object.entries(rspacks))('%s', (name, run) => {
       ['double', 'sha_rp'],
       2,
     ],
-  ])('%s, and declares its types', async (title, imports, names, passes) => {
+  ])('an import by %s', async (title, imports, names, passes) => {
     const typed = join(app, '.unplugin-onnx')
     rmSync(typed, { recursive: true, force: true })
     writeFiles(app, {
       'models/0a1b2c': affineModel({ weight: 2 }),
       'src/sha#rp.onnx': affineModel({ weight: 2, dims: 'n,4' }),
-      'src/plain.js': `${imports}\na.infer({ x: { data: new Float32Array([1, 2, 3, 4]), dims: [1, 4] } }).then(({ y }) => console.log(JSON.stringify([...y.data])))\nexport { b }`,
+      'src/plain.js':
+        `${imports}\na.infer({ x: { data: new Float32Array([1, 2, 3, 4]), dims: [1, 4] } }).then(({ ` +
+        'y }) => console.log(JSON.stringify([...y.data])))\nexport { b }',
     })
     rmSync(join(app, 'src/linked.onnx'), { force: true })
     symlinkSync(join(app, 'models/0a1b2c'), join(app, 'src/linked.onnx'))
@@ -276,7 +281,7 @@ test.each<[string, (of: Build) => Promise<unknown>]>([
         rspack1 as unknown as typeof rspack2,
       ),
   ],
-])('a cache on disk of %s does not hide that options have changed', async (name, run) => {
+])('a build from the disk cache of %s uses options that have changed', async (name, run) => {
   const enginesOf = async (title: string, portable: boolean) => {
     const of = { ...build(`${name} ${title}`, 'src/lazy.js'), options: { onnxruntime: { portable } } }
     await run(of)
@@ -285,7 +290,7 @@ test.each<[string, (of: Build) => Promise<unknown>]>([
   expect([await enginesOf('one', false), await enginesOf('two', true)]).toEqual([2, 4])
 })
 
-test('a build says in one line what became of each engine', async () => {
+test('a build logs one line for each engine', async () => {
   const lines: string[] = []
   await withVite({ ...build('log'), lines }, { ssr: 'src/lazy.js' })
   expect(lines.filter((line) => /(?:triple|%20 ü) .*onnxruntime .*(?:hit|miss)/.test(line))).toHaveLength(2)
@@ -319,7 +324,9 @@ test('a model whose import is not used is not in the bundle', async () => {
 
 test('Vite itself answers ?url and ?raw', async () => {
   writeFiles(app, {
-    'src/assets.js': `import url from './double.onnx?url'\nimport raw from './double.onnx?raw'\nconsole.log(JSON.stringify([url, raw.length > 100]))`,
+    'src/assets.js':
+      `import url from './double.onnx?url'\nimport raw from ` +
+      `'./double.onnx?raw'\nconsole.log(JSON.stringify([url, raw.length > 100]))`,
   })
   await withVite(build('assets'), { ssr: 'src/assets.js', assetsInlineLimit: 0 })
   expect(await runOutput(join(output, 'assets/assets.js'))).toEqual([
@@ -335,7 +342,7 @@ describe.each([
   ['Rspack', withRspack],
   ['esbuild', withEsbuild],
 ] as const)('%s', (name, run) => {
-  test('an import whose model is known only at run time is warned of', async () => {
+  test('an import whose model is known only at run time gives a warning', async () => {
     writeFiles(app, { 'src/template.js': 'export const load = (name) => import(`./${name}.onnx?engine=fp32`)' })
     const lines: string[] = []
     // Rspack does not get as far as writing a bundle.
@@ -348,7 +355,7 @@ describe.each([
   })
 })
 
-test.runIf(bunBinary())('Bun warns of an import whose model is known only at run time', async () => {
+test.runIf(bunBinary())('an import whose model is known only at run time gives a warning in Bun', async () => {
   writeFiles(app, { 'src/template.js': 'export const load = (name) => import(`./${name}.onnx?engine=fp32`)' })
   const lines: string[] = []
   await withBun({ ...build('Bun template', 'src/template.js'), lines }, { minify: true })
@@ -360,7 +367,8 @@ test.runIf(bunBinary())('Bun warns of an import whose model is known only at run
 test('Vite bundles every model that an import with a variable can mean', async () => {
   writeFiles(app, {
     'src/glob.js':
-      'import(`./nested/${process.argv[2] ?? "triple"}.onnx?engine=fp32`).then(({ default: model }) => console.log(JSON.stringify(model.bindings.inputs[0].name)))',
+      'import(`./nested/${process.argv[2] ?? "triple"}.onnx?engine=fp32`).then(({ default: model ' +
+      '}) => console.log(JSON.stringify(model.bindings.inputs[0].name)))',
   })
   await withVite(build('glob'), { ssr: 'src/glob.js' })
   expect(await runOutput(join(output, 'glob/glob.js'))).toBe('x')
@@ -423,7 +431,7 @@ const unsupported: Readonly<Record<string, readonly [message: RegExp, run: () =>
   'iife of Rollup': [/received 'iife'/, () => withRollup(build('bad', source), { format: 'iife', name: 'app' })],
   'umd of Rollup': [/received 'umd'/, () => withRollup(build('bad', source), { format: 'umd', name: 'app' })],
   'the default of Vite': [
-    /the environment 'client' of Vite: expected code for Node\.js, received code for browsers\. Build for Node\.js by 'build\.ssr'.*in Electron, in the main process only/,
+    /the environment 'client' of Vite: expected code for Node\.js, received code for browsers\. Build for Node\.js with 'build\.ssr'.*in Electron, only in the main process/,
     () => withViteAs({}),
   ],
   'the default of Vite 6': [
@@ -554,7 +562,7 @@ const runners = {
   },
 }
 
-describe('Vite, dev server', () => {
+describe('dev server of Vite', () => {
   const root = tempFolder()
   let server: ViteDevServer
 
@@ -601,7 +609,7 @@ describe('Vite, dev server', () => {
     },
   )
 
-  test('code for browsers is refused', async () => {
+  test('an import in code for browsers is refused', async () => {
     writeSmallApp(root, 2)
     await expect(server.environments.client.transformRequest('/src/model.onnx')).rejects.toThrow(
       /the environment 'client' of Vite: expected code for Node\.js, received code for browsers/,

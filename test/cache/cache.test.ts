@@ -29,7 +29,7 @@ const facts: Facts = { model: 'a'.repeat(64), graph: 'b'.repeat(64), onnxruntime
 
 afterEach(() => void vi.useRealTimers())
 
-describe('an engine is built once and found again', () => {
+describe('cache', () => {
   test('a hit gives the same bytes and metadata as the miss', async () => {
     const { open } = setUp()
     const metadata = { requires: { version: '1.30.0' }, list: [1, null, 'x'] }
@@ -47,7 +47,7 @@ describe('an engine is built once and found again', () => {
     })
   })
 
-  test('a change is told in words, and going back is a hit', async () => {
+  test('a changed option is a miss with its reason, and going back is a hit', async () => {
     const { open } = setUp()
     const changed = request({ model: 'c'.repeat(64) })
     await open().getOrBuild(request(), counted('one').build)
@@ -107,7 +107,7 @@ describe('an engine is built once and found again', () => {
   })
 })
 
-describe('damage is found, said and repaired', () => {
+describe('damaged cache', () => {
   const damages: readonly (readonly [string, string, (at: { root: string; file: string }) => void])[] = [
     ['a truncated engine', 'miss: the cached engine was corrupted', ({ file }) => truncateSync(file, 3)],
     ['an empty engine', 'miss: the cached engine was corrupted', ({ file }) => truncateSync(file, 0)],
@@ -166,7 +166,7 @@ describe('damage is found, said and repaired', () => {
     expect((await open().getOrBuild(request(), refuse)).artifact).toEqual(artifact)
   })
 
-  test('verify hashes everything, and removes what is damaged', async () => {
+  test('verify hashes every entry, and removes damaged ones', async () => {
     const { open } = setUp()
     const good = await open().getOrBuild(request(), counted('good').build)
     const bad = await open().getOrBuild(request({}, 'other', { level: 'x' }), counted('bad').build)
@@ -178,8 +178,8 @@ describe('damage is found, said and repaired', () => {
   })
 })
 
-describe('a build that fails', () => {
-  test('leaves nothing behind, costs no good engine, and the next one works', async () => {
+describe('failed build', () => {
+  test('a failed build leaves nothing behind and no engine is lost; the next build works', async () => {
     const { open, root } = setUp()
     await open().getOrBuild(request(), counted('good').build)
     const before = tree(root)
@@ -198,7 +198,7 @@ describe('a build that fails', () => {
   test.each([
     ['writes nothing', async () => {}],
     ['writes an empty file', (output: string) => writeFile(output, '')],
-  ])('because it %s is a named error', async (_, build) => {
+  ])('a build that %s is an error with a code', async (_, build) => {
     const { open, root } = setUp()
     await expect(open().getOrBuild(request(), build)).rejects.toMatchObject({
       code: 'COMPILE_FAILED',
@@ -207,7 +207,7 @@ describe('a build that fails', () => {
     expect(readdirSync(join(root, 'tmp'))).toEqual([])
   })
 
-  test('fails all who wait for it, once', async () => {
+  test('a failed build fails every caller that waits for it, once', async () => {
     const store = setUp().open()
     let count = 0
     const build = async () => {
@@ -220,15 +220,15 @@ describe('a build that fails', () => {
   })
 })
 
-describe('an abort', () => {
-  test('before anything starts rejects without a build', async () => {
+describe('abort', () => {
+  test('an abort before anything starts rejects without a build', async () => {
     const { open } = setUp()
     await expect(open().getOrBuild({ ...request(), signal: AbortSignal.abort() }, refuse)).rejects.toMatchObject({
       code: 'COMPILE_ABORTED',
     })
   })
 
-  test('may end a hundred builds at once, without a warning of Node', async () => {
+  test('one abort ends a hundred builds without a warning of Node.js', async () => {
     const store = setUp().open()
     const warned = vi.fn<(warning: Error) => void>()
     process.on('warning', warned)
@@ -243,7 +243,7 @@ describe('an abort', () => {
     expect(warned).not.toHaveBeenCalled()
   })
 
-  test('of one who waits rejects at once; the others get the engine', async () => {
+  test('an abort of a waiting caller rejects at once; the others get the engine', async () => {
     const store = setUp().open()
     const { build, started, finish } = held('engine')
     const patient = store.getOrBuild(request(), build)
@@ -256,7 +256,7 @@ describe('an abort', () => {
     expect((await patient).reason).toBe('miss: new')
   })
 
-  test('of the one who builds lets another build', async () => {
+  test('an abort of the building caller lets another caller build', async () => {
     const { open, root } = setUp()
     const store = open()
     const stop = new AbortController()
@@ -273,7 +273,7 @@ describe('an abort', () => {
     expect([...readdirSync(join(root, 'tmp')), ...readdirSync(join(root, 'locks'))]).toEqual([])
   })
 
-  test('ends the waiting for another process', async () => {
+  test('an abort ends the wait for another process', async () => {
     const { open, root } = setUp()
     const file = join(root, 'locks', `${request().key.digest}.lock`)
     mkdirSync(dirname(file), { recursive: true })
@@ -286,8 +286,8 @@ describe('an abort', () => {
   })
 })
 
-describe('collecting', () => {
-  test('goes by age since the last use', async () => {
+describe('collection', () => {
+  test('engines are removed by age since their last use', async () => {
     const { open } = setUp()
     await aged(40, () => open().getOrBuild(request(), counted('old').build))
     await aged(40, () => open().getOrBuild(request({ level: 'x' }, 'used'), counted('used').build))
@@ -298,7 +298,7 @@ describe('collecting', () => {
     expect((await open().getOrBuild(request({ level: 'x' }, 'used'), refuse)).hit).toBe(true)
   })
 
-  test('goes by size: superseded engines first, then the least recently used', async () => {
+  test('over the size limit superseded engines go first, then the least recently used', async () => {
     const { open } = setUp({ maxSize: 2000 })
     const store = async (name: string, days: number, importKey = name) =>
       aged(days, () => open().getOrBuild(request({ name }, importKey), counted(name.repeat(1000)).build))
@@ -311,7 +311,7 @@ describe('collecting', () => {
     expect((await open().list()).map(({ facts }) => facts['name'])).toEqual(['d', 'b'])
   })
 
-  test('spares what this process was given, what was used just now, and what is locked', async () => {
+  test('engines that this process got, that were used just now or are locked are kept', async () => {
     const { open, root } = setUp({ maxSize: 0 })
     const store = open()
     await aged(1, () => store.getOrBuild(request({}, 'mine'), counted('mine').build))
@@ -323,7 +323,7 @@ describe('collecting', () => {
     expect((await store.collect()).removed.map(({ imports }) => imports)).toEqual([['locked']])
   })
 
-  test('removes what killed builds left, and nothing of those that run', async () => {
+  test('files of killed builds are removed, those of running builds are kept', async () => {
     const { open, root } = setUp()
     const store = open()
     const { build, started, finish } = held('engine')
@@ -341,7 +341,7 @@ describe('collecting', () => {
     expect(existsSync((await running).artifact.file)).toBe(true)
   })
 
-  test('is left to one build a day, unless this one built something', async () => {
+  test('a build that compiled nothing collects once a day, others always', async () => {
     const { open, root } = setUp()
     await open().getOrBuild(request(), counted('engine').build)
     await aged(0.9, () => open().collect())
@@ -358,7 +358,7 @@ describe('collecting', () => {
     expect(readdirSync(join(root, 'tmp'))).toEqual([])
   })
 
-  test('clear leaves an empty cache that works', async () => {
+  test('after clear the cache is empty and works', async () => {
     const { open, root } = setUp()
     await open().getOrBuild(request(), counted('engine').build)
     expect(await open().clear()).toMatchObject({ removed: [{ imports: ['pose'] }], bytes: 6 })
@@ -366,7 +366,7 @@ describe('collecting', () => {
     expect((await open().getOrBuild(request(), counted('engine').build)).reason).toBe('miss: new')
   })
 
-  test('a folder that does not exist holds nothing', async () => {
+  test('a cache folder that does not exist has no entries', async () => {
     const store = setUp().open()
     expect([await store.list(), await store.collect(), await store.verify()]).toEqual([
       [],
@@ -376,14 +376,14 @@ describe('collecting', () => {
   })
 })
 
-describe('a lock', () => {
+describe('lock', () => {
   test.each([
     ['ran here and is dead', { pid: deadProcess() }, 0, true],
     ['runs here', {}, 0, false],
     ['runs here and went silent', {}, 31_000, true],
     ['runs elsewhere', { host: 'elsewhere', pid: deadProcess() }, 20_000, false],
     ['went silent elsewhere', { host: 'elsewhere' }, 31_000, true],
-  ])('whose holder %s', async (_, holder, silence, free) => {
+  ])('a lock whose holder %s', async (_, holder, silence, free) => {
     const file = lockFile()
     writeFileSync(file, JSON.stringify({ ...lockRecord, ...holder }))
     const time = new Date(Date.now() - silence)
@@ -399,7 +399,7 @@ describe('a lock', () => {
     ['empty', ''],
     ['of another program', 'pid 12'],
     ['with a path for a token', JSON.stringify({ ...lockRecord, token: '../../x' })],
-  ])('that is %s is respected while it may be in writing, then broken', async (_, text) => {
+  ])('a lock file %s is respected while it may be half written, then broken', async (_, text) => {
     const file = lockFile()
     writeFileSync(file, text)
     expect(await tryLock(file)).toBeUndefined()
@@ -407,7 +407,7 @@ describe('a lock', () => {
     expect(await tryLock(file)).toBeDefined()
   })
 
-  test('is never held twice, when many find a dead holder at once', async () => {
+  test('a lock with a dead holder that many find at once is never held twice', async () => {
     for (let round = 0; round < 20; round++) {
       const file = lockFile()
       writeFileSync(file, JSON.stringify({ ...lockRecord, pid: deadProcess() }))
@@ -419,7 +419,7 @@ describe('a lock', () => {
     }
   })
 
-  test('is taken although one who was breaking it was killed as well', async () => {
+  test('a lock is taken although the process that was breaking it was killed', async () => {
     const file = lockFile()
     const dead = JSON.stringify({ ...lockRecord, pid: deadProcess() })
     writeFileSync(file, dead)
@@ -429,7 +429,7 @@ describe('a lock', () => {
     expect(readdirSync(dirname(file))).toEqual([])
   })
 
-  test('that was broken by others is not taken from them at release', async () => {
+  test('a lock that others broke is not taken from them at release', async () => {
     const file = lockFile()
     const lock = await acquireLock(file)
     writeFileSync(file, JSON.stringify(lockRecord))
@@ -438,14 +438,14 @@ describe('a lock', () => {
   })
 })
 
-describe('a folder that cannot be used costs a warning, not the build', () => {
+describe('cache folder that cannot be used', () => {
   beforeEach(() => {
     const folder = tempFolder()
     for (const name of ['TMPDIR', 'TEMP', 'TMP']) vi.stubEnv(name, folder)
   })
   afterEach(() => void vi.unstubAllEnvs())
 
-  test('and what a killed process left in the temporary folder is removed', async () => {
+  test('what a killed process left in the temporary folder is removed', async () => {
     const { open, dir } = setUp()
     const [left, living] = [deadProcess(), process.pid].map((pid) => join(tmpdir(), `unplugin-onnx-${pid}-x`))
     for (const folder of [left!, living!]) mkdirSync(folder)
@@ -454,7 +454,7 @@ describe('a folder that cannot be used costs a warning, not the build', () => {
     expect([existsSync(left!), existsSync(living!)]).toEqual([false, true])
   })
 
-  test('because it lies below a file', async () => {
+  test('a folder below a file costs a warning, not the build', async () => {
     const parent = join(tempFolder(), 'file')
     writeFileSync(parent, '')
     const { open, warnings } = setUp({ dir: join(parent, 'cache') })
@@ -470,7 +470,7 @@ describe('a folder that cannot be used costs a warning, not the build', () => {
       await expect(use()).rejects.toMatchObject({ code: 'CACHE_FAILED' })
   })
 
-  test('because the disk is full while the compiler writes', async () => {
+  test('a disk that fills up while the compiler writes costs a warning, not the build', async () => {
     const { open, warnings, dir } = setUp()
     const full = Object.assign(new Error('write failed'), { code: 'ENOSPC' })
     const { artifact } = await open().getOrBuild(request(), async (output) => {
@@ -482,7 +482,7 @@ describe('a folder that cannot be used costs a warning, not the build', () => {
   })
 
   const small = mountable('size=1m')
-  test.skipIf(!small)('because its disk of 1 MB is really full', () => {
+  test.skipIf(!small)('a real disk of 1 MB that is full costs a warning, not the build', () => {
     const result = inMount('size=1m', ['trouble'])
     expect(result).toMatchObject({
       stored: [
@@ -495,7 +495,7 @@ describe('a folder that cannot be used costs a warning, not the build', () => {
     })
   })
 
-  test.skipIf(!small)('because it is really read-only, while what it holds still hits', () => {
+  test.skipIf(!small)('a real read-only disk costs a warning, and its engines are still hits', () => {
     const result = inMount('size=1m', ['known', 'ro', 'trouble'])
     expect(result).toMatchObject({
       stored: [
@@ -509,8 +509,8 @@ describe('a folder that cannot be used costs a warning, not the build', () => {
   })
 })
 
-describe('between processes', () => {
-  test('many that make one folder at once all get it', async () => {
+describe('cache between processes', () => {
+  test('many processes that make one folder at once all get it', async () => {
     const deep = join(tempFolder(), 'a', 'b', 'c', 'd')
     await expect(
       Promise.all(Array.from({ length: 30 }, (_, index) => makeFolder(join(deep, `${index % 3}`)))),
@@ -518,7 +518,7 @@ describe('between processes', () => {
     expect(readdirSync(deep)).toEqual(['0', '1', '2'])
   })
 
-  test('sixteen that want one engine at once build it once', { timeout: 120_000 }, async () => {
+  test('sixteen processes that want one engine at once build it once', { timeout: 120_000 }, async () => {
     const dir = tempFolder()
     const children = await Promise.all(Array.from({ length: 16 }, () => startBuilder('once', dir)))
     const results = await Promise.all(children.map((child) => answer(child)))
@@ -530,7 +530,7 @@ describe('between processes', () => {
     ])
   })
 
-  test('a holder that was killed does not hold up the next', async () => {
+  test('a killed process does not hold up the next', async () => {
     const { open, dir } = setUp()
     const child = await startBuilder('once', dir)
     child.send('go')
@@ -542,7 +542,7 @@ describe('between processes', () => {
     expect(performance.now() - started).toBeLessThan(10_000)
   })
 
-  test('fifty killed at a random moment leave a cache that works', { timeout: 120_000 }, async () => {
+  test('fifty processes killed at random moments leave a cache that works', { timeout: 120_000 }, async () => {
     const { open, dir, root } = setUp()
     const store = open()
     const rounds = async () => {

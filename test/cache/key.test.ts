@@ -44,15 +44,18 @@ const plan: Facts = {
 }
 const facts = engineFacts(graph, 'onnxruntime', plan)
 
-describe('a cache key', () => {
-  test.each(Object.keys(facts))('changes with the fact %s', (name) => {
-    const value = facts[name]!
-    const other =
-      typeof value === 'object' ? [...value, 'more'].map(String) : typeof value === 'boolean' ? !value : `${value}0`
+function anotherValue(value: Facts[string]): Facts[string] {
+  if (typeof value === 'object') return [...value, 'more'].map(String)
+  return typeof value === 'boolean' ? !value : `${value}0`
+}
+
+describe('cache key', () => {
+  test.each(Object.keys(facts))('another value of the fact %s gives another key', (name) => {
+    const other = anotherValue(facts[name]!)
     expect(cacheKey({ ...facts, [name]: other }).digest).not.toBe(cacheKey(facts).digest)
   })
 
-  test('changes when a fact is added, and does not confuse a number with its text', () => {
+  test('an added fact, or a number instead of its text, gives another key', () => {
     const digests = [
       facts,
       { ...facts, driver: '570' },
@@ -63,7 +66,7 @@ describe('a cache key', () => {
     expect(new Set(digests.map((each) => cacheKey(each).digest)).size).toBe(digests.length)
   })
 
-  test('does not depend on the order of names', () => {
+  test('another order of names gives the same key', () => {
     const reversed = Object.fromEntries(Object.entries(facts).reverse())
     expect(cacheKey(reversed).digest).toBe(cacheKey(facts).digest)
     const shapes = { a: [1], b: [2] }
@@ -72,7 +75,7 @@ describe('a cache key', () => {
     )
   })
 
-  test('depends on the order of passes', () => {
+  test('another order of passes gives another key', () => {
     const [one, two] = ['fp16', 'fold'].map((name) => ({ name, version: 1, options: {} }))
     const digests = [
       [one!, two!],
@@ -81,22 +84,22 @@ describe('a cache key', () => {
     expect(digests[0]).not.toBe(digests[1])
   })
 
-  test('is the same for an option that was set to its default, whatever the order it was set in', () => {
+  test('an option that is set to its default, in any order, gives the same key', () => {
     expect(keyOfPass({ maximum: 65504, keep: [] })).toBe(keyOfPass({ keep: [], maximum: 65504 }))
   })
 
-  test('refuses what JSON would lose, and two stages that name the same fact', () => {
+  test('facts that JSON would lose, or that two stages name, are refused', () => {
     expect(() => canonicalJson({ x: Number.NaN })).toThrow('NaN')
     expect(() => cacheKey({ x: Number.POSITIVE_INFINITY })).toThrow('Infinity')
     expect(() => engineFacts(graph, 'onnxruntime', { model: 'x' })).toThrow('model')
   })
 
-  test('takes names that JavaScript treats as special', () => {
+  test('facts may have names that JavaScript treats as special', () => {
     expect(new Set(['__proto__', 'constructor', 'a"b', 'a\nb', ''].map(keyOfInput)).size).toBe(5)
   })
 })
 
-describe('the difference of two keys is told in words', () => {
+describe('difference of two keys', () => {
   const cases: readonly (readonly [Facts, string])[] = [
     [facts, 'nothing changed'],
     [{ ...facts, model: sha('d') }, 'weights changed'],
@@ -128,7 +131,7 @@ describe('the difference of two keys is told in words', () => {
     expect(explain(facts, after)).toBe(words)
   })
 
-  test('the order of a list alone is shown whole', () => {
+  test('a list in another order is shown whole', () => {
     expect(explain({ targets: ['sm86', 'sm89'] }, { targets: ['sm89', 'sm86'] })).toBe(
       'targets changed: sm86, sm89 -> sm89, sm86',
     )
@@ -165,14 +168,14 @@ describe('hashing', () => {
         { offset: bytes.length - 3, length: 3 },
       ],
     },
-  ])('around the segments $segments gives the digest of what is left', async ({ segments }) => {
+  ])('a hash around the segments $segments is that of the remaining bytes', async ({ segments }) => {
     const left = bytes.filter((_, at) => !segments.some(({ offset, length }) => at >= offset && at < offset + length))
     const rest = join(folder, 'rest')
     writeFileSync(rest, left)
     expect(await hashAround(file, segments)).toEqual({ whole: await hashFile(file), around: await hashFile(rest) })
   })
 
-  test('of ranges sees their places and bytes, not how often they are named', async () => {
+  test('a hash of ranges covers their offsets and bytes, not how often they are listed', async () => {
     const once = await hashPairs(file, [
       [10, 20],
       [30, 5],
@@ -196,13 +199,13 @@ describe('hashing', () => {
     expect(await hashPairs(file, [[bytes.length + 10, 1]])).toBeUndefined()
   })
 
-  test('of ten thousand ranges over the whole file reads it once', async () => {
+  test('a hash of ten thousand ranges over the whole file reads it once', async () => {
     const segments = Array.from({ length: 10_000 }, (_, i) => ({ offset: i, length: bytes.length - i }))
     expect(await hashSegments(file, segments)).toBe(await hashSegments(file, [{ offset: 0, length: bytes.length }]))
   })
 })
 
-describe('the digests of a model', () => {
+describe('digests of a model', () => {
   test.each([
     ['one byte of the weights', 'model.onnx', 50, 'weights changed'],
     ['one byte of the graph', 'model.onnx', 3, 'graph changed'],
@@ -226,7 +229,7 @@ describe('the digests of a model', () => {
     expect(await digestSource(two, fresh())).toEqual(await digestSource(one, fresh()))
   })
 
-  test('external data that is too short is named', async () => {
+  test('external data that is too short is an error with its name', async () => {
     const model = make(join(tempFolder(), 'm'))
     writeFileSync(model.external[0]!.file, 'x')
     await expect(digestSource(model, fresh())).rejects.toMatchObject({
@@ -250,8 +253,8 @@ describe('the digests of a model', () => {
   })
 })
 
-describe('the stat index', () => {
-  test('remembers across openings, by the computation asked for', async () => {
+describe('stat index', () => {
+  test('a digest is known after reopening, for each computation apart', async () => {
     const { file, index, compute, count } = setUp()
     await later(() => openStatIndex(index).remember(file, 'a', compute))
     await openStatIndex(index).remember(file, 'a', compute)
@@ -260,7 +263,7 @@ describe('the stat index', () => {
     expect(count()).toBe(2)
   })
 
-  test('does not trust a file that was written in the tick in which it was read', async () => {
+  test('a file written in the clock tick in which it was read is hashed again', async () => {
     const { file, index, compute, count } = setUp()
     writeFileSync(file, 'new')
     await openStatIndex(index).remember(file, 'a', compute)
@@ -289,7 +292,7 @@ describe('the stat index', () => {
       },
     ],
     ['another size', (file: string) => appendFileSync(file, 'er')],
-  ])('notices %s', async (_, edit) => {
+  ])('a file is hashed again after %s', async (_, edit) => {
     const { file, index, compute } = setUp()
     const opened = openStatIndex(index)
     await later(() => opened.remember(file, 'a', compute))
@@ -331,7 +334,7 @@ describe('the stat index', () => {
     expect(statSync(file).size).toBeGreaterThan(3)
   })
 
-  test('works in a folder that cannot be written', async () => {
+  test('a folder that cannot be written costs only the hashing', async () => {
     const { file, compute } = setUp()
     expect(await openStatIndex(join(file, 'index.json')).remember(file, 'a', compute)).toEqual({ text: 'old' })
   })

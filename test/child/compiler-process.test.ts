@@ -5,7 +5,7 @@ import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
-import { runChild, type ChildOptions } from '../../dist/plugin/child/run.js'
+import { runChild, type ChildOptions } from '../../plugin/child/run.ts'
 import { currentBudget, enterSlot, estimateBytes, mayStart } from '../../plugin/child/slots.ts'
 import { startProgress } from '../../plugin/compile/progress.ts'
 import { isRunning } from '../../plugin/files/lock.ts'
@@ -24,7 +24,7 @@ function run(does: string, options: ChildOptions & { verbose?: boolean } = {}): 
   )
 }
 
-describe('a compiler process', () => {
+describe('compiler process', () => {
   // Windows has no signals.
   test.skipIf(process.platform === 'win32').each([
     ['is killed', /^pose: the compiler process was killed by SIGKILL before it finished\..*runs out of memory/s],
@@ -38,13 +38,13 @@ describe('a compiler process', () => {
       /^pose: the compiler process (was killed by SIGABRT|exited with code \d+) before it finished; its last output: .*heap out of memory/s,
     ],
     ['exits', /^pose: the compiler process exited with code 3 before it finished/],
-  ])('that %s becomes an error with its last output and leaves this process alive', async (does, message) => {
+  ])('a compiler that %s is an error with its last output, and this process goes on', async (does, message) => {
     vi.stubEnv('NODE_OPTIONS', '--max-old-space-size=32')
     await expect(run(does)).rejects.toMatchObject({ code: 'COMPILE_FAILED', message: expect.stringMatching(message) })
   })
 
   test.each([false, true])(
-    'reports phases, warnings and errors always, and details on request (verbose: %s)',
+    'phases, warnings and errors are always logged, details with verbose: %s',
     async (verbose) => {
       const lines: string[] = []
       await run('talks', { verbose, log: (severity, text) => lines.push(`${severity}: ${text}`) })
@@ -90,7 +90,7 @@ describe('a compiler process', () => {
     ],
     ['while it starts', (abort) => ({ onStart: () => setTimeout(abort, 20) })],
     ['while it works', (abort) => ({ log: abort })],
-  ])('that is cancelled %s is gone when the call rejects', async (_, arrange) => {
+  ])('a compiler cancelled %s has ended when the call rejects', async (_, arrange) => {
     const controller = new AbortController()
     let pid = 0
     const options = arrange(() => controller.abort())
@@ -106,7 +106,7 @@ describe('a compiler process', () => {
 })
 
 // Windows has no signals.
-describe.skipIf(process.platform === 'win32')('a build whose process ends', () => {
+describe.skipIf(process.platform === 'win32')('end of the building process', () => {
   test.each<[string, (child: ChildProcess) => void]>([
     ['by Ctrl-C in a terminal', ({ pid }) => process.kill(-pid!, 'SIGINT')],
     ['with its terminal', ({ pid }) => process.kill(-pid!, 'SIGHUP')],
@@ -114,7 +114,7 @@ describe.skipIf(process.platform === 'win32')('a build whose process ends', () =
     ['by SIGTERM', (child) => child.kill('SIGTERM')],
     ['by SIGKILL', (child) => child.kill('SIGKILL')],
     ['by process.exit()', (child) => child.send('exit')],
-  ])('%s takes the compiler and what it wrote with it', async (_, end) => {
+  ])('a process that ends %s takes the compiler and its files with it', async (_, end) => {
     const own = mkdtempSync(join(folder, 'parent-'))
     const parent = fork(fileURLToPath(new URL('./compiler-parent.mjs', import.meta.url)), [join(own, 'engine')], {
       detached: true,
@@ -128,20 +128,101 @@ describe.skipIf(process.platform === 'win32')('a build whose process ends', () =
   })
 })
 
-describe('the budget of compilers', () => {
+describe('budget of compilers', () => {
   const GB = 1e9
 
-  test.each<[string, number, number[], number, number, boolean]>([
-    ['the first one, however large', 100 * GB, [], 2, 8 * GB, true],
-    ['a second one that fits', 3 * GB, [4 * GB], 2, 8 * GB, true],
-    ['one that fits to the byte', 4 * GB, [4 * GB], 2, 8 * GB, true],
-    ['one that the memory does not hold', 5 * GB, [4 * GB], 2, 8 * GB, false],
-    ['one more than there are cores', GB, [GB, GB], 2, 64 * GB, false],
-    ['a small one beside one that is too large for the machine', GB, [100 * GB], 8, 8 * GB, false],
-    ['many small ones on a large machine', GB, Array<number>(15).fill(GB), 16, 64 * GB, true],
-    ['a second one where no memory is free', GB, [GB], 4, 0, false],
-    ['a second one on one core', GB, [GB], 1, 64 * GB, false],
-  ])('decides on %s', (_, bytes, running, cores, memory, may) => {
+  test.each<[string, { bytes: number; running: number[]; cores: number; memory: number; may: boolean }]>([
+    [
+      'the first one, however large',
+      {
+        bytes: 100 * GB,
+        running: [],
+        cores: 2,
+        memory: 8 * GB,
+        may: true,
+      },
+    ],
+    [
+      'a second one that fits',
+      {
+        bytes: 3 * GB,
+        running: [4 * GB],
+        cores: 2,
+        memory: 8 * GB,
+        may: true,
+      },
+    ],
+    [
+      'one that fits to the byte',
+      {
+        bytes: 4 * GB,
+        running: [4 * GB],
+        cores: 2,
+        memory: 8 * GB,
+        may: true,
+      },
+    ],
+    [
+      'one that the memory does not hold',
+      {
+        bytes: 5 * GB,
+        running: [4 * GB],
+        cores: 2,
+        memory: 8 * GB,
+        may: false,
+      },
+    ],
+    [
+      'one more than there are cores',
+      {
+        bytes: GB,
+        running: [GB, GB],
+        cores: 2,
+        memory: 64 * GB,
+        may: false,
+      },
+    ],
+    [
+      'a small one beside one that is too large for the machine',
+      {
+        bytes: GB,
+        running: [100 * GB],
+        cores: 8,
+        memory: 8 * GB,
+        may: false,
+      },
+    ],
+    [
+      'many small ones on a large machine',
+      {
+        bytes: GB,
+        running: Array<number>(15).fill(GB),
+        cores: 16,
+        memory: 64 * GB,
+        may: true,
+      },
+    ],
+    [
+      'a second one where no memory is free',
+      {
+        bytes: GB,
+        running: [GB],
+        cores: 4,
+        memory: 0,
+        may: false,
+      },
+    ],
+    [
+      'a second one on one core',
+      {
+        bytes: GB,
+        running: [GB],
+        cores: 1,
+        memory: 64 * GB,
+        may: false,
+      },
+    ],
+  ])('the budget allows the right number of compilers for %s', (_, { bytes, running, cores, memory, may }) => {
     expect(mayStart(bytes, running, { cores, memory })).toBe(may)
   })
 
@@ -152,19 +233,19 @@ describe('the budget of compilers', () => {
     ['TensorRT-RTX, 14 matrices', 939_525_137, 2.11 * GB],
     ['ONNX Runtime, 14 matrices', 939_525_137, 2.97 * GB],
     ['OpenVINO, 14 matrices', 939_525_137, 1.99 * GB],
-  ])('is estimated above what was measured: %s', (_, modelBytes, measured) => {
+  ])('the estimate is above the measured memory: %s', (_, modelBytes, measured) => {
     expect(estimateBytes(modelBytes)).toBeGreaterThanOrEqual(measured)
     expect(estimateBytes(modelBytes)).toBeLessThan(1.5 * measured + GB)
   })
 
-  test('is no more than this process may use', () => {
+  test('the budget is at most what this process may use', () => {
     const { cores, memory } = currentBudget()
     expect(cores).toBe(availableParallelism())
     expect(memory).toBeGreaterThan(0)
     expect(memory).toBeLessThan(process.constrainedMemory() || Infinity)
   })
 
-  test('lets compilers in by the order of their calls, and one that gives up makes room for the next', async () => {
+  test('compilers start in the order of their calls, and one that gives up makes room', async () => {
     const entered: string[] = []
     const enter = async (name: string, bytes: number, signal?: AbortSignal) => {
       const leave = await enterSlot(bytes, signal)
@@ -185,11 +266,11 @@ describe('the budget of compilers', () => {
   })
 })
 
-describe('a build that takes long', () => {
+describe('progress of a long build', () => {
   beforeEach(() => void vi.useFakeTimers())
   afterEach(() => void vi.useRealTimers())
 
-  test('says so after 5 seconds and then less and less often, with its phase and its last duration', () => {
+  test('a line comes after 5 seconds, then ever less often, with the phase and the last duration', () => {
     const lines: string[] = []
     const progress = startProgress('pose  fp16  tensorrt', 81.26, (line) => lines.push(line))
     vi.advanceTimersByTime(4999)
@@ -207,7 +288,7 @@ describe('a build that takes long', () => {
     ])
   })
 
-  test('has no duration to compare with the first time', () => {
+  test('a first build has no duration to compare with', () => {
     const lines: string[] = []
     const progress = startProgress('pose  fp32  openvino', undefined, (line) => lines.push(line))
     progress.phase('compiling')

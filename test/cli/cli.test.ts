@@ -39,7 +39,7 @@ beforeAll(() => {
   )
 })
 
-describe('the command line', () => {
+describe('command line', () => {
   it.each([
     [['--version'], /^unplugin-onnx\/\d/],
     [['--help'], /inspect <model>[^]*cache <verb> \[import\]/],
@@ -51,7 +51,7 @@ describe('the command line', () => {
 
   it.each([
     [['inspec', 'a.onnx'], `'inspec' is not a command. Did you mean 'inspect'?`],
-    [['frobnicate'], `'frobnicate' is not a command. 'unplugin-onnx --help' lists what there is`],
+    [['frobnicate'], `'frobnicate' is not a command. Run 'unplugin-onnx --help' for a list`],
     [['inspect'], 'missing required args for command `inspect <model>`'],
     [['inspect', 'a.onnx', 'b.onnx'], 'Unused args: `b.onnx`'],
     [['inspect', 'a.onnx', '--jsn'], `'--jsn' is not an option of 'inspect'. Did you mean '--json'?`],
@@ -66,8 +66,8 @@ describe('the command line', () => {
   })
 })
 
-describe('build', () => {
-  it('writes a manifest and engines that the runtime loads, and compiles nothing twice', async () => {
+describe('build command', () => {
+  it('build writes a manifest and engines that the runtime loads, and compiles nothing twice', async () => {
     const first = await build('--backend', 'onnxruntime', '--shapes', 'x:2x4')
     expect(first).toMatchObject({
       code: 0,
@@ -98,25 +98,26 @@ describe('build', () => {
     [['--shapes', 'x:2x5'], `model 'affine': shapes.x[1]: expected 4, which is static in the model, received 5`],
     [
       ['--shapes', 'x'],
-      `import 'affine.onnx?shapes=x': shapes: expected 'name:1x3x224x224' for each input, separated by commas, received 'x'`,
+      `import 'affine.onnx?shapes=x': shapes: expected 'name:1x3x224x224' for each input, ` +
+        `separated by commas, received 'x'`,
     ],
     [
       ['--shapes', 'x&engine=int8:1'],
       `model 'affine': shapes["x&engine=int8"]: expected one of the model's inputs ('x'), received no such input`,
     ],
     [['--min', 'x:1x4'], `import 'affine.onnx?min=x:1x4': min, opt, max: expected all three of them, received min`],
-  ])('refuses %j in one line and writes nothing', async (args, message) => {
+  ])('build %j is refused in one line and writes nothing', async (args, message) => {
     expect(await build(...args)).toEqual({ code: 1, stdout: '', stderr: `${message}\n` })
   })
 
-  it('refuses a file that is not a model by its name', async () => {
+  it('a file that is not a model is refused by name', async () => {
     expect(await run(['build', 'notes.txt'])).toMatchObject({
       code: 1,
       stderr: `'notes.txt' is not an .onnx file. Give the path of a model\n`,
     })
   })
 
-  it('does not explain the engine of one variant by that of another', async () => {
+  it('the engine of one variant is not explained by that of another', async () => {
     for (const shapes of ['x:5x4', 'x:6x4'])
       expect((await build('--backend', 'onnxruntime', '--shapes', shapes)).stderr).toContain('miss: new')
     writeFileSync(model, affineModel({ dims: 'batch,4', weight: 3 }))
@@ -126,7 +127,7 @@ describe('build', () => {
 
   // Node's own recursive mkdir never ends below /proc.
   it.each([join(model, 'out'), ...(process.platform === 'linux' ? ['/proc/unplugin-onnx/engines'] : [])])(
-    'says in one line that %s cannot be written',
+    '%s that cannot be written is an error of one line',
     async (out) => {
       const { code, stderr } = await build('--out', out)
       expect(code).toBe(1)
@@ -137,26 +138,29 @@ describe('build', () => {
     },
   )
 
-  it.runIf(process.platform === 'linux')('builds with a warning where the cache folder cannot be made', async () => {
-    const { code, stderr } = await run([
-      'build',
-      model,
-      '--root',
-      root,
-      '--cache-dir',
-      '/proc/unplugin-onnx',
-      '--backend',
-      'onnxruntime',
-      '--out',
-      join(folder, 'uncached'),
-    ])
-    expect(code).toBe(0)
-    expect(stderr).toContain('the cache folder /proc/unplugin-onnx/v1 cannot be used (/proc takes no folders')
-  })
+  it.runIf(process.platform === 'linux')(
+    'a cache folder that cannot be made costs a warning, not the build',
+    async () => {
+      const { code, stderr } = await run([
+        'build',
+        model,
+        '--root',
+        root,
+        '--cache-dir',
+        '/proc/unplugin-onnx',
+        '--backend',
+        'onnxruntime',
+        '--out',
+        join(folder, 'uncached'),
+      ])
+      expect(code).toBe(0)
+      expect(stderr).toContain('the cache folder /proc/unplugin-onnx/v1 cannot be used (/proc cannot contain folders')
+    },
+  )
 })
 
-describe('doctor', () => {
-  it('tells the backends that are installed here', async () => {
+describe('doctor command', () => {
+  it('doctor lists the backends that are installed here', async () => {
     const { code, stdout } = await run(['doctor', '--root', root])
     expect(code).toBe(0)
     expect(stdout).toMatch(/^unplugin-onnx [\d.]+, Node\.js [\d.]+, \S+ \S+\n[^]*onnxruntime {2,}\d/)
@@ -169,7 +173,7 @@ describe('doctor', () => {
   })
 })
 
-describe('types', () => {
+describe('types command', () => {
   const app = join(folder, 'app')
 
   beforeAll(() =>
@@ -179,7 +183,7 @@ describe('types', () => {
     }),
   )
 
-  it('types every import, and writes nothing the second time', async () => {
+  it('every import gets types, and the second run writes nothing', async () => {
     const dir = join(app, '.unplugin-onnx')
     expect(await run(['types', '--root', app])).toEqual({
       code: 0,
@@ -193,7 +197,7 @@ describe('types', () => {
     })
   })
 
-  it('fails when an import has no model, after it has typed the others', async () => {
+  it('an import without a model fails after the others have got types', async () => {
     writeProject(app, { 'src/b.ts': "import b from './gone.onnx'" })
     const { code, stdout, stderr } = await run(['types', '--root', app, '--types-dir', 'generated', '--json'])
     expect(code).toBe(1)
@@ -219,11 +223,13 @@ describe('types --check', () => {
     }),
   )
 
-  it('fails while types are stale, names them, and touches nothing', async () => {
+  it('stale types are named and fail the command, which touches nothing', async () => {
     expect(await check()).toEqual({
       code: 1,
       stderr: '',
-      stdout: `missing or changed: types/pose.d.onnx.ts\nmissing or changed: imports.json\n1 import of models, types in ${dir}: 2 files stale. Run 'unplugin-onnx types'\n`,
+      stdout:
+        'missing or changed: types/pose.d.onnx.ts\nmissing or changed: imports.json\n1 import of ' +
+        `models, types in ${dir}: 2 files stale. Run 'unplugin-onnx types'\n`,
     })
     expect(existsSync(dir)).toBe(false)
 
@@ -249,7 +255,7 @@ describe('types --check', () => {
 })
 
 describe('types --watch', () => {
-  it.each([['--check'], ['--json']])('goes without %s', async (flag) => {
+  it.each([['--check'], ['--json']])('a watch without %s works', async (flag) => {
     expect(await run(['types', '--watch', flag])).toEqual({
       code: 1,
       stdout: '',
@@ -257,7 +263,7 @@ describe('types --watch', () => {
     })
   })
 
-  it('follows sources, models, new folders and what is wrong with them until it is ended', async () => {
+  it('a watch follows sources, models, new folders and problems until it ends', async () => {
     const app = join(folder, 'watched')
     writeProject(app, { 'src/a.ts': 'export {}' })
     const watching = spawn(process.execPath, [bin, 'types', '--watch', '--root', app], { cwd: folder })
@@ -284,8 +290,8 @@ describe('types --watch', () => {
   })
 })
 
-describe('inspect', () => {
-  it('tells the bindings, the opset and the weights of a model', async () => {
+describe('inspect command', () => {
+  it('inspect prints the bindings, the opset and the weights of a model', async () => {
     const { stdout, code } = await run(['inspect', model])
     expect(code).toBe(0)
     expect(stdout.split('\n').slice(1)).toEqual([
@@ -299,7 +305,7 @@ describe('inspect', () => {
     expect(stdout).toMatch(/affine\.onnx {2}\d+ B {2}IR 8 {2}opset 17\n/)
   })
 
-  it('tells the same as JSON and nothing else', async () => {
+  it('--json prints the same as JSON and nothing else', async () => {
     const { stdout, stderr } = await run(['inspect', model, '--json'])
     expect(stderr).toBe('')
     expect(JSON.parse(stdout)).toMatchObject({
@@ -311,13 +317,13 @@ describe('inspect', () => {
     })
   })
 
-  it('lets no name of a model control the terminal', async () => {
+  it('a name in a model cannot control the terminal', async () => {
     const { stdout } = await run(['inspect', hostile])
     expect(stdout).not.toContain('\u001B')
     expect(stdout).toContain('__proto__')
   })
 
-  it('has no answer on stdout for a file that is not a model', async () => {
+  it('a file that is not a model leaves stdout empty', async () => {
     const text = join(folder, 'text.onnx')
     writeFileSync(text, 'not a model')
     for (const file of [text, join(folder, 'none.onnx')]) {
@@ -328,7 +334,7 @@ describe('inspect', () => {
   })
 })
 
-describe('cache', () => {
+describe('cache command', () => {
   // '007' must not become 7 on its way through the command line.
   const dir = join(folder, '007')
   const cache = (verb: string, ...more: string[]) =>
@@ -346,7 +352,7 @@ describe('cache', () => {
     }
   })
 
-  it('lists what is kept', async () => {
+  it('cache ls lists the entries', async () => {
     const { stdout, code } = await cache('ls')
     expect(code).toBe(0)
     expect(stdout).toMatch(
@@ -355,7 +361,7 @@ describe('cache', () => {
     expect(JSON.parse((await cache('ls', '--json')).stdout)).toHaveLength(2)
   })
 
-  it('tells why an import has its engine', async () => {
+  it("cache explain gives the reason for an import's engine", async () => {
     const { stdout } = await cache('why', 'pose')
     expect(stdout).toMatch(/^models\/pose\.onnx .* {2}miss: new {2}/)
     expect(stdout).not.toContain('face')
@@ -363,11 +369,11 @@ describe('cache', () => {
     expect(await cache('why', 'hand')).toMatchObject({
       code: 1,
       stdout: '',
-      stderr: expect.stringContaining(`no import of 'hand' is known`),
+      stderr: expect.stringContaining(`has no import of 'hand'`),
     })
   })
 
-  it('finds damage, then removes everything', async () => {
+  it('cache verify finds damage, and cache clear removes everything', async () => {
     expect(await cache('verify')).toMatchObject({ code: 0, stdout: expect.stringContaining('2 engines checked') })
     const [{ file }] = JSON.parse((await cache('ls', '--json')).stdout) as [{ file: string }]
     appendFileSync(file, 'x')
@@ -387,7 +393,8 @@ function wide(size: number): object {
 async function run(args: readonly string[]): Promise<{ code: number; stdout: string; stderr: string }> {
   return new Promise((resolve) => {
     execFile(process.execPath, [bin, ...args], { cwd: folder }, (error, stdout, stderr) => {
-      resolve({ code: typeof error?.code === 'number' ? error.code : error ? -1 : 0, stdout, stderr })
+      const failure = error ? -1 : 0
+      resolve({ code: typeof error?.code === 'number' ? error.code : failure, stdout, stderr })
     })
   })
 }

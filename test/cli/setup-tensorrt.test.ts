@@ -5,7 +5,7 @@ import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileS
 import { delimiter, dirname, join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { artifactFile, fetchArtifact, type MavenArtifact } from '../../native/maven.ts'
-import { listSetups, removeSetups, setup } from '../../plugin/cli/setup.ts'
+import { listSetups, removeSetups, setUpLibrary } from '../../plugin/cli/set-up-library.ts'
 import { setupFolder } from '../../runtime/library.ts'
 import { findTensorRt } from '../../runtime/tensorrt/library.ts'
 import { tempFolder } from '../support/helpers.ts'
@@ -71,7 +71,7 @@ describe.skipIf(!isLinux)('a jar of Maven', () => {
 
 describe.skipIf(!isLinux)('unplugin-onnx setup tensorrt', () => {
   test('asks for an agreement to the license first, and names the size', async () => {
-    await expect(setup('tensorrt')).rejects.toMatchObject({
+    await expect(setUpLibrary('tensorrt')).rejects.toMatchObject({
       code: 'OPTION_INVALID',
       message: expect.stringMatching(
         /expected --accept-license, received no agreement to NVIDIA's own license, which covers TensorRT 11\.2\.1\.2, .*556 MB/,
@@ -80,7 +80,7 @@ describe.skipIf(!isLinux)('unplugin-onnx setup tensorrt', () => {
   })
 
   test('names the releases that there are', async () => {
-    await expect(setup('tensorrt', { release: '8' })).rejects.toMatchObject({
+    await expect(setUpLibrary('tensorrt', { release: '8' })).rejects.toMatchObject({
       code: 'OPTION_INVALID',
       message: expect.stringMatching(/--release: expected 11 or 10, received 8/),
     })
@@ -88,7 +88,7 @@ describe.skipIf(!isLinux)('unplugin-onnx setup tensorrt', () => {
 
   test('that fails, offline or by a wrong checksum, leaves nothing installed', async () => {
     fakeMaven('echo "[ERROR] Unknown host"; exit 1')
-    await expect(setup('tensorrt', { acceptLicense: true })).rejects.toMatchObject({
+    await expect(setUpLibrary('tensorrt', { acceptLicense: true })).rejects.toMatchObject({
       code: 'BACKEND_UNAVAILABLE',
       message: expect.stringMatching(/Maven failed: Unknown host.*--from/),
     })
@@ -108,7 +108,7 @@ describe.skipIf(!isLinux)('unplugin-onnx setup tensorrt', () => {
       'TensorRT-10.9.0.34/lib/libnvinfer_static.a': 'not needed',
       'TensorRT-10.9.0.34/bin/trtexec': 'not needed',
     })
-    const installed = await setup('tensorrt', { from: archive })
+    const installed = await setUpLibrary('tensorrt', { from: archive })
     expect(readdirSync(join(installed, 'lib')).filter((name) => !/\.so(\.10)?$/.test(name))).toEqual([
       'libnvinfer.so.10.9.0',
       'libnvinfer_plugin.so.10.9.0',
@@ -126,8 +126,8 @@ describe.skipIf(!isLinux)('unplugin-onnx setup tensorrt', () => {
   })
 
   test('replaces what an earlier archive left', async () => {
-    await setup('tensorrt', { from: zipped({ 'libnvinfer.so.10': 'first', 'libnvinfer_lean.so.10': 'first' }) })
-    const installed = await setup('tensorrt', { from: zipped({ 'libnvinfer.so.11': 'second' }, 'b.zip') })
+    await setUpLibrary('tensorrt', { from: zipped({ 'libnvinfer.so.10': 'first', 'libnvinfer_lean.so.10': 'first' }) })
+    const installed = await setUpLibrary('tensorrt', { from: zipped({ 'libnvinfer.so.11': 'second' }, 'b.zip') })
     expect(readdirSync(join(installed, 'lib'))).toEqual(['libnvinfer.so.11'])
   })
 
@@ -153,7 +153,7 @@ describe.skipIf(!isLinux)('unplugin-onnx setup tensorrt', () => {
       /is not a \.zip, \.jar, \.whl or \.tar\.gz file/,
     ],
   ])('an archive that %s is an error and leaves nothing', async (_, archive, code, message) => {
-    await expect(setup('tensorrt', { from: archive() })).rejects.toMatchObject({
+    await expect(setUpLibrary('tensorrt', { from: archive() })).rejects.toMatchObject({
       code,
       message: expect.stringMatching(message),
     })
@@ -163,7 +163,7 @@ describe.skipIf(!isLinux)('unplugin-onnx setup tensorrt', () => {
 
   test('two at once install one', async () => {
     const archive = zipped({ 'libnvinfer.so.10': 'library' })
-    const [first, second] = await Promise.all([1, 2].map(() => setup('tensorrt', { from: archive })))
+    const [first, second] = await Promise.all([1, 2].map(() => setUpLibrary('tensorrt', { from: archive })))
     expect(first).toBe(second)
     expect(readdirSync(setupFolder(''))).toEqual(['tensorrt-from-file'])
   })

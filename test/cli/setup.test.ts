@@ -9,7 +9,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { fetchWheel, type Wheel } from '../../native/wheel.ts'
 import { unpackZip } from '../../native/zip.ts'
 import { installables } from '../../plugin/cli/installables.ts'
-import { setup } from '../../plugin/cli/setup.ts'
+import { setUpLibrary } from '../../plugin/cli/set-up-library.ts'
 import { setupFolder } from '../../runtime/library.ts'
 import { findOpenVino } from '../../runtime/openvino/library.ts'
 import { tempFolder } from '../support/helpers.ts'
@@ -23,10 +23,10 @@ afterEach(() => vi.unstubAllEnvs())
 
 const everything = (entry: string): string => entry
 
-describe('a wheel', () => {
+describe('wheel', () => {
   const entries = { 'lib/a.so': 'library '.repeat(100), 'lib/empty': '', 'pkg-1.0.dist-info/LICENSE': 'Apache' }
 
-  test('is unpacked, in part or whole', async () => {
+  test('a wheel is unpacked, in part or whole', async () => {
     const file = write('a.whl', zip(entries))
     await unpackZip(file, join(folder, 'whole'), everything)
     expect(readFileSync(join(folder, 'whole/lib/a.so'), 'utf8')).toBe(entries['lib/a.so'])
@@ -43,15 +43,15 @@ describe('a wheel', () => {
       () => Buffer.concat([zip(entries).subarray(0, 20), zip(entries).subarray(-100)]),
       'zip file',
     ],
-    ['that leads out of its folder', () => zip({ '../out': 'x' }), 'leads out of its folder'],
+    ['that points outside its folder', () => zip({ '../out': 'x' }), 'points outside its folder'],
     ['with a broken stream', () => Buffer.from(zip(entries)).fill(0xff, 45, 60), 'lib/a.so cannot be unpacked'],
-  ])('%s is an error and leaves nothing', async (_, bytes, message) => {
+  ])('a wheel %s is an error and leaves nothing', async (_, bytes, message) => {
     const file = write('bad.whl', bytes())
     await expect(unpackZip(file, join(folder, 'unpacked'), everything)).rejects.toThrow(message)
     expect(readdirSync(folder)).toEqual(['bad.whl'])
   })
 
-  test('that another process unpacked meanwhile is the same one', async () => {
+  test('a wheel that another process unpacked meanwhile is used', async () => {
     const file = write('a.whl', zip(entries))
     await Promise.all([1, 2, 3].map(() => unpackZip(file, join(folder, 'whole'), everything)))
     expect(readdirSync(folder).sort()).toEqual(['a.whl', 'whole'])
@@ -59,7 +59,7 @@ describe('a wheel', () => {
 })
 
 // The fake is a shell script.
-describe.skipIf(process.platform === 'win32')('a download', () => {
+describe.skipIf(process.platform === 'win32')('download', () => {
   const bytes = zip({ 'lib/a.so': 'library' })
   const wheel: Wheel = {
     name: 'some-lib',
@@ -69,40 +69,43 @@ describe.skipIf(process.platform === 'win32')('a download', () => {
     sha256: sha256(bytes),
   }
 
-  test('asks pip for the one wheel that is meant, once', async () => {
+  test('a download asks pip once, for exactly one wheel', async () => {
     fakePython(
-      `echo "$@" >> "${folder}/calls"; cp "${write('served', bytes)}" "${downloads()}/some_lib-1.2-cp311-cp311-linux.whl"`,
+      `echo "$@" >> "${folder}/calls"; cp "${write('served', bytes)}" ` +
+        `"${downloads()}/some_lib-1.2-cp311-cp311-linux.whl"`,
     )
     const file = await fetchWheel(wheel, { downloads: downloads(), indexUrl: 'https://index.example/simple' })
     expect(readFileSync(file)).toEqual(bytes)
     expect(await fetchWheel(wheel, { downloads: downloads() })).toBe(file)
     expect(readFileSync(join(folder, 'calls'), 'utf8').trim().split('\n')).toEqual([
-      `-m pip download --disable-pip-version-check --no-deps --only-binary=:all: --dest ${downloads()} --python-version 3.11 --platform manylinux_2_28_x86_64 --index-url https://index.example/simple some-lib==1.2`,
+      '-m pip download --disable-pip-version-check --no-deps --only-binary=:all: --dest ' +
+        `${downloads()} --python-version 3.11 --platform manylinux_2_28_x86_64 --index-url ` +
+        'https://index.example/simple some-lib==1.2',
     ])
   })
 
-  test('of other bytes is refused', async () => {
+  test('a download of other bytes is refused', async () => {
     fakePython(
       `cp "${write('served', zip({ 'lib/a.so': 'tampered' }))}" "${downloads()}/some_lib-1.2-cp311-cp311-linux.whl"`,
     )
     await expect(fetchWheel(wheel, { downloads: downloads() })).rejects.toThrow(`no file with SHA-256 ${wheel.sha256}`)
   })
 
-  test('that fails says what pip said', async () => {
+  test('a failed download has the message of pip', async () => {
     fakePython('echo "ERROR: No matching distribution found for some-lib==1.2" >&2; exit 1')
     await expect(fetchWheel(wheel, { downloads: downloads() })).rejects.toThrow(
       'pip failed: ERROR: No matching distribution found',
     )
   })
 
-  test('needs a Python with pip', async () => {
+  test('a download without a Python with pip is an error', async () => {
     vi.stubEnv('PATH', folder)
     await expect(fetchWheel(wheel, { downloads: downloads() })).rejects.toThrow(
-      'pip is needed to download, and none was found (python3: not found or without pip; python: ',
+      'pip was not found, but downloading needs it (python3: not found or without pip; python: ',
     )
   })
 
-  test('stops when it is aborted', async () => {
+  test('an aborted download stops', async () => {
     fakePython('sleep 60')
     const stopped = fetchWheel(wheel, { downloads: downloads(), signal: AbortSignal.timeout(50) })
     await expect(stopped).rejects.toMatchObject({ name: 'TimeoutError' })
@@ -114,17 +117,17 @@ describe('unplugin-onnx setup', () => {
     for (const name of ['XDG_CACHE_HOME', 'LOCALAPPDATA', 'HOME']) vi.stubEnv(name, folder)
   })
 
-  test('takes only indexes over HTTPS', async () => {
-    await expect(setup('openvino', { indexUrl: 'http://index.example' })).rejects.toMatchObject({
+  test('an index without HTTPS is refused', async () => {
+    await expect(setUpLibrary('openvino', { indexUrl: 'http://index.example' })).rejects.toMatchObject({
       code: 'OPTION_INVALID',
       message: expect.stringContaining('https://'),
     })
   })
 
-  test('says what to do where there is no wheel for the machine', async () => {
+  test('a machine without a wheel gets instructions', async () => {
     vi.spyOn(process, 'arch', 'get').mockReturnValue('s390x')
     const code = 'BACKEND_UNAVAILABLE'
-    await expect(setup('openvino')).rejects.toMatchObject({
+    await expect(setUpLibrary('openvino')).rejects.toMatchObject({
       code,
       message: expect.stringMatching(/linux-x64.*s390x.*OPENVINO_ROOT/),
     })
@@ -132,7 +135,7 @@ describe('unplugin-onnx setup', () => {
   })
 
   test.skipIf(missingOpenVino())(
-    'puts OpenVINO where every project finds it, from the wheel that is there already',
+    'a downloaded wheel of OpenVINO is unpacked where every project finds it',
     async () => {
       const kept = setupFolder('downloads')
       mkdirSync(kept, { recursive: true })
@@ -140,12 +143,12 @@ describe('unplugin-onnx setup', () => {
       const name = readdirSync(wheels).find((entry) => entry.startsWith('openvino-')) ?? ''
       copyFileSync(join(wheels, name), join(kept, name))
       const lines: string[] = []
-      const installed = await setup('openvino', { log: (line) => lines.push(line) })
+      const installed = await setUpLibrary('openvino', { log: (line) => lines.push(line) })
       expect(installed).toBe(setupFolder(installables.openvino.folders[1]))
       expect(readdirSync(kept)).toEqual([])
       expect(existsSync(join(installed, 'licenses', 'LICENSE'))).toBe(true)
-      expect(await setup('openvino', { log: (line) => lines.push(line) })).toBe(installed)
-      expect(lines.at(-1)).toContain('is set up already')
+      expect(await setUpLibrary('openvino', { log: (line) => lines.push(line) })).toBe(installed)
+      expect(lines.at(-1)).toContain('is already set up')
       vi.stubEnv('OPENVINO_ROOT', '')
       expect(findOpenVino()).toEqual({ file: expect.stringContaining(installed) })
     },
@@ -165,7 +168,8 @@ test.skipIf(missingOpenVino())(
     const addon = createRequire(process.cwd() + '/')('@unplugin-onnx/native-${platform}').openvino()
     const { file } = findOpenVino()
     const { devices } = await addon.probe(file)
-    console.log(JSON.stringify({ file, names: devices.map(({ name }) => name), requirements: devices[0].runtimeRequirements }))`
+    const names = devices.map(({ name }) => name)
+    console.log(JSON.stringify({ file, names, requirements: devices[0].runtimeRequirements }))`
     const env = { ...process.env, OPENVINO_ROOT: '' }
     const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '--eval', script], {
       cwd: folder,

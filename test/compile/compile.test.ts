@@ -3,12 +3,12 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import ort from 'onnxruntime-node'
 import { beforeEach, describe, expect, test } from 'vitest'
-import { openStore } from '../../dist/plugin/cache/store.js'
-import { compileModel } from '../../dist/plugin/compile/model.js'
-import type { Compiled } from '../../dist/plugin/compile/variant.js'
-import { parseRequest, requestKey } from '../../dist/plugin/options/query.js'
-import { compileOptions, resolveOptions } from '../../dist/plugin/options/resolve.js'
-import type { Options } from '../../dist/plugin/options/types.js'
+import { openStore } from '../../plugin/cache/store.ts'
+import { compileModel } from '../../plugin/compile/model.ts'
+import type { Compiled } from '../../plugin/compile/variant.ts'
+import { modelId, parseRequest, queryText } from '../../plugin/options/query.ts'
+import { compileOptions, resolveOptions } from '../../plugin/options/resolve.ts'
+import type { Options } from '../../plugin/options/types.ts'
 import { tempFolder } from '../support/helpers.ts'
 import { affineModel, onnxModel } from '../support/models.ts'
 
@@ -33,7 +33,7 @@ async function compileImport(text: string, options: Options = {}, signal?: Abort
   return compileModel(
     {
       file: request.file,
-      query: requestKey({ ...request, file: '' }),
+      query: queryText(modelId(request)),
       options: compileOptions(resolved, request),
       root,
     },
@@ -68,8 +68,8 @@ async function run(compiled: Compiled, x: number[]): Promise<number[][]> {
   return results
 }
 
-describe('a model compiled for ONNX Runtime', () => {
-  test('gives engines that ONNX Runtime runs, and the bindings', async () => {
+describe('model compiled for ONNX Runtime', () => {
+  test('a compiled model has engines that ONNX Runtime runs, and the bindings', async () => {
     write('m.onnx', affineModel())
     const compiled = await compileImport('m.onnx')
     expect(compiled.name).toBe('m')
@@ -79,7 +79,7 @@ describe('a model compiled for ONNX Runtime', () => {
     for (const result of results) expect(result).toEqual([3, 5, 7, 9])
   })
 
-  test('is not compiled twice, and the lines say so', async () => {
+  test('a second compilation is a hit, and its lines say so', async () => {
     write('m.onnx', affineModel())
     const first = await compileImport('m.onnx')
     const second = await compileImport('m.onnx')
@@ -91,7 +91,7 @@ describe('a model compiled for ONNX Runtime', () => {
     expect(lines.at(-1)).toMatch(/ {2}hit {2}/)
   })
 
-  test('runs on any CPU only as its portable engine', async () => {
+  test('only the portable engine runs on any CPU', async () => {
     write('m.onnx', affineModel())
     const { variants } = await compileImport('m.onnx', { onnxruntime: { optimization: 'extended' } })
     expect(variants.map(({ requires }) => requires)).toEqual([expect.objectContaining({ arch: 'any', layout: 0 })])
@@ -101,7 +101,7 @@ describe('a model compiled for ONNX Runtime', () => {
     expect(alone.variants).toHaveLength(1)
   })
 
-  test('has the dims of its query in its bindings', async () => {
+  test('dims of the query are in the bindings', async () => {
     write('m.onnx', affineModel({ dims: 'n,4' }))
     const compiled = await compileImport('m.onnx?shapes=x:1x4')
     expect(compiled.bindings.inputs[0]?.dims).toEqual([1, 4])
@@ -110,25 +110,28 @@ describe('a model compiled for ONNX Runtime', () => {
   })
 })
 
-describe('dims that are fixed', () => {
+describe('fixed dims', () => {
   test.each([
     ['a named one', 'n,4', {}],
     ['one without a name', '?,4', {}],
     ['one of each', 'n,?', {}],
     ['all of an unknown rank', undefined, {}],
     ['one without a name, with weights stored in fp16', '?,4', { engine: 'fp16', verify: false }],
-  ] satisfies [string, string | undefined, Options][])('%s: are static in every engine', async (_, dims, options) => {
-    write('m.onnx', dims === undefined ? unranked : affineModel({ dims }))
-    const compiled = await compileImport('m.onnx?shapes=x:1x4', options)
-    expect(compiled.bindings.inputs[0]?.dims).toEqual([1, 4])
-    for (const {
-      inputMetadata: [input],
-    } of await sessions(compiled))
-      expect(input).toMatchObject({ name: 'x', shape: [1, 4] })
-    for (const result of await run(compiled, [1, 2, 3, 4])) expect(result).toEqual([3, 5, 7, 9])
-  })
+  ] satisfies [string, string | undefined, Options][])(
+    'fixed dims by %s are static in every engine',
+    async (_, dims, options) => {
+      write('m.onnx', dims === undefined ? unranked : affineModel({ dims }))
+      const compiled = await compileImport('m.onnx?shapes=x:1x4', options)
+      expect(compiled.bindings.inputs[0]?.dims).toEqual([1, 4])
+      for (const {
+        inputMetadata: [input],
+      } of await sessions(compiled))
+        expect(input).toMatchObject({ name: 'x', shape: [1, 4] })
+      for (const result of await run(compiled, [1, 2, 3, 4])) expect(result).toEqual([3, 5, 7, 9])
+    },
+  )
 
-  test('fold what is computed from them, also beside external data', async () => {
+  test('what is computed from fixed dims is folded, also next to external data', async () => {
     write(
       'm.onnx',
       onnxModel({
@@ -151,39 +154,63 @@ describe('dims that are fixed', () => {
   })
 })
 
-describe('what a rebuild says', () => {
-  test.each<[string, () => void, Options, string, string]>([
+describe('reasons of a rebuild', () => {
+  test.each<[string, { change: () => void; options: Options; text: string; expected: string }]>([
     [
       'other weights under the same name',
-      () => write('m.onnx', affineModel({ weight: 3, dims: 'n,4' })),
-      {},
-      'm.onnx',
-      'miss: weights changed',
+      {
+        change: () => write('m.onnx', affineModel({ weight: 3, dims: 'n,4' })),
+        options: {},
+        text: 'm.onnx',
+        expected: 'miss: weights changed',
+      },
     ],
-    ['one node attribute', () => write('m.onnx', softmax(0)), {}, 'm.onnx', 'miss: graph changed'],
-    ['another static shape', () => {}, { shapes: { x: [2, 4] } }, 'm.onnx', 'miss: shapes changed: x added (2x4)'],
+    [
+      'one node attribute',
+      {
+        change: () => write('m.onnx', softmax(0)),
+        options: {},
+        text: 'm.onnx',
+        expected: 'miss: graph changed',
+      },
+    ],
+    [
+      'another static shape',
+      {
+        change: () => {},
+        options: { shapes: { x: [2, 4] } },
+        text: 'm.onnx',
+        expected: 'miss: shapes changed: x added (2x4)',
+      },
+    ],
     [
       'another optimization level',
-      () => {},
-      { onnxruntime: { optimization: 'basic' } },
-      'm.onnx',
-      'miss: optimization level all -> basic',
+      {
+        change: () => {},
+        options: { onnxruntime: { optimization: 'basic' } },
+        text: 'm.onnx',
+        expected: 'miss: optimization level all -> basic',
+      },
     ],
     [
       'an option set to its default',
-      () => {},
-      { engine: 'fp32', shapes: {}, onnxruntime: { optimization: 'all' } },
-      'm.onnx',
-      'hit',
+      {
+        change: () => {},
+        options: { engine: 'fp32', shapes: {}, onnxruntime: { optimization: 'all' } },
+        text: 'm.onnx',
+        expected: 'hit',
+      },
     ],
     [
       'a renamed file',
-      () => copyFileSync(join(folder, 'm.onnx'), write('renamed/other.onnx', '')),
-      {},
-      'renamed/other.onnx',
-      'hit',
+      {
+        change: () => copyFileSync(join(folder, 'm.onnx'), write('renamed/other.onnx', '')),
+        options: {},
+        text: 'renamed/other.onnx',
+        expected: 'hit',
+      },
     ],
-  ])('%s', async (title, change, options, text, expected) => {
+  ])('%s', async (title, { change, options, text, expected }) => {
     write('m.onnx', title.startsWith('one node') ? softmax(1) : affineModel({ dims: 'n,4' }))
     await compileImport('m.onnx')
     change()
@@ -191,7 +218,7 @@ describe('what a rebuild says', () => {
     expect(variants[0]?.cache.reason).toContain(expected)
   })
 
-  test('external data that changed alone', async () => {
+  test('changed external data is the reason', async () => {
     const model = onnxModel({
       inputs: { x: 'float32[1,4]' },
       outputs: { y: 'float32[1,4]' },
@@ -211,7 +238,7 @@ describe('what a rebuild says', () => {
   })
 })
 
-describe('what cannot be compiled', () => {
+describe('failed compilation', () => {
   test('a model that ONNX Runtime refuses keeps its text and the name of the node', async () => {
     write(
       'm.onnx',
@@ -239,10 +266,10 @@ describe('what cannot be compiled', () => {
     expect(variants[0]?.cache.reason).toBe('miss: new')
   })
 
-  test('a backend that is not there is named with the way out', async () => {
+  test('a backend that is not installed is an error that says what to install', async () => {
     write('m.onnx', affineModel())
     const options = resolveOptions({ cache: { dir: join(folder, 'cache') }, backends: ['onnxruntime'] }, folder)
-    const { onnxruntime } = await import('../../dist/plugin/backend/onnxruntime/backend.js')
+    const { onnxruntime } = await import('../../plugin/backend/onnxruntime/backend.ts')
     const probe = await onnxruntime.probe(compileOptions(options, parseRequest(join(folder, 'm.onnx'))!), folder)
     expect(probe).toMatchObject({ available: true, version: expect.stringMatching(/^1\./) })
   })

@@ -56,8 +56,8 @@ async function build(spec: ModelSpec, options: Options): Promise<Compiled & { re
   return { ...compiled, lines }
 }
 
-describe('inputs and outputs of 16 bits', () => {
-  test('are float16 for an app, which gets what fp32 gives, rounded', async () => {
+describe('16-bit inputs and outputs', () => {
+  test('an app with float16 inputs and outputs gets what fp32 gives, rounded', async () => {
     const half = await build(net, { engine: 'fp16', precision: { io: 'fp16' } })
     expect([...half.bindings.inputs, ...half.bindings.outputs].map(({ name, dtype }) => `${name}: ${dtype}`)).toEqual([
       'x: float16',
@@ -89,7 +89,7 @@ describe('inputs and outputs of 16 bits', () => {
     await Promise.all([model.dispose(), reference.dispose()])
   })
 
-  test('are in the types of an import', async () => {
+  test('16-bit inputs and outputs are in the types of an import', async () => {
     const root = join(folder, 'typed')
     writeProject(root, {
       'm.onnx': { inputs: { x: 'float32[n,4]' }, outputs: { y: 'float32[n,4]' } },
@@ -103,7 +103,7 @@ describe('inputs and outputs of 16 bits', () => {
     )
   })
 
-  test('that do not hold the results fail the verification', async () => {
+  test('outputs whose dtype cannot hold the results fail the verification', async () => {
     const large: ModelSpec = {
       inputs: { x: 'float32[1,64]' },
       outputs: { y: 'float32[1,64]' },
@@ -115,7 +115,7 @@ describe('inputs and outputs of 16 bits', () => {
     )
   })
 
-  test('of a build from the shell are asked for by --io', async () => {
+  test('--io sets them for a build from the shell', async () => {
     const cli = fileURLToPath(new URL('../../dist/plugin/cli.js', import.meta.url))
     const { stdout } = await promisify(execFile)(process.execPath, [
       cli,
@@ -138,7 +138,7 @@ describe('inputs and outputs of 16 bits', () => {
     })
   })
 
-  test.skipIf(missingOpenVino())('are bfloat16 with OpenVINO', async () => {
+  test.skipIf(missingOpenVino())('OpenVINO has bfloat16 inputs and outputs', async () => {
     const compiled = await build(net, { engine: 'bf16', precision: { io: 'bf16' }, backends: ['openvino'] })
     const model = await loadModel(await writeModel(compiled, join(folder, 'openvino')))
     const { y } = await model.infer({ x: roundToHalf.bfloat16(uniform(64, 2, 1)), ids: BigInt64Array.of(5n) })
@@ -147,7 +147,7 @@ describe('inputs and outputs of 16 bits', () => {
   })
 
   test.skipIf(missingTensorRtRtx()).each(['fp16', 'bf16'] as const)(
-    'are %s with TensorRT-RTX, without a cast at either end',
+    'TensorRT-RTX has %s inputs and outputs without a cast at either end',
     async (engine) => {
       const kept = join(folder, `kept-${engine}`)
       const {
@@ -188,7 +188,7 @@ test.each<[Options, RegExp]>([
     { engine: 'fp16', precision: { io: 'fp61' as 'fp16' } },
     /^OPTION_INVALID: option 'precision\.io': expected one of fp32, fp16, bf16, received 'fp61'\. Did you mean 'fp32'\?/,
   ],
-])('inputs and outputs that cannot be had are refused: %j', async (options, expected) => {
+])('unsupported inputs and outputs are refused: %j', async (options, expected) => {
   const error = await build(net, options).then(
     () => undefined,
     (reason: { code: string; message: string }) => `${reason.code}: ${reason.message}`,
@@ -204,7 +204,7 @@ const cast = (from: string, made: string, to: number) => ({
   attributes: { to },
 })
 
-describe('a graph whose inputs and outputs become float16', () => {
+describe('graph whose inputs and outputs become float16', () => {
   const cases: readonly (readonly [string, ModelSpec, readonly string[]])[] = [
     [
       'has a cast at both ends',
@@ -289,7 +289,7 @@ describe('a graph whose inputs and outputs become float16', () => {
     await writeGraph(graph, join(valid, `${count}.onnx`))
   })
 
-  test.skipIf(!corpus)('is valid by the checker of the ONNX library', async () => {
+  test.skipIf(!corpus)('the checker of the ONNX library finds the graph valid', async () => {
     expect(await checkModels(valid)).toEqual({})
   })
 })

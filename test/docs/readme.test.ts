@@ -70,7 +70,10 @@ describe('docs/getting-started.md', () => {
 
   test('every import form builds and runs, and variant names the engine', async () => {
     const [imports = '', variant = ''] = [blocks['1'], blocks['3']]
-    const use = `console.log(JSON.stringify([a, b, c, d].map(({ bindings }) => bindings.inputs[0].dims)))\nconst pose = c\n`
+    const use = `
+console.log(JSON.stringify([a, b, c, d].map(({ bindings }) => bindings.inputs[0].dims)))
+const pose = c
+`
     writeFiles(folder, { 'vite.config.ts': blocks['vite.config.ts'] ?? '', 'main.ts': `${imports}${use}${variant}` })
     await runNode(folder, vite, ['build', '--ssr', 'main.ts'])
     const printed = await runNode(folder, join(folder, 'dist', 'main.js'), [])

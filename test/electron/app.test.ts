@@ -8,8 +8,8 @@ import { rolldown } from 'rolldown'
 import type { Options } from 'unplugin-onnx'
 import { build as buildVite } from 'vite'
 import { beforeAll, describe, expect, test } from 'vitest'
-import onnx from '../../dist/plugin/rolldown.js'
 import { platformName } from '../../native/platform.ts'
+import onnx from '../../plugin/rolldown.ts'
 import { install, runOutput, writeFiles } from '../support/app.ts'
 import { codeOf, mainProcess, runArchive } from '../support/electron-archive.ts'
 import { tempFolder } from '../support/helpers.ts'
@@ -47,7 +47,7 @@ describe('electron-vite', () => {
     })
   })
 
-  test('builds the configuration of docs/electron.md: the main process runs, and the preload script is one file', async () => {
+  test('the configuration of docs/electron.md builds a main process that runs and one preload file', async () => {
     await build()
     expect(await runOutput(join(app, 'out/main/index.js'))).toEqual([3, 5, 7, 9])
     expect(readdirSync(join(app, 'out/preload'))).toEqual(['index.cjs'])
@@ -58,12 +58,15 @@ describe('electron-vite', () => {
   test.each([
     ['a window', 'src/renderer/window.js', 'window.js'],
     ['a preload script', 'src/preload/index.ts', join('src', 'preload', 'index.ts')],
-  ])('stops at a model in the code of %s, and says what to do instead', async (side, file, importer) => {
+  ])('a model in the code of %s stops the build with what to do instead', async (side, file, importer) => {
     const source = readFileSync(join(app, file), 'utf8')
     writeFiles(app, { [file]: `import model from '../main/model.onnx'\nconsole.log(model)` })
     await expect(build()).rejects.toMatchObject({
       stderr: expect.stringContaining(
-        `import of model.onnx: expected code of the main process, a utility process or a worker, received code of ${side} of Electron, where models cannot run. Import it in the main process, and call it from windows by exposeModel() and connectModel() of unplugin-onnx/electron: docs/electron.md shows how\n  imported by ${importer}`,
+        'import of model.onnx: expected code of the main process, a utility process or a worker, ' +
+          `received code of ${side} of Electron, where models cannot run. Import it in the main ` +
+          'process, and call it from windows with exposeModel() and connectModel() of ' +
+          `unplugin-onnx/electron: docs/electron.md shows how\n  imported by ${importer}`,
       ),
     })
     writeFiles(app, { [file]: source })
@@ -97,7 +100,7 @@ test('the configuration of docs/electron.md for Electron Forge carries all that 
   expect(await runOutput(join(packed, '.vite/build/main.cjs'))).toEqual([3, 5, 7, 9])
 })
 
-describe.skipIf(missingOpenVino() !== undefined)('an asar archive of a standalone app', () => {
+describe.skipIf(missingOpenVino() !== undefined)('asar archive of a standalone app', () => {
   const folder = tempFolder()
   const addons = `dist/node_modules/@unplugin-onnx/native-${platformName()}`
 
@@ -125,18 +128,52 @@ describe.skipIf(missingOpenVino() !== undefined)('an asar archive of a standalon
   const modules = '**/node_modules/**'
 
   test.each([
-    ['with ONNX Runtime: the engine inside', modules, 'onnxruntime', {}, [ort]],
-    ['with ONNX Runtime: the engine beside it', `{${modules},**/*.ort}`, 'onnxruntime', {}, []],
-    ['with OpenVINO: the engine inside, the addon beside it', modules, 'openvino', {}, [blob]],
-    ['with OpenVINO: the engine and the addon beside it', `{${modules},**/*.blob}`, 'openvino', {}, []],
+    [
+      'with ONNX Runtime: the engine inside',
+      {
+        unpack: modules,
+        backend: 'onnxruntime',
+        places: {},
+        inside: [ort],
+      },
+    ],
+    [
+      'with ONNX Runtime: the engine beside it',
+      {
+        unpack: `{${modules},**/*.ort}`,
+        backend: 'onnxruntime',
+        places: {},
+        inside: [],
+      },
+    ],
+    [
+      'with OpenVINO: the engine inside, the addon beside it',
+      {
+        unpack: modules,
+        backend: 'openvino',
+        places: {},
+        inside: [blob],
+      },
+    ],
+    [
+      'with OpenVINO: the engine and the addon beside it',
+      {
+        unpack: `{${modules},**/*.blob}`,
+        backend: 'openvino',
+        places: {},
+        inside: [],
+      },
+    ],
     [
       'with OpenVINO: the engine and the addon inside',
-      '**/node_modules/{unplugin-onnx,onnxruntime-*}/**',
-      'openvino',
-      { UNPLUGIN_ONNX_NATIVE: addons },
-      [`${addons}/openvino.node`, blob],
+      {
+        unpack: '**/node_modules/{unplugin-onnx,onnxruntime-*}/**',
+        backend: 'openvino',
+        places: { UNPLUGIN_ONNX_NATIVE: addons },
+        inside: [`${addons}/openvino.node`, blob],
+      },
     ],
-  ] as const)('runs %s', async (title, unpack, backend, places, inside) => {
+  ] as const)('an app in an archive runs %s', async (title, { unpack, backend, places, inside }) => {
     const archive = join(folder, title.replaceAll(/\W/g, ''), 'app.asar')
     await createPackageWithOptions(join(folder, 'app'), archive, { unpack })
     const own = Object.fromEntries(Object.entries(places).map(([name, place]) => [name, join(archive, place)]))

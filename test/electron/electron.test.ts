@@ -22,8 +22,8 @@ afterEach(async () => {
   for (const item of open.splice(0)) await item.dispose()
 })
 
-describe('a window', () => {
-  test('runs a model of the main process, and keeps its arrays', async () => {
+describe('window', () => {
+  test('a window runs a model of the main process, and keeps its arrays', async () => {
     const pose = createModel(manifest)
     const { window } = connect(pose)
     const calls = [1, 2, 3].map(async (scale) =>
@@ -64,14 +64,14 @@ describe('a window', () => {
       { x: { ...pair, read: () => 0 } },
       { code: 'INPUT_INVALID', expected: 'inputs of plain objects, typed arrays and strings' },
     ],
-  ])('is told of %s as if the model were its own', async (_, inputs, error) => {
+  ])('a window receives the error of %s as if the model were its own', async (_, inputs, error) => {
     const { window } = connect(createModel(manifest))
     const thrown = await window.infer(inputs as never).catch((reason: unknown) => reason)
     expect(thrown).toBeInstanceOf(OnnxEngineError)
     expect(thrown).toMatchObject(error)
   })
 
-  test('sends the elements of a tensor and nothing beside them, and never shares memory', async () => {
+  test('a call sends the elements of a tensor and nothing around them, and shares no memory', async () => {
     const seen: ArrayBufferLike[] = []
     const { window } = connect(
       fakeModel(async (inputs) => {
@@ -90,7 +90,7 @@ describe('a window', () => {
     )
   })
 
-  test('aborts a call at once, here and in the main process', async () => {
+  test('an aborted call ends at once, in the window and in the main process', async () => {
     const { model, started } = waitingModel()
     const { window } = connect(model)
     const abort = new AbortController()
@@ -106,7 +106,7 @@ describe('a window', () => {
     })
   })
 
-  test('waits for what is in flight before it lets go, and takes no other window along', async () => {
+  test('dispose waits for calls in flight, and leaves other windows alone', async () => {
     const { model, started, finish } = waitingModel()
     const { ipc, window } = connect(model)
     const other = track(connectModel(ipc.ipcRenderer))
@@ -120,7 +120,7 @@ describe('a window', () => {
     expect(await other.load()).toMatchObject({ name: 'fake' })
   })
 
-  test('that goes away aborts its own calls only', async () => {
+  test('a closed window aborts its own calls only', async () => {
     const { model, started, finish } = waitingModel()
     const { ipc, window } = connect(model)
     const other = track(connectModel(ipc.ipcRenderer))
@@ -135,7 +135,7 @@ describe('a window', () => {
     expect(await kept).toEqual({ done: true })
   })
 
-  test('is told after ten seconds that nobody answers', async () => {
+  test('a call without an answer is an error after ten seconds', async () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
     const window = track(connectModel(createIpc().ipcRenderer, { channel: 'pose' }))
     const result = window.infer({}).catch((error: unknown) => error)
@@ -143,14 +143,15 @@ describe('a window', () => {
     expect(await result).toMatchObject({
       code: 'UNSUPPORTED_TARGET',
       message:
-        'model on channel "pose": expected an answer of the main process, received none in 10 s. Call exposeModel(ipcMain, model) with the same channel in the main process before the window loads.',
+        'model on channel "pose": expected an answer from the main process, received none in 10 s. ' +
+        'Call exposeModel(ipcMain, model) with the same channel in the main process before the window loads.',
     })
     await expect(window.load()).rejects.toBe(await result)
   })
 })
 
-describe('the main process', () => {
-  test('ends calls when it no longer exposes a model, and may expose another one', async () => {
+describe('main process', () => {
+  test('a model that is no longer exposed ends its calls, and another may be exposed', async () => {
     const { model, started } = waitingModel()
     const { ipc, window, exposed } = connect(model)
     const result = window.infer({})
@@ -170,18 +171,21 @@ describe('the main process', () => {
     expect(await track(connectModel(ipc.ipcRenderer)).infer({})).toEqual({ second: true })
   })
 
-  test('needs a channel for each model', () => {
+  test('a channel can expose one model only', () => {
     const { ipc } = connect(fakeModel(async () => ({})))
     expect(() => exposeModel(ipc.ipcMain, createModel(manifest))).toThrow(
       expect.objectContaining({
         code: 'OPTION_INVALID',
-        message: `exposeModel() of model "double": option "channel": expected a channel that no model has, received "unplugin-onnx", which model "fake" has. Give each model a channel of its own, here and in connectModel().`,
+        message:
+          'exposeModel() of model "double": option "channel": expected a channel that no model has, ' +
+          'received "unplugin-onnx", which model "fake" has. Give each model its own channel, here and ' +
+          'in connectModel().',
       }),
     )
     track(exposeModel(ipc.ipcMain, createModel(manifest), { channel: 'double' }))
   })
 
-  test('survives whatever a page sends', async () => {
+  test('messages of any content from a page are harmless', async () => {
     const { ipc, window } = connect(createModel(manifest))
     await window.load()
     const { port1, port2 } = new MessageChannel()

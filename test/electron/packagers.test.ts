@@ -26,9 +26,9 @@ const binary = ['electron', 'chrome-sandbox', 'LICENSE', 'LICENSES.chromium.html
 
 // The packagers take a minute to install. On other systems they want more of Electron.
 describe.runIf(process.env['INSTALL'] === 'all' && process.platform === 'linux')(
-  'the configuration of docs/electron.md',
+  'configuration of docs/electron.md',
   () => {
-    test('for electron-builder unpacks what the system has to load', async () => {
+    test('electron-builder unpacks what the system has to load', async () => {
       const app = tempFolder()
       install(app, ['unplugin-onnx', 'onnxruntime-node', 'vite'])
       writeFiles(app, {
@@ -64,7 +64,7 @@ describe.runIf(process.env['INSTALL'] === 'all' && process.platform === 'linux')
       })
     }, 180_000)
 
-    test('for Electron Forge packs an app that needs no node_modules', async () => {
+    test('Electron Forge packs an app that needs no node_modules', async () => {
       const [app, node] = [tempFolder(), await nodeBinary('24.21.0', repository)]
       const tarball = (
         await runNpm(repository, 'pack', '--silent', '--ignore-scripts', '--pack-destination', app)

@@ -126,9 +126,9 @@ describe('a file that is replaced', () => {
   })
 })
 
-describe('an error of a folder', () => {
-  const error = (code: string, cause?: unknown) => Object.assign(new Error(code, { cause }), { code })
+const error = (code: string, cause?: unknown) => Object.assign(new Error(code, { cause }), { code })
 
+describe('an error of a folder', () => {
   test.each([
     ['a read-only folder', error('EROFS'), true],
     ['a full disk', error('ENOSPC'), true],

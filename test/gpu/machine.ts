@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { join } from 'node:path'
-import { loadAddon, type Gpu } from '../../dist/native/load-addon.js'
-import { fetchVendored, root } from '../../dist/native/scripts/vendor.js'
+import { loadAddon, type Gpu } from '../../native/load-addon.ts'
+import { fetchVendored, root } from '../../native/scripts/vendor.ts'
 
 /** The first GPU of this machine, or why there is none. */
 export async function firstGpu(): Promise<Gpu | { readonly reason: string }> {

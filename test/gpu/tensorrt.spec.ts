@@ -6,8 +6,8 @@ import { Worker } from 'node:worker_threads'
 import ort from 'onnxruntime-node'
 import { createModel, type Model, type ModelManifest } from 'unplugin-onnx/runtime'
 import { afterEach, describe, expect, test, vi } from 'vitest'
-import type { Options } from '../../dist/plugin/options/types.js'
-import { findTensorRt } from '../../dist/runtime/tensorrt/library.js'
+import type { Options } from '../../plugin/options/types.ts'
+import { findTensorRt } from '../../runtime/tensorrt/library.ts'
 import { tempFolder } from '../support/helpers.ts'
 import { onnxModel } from '../support/models.ts'
 import { build, ocrModel } from '../support/openvino-models.ts'
@@ -221,7 +221,8 @@ describe.each(backends)('an engine of $backend on the GPU', ({ backend, reason }
       }
       expect(readdirSync(join(cache, 'unplugin-onnx', 'runtime-cache-tensorrt-rtx'))).toHaveLength(1)
       console.warn(
-        `load and first inference: ${times.map((time) => time.toFixed(0)).join(' ms, with the kernels of the first time ')} ms`,
+        'load and first inference: ' +
+          `${times.map((time) => time.toFixed(0)).join(' ms, with the kernels of the first time ')} ms`,
       )
     },
   )

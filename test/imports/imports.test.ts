@@ -31,7 +31,8 @@ describe('imports in one source file', () => {
     ['a.ts', `// import m from './m.onnx'\nconst text = "import './m.onnx'"`, []],
     [
       'a.vue',
-      `<template>'./no.onnx'</template>\n<script setup lang="ts">\nimport m from './m.onnx'\nconst n: string = ''\n</script><script>import './n.onnx'</script>`,
+      `<template>'./no.onnx'</template>\n<script setup lang="ts">\nimport m from './m.onnx'\nconst ` +
+        `n: string = ''\n</script><script>import './n.onnx'</script>`,
       ['./m.onnx', './n.onnx'],
     ],
     ['a.svelte', `<script lang='ts' generics="T extends Array<'>'>">import m from './m.onnx'</script>`, ['./m.onnx']],
@@ -47,7 +48,7 @@ describe('imports in one source file', () => {
     })
   })
 
-  test('the line is that of the import', async () => {
+  test('an import has the line where it starts', async () => {
     expect((await modelSpecifiers('a.ts', `\n\nimport m from './m.onnx'`)).specifiers).toEqual([
       { text: './m.onnx', line: 3 },
     ])
@@ -171,7 +172,7 @@ describe('imports of a project', () => {
     expect(imports.map(({ file }) => posix(root, file))).toEqual(['linked/m.onnx'])
   })
 
-  test('packages, outputs, hidden folders and other assets are passed over', async () => {
+  test('packages, outputs, hidden folders and other assets are skipped', async () => {
     const source = `import './m.onnx'`
     const found = await find({
       'node_modules/p/a.js': source,
@@ -202,37 +203,36 @@ describe('imports of a project', () => {
       'b.ts': `import './m.onnx' from ((`,
     })
     expect(found.imports.map(({ specifier }) => specifier)).toEqual(['./m.onnx'])
-    expect(found.messages).toMatchInlineSnapshot(`
-      [
-        "MODEL_NOT_FOUND: import './n.onnx' in a.ts: expected a model file, received nothing at n.onnx. Did you mean './m.onnx'?
-        at a.ts:2",
-        "QUERY_INVALID: import 'm.onnx?engine=fp61': engine: expected one of fp32, fp16, bf16, int8, int8-weights, received 'fp61'. Did you mean 'fp32'?
-        at a.ts:3",
-        "MODEL_NOT_FOUND: import '@/m.onnx' in a.ts: expected a model file, received a name that no alias, package or imports entry has. Check the path, or install the package that has the model
-        at a.ts:4",
-        "TYPES_FAILED: b.ts: expected source text that can be parsed, received Expected a semicolon or an implicit semicolon after a statement, but found none",
-      ]
-    `)
+    expect(found.messages).toEqual([
+      `MODEL_NOT_FOUND: import './n.onnx' in a.ts: expected a model file, received nothing at ` +
+        `n.onnx. Did you mean './m.onnx'?\n  at a.ts:2`,
+      `QUERY_INVALID: import 'm.onnx?engine=fp61': engine: expected one of fp32, fp16, bf16, int8, ` +
+        `int8-weights, received 'fp61'. Did you mean 'fp32'?\n  at a.ts:3`,
+      `MODEL_NOT_FOUND: import '@/m.onnx' in a.ts: expected a model file, received a name that no ` +
+        'alias, package or imports entry has. Check the path, or install the package that has the ' +
+        'model\n  at a.ts:4',
+      'TYPES_FAILED: b.ts: expected source text that can be parsed, received Expected a semicolon ' +
+        'or an implicit semicolon after a statement, but found none',
+    ])
   })
 
-  test('a root that does not exist is refused', async () => {
+  test('a root that does not exist is an error', async () => {
     const gone = join(root, 'gone')
     await expect(findImports({ options: resolveOptions({}, gone) })).rejects.toThrow(
       `option 'root': expected a folder that exists, received ${gone}`,
     )
   })
 
-  test('an import whose name is made at run time is noted when its query would be lost', async () => {
+  test('an import with a computed name gives a note when its query would be lost', async () => {
     const found = await find({
       'src/a.ts':
         'const name = "m"\nexport const lost = import(`./${name}.onnx?engine=fp16`), kept = import(`./${name}.onnx`)',
     })
     expect(found.messages).toEqual([])
-    expect(found.notes).toMatchInlineSnapshot(`
-      [
-        "src/a.ts:2: the import \`./\${name}.onnx?engine=fp16\` loses its query, because its name is known at run time only. Write one import for each model",
-      ]
-    `)
+    expect(found.notes).toEqual([
+      'src/a.ts:2: the import `./${name}.onnx?engine=fp16` loses its query, because its name is ' +
+        'known only at run time. Write one import for each model',
+    ])
   })
 })
 

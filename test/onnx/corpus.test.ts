@@ -9,15 +9,15 @@ import { OnnxEngineError } from '../../runtime/errors.ts'
 import { loadCorpus, type CorpusRecord, type CorpusBinding } from '../corpus/index.ts'
 import { orSkip } from '../support/python.ts'
 
-const corpus = await orSkip("the ONNX library's own test models", loadCorpus)
+const corpus = await orSkip('test models of the ONNX library', loadCorpus)
 
-describe.skipIf(!corpus)("the ONNX library's own test models", () => {
-  test('are all here', () => {
+describe.skipIf(!corpus)('test models of the ONNX library', () => {
+  test('all test models are here', () => {
     const cases = corpus!.records.filter(({ sets }) => sets)
     expect([cases.length, corpus!.records.length - cases.length]).toEqual([1884, 149])
   })
 
-  test('have the bindings, opsets and initializers that the library reads, or are refused by the name of a binding', async () => {
+  test('bindings, opsets and initializers are as the library reads them, or a binding is refused', async () => {
     const differences: unknown[] = []
     for (const record of corpus!.records) {
       const [expected, received] = [expectation(record), await reading(corpus!.file(record))]

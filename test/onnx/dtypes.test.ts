@@ -31,14 +31,14 @@ async function inferred(model: object, names: readonly string[]): Promise<unknow
   return names.map((name) => types.of({ graph: editable.proto.graph }, name))
 }
 
-describe.skipIf(!corpus)('the dtypes of all values', () => {
-  test('there is a rule for each operator of the main domain', () => {
+describe.skipIf(!corpus)('dtypes of all values', () => {
+  test('each operator of the main domain has a rule', () => {
     const names = new Set(corpus!.operators.map(({ name }) => name))
     expect(names.size).toBeGreaterThan(190)
     expect(Object.keys(dtypeRules).toSorted()).toEqual([...names].toSorted())
   })
 
-  test('where floats go in and out, and which of them go together, is what the schemas of the library say', () => {
+  test('the floats that an operator reads and writes, and which share a dtype, match the schemas', () => {
     const differences: unknown[] = []
     for (const operator of corpus!.operators) {
       const next = Math.min(
@@ -65,7 +65,7 @@ describe.skipIf(!corpus)('the dtypes of all values', () => {
 
   // What the models declare is taken away, except for inputs, so that the rules alone decide; only for operators of
   // other domains the declarations stay.
-  test('are those that the library infers, for every node of its own test models', async () => {
+  test("the dtypes of every node of the library's test models are those that it infers", async () => {
     const differences: unknown[] = []
     let compared = 0
     for (const record of corpus!.records) {
@@ -87,7 +87,7 @@ describe.skipIf(!corpus)('the dtypes of all values', () => {
 })
 
 describe('dtypes', () => {
-  test('inside a local function follow its arguments and the attributes of the call', async () => {
+  test('dtypes in a local function follow its arguments and the attributes of the call', async () => {
     const node = {
       opType: 'Cast',
       input: ['a'],
@@ -123,7 +123,7 @@ describe('dtypes', () => {
     ])
   })
 
-  test('of sequences are read as far as they go', async () => {
+  test('dtypes of sequences are read as far as they are declared', async () => {
     const float = encode('ElementTypeProto', { elemType: type(1) })
     let bomb: Uint8Array = float
     for (let depth = 0; depth < 20_000; depth++) bomb = wireField(1, wireField(4, bomb))
@@ -135,7 +135,7 @@ describe('dtypes', () => {
     expect(await inferred({ graph: { input } }, ['s0', 's1', 's2'])).toEqual(expected)
   })
 
-  test('are not looked for without end in functions that call themselves', async () => {
+  test('functions that call themselves do not make the search endless', async () => {
     const functions = ['f', 'g'].map((name) => ({
       name,
       domain: 'mine',
@@ -147,7 +147,7 @@ describe('dtypes', () => {
     expect(await inferred({ functions, graph }, ['a', 'b'])).toEqual(['float32', undefined])
   })
 
-  test('inside a loop follow what enters it where the body declares nothing', async () => {
+  test('dtypes in a loop follow its inputs where the body declares none', async () => {
     const body = {
       input: [{ name: 'i' }, { name: 'go' }, { name: 'carried' }],
       node: [
@@ -176,7 +176,7 @@ describe('dtypes', () => {
   test.each([
     [9, 'float32'],
     [10, 'bool'],
-  ])('change with the opset: the mask of Dropout at %d is %s', async (version, mask) => {
+  ])('the mask of Dropout at opset %d is %s', async (version, mask) => {
     const graph = {
       input: [{ name: 'x', type: type(1) }],
       node: [{ opType: 'Dropout', input: ['x'], output: ['y', 'mask'] }],
@@ -185,7 +185,7 @@ describe('dtypes', () => {
   })
 })
 
-test('floats of a variadic input go together only where the operator says so', () => {
+test('the floats of a variadic input share a dtype only where the operator requires it', () => {
   const [concat, loop] = [floatSignature('Concat', 17), floatSignature('Loop', 17)]
   expect([concat?.input(0), concat?.input(9)]).toEqual([concat?.output(0), concat?.output(0)])
   expect(concat?.input(0)?.accepts).toEqual(['float16', 'bfloat16'])

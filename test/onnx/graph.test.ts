@@ -41,8 +41,8 @@ async function rewritten(file: string): Promise<string> {
 
 const corpus = await orSkip('rewriting the test models of the ONNX library', loadCorpus)
 
-describe('a model that nobody changed', () => {
-  test.skipIf(!corpus)('is written byte for byte as it was: all test models of the ONNX library', async () => {
+describe('unchanged model', () => {
+  test.skipIf(!corpus)('every test model of the ONNX library is written byte for byte as it was', async () => {
     const differences: string[] = []
     const rest = corpus!.records.values()
     const lane = async (): Promise<void> => {
@@ -57,7 +57,7 @@ describe('a model that nobody changed', () => {
     expect(differences).toEqual([])
   })
 
-  test('keeps fields that nobody knows, at every level, beside weights that stay on disk', async () => {
+  test('unknown fields are kept at every level, next to weights that stay on disk', async () => {
     const big = unknown('x'.repeat(5000))
     const tensor = Buffer.concat([
       encode('TensorProto', { dims: [1000], dataType: 1, name: 'w', rawData: new Uint8Array(4000).fill(7) }),
@@ -86,7 +86,7 @@ describe('a model that nobody changed', () => {
     expect(readFileSync(await rewritten(saved(model))).equals(model)).toBe(true)
   })
 
-  test('keeps external data outside, each tensor once, and gives the same results', async () => {
+  test('external data stays outside, each tensor once, and the results are the same', async () => {
     const weights = new Float32Array(20_000).map((_, index) => Math.sin(index))
     writeFileSync(join(folder, 'shared.bin'), new Uint8Array(weights.buffer))
     const external = { location: 'shared.bin', offset: 0, length: weights.byteLength }
@@ -113,7 +113,7 @@ describe('a model that nobody changed', () => {
     )
   })
 
-  test('moves weights outside when the file would be longer than protobuf allows', async () => {
+  test('weights move outside when the file would be longer than protobuf allows', async () => {
     const data = new Float32Array(1000).map((_, index) => index)
     const initializers = { w: { dtype: 'float32', dims: [1000], data: new Uint8Array(data.buffer) } } as const
     const nodes = [{ op: 'Mul', inputs: ['x', 'w'], outputs: ['y'] }]
@@ -125,7 +125,7 @@ describe('a model that nobody changed', () => {
   })
 })
 
-describe('a changed model', () => {
+describe('changed model', () => {
   test('new nodes are put where they belong, also when readers are in bodies', async () => {
     const model = await loadGraph(
       saved(
@@ -245,7 +245,7 @@ describe('a changed model', () => {
   })
 })
 
-describe('the elements of a tensor', () => {
+describe('elements of a tensor', () => {
   test.each([
     ['float32', { dataType: 1, floatData: [1.5, -2] }, [1.5, -2]],
     ['float64', { dataType: 11, doubleData: [1.5, -2] }, [1.5, -2]],
@@ -257,7 +257,7 @@ describe('the elements of a tensor', () => {
     ['bool', { dataType: 9, int32Data: [1, 0] }, [1, 0]],
     ['float16', { dataType: 10, int32Data: [0x3c00, 0xbc00] }, [0x3c00, 0xbc00]],
     ['raw int16', { dataType: 5, rawData: new Uint8Array([1, 0, 255, 255]) }, [1, -1]],
-  ])('are the same from any storage: %s', async (_, fields, expected) => {
+  ])('elements are the same from any storage: %s', async (_, fields, expected) => {
     for (const repeat of [1, 1000]) {
       const long = Object.fromEntries(
         Object.entries(fields).map(([key, value]) => [

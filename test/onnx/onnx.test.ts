@@ -68,8 +68,8 @@ function nestedGraphs(depth: number): Uint8Array {
 
 const float = { tensorType: { elemType: 1, shape: { dim: [{ dimValue: 1 }] } } }
 
-describe('what a model declares', () => {
-  test('bindings keep the order of the graph, with static, named and unknown dims, unknown rank and scalars', async () => {
+describe('declarations of a model', () => {
+  test('bindings keep the order of the graph, and static, named and unknown dims, ranks and scalars', async () => {
     const names = ['image', 'a b', '__proto__', 'quote"\nline', 'scalar', '0']
     const specs = ['float32[batch,3,?,0]', 'int64', 'string[-1]', 'float16[1]', 'bool[]', 'uint8[2]']
     const inputs = Object.fromEntries(names.map((name, index) => [name === '0' ? 'zero' : name, specs[index] ?? '']))
@@ -103,7 +103,7 @@ describe('what a model declares', () => {
     expect(initializers).toEqual([{ name: 'dense', dtype: 'float32', dims: [2] }])
   })
 
-  test('opsets by domain, where ai.onnx is the main domain, and the IR version', async () => {
+  test('opsets are read by domain, where ai.onnx is the main domain, with the IR version', async () => {
     const opsetImport = [
       { domain: 'ai.onnx', version: 13 },
       { domain: '', version: 13 },
@@ -117,7 +117,7 @@ describe('what a model declares', () => {
     expect(irVersion).toBe(7)
   })
 
-  test('weights are found where they lie, in the file and beside it', async () => {
+  test('weights are found in the file and next to it', async () => {
     writeFileSync(join(folder, 'beside.bin'), new Uint8Array(64))
     const initializers: Record<string, TensorSpec> = {
       inside: { dtype: 'float32', dims: [3], data: [1, 2, 3] },
@@ -194,7 +194,7 @@ describe('what a model declares', () => {
   })
 })
 
-describe('what cannot be represented is refused by name', () => {
+describe('declaration that cannot be represented', () => {
   const element = { tensorType: { elemType: 1 } }
   test.each([
     ['a sequence', { sequenceType: encode('TypeProto', element) }],
@@ -205,14 +205,14 @@ describe('what cannot be represented is refused by name', () => {
     ['none', {}],
     ['none', { tensorType: {} }],
     ['the unknown element type 99', { tensorType: { elemType: 99 } }],
-  ])('an input that is %s', async (received, type) => {
+  ])('an input that is %s is refused by name', async (received, type) => {
     const error = await failure(saved(rawInput('odd "name"\n', type)))
     expect(error).toMatchObject({ code: 'MODEL_UNSUPPORTED', received })
     expect(error.message).toContain('input "odd \\"name\\"\\n"')
   })
 
   test.each((Object.keys(dtypes) as StoredDType[]).filter((dtype) => !isBindingDType(dtype)))(
-    'a binding of %s',
+    'a binding of %s is refused by name',
     async (dtype) => {
       expect(await failure(saved(identity({ outputs: { y: `${dtype}[1]` } })))).toMatchObject({
         code: 'MODEL_UNSUPPORTED',
@@ -221,7 +221,7 @@ describe('what cannot be represented is refused by name', () => {
     },
   )
 
-  test('a dim of 2^62', async () => {
+  test('a dim of 2^62 is refused by name', async () => {
     const type = {
       tensorType: {
         elemType: 1,
@@ -236,14 +236,14 @@ describe('what cannot be represented is refused by name', () => {
   test.each([
     ['an unknown element type', { dataType: 77, dims: [1] }],
     ['a negative dim', { dataType: 1, dims: [-1] }],
-  ])('an initializer with %s', async (_, tensor) => {
+  ])('an initializer with %s is refused by name', async (_, tensor) => {
     const error = await failure(saved(rawGraph({ initializer: [{ name: 'w', ...tensor }] })))
     expect(error.code).toBe('MODEL_UNSUPPORTED')
     expect(error.message).toContain('initializer "w"')
   })
 })
 
-describe('what is not a model', () => {
+describe('damaged model', () => {
   test('each prefix of a model is the same model or a named error', async () => {
     const bytes = affineModel()
     const { bindings, initializers, opsets } = await readModel(saved(bytes))
@@ -261,7 +261,7 @@ describe('what is not a model', () => {
     }
   })
 
-  test('any byte of a model may be damaged: it is read or refused by name', async () => {
+  test('a model with any damaged byte is read, or refused by name', async () => {
     const bytes = affineModel()
     for (let at = 0; at < bytes.length; at++) {
       const damaged = Uint8Array.from(bytes)
@@ -366,7 +366,7 @@ describe('what is not a model', () => {
     expect(error.code).toBe('MODEL_UNSUPPORTED')
   })
 
-  test('a folder, and no file at all', async () => {
+  test('a folder, or no file at all, is an error', async () => {
     expect(await failure(folder)).toMatchObject({ code: 'MODEL_INVALID', received: 'a folder' })
     expect(await failure(join(folder, 'absent.onnx'))).toMatchObject({ code: 'MODEL_NOT_FOUND' })
     expect(await failure(join(saved('x'), 'inside.onnx'))).toMatchObject({ code: 'MODEL_NOT_FOUND' })
@@ -408,7 +408,7 @@ describe('external data', () => {
     expect(error.code).toBe('EXTERNAL_DATA')
   })
 
-  test.skipIf(process.platform === 'win32')("a link out of the model's folder", async () => {
+  test.skipIf(process.platform === 'win32')("a link out of the model's folder is refused", async () => {
     symlinkSync(join(folder, 'secret.bin'), join(home, 'link.bin'))
     expect(
       await failure(saved(identity({ initializers: { weight: weight('link.bin') } }), join('home', 'model.onnx'))),
@@ -418,7 +418,7 @@ describe('external data', () => {
   })
 
   test.skipIf(process.platform === 'win32')(
-    'of a linked model lies beside the link or beside the real file',
+    'a linked model finds its data next to the link or next to the real file',
     async () => {
       const store = join(folder, 'store')
       const links = join(folder, 'links')

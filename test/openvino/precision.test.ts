@@ -1,8 +1,8 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { loadAddon } from '../../dist/native/load-addon.js'
 import type { ProfiledInput } from '../../native/addon.ts'
+import { loadAddon } from '../../native/load-addon.ts'
 import { loadGraph } from '../../plugin/onnx/graph.ts'
 import { upgradeOpset } from '../../plugin/onnx/upgrade.ts'
 import { writeGraph } from '../../plugin/onnx/write.ts'
@@ -29,7 +29,7 @@ const engines: readonly (readonly [engine: Precision, targets: readonly string[]
   ['int8', ['sm86', 'sm89', 'sm120'], 0],
 ]
 
-describe.skipIf(missing)('a net of lower precision', () => {
+describe.skipIf(missing)('network of lower precision', () => {
   test.each<[title: string, file: () => string | Promise<string>, dims: readonly number[] | undefined]>([
     ['the OCR classifier', () => ocrModel('cls_infer.onnx'), [1, 3, 48, 192]],
     ['the OCR detector', () => ocrModel('det_infer.onnx'), [1, 3, 64, 64]],
@@ -59,7 +59,7 @@ describe.skipIf(missing)('a net of lower precision', () => {
     120_000,
   )
 
-  test('keeps in fp32 what autoPin finds by emulation, and says so', async () => {
+  test('nodes that autoPin finds by emulation stay in fp32 and are logged', async () => {
     const file = join(folder, 'overflow.onnx')
     writeFileSync(
       file,
@@ -100,8 +100,8 @@ describe.skipIf(missing)('a net of lower precision', () => {
  */
 const unbuilt = /^test_(?:attention|layer_normalization|lrn|resize_.*antialias|tensorscatter)/
 
-describe.skipIf(missing).each(['float16', 'bfloat16'] as const)('an operator in %s', (dtype) => {
-  test('is built by TensorRT-RTX when it is built in fp32', async () => {
+describe.skipIf(missing).each(['float16', 'bfloat16'] as const)('operator in %s', (dtype) => {
+  test('TensorRT-RTX builds each operator that it builds in fp32', async () => {
     const corpus = await orSkip("operators of the ONNX library's test models", loadCorpus)
     if (!corpus) return
     const out = join(folder, `${dtype}.onnx`)
@@ -131,7 +131,7 @@ describe.skipIf(missing).each(['float16', 'bfloat16'] as const)('an operator in 
   test.each([
     ['fixed', 2],
     ['open', 'rows'],
-  ])('that fills a tensor of %s dims is built by TensorRT-RTX', async (_, rows) => {
+  ])('TensorRT-RTX builds an operator that fills a tensor of %s dims', async (_, rows) => {
     const file = join(folder, `filled-${dtype}.onnx`)
     writeFileSync(
       file,

@@ -15,8 +15,8 @@ const input = (name: string, dims: readonly Dim[] | null) => ({ name, dtype: 'fl
 
 const bound = (...entries: [string, number[]][]) => byName(entries)
 
-describe('the options', () => {
-  it('have a default for every key', () => {
+describe('options', () => {
+  it('every option has a default', () => {
     expect(resolveOptions(undefined, root)).toEqual({
       engine: 'fp32',
       backends: 'auto',
@@ -73,7 +73,7 @@ describe('the options', () => {
         ]),
       },
     ],
-  ])('%j is understood', (user, expected) => {
+  ])('the options %j are accepted', (user, expected) => {
     expect(resolveOptions(user, root)).toMatchObject(expected)
   })
 
@@ -84,7 +84,9 @@ describe('the options', () => {
     [new Map(), `the options: expected an object, received Map(0) {}`],
     [
       { engin: 'fp16' },
-      `option 'engin': expected one of engine, backends, targets, shapes, profiles, calibration, precision, verify, keepOnnx, onnxruntime, openvino, tensorrtRtx, tensorrt, models, root, cache, types, assetsDir, standalone, verbose, received 'engin'. Did you mean 'engine'?`,
+      `option 'engin': expected one of engine, backends, targets, shapes, profiles, calibration, ` +
+        'precision, verify, keepOnnx, onnxruntime, openvino, tensorrtRtx, tensorrt, models, root, ' +
+        `cache, types, assetsDir, standalone, verbose, received 'engin'. Did you mean 'engine'?`,
     ],
     [
       { engine: 'FP16' },
@@ -96,11 +98,13 @@ describe('the options', () => {
     ],
     [
       { backends: 'onnxruntime' },
-      `option 'backends': expected 'auto' or a list of onnxruntime, openvino, tensorrt-rtx, tensorrt, received 'onnxruntime'`,
+      `option 'backends': expected 'auto' or a list of onnxruntime, openvino, tensorrt-rtx, ` +
+        `tensorrt, received 'onnxruntime'`,
     ],
     [
       { backends: ['onnxruntim'] },
-      `option 'backends[0]': expected one of onnxruntime, openvino, tensorrt-rtx, tensorrt, received 'onnxruntim'. Did you mean 'onnxruntime'?`,
+      `option 'backends[0]': expected one of onnxruntime, openvino, tensorrt-rtx, tensorrt, ` +
+        `received 'onnxruntim'. Did you mean 'onnxruntime'?`,
     ],
     [{ backends: [] }, `option 'backends': expected at least one backend, received []`],
     [
@@ -123,11 +127,14 @@ describe('the options', () => {
     ],
     [
       { models: { '**/pose.onnx': { engine: 'fp61' } } },
-      `option 'models["**/pose.onnx"].engine': expected one of fp32, fp16, bf16, int8, int8-weights, received 'fp61'. Did you mean 'fp32'?`,
+      `option 'models["**/pose.onnx"].engine': expected one of fp32, fp16, bf16, int8, ` +
+        `int8-weights, received 'fp61'. Did you mean 'fp32'?`,
     ],
     [
       { models: { 'a.onnx': { cache: {} } } },
-      `option 'models["a.onnx"].cache': expected one of engine, backends, targets, shapes, profiles, calibration, precision, verify, keepOnnx, onnxruntime, openvino, tensorrtRtx, tensorrt, received 'cache'`,
+      `option 'models["a.onnx"].cache': expected one of engine, backends, targets, shapes, ` +
+        'profiles, calibration, precision, verify, keepOnnx, onnxruntime, openvino, tensorrtRtx, ' +
+        `tensorrt, received 'cache'`,
     ],
     [
       { models: { '': {} } },
@@ -139,7 +146,8 @@ describe('the options', () => {
     ],
     [
       { onnxruntime: { optimization: 'extend' } },
-      `option 'onnxruntime.optimization': expected one of disabled, basic, extended, all, received 'extend'. Did you mean 'extended'?`,
+      `option 'onnxruntime.optimization': expected one of disabled, basic, extended, all, received ` +
+        `'extend'. Did you mean 'extended'?`,
     ],
     [
       { openvino: { device: 'cpu' } },
@@ -152,11 +160,13 @@ describe('the options', () => {
     ],
     [
       { tensorrtRtx: { versionCompatible: true } },
-      `option 'tensorrtRtx.versionCompatible': expected one of library, builderOptimizationLevel, maxAuxStreams, memoryPoolLimits, profilingVerbosity, stripPlan, refit, received 'versionCompatible'`,
+      `option 'tensorrtRtx.versionCompatible': expected one of library, builderOptimizationLevel, ` +
+        `maxAuxStreams, memoryPoolLimits, profilingVerbosity, stripPlan, refit, received 'versionCompatible'`,
     ],
     [
       { tensorrtRtx: { memoryPoolLimits: { workspace: '2 parsecs' } } },
-      `option 'tensorrtRtx.memoryPoolLimits.workspace': expected a positive number of bytes, or text such as '2GiB', received '2 parsecs'`,
+      `option 'tensorrtRtx.memoryPoolLimits.workspace': expected a positive number of bytes, or ` +
+        `text such as '2GiB', received '2 parsecs'`,
     ],
     [{ openvino: { library: '' } }, `option 'openvino.library': expected a path, received ''`],
     [{ cache: 'off' }, `option 'cache': expected an object, received 'off'`],
@@ -174,7 +184,8 @@ describe('the options', () => {
     ],
     [
       { cache: { maxAge: '30 constructor' } },
-      `option 'cache.maxAge': expected a positive number of milliseconds, or text such as '30d', received '30 constructor'`,
+      `option 'cache.maxAge': expected a positive number of milliseconds, or text such as '30d', ` +
+        `received '30 constructor'`,
     ],
     [{ types: true }, `option 'types': expected false or an object, received true`],
     [{ types: { dirr: 'x' } }, `option 'types.dirr': expected one of dir, received 'dirr'. Did you mean 'dir'?`],
@@ -188,14 +199,17 @@ describe('the options', () => {
     [{ verbose: 'yes' }, `option 'verbose': expected boolean, received 'yes'`],
     [
       { ['a'.repeat(1000)]: 1 },
-      `option '["${'a'.repeat(80)}..."]': expected one of engine, backends, targets, shapes, profiles, calibration, precision, verify, keepOnnx, onnxruntime, openvino, tensorrtRtx, tensorrt, models, root, cache, types, assetsDir, standalone, verbose, received '${'a'.repeat(80)}'... 920 more characters`,
+      `option '["${'a'.repeat(80)}..."]': expected one of engine, backends, targets, shapes, ` +
+        'profiles, calibration, precision, verify, keepOnnx, onnxruntime, openvino, tensorrtRtx, ' +
+        'tensorrt, models, root, cache, types, assetsDir, standalone, verbose, received ' +
+        `'${'a'.repeat(80)}'... 920 more characters`,
     ],
-  ])('refuse %j', (user, message) => {
+  ])('the options %j are refused', (user, message) => {
     expect(() => resolveOptions(user, root)).toThrow(expect.objectContaining({ code: 'OPTION_INVALID', message }))
   })
 })
 
-describe('the options of one import', () => {
+describe('options of one import', () => {
   it.each<[string, Options, string, object]>([
     ['the top level', { engine: 'bf16' }, 'a.onnx', { engine: 'bf16' }],
     ['the query before the top level', { engine: 'bf16' }, 'a.onnx?engine=fp16', { engine: 'fp16' }],
@@ -324,11 +338,11 @@ describe('the options of one import', () => {
       resolve('/app/a[1].onnx'),
       { engine: 'fp16' },
     ],
-  ])('take %s', (_, user, id, expected) => {
+  ])('options of an import: %s', (_, user, id, expected) => {
     expect(compileFor(user, id)).toMatchObject(expected)
   })
 
-  it('are no more than what decides the compilation', () => {
+  it('only options that decide the compilation are kept', () => {
     expect(Object.keys(compileFor({}, 'a.onnx')).sort()).toEqual([
       'backends',
       'engine',
@@ -350,7 +364,7 @@ describe('the options of one import', () => {
     ).toEqual({ samples: 's.mjs', limit: 3, percentile: 99.999, timeout: 60_000 })
   })
 
-  it('never inherit an input from a prototype', () => {
+  it('an input is never inherited from a prototype', () => {
     for (const { shapes } of [compileFor({}, 'a.onnx'), compileFor({ shapes: { x: [1] } }, 'a.onnx?shapes=y:1')]) {
       expect(shapes['__proto__']).toBe(undefined)
       expect(shapes['constructor']).toBe(undefined)
@@ -364,19 +378,22 @@ describe('the options of one import', () => {
       {},
       'm/a.onnx?engine=fp17',
       'QUERY_INVALID',
-      `import 'm/a.onnx?engine=fp17': engine: expected one of fp32, fp16, bf16, int8, int8-weights, received 'fp17'. Did you mean 'fp16'?`,
+      `import 'm/a.onnx?engine=fp17': engine: expected one of fp32, fp16, bf16, int8, ` +
+        `int8-weights, received 'fp17'. Did you mean 'fp16'?`,
     ],
     [
       {},
       'm/a.onnx?backend=cpu',
       'QUERY_INVALID',
-      `import 'm/a.onnx?backend=cpu': backend: expected one of onnxruntime, openvino, tensorrt-rtx, tensorrt, received 'cpu'`,
+      `import 'm/a.onnx?backend=cpu': backend: expected one of onnxruntime, openvino, ` +
+        `tensorrt-rtx, tensorrt, received 'cpu'`,
     ],
     [
       {},
       'm/a.onnx?backend=auto,openvino',
       'QUERY_INVALID',
-      `import 'm/a.onnx?backend=auto,openvino': backend: expected one of onnxruntime, openvino, tensorrt-rtx, tensorrt, received 'auto'`,
+      `import 'm/a.onnx?backend=auto,openvino': backend: expected one of onnxruntime, openvino, ` +
+        `tensorrt-rtx, tensorrt, received 'auto'`,
     ],
     [
       {},
@@ -388,26 +405,29 @@ describe('the options of one import', () => {
       { profiles: [profile] },
       'a.onnx?shapes=x:1',
       'QUERY_INVALID',
-      `model 'a.onnx': input 'x': expected fixed dims or an optimization profile, received both, from the query's shapes and from profiles. Remove one of them`,
+      `model 'a.onnx': input 'x': expected fixed dims or an optimization profile, received both, ` +
+        `from the query's shapes and from profiles. Remove one of them`,
     ],
     [
       { models: { '**': { shapes: { x: [1] } } } },
       'a.onnx?min=x:1&opt=x:2&max=x:3',
       'QUERY_INVALID',
-      `model 'a.onnx': input 'x': expected fixed dims or an optimization profile, received both, from models["**"].shapes and from the query's min, opt and max. Remove one of them`,
+      `model 'a.onnx': input 'x': expected fixed dims or an optimization profile, received both, ` +
+        `from models["**"].shapes and from the query's min, opt and max. Remove one of them`,
     ],
     [
       { shapes: { x: [1] }, models: { 'a*': { profiles: [profile] } } },
       'a.onnx?engine=fp16',
       'OPTION_INVALID',
-      `model 'a.onnx': input 'x': expected fixed dims or an optimization profile, received both, from shapes and from models["a*"].profiles. Remove one of them`,
+      `model 'a.onnx': input 'x': expected fixed dims or an optimization profile, received both, ` +
+        'from shapes and from models["a*"].profiles. Remove one of them',
     ],
-  ])('refuse %j with %s', (user, id, code, message) => {
+  ])('the options %j are refused with %s', (user, id, code, message) => {
     expect(() => compileFor(user, id)).toThrow(expect.objectContaining({ code, message }))
   })
 })
 
-describe('shapes', () => {
+describe('shapes and profiles', () => {
   const bindings: Bindings = {
     inputs: [
       input('image', ['batch', 3, null, null]),
@@ -427,22 +447,25 @@ describe('shapes', () => {
       shapes: {},
       profiles: [{ min: bound(['mask', [1, 1]]), opt: bound(['mask', [1, 1]]), max: bound(['mask', [8, 1]]) }],
     },
-  ])('%j fit', (options) => {
+  ])('the shapes %j fit the model', (options) => {
     expect(() => checkShapes(options, bindings, 'pose')).not.toThrow()
   })
 
   it.each([
     [
       bound(['imgae', [1, 3, 1, 1]]),
-      `model 'pose': shapes.imgae: expected one of the model's inputs ('image', 'mask', 'scale', 'any', '__proto__'), received no such input. Did you mean 'image'?`,
+      `model 'pose': shapes.imgae: expected one of the model's inputs ('image', 'mask', 'scale', ` +
+        `'any', '__proto__'), received no such input. Did you mean 'image'?`,
     ],
     [
       bound(['heatmap', [1, 17]]),
-      `model 'pose': shapes.heatmap: expected one of the model's inputs ('image', 'mask', 'scale', 'any', '__proto__'), received no such input`,
+      `model 'pose': shapes.heatmap: expected one of the model's inputs ('image', 'mask', 'scale', ` +
+        `'any', '__proto__'), received no such input`,
     ],
     [
       bound(['constructor', [1]]),
-      `model 'pose': shapes.constructor: expected one of the model's inputs ('image', 'mask', 'scale', 'any', '__proto__'), received no such input`,
+      `model 'pose': shapes.constructor: expected one of the model's inputs ('image', 'mask', ` +
+        `'scale', 'any', '__proto__'), received no such input`,
     ],
     [
       bound(['image', [3, 224, 224]]),
@@ -474,7 +497,7 @@ describe('shapes', () => {
       bound(['__proto__', [4, 5]]),
       `model 'pose': shapes.__proto__[1]: expected 4, because 'n' is the same dim as shapes.__proto__[0], received 5`,
     ],
-  ])('fixed to %j do not fit', (shapes, message) => {
+  ])('the fixed shapes %j do not fit the model', (shapes, message) => {
     expect(() => checkShapes({ shapes, profiles: [] }, bindings, 'pose')).toThrow(
       expect.objectContaining({ code: 'SHAPE_INVALID', message }),
     )
@@ -501,24 +524,42 @@ describe('shapes', () => {
       [8, 1],
       `profiles[0]: expected the input 'mask' in min, opt and max, received it in min and max only`,
     ],
-  ])('from %j over %j to %j do not fit', (min, opt, max, message) => {
+  ])('a profile from %j over %j to %j does not fit the model', (min, opt, max, message) => {
     const [low, best, high] = [min, opt, max].map((dims) => (dims ? bound(['mask', dims]) : {}))
     expect(() =>
       checkShapes({ shapes: {}, profiles: [{ min: low!, opt: best!, max: high! }] }, bindings, 'pose'),
     ).toThrow(expect.objectContaining({ code: 'SHAPE_INVALID', message: `model 'pose': ${message}` }))
   })
 
-  it('of one named dim agree between fixed inputs and profiles', () => {
+  it('one named dim has the same size in fixed inputs and profiles', () => {
     const profile = { min: bound(['mask', [1, 1]]), opt: bound(['mask', [2, 1]]), max: bound(['mask', [4, 1]]) }
     expect(() =>
       checkShapes({ shapes: bound(['image', [2, 3, 8, 8]]), profiles: [profile] }, bindings, 'pose'),
     ).toThrow(
-      `model 'pose': profiles[0].min.mask[0]: expected 2, because 'batch' is the same dim as shapes.image[0], received 1`,
+      `model 'pose': profiles[0].min.mask[0]: expected 2, because 'batch' is the same dim as ` +
+        'shapes.image[0], received 1',
     )
   })
 
-  it('of unknown rank have one rank in a profile', () => {
+  it('an input of unknown rank has one rank in a profile', () => {
     const profile = { min: bound(['any', [1]]), opt: bound(['any', [1, 1]]), max: bound(['any', [1]]) }
     expect(() => checkShapes({ shapes: {}, profiles: [profile] }, bindings, 'pose')).toThrow('min <= opt <= max')
+  })
+})
+
+describe('calibration', () => {
+  it.each<[unknown, string]>([
+    ['', `option 'calibration': expected a glob, the path of a module, or an object, received ''`],
+    [{}, `option 'calibration': expected samples or images, and not both`],
+    [{ images: 'i/*' }, `option 'calibration': expected preprocess with images, and only with them`],
+    [{ images: 'i/*', preprocess: { layout: 'nchw' } }, `option 'calibration.preprocess.scale': expected`],
+    [{ samples: 'a.mjs', methd: 'minmax' }, `option 'calibration.methd': expected one of`],
+    [{ samples: 'a.mjs', limit: 0 }, `option 'calibration.limit': expected a whole number from 1, received 0`],
+    [
+      { samples: 'a.mjs', percentile: 20 },
+      `option 'calibration.percentile': expected more than 50 and at most 100, received 20`,
+    ],
+  ])('the option %j is refused', (calibration, message) => {
+    expect(() => resolveOptions({ calibration })).toThrow(message)
   })
 })

@@ -1,8 +1,8 @@
 import { describe, it, expect } from 'vitest'
-import { modelFilter, parseRequest, requestKey } from '../../plugin/options/query.ts'
+import { modelFilter, modelId, parseRequest } from '../../plugin/options/query.ts'
 import { byName } from '../../plugin/text.ts'
 
-describe('an import text', () => {
+describe('import text', () => {
   it.each([
     ['pose.onnx', 'pose.onnx', {}],
     ['pose.onnx?engine', 'pose.onnx', {}],
@@ -47,11 +47,13 @@ describe('an import text', () => {
     ],
   ])('%s is a request', (id, file, query) => {
     expect(modelFilter.test(id)).toBe(true)
-    const request = parseRequest(id)
+    const request = parseRequest(id)!
     expect(request).toEqual({ file, query })
-    expect(parseRequest(requestKey(request!))).toEqual(
-      request?.query.target ? { file, query: { ...query, target: ['sm86', 'sm89'] } } : request,
+    const canonical = modelId(request)
+    expect(canonical.request).toEqual(
+      request.query.target ? { file, query: { ...query, target: ['sm86', 'sm89'] } } : request,
     )
+    expect(parseRequest(canonical.text)).toEqual(canonical.request)
   })
 
   it.each([
@@ -78,11 +80,13 @@ describe('an import text', () => {
   it.each([
     [
       'pose.onnx?engin=fp16',
-      `import 'pose.onnx?engin=fp16': engin: expected one of backend, engine, io, max, min, opt, shapes, target, received an unknown key. Did you mean 'engine'?`,
+      `import 'pose.onnx?engin=fp16': engin: expected one of backend, engine, io, max, min, opt, ` +
+        `shapes, target, received an unknown key. Did you mean 'engine'?`,
     ],
     [
       'pose.onnx?toString',
-      `import 'pose.onnx?toString': toString: expected one of backend, engine, io, max, min, opt, shapes, target, received an unknown key`,
+      `import 'pose.onnx?toString': toString: expected one of backend, engine, io, max, min, opt, ` +
+        'shapes, target, received an unknown key',
     ],
     [
       'pose.onnx?engine=fp16&engine=fp32',
@@ -99,15 +103,18 @@ describe('an import text', () => {
     ],
     [
       'pose.onnx?shapes=1x3',
-      `import 'pose.onnx?shapes=1x3': shapes: expected 'name:1x3x224x224' for each input, separated by commas, received '1x3'`,
+      `import 'pose.onnx?shapes=1x3': shapes: expected 'name:1x3x224x224' for each input, ` +
+        `separated by commas, received '1x3'`,
     ],
     [
       'pose.onnx?shapes=x:1x-3',
-      `import 'pose.onnx?shapes=x:1x-3': shapes: expected 'name:1x3x224x224' for each input, separated by commas, received 'x:1x-3'`,
+      `import 'pose.onnx?shapes=x:1x-3': shapes: expected 'name:1x3x224x224' for each input, ` +
+        `separated by commas, received 'x:1x-3'`,
     ],
     [
       'pose.onnx?shapes=x:1,,y:2',
-      `import 'pose.onnx?shapes=x:1,,y:2': shapes: expected 'name:1x3x224x224' for each input, separated by commas, received ''`,
+      `import 'pose.onnx?shapes=x:1,,y:2': shapes: expected 'name:1x3x224x224' for each input, ` +
+        `separated by commas, received ''`,
     ],
     [
       'pose.onnx?shapes=x:1,x:2',
@@ -115,7 +122,8 @@ describe('an import text', () => {
     ],
     [
       'pose.onnx?shapes=100%:1',
-      `import 'pose.onnx?shapes=100%:1': shapes: expected a percent-encoded input name ('%' itself is '%25'), received '100%'`,
+      `import 'pose.onnx?shapes=100%:1': shapes: expected a percent-encoded input name ('%' itself ` +
+        `is '%25'), received '100%'`,
     ],
     ['pose.onnx?min=x:1', `import 'pose.onnx?min=x:1': min, opt, max: expected all three of them, received min`],
     [
@@ -124,22 +132,23 @@ describe('an import text', () => {
     ],
     [
       'pose.onnx?shapes=y:1&min=x:1&opt=x:1&max=x:1',
-      `import 'pose.onnx?shapes=y:1&min=x:1&opt=x:1&max=x:1': shapes: expected either fixed shapes or min, opt and max, received both`,
+      `import 'pose.onnx?shapes=y:1&min=x:1&opt=x:1&max=x:1': shapes: expected either fixed shapes ` +
+        'or min, opt and max, received both',
     ],
   ])('%s is refused', (id, message) => {
     expect(() => parseRequest(id)).toThrow(expect.objectContaining({ code: 'QUERY_INVALID', message }))
   })
 
-  it('gives shapes that inherit nothing, so that an input may have any name', () => {
+  it('shapes inherit nothing, so that an input may have any name', () => {
     expect(Object.getPrototypeOf(parseRequest('pose.onnx?shapes=__proto__:1')?.query.shapes)).toBe(null)
   })
 
-  it('is refused in a short message however long it is', () => {
+  it('a long text is refused in a short message', () => {
     expect(() => parseRequest(`pose.onnx?${'a'.repeat(1e6)}`)).toThrow(/^.{0,500}$/s)
   })
 })
 
-describe('the key of a request', () => {
+describe('id of a model', () => {
   it.each([
     ['pose.onnx?engine', 'pose.onnx'],
     ['pose.onnx?t=1&engine=fp16', 'pose.onnx?engine=fp16'],
@@ -147,8 +156,8 @@ describe('the key of a request', () => {
     ['pose.onnx?shapes=b:1x03,a:2', 'pose.onnx?shapes=a:2,b:1x3'],
     ['pose.onnx?shapes=%61%2F0:1', 'pose.onnx?shapes=a/0:1'],
     ['pose.onnx?max=x:3&opt=x:2&min=x:1', 'pose.onnx?min=x:1&opt=x:2&max=x:3'],
-  ])('%s is that of %s', (one, other) => {
-    expect(requestKey(parseRequest(one)!)).toBe(requestKey(parseRequest(other)!))
+  ])('%s has the id of %s', (one, other) => {
+    expect(modelId(parseRequest(one)!)).toEqual(modelId(parseRequest(other)!))
   })
 
   it.each([
@@ -156,15 +165,15 @@ describe('the key of a request', () => {
     ['pose.onnx?engine=fp16', 'face.onnx?engine=fp16'],
     ['pose.onnx?backend=onnxruntime,openvino', 'pose.onnx?backend=openvino,onnxruntime'],
     ['pose.onnx?shapes=a:1,b:2', 'pose.onnx?shapes=a%3A1%2Cb:2'],
-  ])('%s is not that of %s', (one, other) => {
-    expect(requestKey(parseRequest(one)!)).not.toBe(requestKey(parseRequest(other)!))
+  ])('%s does not have the id of %s', (one, other) => {
+    expect(modelId(parseRequest(one)!).text).not.toBe(modelId(parseRequest(other)!).text)
   })
 
-  it('keeps every character that an input name can have', () => {
+  it('an id keeps every character that an input name can have', () => {
     const names = [...Array.from({ length: 0x180 }, (_, code) => String.fromCharCode(code)), '\u2028', '😀', '\uD800']
     for (const name of names) {
       const request = { file: 'pose.onnx', query: { shapes: byName([[name, [1]]]) } }
-      expect(parseRequest(requestKey(request))).toEqual(request)
+      expect(parseRequest(modelId(request).text)).toEqual(request)
     }
   })
 })

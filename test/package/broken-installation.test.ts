@@ -24,7 +24,7 @@ const foreign = (place: string) => join(repository, binaries, place, 'onnxruntim
 const otherSystem = foreign(process.platform === 'win32' ? 'linux/x64' : 'win32/x64')
 const otherProcessor = foreign(`${process.platform}/${process.arch === 'x64' ? 'arm64' : 'x64'}`)
 
-describe('onnxruntime-node', () => {
+describe('broken onnxruntime-node', () => {
   beforeAll(async () => {
     writeFiles(folder, {
       'model.onnx': affineModel(),
@@ -54,13 +54,14 @@ console.log(JSON.stringify({ code: error.code, received: error.received }))`,
       'without a build for this machine',
       (app) => rmSync(join(app, own)),
       new RegExp(
-        `^onnxruntime-node could not be loaded: Cannot find module '[^\\n]+\\.node', which this node_modules lacks: install again on this machine \\(${here}\\)$`,
+        `^onnxruntime-node could not be loaded: Cannot find module '[^\\n]+\\.node', which this ` +
+          `node_modules lacks: install again on this machine \\(${here}\\)$`,
       ),
     ],
     [
       'of another system',
       (app) => cpSync(otherSystem, join(app, own)),
-      new RegExp(`^onnxruntime-node could not be loaded: [^\\n]+, which is built for another system than ${here}$`),
+      new RegExp(`^onnxruntime-node could not be loaded: [^\\n]+, which is built for another platform than ${here}$`),
     ],
     ...(existsSync(otherProcessor)
       ? [
@@ -68,14 +69,14 @@ console.log(JSON.stringify({ code: error.code, received: error.received }))`,
             'of another processor',
             (app: string) => cpSync(otherProcessor, join(app, own)),
             new RegExp(
-              `^onnxruntime-node could not be loaded: [^\\n]+, which is built for another system than ${here}$`,
+              `^onnxruntime-node could not be loaded: [^\\n]+, which is built for another platform than ${here}$`,
             ),
           ] as [string, (app: string) => void, RegExp],
         ]
       : []),
   ]
 
-  test.each(cases)('%s is named in one sentence', async (_, harm, reason) => {
+  test.each(cases)('%s is an error of one sentence', async (_, harm, reason) => {
     const app = tempFolder()
     for (const part of ['main.mjs', 'engines', 'node_modules'])
       cpSync(join(folder, part), join(app, part), { recursive: true })
@@ -90,7 +91,7 @@ console.log(JSON.stringify({ code: error.code, received: error.received }))`,
 })
 
 // As after an installation without optional dependencies.
-test('a parser of sources without its binary stops `unplugin-onnx types` with one sentence, and no other command', async () => {
+test('a parser of sources without its binary stops only `unplugin-onnx types`, with one sentence', async () => {
   const app = tempFolder()
   const { dependencies } = JSON.parse(readFileSync(join(repository, 'package.json'), 'utf8')) as {
     dependencies: object

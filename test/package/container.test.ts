@@ -24,7 +24,7 @@ test('the Dockerfile copies nothing but the output, which its image starts', () 
 })
 
 describe.skipIf(reasonToSkip() !== undefined)(
-  'a container that has Node.js, its libraries and the output of the example',
+  'container of Node.js, its libraries and the output of the example',
   () => {
     beforeAll(async () => {
       cpSync(example, app, { recursive: true })
@@ -42,7 +42,7 @@ describe.skipIf(reasonToSkip() !== undefined)(
       for (const file of librariesOfNode()) cpSync(file, join(image, file), { dereference: true })
     })
 
-    test('serves the model without network, packages or a place to write', async () => {
+    test('the container serves the model without network, packages or a place to write', async () => {
       const container = start(`/tmp/socket`)
       await once(container.stdout, 'data')
       expect(await post('[1,2,3,4]')).toBe('[3,5,7,9]')
@@ -56,7 +56,8 @@ describe.skipIf(reasonToSkip() !== undefined)(
 /** The root of the container is the image, read-only but for /tmp, and it has no network. */
 function start(port: string) {
   const script = `
-mount --bind "$0" "$0" && mount --bind "$1" "$0/tmp" && mount --rbind /proc "$0/proc" && mount -o remount,ro,bind "$0" && exec chroot "$0" /node /app/server.js`
+mount --bind "$0" "$0" && mount --bind "$1" "$0/tmp" && mount --rbind /proc "$0/proc" &&
+mount -o remount,ro,bind "$0" && exec chroot "$0" /node /app/server.js`
   const container = spawn('unshare', [...namespaces, 'sh', '-c', script, image, writable], {
     env: { PATH: process.env['PATH'], PORT: port },
     stdio: ['ignore', 'pipe', 'inherit'],

@@ -40,10 +40,10 @@ beforeAll(async () => {
   }
 })
 
-describe.each(Object.entries(formats))('a traced deployment, %s', (_, entry) => {
+describe.each(Object.entries(formats))('traced deployment, %s', (_, entry) => {
   const target = tempFolder()
 
-  test('holds all that runs, and runs where nothing else is', async () => {
+  test('the traced files run where nothing else is installed', async () => {
     const files = await trace(app, join('dist', entry))
     // Nothing of the machine, such as its cache folder.
     expect(Object.keys(files).filter((place) => place.includes('..'))).toEqual([])
@@ -78,7 +78,10 @@ test('the serverless example answers from an unpacked zip that is within the lim
     'invoke.mjs': `
 import { handler } from './dist/handler.js'
 const bodies = []
-for (const values of [[1, 2, 3, 4], [0, 0, 0, 0]]) bodies.push(JSON.parse((await handler({ body: JSON.stringify(values) })).body))
+for (const values of [[1, 2, 3, 4], [0, 0, 0, 0]]) {
+  const { body } = await handler({ body: JSON.stringify(values) })
+  bodies.push(JSON.parse(body))
+}
 console.log(JSON.stringify(bodies))`,
   })
   expect(await runScript(instance, 'invoke.mjs')).toEqual([

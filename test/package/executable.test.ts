@@ -27,8 +27,8 @@ const builds: Readonly<Record<string, (app: string) => Promise<unknown>>> = {
 }
 
 // macOS wants them signed.
-describe.runIf(process.platform !== 'darwin').each(Object.entries(builds))('the example %s', (example, build) => {
-  test('starts by itself, in whatever folder its output lies', async () => {
+describe.runIf(process.platform !== 'darwin').each(Object.entries(builds))('example %s', (example, build) => {
+  test('the executable starts by itself in any folder', async () => {
     const [app, elsewhere] = [tempFolder(), tempFolder()]
     cpSync(fileURLToPath(new URL(`../deploy/${example}`, import.meta.url)), app, { recursive: true })
     writeFiles(app, { 'src/model.onnx': affineModel({ weight: 2 }) })

@@ -21,21 +21,25 @@ afterEach(() => {
   vi.unstubAllEnvs()
 })
 
-describe('an addon', () => {
+describe('native addon', () => {
   test.each([
     ['that is installed', { [here]: `exports.openvino = () => ({ from: 'package' })` }, { addon: { from: 'package' } }],
     [
       'of no package',
       {},
       {
-        reason: `@unplugin-onnx/native-${here} is not installed: add it to the dependencies, or install again without leaving optional dependencies out`,
+        reason:
+          `@unplugin-onnx/native-${here} is not installed: add it to the dependencies, or install ` +
+          'again with optional dependencies',
       },
     ],
     [
       'whose node_modules was copied from another machine',
       { [elsewhere]: '' },
       {
-        reason: `node_modules was installed for ${elsewhere}, and this machine is ${here}: install again here, or tell the package manager to install for both`,
+        reason:
+          `node_modules was installed for ${elsewhere}, but this machine is ${here}: install again ` +
+          'here, or configure the package manager to install for both',
       },
     ],
     ['that its package lacks', { [here]: '' }, { reason: `@unplugin-onnx/native-${here} has no addon 'openvino'` }],
@@ -43,7 +47,9 @@ describe('an addon', () => {
       'that was built for another system',
       { [here]: `exports.openvino = () => require('./openvino.node')` },
       {
-        reason: expect.stringMatching(new RegExp(`openvino\\.node.*, which is built for another system than ${here}$`)),
+        reason: expect.stringMatching(
+          new RegExp(`openvino\\.node.*, which is built for another platform than ${here}$`),
+        ),
       },
     ],
   ])('%s is loaded, or one sentence says why not', async (_, packages, expected) => {
@@ -53,7 +59,7 @@ describe('an addon', () => {
   test.runIf(process.platform === 'linux' && !here.endsWith('-musl')).each([
     ['by the loader of the program that runs', '\x7fELF /lib/ld-musl-x86_64.so.1\0'],
     ['by the report of a program that does not tell', '\x7fELF'],
-  ])('for glibc is not for a machine with musl, which is known %s', async (_, program) => {
+  ])('an addon for glibc is not loaded on musl, which is recognized %s', async (_, program) => {
     writeFiles(folder, { program })
     const { execPath } = process
     process.execPath = join(folder, 'program')
@@ -62,26 +68,28 @@ describe('an addon', () => {
     })
     vi.spyOn(process.report, 'getReport').mockReturnValue({ header: {} })
     expect(await loadFrom({ [here]: '' })).toEqual({
-      reason: `node_modules was installed for ${here}, and this machine is ${here}-musl: install again here, or tell the package manager to install for both`,
+      reason:
+        `node_modules was installed for ${here}, but this machine is ${here}-musl: install again ` +
+        'here, or configure the package manager to install for both',
     })
   })
 
-  test('of a machine that has none says for which there are some', async () => {
+  test('a machine without an addon gets the list of machines that have one', async () => {
     vi.spyOn(process, 'arch', 'get').mockReturnValue('mips')
     expect(await loadFrom({})).toEqual({
       reason: expect.stringMatching(/^there are native packages for linux-x64, .*, win32-x64, not for \w+-mips/),
     })
   })
 
-  test('is taken from UNPLUGIN_ONNX_NATIVE first, and a wrong folder there is named', async () => {
+  test('UNPLUGIN_ONNX_NATIVE comes first, and a wrong folder there is named', async () => {
     vi.stubEnv('UNPLUGIN_ONNX_NATIVE', join(folder, 'nowhere'))
     const { reason } = (await loadFrom({})) as { reason: string }
     expect(reason).toMatch(/^UNPLUGIN_ONNX_NATIVE: .*nowhere.openvino\.node does not exist; @unplugin-onnx/)
   })
 })
 
-describe('the native packages', () => {
-  test('are picked by npm for the system, the processor and the C library', () => {
+describe('native packages', () => {
+  test('npm picks the package for the system, the processor and the C library', () => {
     expect(Object.fromEntries(nativePlatforms.map((name) => [name, platformFields(name)]))).toEqual({
       'linux-x64': { os: ['linux'], cpu: ['x64'], libc: ['glibc'] },
       'linux-x64-musl': { os: ['linux'], cpu: ['x64'], libc: ['musl'] },
@@ -92,7 +100,7 @@ describe('the native packages', () => {
     })
   })
 
-  test('become optional dependencies of the same version when the package is published', () => {
+  test('publishing makes them optional dependencies of the same version', () => {
     const root = install({})
     vi.stubEnv('GITHUB_REPOSITORY', 'someone/unplugin-onnx')
     execFileSync(process.execPath, [join(root, 'dist/native/scripts/publish.js')], { cwd: root })
@@ -105,15 +113,12 @@ describe('the native packages', () => {
     expect(repository).toEqual({ type: 'git', url: 'git+https://github.com/someone/unplugin-onnx.git' })
   })
 
-  test.skipIf(missingLinter() !== undefined)(
-    'are built and published by workflows that actionlint has nothing against',
-    () => {
-      const linter = ['run', 'github.com/rhysd/actionlint/cmd/actionlint@v1.7.12', '-color=false']
-      expect(spawnSync('go', linter, { cwd: repository, encoding: 'utf8' })).toMatchObject({ status: 0, stdout: '' })
-    },
-  )
+  test.skipIf(missingLinter() !== undefined)('actionlint accepts the workflows that build and publish them', () => {
+    const linter = ['run', 'github.com/rhysd/actionlint/cmd/actionlint@v1.7.12', '-color=false']
+    expect(spawnSync('go', linter, { cwd: repository, encoding: 'utf8' })).toMatchObject({ status: 0, stdout: '' })
+  })
 
-  test('are followed by tracers of deployments, binaries and all', async () => {
+  test('tracers of deployments follow them, binaries included', async () => {
     const root = install({ [here]: `exports.openvino = () => require('./openvino.node')` })
     const { fileList } = await nodeFileTrace([join(root, 'dist/native/load-addon.js')], { base: folder })
     expect([...fileList].map((file) => file.replaceAll('\\', '/'))).toContainEqual(
@@ -121,19 +126,16 @@ describe('the native packages', () => {
     )
   })
 
-  test.skipIf(missingOpenVino() !== undefined)(
-    'make no ArrayBuffers over memory of their own, which Electron forbids',
-    () => {
-      const built = join(repository, 'native/build/Release')
-      const addons = readdirSync(built).filter((file) => file.endsWith('.node'))
-      expect(addons).toContain('openvino.node')
-      expect(
-        addons.filter((file) => /create_external_(?:array)?buffer/.test(readFileSync(join(built, file), 'latin1'))),
-      ).toEqual([])
-    },
-  )
+  test.skipIf(missingOpenVino() !== undefined)('they make no external ArrayBuffers, which Electron forbids', () => {
+    const built = join(repository, 'native/build/Release')
+    const addons = readdirSync(built).filter((file) => file.endsWith('.node'))
+    expect(addons).toContain('openvino.node')
+    expect(
+      addons.filter((file) => /create_external_(?:array)?buffer/.test(readFileSync(join(built, file), 'latin1'))),
+    ).toEqual([])
+  })
 
-  test('are all built by the workflow', () => {
+  test('the workflow builds each of them', () => {
     const workflow = readFileSync(join(repository, '.github/workflows/release.yml'), 'utf8')
     expect(nativePlatforms.filter((name) => !new RegExp(`(?:platform|name): ${name}\\b(?!-)`).test(workflow))).toEqual(
       [],

@@ -27,7 +27,9 @@ beforeAll(() => {
   install(app, ['unplugin-onnx', 'onnxruntime-node', 'vite'])
   writeFiles(app, {
     'package.json': JSON.stringify({ type: 'module' }),
-    'vite.config.js': `import onnx from 'unplugin-onnx/vite'\nexport default { plugins: [onnx({ backends: ['onnxruntime'] })] }`,
+    'vite.config.js': `
+import onnx from 'unplugin-onnx/vite'
+export default { plugins: [onnx({ backends: ['onnxruntime'] })] }`,
     'bundled.js': script(`import model from './model.onnx?engine=fp32'`),
     'loaded.js': script(
       `import { loadModel } from 'unplugin-onnx/runtime'\nconst model = await loadModel('engines/model.json')`,
@@ -46,7 +48,7 @@ describe.each(versions)('Node.js %s', (version) => {
     node = await nodeBinary(version, app)
   })
 
-  test('bundles a model and runs the output', async () => {
+  test('a model is bundled, and the output runs', async () => {
     await run(
       fileURLToPath(new URL('../../node_modules/vite/bin/vite.js', import.meta.url)),
       'build',
@@ -58,16 +60,18 @@ describe.each(versions)('Node.js %s', (version) => {
     expect(JSON.parse(await run(join(version, 'bundled.js')))).toEqual(result)
   })
 
-  test('builds a model by the command and loads it', async () => {
+  test('the command builds a model that loads', async () => {
     await run(command, 'build', 'model.onnx', '--engine', 'fp32', '--backend', 'onnxruntime', '--out', 'engines')
     expect(JSON.parse(await run('loaded.js'))).toEqual(result)
   })
 
   test.skipIf(missingOpenVino() !== undefined || missingTensorRtRtx() !== undefined)(
-    'loads the native addons, which are built once for all',
+    'the native addons load, although they are built once for all versions',
     async () => {
       const loader = new URL('../../dist/native/load-addon.js', import.meta.url).href
-      const outcome = `import { loadAddon } from '${loader}'; console.log(Object.keys({ ...loadAddon('openvino'), ...loadAddon('tensorrt_rtx_1_7') }).join())`
+      const outcome =
+        `import { loadAddon } from '${loader}'; console.log(Object.keys({ ...loadAddon('openvino'), ` +
+        `...loadAddon('tensorrt_rtx_1_7') }).join())`
       expect(await run('--input-type=module', '--eval', outcome)).toBe('addon\n')
     },
   )

@@ -85,10 +85,10 @@ describe('finding lines of text', () => {
 
   test('each region of likely pixels is one rectangle; weak, small and separate ones are kept apart', () => {
     const map = blankMap(64, 40)
-    fill(map, 4, 4, 20, 8, 0.9)
-    fill(map, 40, 4, 20, 8, 0.9)
-    fill(map, 4, 24, 20, 8, 0.4)
-    fill(map, 40, 24, 2, 2, 0.9)
+    fill(map, [4, 4, 20, 8], 0.9)
+    fill(map, [40, 4, 20, 8], 0.9)
+    fill(map, [4, 24, 20, 8], 0.4)
+    fill(map, [40, 24, 2, 2], 0.9)
     const found = findRegions(map)
     expect(found.map(({ centre }) => centre)).toEqual([
       [14, 8],
@@ -103,7 +103,7 @@ describe('finding lines of text', () => {
 
   test('pixels that touch by a corner are one region, and a map without text has none', () => {
     const map = blankMap(32, 16)
-    for (let i = 0; i < 10; i++) fill(map, 4 + i, 2 + i, 3, 3, 1)
+    for (let i = 0; i < 10; i++) fill(map, [4 + i, 2 + i, 3, 3], 1)
     expect(findRegions(map)).toHaveLength(1)
     expect(findRegions(blankMap(32, 16))).toEqual([])
   })
@@ -124,7 +124,7 @@ describe('reading order', () => {
     expect(readingOrder(rotated).map(({ text }) => text)).toEqual(order)
   })
 
-  test('nothing found is nothing to read', () => {
+  test('no line gives no text', () => {
     expect(readingOrder([])).toEqual([])
   })
 })
@@ -171,13 +171,13 @@ describe('images', () => {
       red: [0, 4, 8, 12, 16, 20],
     },
     { title: 'grey', png: { channels: 1, data: Uint8Array.of(1, 2, 3, 4, 5, 6) }, red: [1, 2, 3, 4, 5, 6] },
-  ])('reads a PNG in $title', ({ png, red }) => {
+  ])('a PNG in $title is read', ({ png, red }) => {
     const { width, height, data } = decodePng(encode({ width: 3, height: 2, depth: 8, ...png }))
     expect([width, height]).toEqual([3, 2])
     expect([...data].filter((_, i) => i % 3 === 0)).toEqual(red)
   })
 
-  test('writes a PNG that it can read, and refuses one of 16 bits', () => {
+  test('a written PNG can be read, and one of 16 bits is refused', () => {
     expect(decodePng(encodePng(small))).toEqual(small)
     const deep = encode({ width: 1, height: 1, channels: 3, depth: 16, data: new Uint16Array(3) })
     expect(() => decodePng(deep)).toThrow('expected 8 bits a channel, received 16')
@@ -191,7 +191,7 @@ describe('images', () => {
   })
 })
 
-describe('what the repository keeps', () => {
+describe('images of the playground', () => {
   test('every image has its expected text, and is small', async () => {
     const expected: Record<string, string[]> = JSON.parse(await readFile(new URL('expected.json', images), 'utf8'))
     const names = (await readdir(images)).filter((name) => name.endsWith('.png'))
@@ -203,7 +203,7 @@ describe('what the repository keeps', () => {
   })
 })
 
-describe('the report', () => {
+describe('report of the playground', () => {
   const image: Image = { width: 20, height: 20, data: new Uint8Array(1200) }
   const result = {
     name: 'a.png',
@@ -226,8 +226,8 @@ describe('the report', () => {
   })
 })
 
-describe('the types of the app', () => {
-  test('fit its models, and a wrong input name is refused in words that name it', async () => {
+describe('types of the playground', () => {
+  test('the types fit the models, and a wrong input name is a type error that names it', async () => {
     const root = tempFolder()
     writeProject(root, { 'package.json': { type: 'module' } })
     for (const name of ['tsconfig.json', 'playground/tsconfig.json', 'playground/vite.config.ts', 'playground/src']) {
@@ -262,10 +262,7 @@ function blankMap(width: number, height: number): { width: number; height: numbe
 
 function fill(
   { width: stride, data }: { width: number; data: Float32Array },
-  x: number,
-  y: number,
-  width: number,
-  height: number,
+  [x, y, width, height]: readonly [x: number, y: number, width: number, height: number],
   value: number,
 ): void {
   for (let row = y; row < y + height; row++) data.fill(value, row * stride + x, row * stride + x + width)

@@ -31,8 +31,8 @@ test.each(Object.entries(recorded))('%s adds products of 8 bits in 16 only witho
   expect(cpu.saturatesInt8(facts)).toBe(['Haswell', 'Skylake-SP', 'x64 Windows, which lists none'].includes(name))
 })
 
-describe('an int8 engine for CPUs like that of the build', () => {
-  test('requires VNNI where its weights have 8 bits, and its portable engine does not', () => {
+describe('int8 engine for CPUs like that of the build', () => {
+  test('8-bit weights require VNNI, and the portable engine does not', () => {
     here = { ...recorded['Sapphire Rapids'], layout: 16 }
     expect(requirements('int8')).toEqual([
       expect.objectContaining({ layout: 16, vnni: true }),
@@ -43,12 +43,12 @@ describe('an int8 engine for CPUs like that of the build', () => {
   test.each([
     ['Haswell', 8],
     ['Skylake-SP', 16],
-  ] as const)('requires nothing of the kind where %s made it, since its weights have 7 bits', (name, layout) => {
+  ] as const)('7-bit weights, as %s makes them, require no VNNI', (name, layout) => {
     here = { ...recorded[name], layout }
     expect(requirements('int8').map(({ vnni }) => vnni)).toEqual([undefined, undefined])
   })
 
-  test('is another engine than one of the same layout without VNNI, by its key', () => {
+  test('engines of one layout with and without VNNI have different keys', () => {
     here = { ...recorded['Sapphire Rapids'], layout: 16 }
     const [tuned, portable] = plan('int8').map(({ facts }) => facts)
     here = { ...recorded['Skylake-SP'], layout: 16 }
@@ -57,12 +57,12 @@ describe('an int8 engine for CPUs like that of the build', () => {
     expect(portable).toEqual(same)
   })
 
-  test('of another precision requires no VNNI', () => {
+  test('an engine of another precision requires no VNNI', () => {
     here = { ...recorded['Sapphire Rapids'], layout: 16 }
     expect(requirements('fp32').map(({ vnni }) => vnni)).toEqual([undefined, undefined])
   })
 
-  test('is refused by a CPU of the same layout without VNNI', async () => {
+  test('a CPU of the same layout without VNNI refuses the engine', async () => {
     here = { ...recorded['Sapphire Rapids'], layout: 16 }
     const { requires } = plan('int8')[0]!
     const own = { ...requires, arch: process.arch }

@@ -69,12 +69,15 @@ describe('the channels of a tensor', () => {
   })
 })
 
-describe('values that share a scale', () => {
-  const shared = (nodes: readonly (readonly [op: string, inputs: string[], output: string])[], quantized: string[]) => {
-    const node = nodes.map(([op, inputs, output]) => newNode(op, inputs, [output]))
-    return [...shareScales({ graph: newMessage('GraphProto', { node }) }, ['Concat', 'Reshape'], new Set(quantized))]
-  }
+function shared(
+  nodes: readonly (readonly [op: string, inputs: string[], output: string])[],
+  quantized: string[],
+): [string, readonly string[]][] {
+  const node = nodes.map(([op, inputs, output]) => newNode(op, inputs, [output]))
+  return [...shareScales({ graph: newMessage('GraphProto', { node }) }, ['Concat', 'Reshape'], new Set(quantized))]
+}
 
+describe('values that share a scale', () => {
   test('are the quantized inputs and the result of an operator that moves values', () => {
     expect(shared([['Concat', ['a', 'b', 'c'], 'd']], ['a', 'b', 'd'])).toEqual([['a', ['a', 'b', 'd']]])
   })

@@ -145,7 +145,7 @@ const concat = (inputs: readonly string[], output: string): NodeSpec => ({
 })
 const add = (...inputs: string[]): NodeSpec => ({ op: 'Add', name: 'add', inputs, outputs: ['sum'] })
 
-describe('of a residual Add', () => {
+describe('int8 placement at a residual Add', () => {
   test.each<[title: string, nodes: readonly NodeSpec[], quantized: readonly string[]]>([
     ['behind a convolution, the shortcut', [conv('x', 'a'), add('a', 'x')], ['x']],
     ['of two convolutions, the shorter branch', [conv('x', 'a'), conv('x', 'b'), conv('b', 'c'), add('a', 'c')], ['a']],
@@ -187,7 +187,7 @@ describe('of a residual Add', () => {
   })
 })
 
-describe('one scale', () => {
+describe('shared int8 scales', () => {
   test.each<[title: string, nodes: readonly NodeSpec[], groups: readonly (readonly string[])[]]>([
     [
       'is that of a Concat and its inputs',
@@ -237,7 +237,7 @@ describe('one scale', () => {
       [],
     ],
     ['is not that of a Concat that nothing reads in int8', [conv('x', 'a'), concat(['x', 'a'], 'y')], []],
-  ])('%s for TensorRT', async (_, nodes, groups) => {
+  ])('TensorRT: %s', async (_, nodes, groups) => {
     const spec: GraphSpec = { inputs: { x: 'float32' }, outputs: { y: 'float32' }, nodes, initializers: weights }
     const { shared, values } = await place(spec, placements.tensorrt)
     expect([...shared.values()]).toEqual(groups)
@@ -298,8 +298,8 @@ const net: ModelSpec = {
   },
 }
 
-describe('the int8 graph of a net with a residual and a Concat', () => {
-  test('for TensorRT has one Q for the Concat and all that it joins, is valid, and stays close to fp32', async () => {
+describe('int8 graph of a network with a residual and a Concat', () => {
+  test('the graph for TensorRT has one Q for all inputs of the Concat, is valid, and stays close to fp32', async () => {
     const file = writeNet()
     const { graph, out, lowered } = await lowerToInt8(folder, file, 'tensorrt', {
       calibration: { samples: 'sample*.npy', method: 'minmax' },
@@ -323,7 +323,7 @@ describe('the int8 graph of a net with a residual and a Concat', () => {
     expect(errors ?? {}).toEqual({})
   })
 
-  test.skipIf(missingTensorRtRtx())('for TensorRT is what the builder of TensorRT-RTX takes as well', async () => {
+  test.skipIf(missingTensorRtRtx())('the builder of TensorRT-RTX takes the graph for TensorRT as well', async () => {
     const { out } = await lowerToInt8(folder, writeNet(), 'tensorrt', {
       calibration: { samples: 'sample*.npy', method: 'minmax' },
     })

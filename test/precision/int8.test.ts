@@ -4,10 +4,10 @@ import { fileURLToPath } from 'node:url'
 import ort from 'onnxruntime-node'
 import { compile, type Compiled, type Options } from 'unplugin-onnx'
 import { beforeEach, describe, expect, test } from 'vitest'
-import { openStore } from '../../dist/plugin/cache/store.js'
-import { loadGraph, scopesOf, type EditableModel } from '../../dist/plugin/onnx/graph.js'
-import { writeGraph } from '../../dist/plugin/onnx/write.js'
-import { foldConvolutions } from '../../dist/plugin/precision/int8/fold.js'
+import { openStore } from '../../plugin/cache/store.ts'
+import { loadGraph, scopesOf, type EditableModel } from '../../plugin/onnx/graph.ts'
+import { writeGraph } from '../../plugin/onnx/write.ts'
+import { foldConvolutions } from '../../plugin/precision/int8/fold.ts'
 import { decodeImage, imageTensor } from '../../plugin/samples/image.ts'
 import type { BackendName } from '../../runtime/manifest.ts'
 import { tempFolder } from '../support/helpers.ts'
@@ -119,8 +119,8 @@ function operators({ proto }: EditableModel): Record<string, number> {
   return counts
 }
 
-describe('an int8 engine for ONNX Runtime', () => {
-  test('computes in int8 kernels, close to fp32, from fewer bytes', async () => {
+describe('int8 engine for ONNX Runtime', () => {
+  test('the engine computes in int8 kernels, close to fp32, from fewer bytes', async () => {
     writeSamples()
     const file = writeModel(net)
     const { variants } = await build(file, { engine: 'int8' })
@@ -139,7 +139,7 @@ describe('an int8 engine for ONNX Runtime', () => {
     expect(Object.keys(counts)).not.toContain('Clip')
   })
 
-  test('is calibrated once for all its variants, and not again', async () => {
+  test('all variants share one calibration, which is not repeated', async () => {
     writeSamples()
     const file = writeModel(net)
     await build(file, { engine: 'int8' })
@@ -156,7 +156,7 @@ describe('an int8 engine for ONNX Runtime', () => {
     expect(other.variants[0]!.cache.reason).toContain('miss')
   })
 
-  test('is an error without samples, which says how to give them', async () => {
+  test('int8 without samples is an error that says how to give them', async () => {
     const building = compile(writeModel(net), {
       engine: 'int8',
       backends: ['onnxruntime'],
@@ -168,7 +168,7 @@ describe('an int8 engine for ONNX Runtime', () => {
     })
   })
 
-  test('takes the ranges that come closest on the samples, and says so', async () => {
+  test('the ranges that come closest on the samples are used and logged', async () => {
     // One large value, which is all that the output depends on: what cuts it off is wrong.
     for (const [index, rare] of [60, 80].entries()) {
       const data = normal(256, 100 + index)
@@ -200,7 +200,7 @@ describe('an int8 engine for ONNX Runtime', () => {
     expect(chosen.lowered.notes).toEqual([])
   })
 
-  test('says how fast it is beside fp32, and warns when it is slower', async () => {
+  test('the speed relative to fp32 is logged, and slower is a warning', async () => {
     writeSamples(1)
     await build(writeModel(net), { engine: 'int8' })
     const said = lines.filter((line) => line.includes('ms on this CPU'))
@@ -211,7 +211,7 @@ describe('an int8 engine for ONNX Runtime', () => {
     ])
   })
 
-  test.each([7, 9, 11, 12])('is made from opset %i as well', async (opset) => {
+  test.each([7, 9, 11, 12])('a model of opset %i gives an int8 engine', async (opset) => {
     writeSamples(2)
     const old: ModelSpec = {
       ...net,
@@ -275,8 +275,8 @@ test('the OCR detector and classifier are quantized from a few images, and stay 
   }
 })
 
-describe('the int8 graph', () => {
-  test('of TensorRT is symmetric, keeps float biases and results, and quantizes only the shortcut of a residual', async () => {
+describe('int8 graph', () => {
+  test('TensorRT: symmetric, with float biases and results, only the shortcut of a residual quantized', async () => {
     writeSamples()
     const file = writeModel(net)
     const { graph, out, lowered } = await lower(file, 'tensorrt')
@@ -293,7 +293,7 @@ describe('the int8 graph', () => {
     expect(cosine(await run(file), await run(out))).toBeGreaterThan(0.998)
   })
 
-  test('of OpenVINO quantizes what products and additions read, with a zero point', async () => {
+  test('OpenVINO: what products and additions read is quantized with a zero point', async () => {
     writeSamples()
     const file = writeModel(net)
     const { graph, out, lowered } = await lower(file, 'openvino')
@@ -303,7 +303,7 @@ describe('the int8 graph', () => {
     expect(cosine(await run(file), await run(out))).toBeGreaterThan(0.998)
   })
 
-  test('of TensorRT-RTX has int8 weights only, and says so', async () => {
+  test('TensorRT-RTX: int8 weights only, which is logged', async () => {
     writeSamples()
     const large: ModelSpec = {
       inputs: { x: 'float32[n,64]' },
@@ -318,7 +318,7 @@ describe('the int8 graph', () => {
     expect(cosine(await run(file, [2, 64]), await run(out, [2, 64]))).toBeGreaterThan(0.999)
   })
 
-  test('leaves nodes in fp32 that the options name', async () => {
+  test('nodes that the options name stay in fp32', async () => {
     writeSamples()
     const { graph, lowered } = await lower(writeModel(net), 'openvino', { precision: { fp32: ['stem'] } })
     expect(dequantized(graph, 'stem')).toEqual([false, false, false])
@@ -328,7 +328,7 @@ describe('the int8 graph', () => {
     })
   })
 
-  test('leaves a quantized model as it is', async () => {
+  test('a quantized graph stays as it is', async () => {
     writeSamples()
     const file = writeModel(net)
     const { out } = await lower(file, 'onnxruntime')
@@ -337,7 +337,7 @@ describe('the int8 graph', () => {
     expect(operators(again.graph)).toEqual(operators(await loadGraph(out)))
   })
 
-  test('leaves the bodies of If in fp32, and what they read has the name it had', async () => {
+  test('the bodies of If stay in fp32, and what they read keeps its name', async () => {
     writeSamples(40, [1, 16])
     const spec: ModelSpec = {
       inputs: { x: 'float32[1,16]' },
@@ -366,7 +366,7 @@ describe('the int8 graph', () => {
     expect(cosine(await run(file, [1, 16]), await run(out, [1, 16]))).toBeGreaterThan(0.995)
   })
 
-  test('keeps values that are not finite in fp32, with the reason', async () => {
+  test('values that are not finite stay in fp32, with the reason', async () => {
     writeSamples(2, [1, 16])
     const spec: ModelSpec = {
       inputs: { x: 'float32[1,16]' },
@@ -390,7 +390,7 @@ describe('the int8 graph', () => {
     })
   })
 
-  test('of weights that two nodes share, one of them along another axis, stores what each needs', async () => {
+  test('weights that two nodes share along different axes are stored for each', async () => {
     writeSamples(40, [1, 16])
     const nodes: NodeSpec[] = [
       { op: 'MatMul', inputs: ['x', 'w'], outputs: ['a'] },
@@ -411,7 +411,7 @@ describe('the int8 graph', () => {
     expect(cosine(await run(file, [1, 16]), await run(out, [1, 16]))).toBeGreaterThan(0.995)
   })
 
-  test('of a bias that is large beside its weights does not overflow', async () => {
+  test('a bias that is large compared with its weights does not overflow', async () => {
     writeSamples(2, [1, 1, 4, 4])
     const file = writeModel({
       inputs: { x: 'float32[1,1,4,4]' },
@@ -428,7 +428,7 @@ describe('the int8 graph', () => {
   })
 })
 
-test('what scales and shifts the channels of a convolution goes into its weights', async () => {
+test("the scale and shift of a convolution's channels are folded into its weights", async () => {
   const { nodes, ...rest } = net
   const more: NodeSpec[] = [
     { op: 'Mul', inputs: ['half', 'n1'], outputs: ['m1'] },

@@ -14,8 +14,8 @@ beforeAll(async () => {
   manifest = await ortManifest(folder, 'double', double)
 })
 
-describe('the choice of a variant', () => {
-  test('takes the first that this machine can run and tells why the others were skipped', async () => {
+describe('choice of a variant', () => {
+  test('the first variant that this machine can run is opened, with the reasons why others were skipped', async () => {
     await using model = await createModel({ ...manifest, variants: variants() }).load()
     expect(model.variant?.skipped.map(({ reason }) => reason)).toEqual([
       expect.stringMatching(/^compiled for riscv64, this machine is /),
@@ -27,7 +27,7 @@ describe('the choice of a variant', () => {
     ])
   })
 
-  test('lists every reason when there is none to run', async () => {
+  test('no variant to run is an error with every reason', async () => {
     const model = createModel({ ...manifest, variants: variants().slice(0, 1) })
     await expect(model.infer({ x: pair })).rejects.toMatchObject({
       code: 'NO_VARIANT',
@@ -41,7 +41,7 @@ describe('the choice of a variant', () => {
     })
   })
 
-  test('takes no other backend than the required one', async () => {
+  test('only the required backend is taken', async () => {
     await expect(createModel(manifest, { require: 'tensorrt-rtx' }).load()).rejects.toMatchObject({
       code: 'NO_VARIANT',
       message: expect.stringContaining('a variant of tensorrt-rtx that this machine can run'),
@@ -50,7 +50,7 @@ describe('the choice of a variant', () => {
     expect(model.variant?.backend).toBe('onnxruntime')
   })
 
-  test('takes a portable engine, which is an ONNX file', async () => {
+  test('a portable engine, which is an ONNX file, is opened', async () => {
     const file = join(folder, 'portable.onnx')
     writeFileSync(file, onnxModel(double))
     await using model = createModel(withFile(pathToFileURL(file), factsOf(file)))
@@ -64,12 +64,12 @@ test.each<[object, string]>([
   [{ threads: 1.5 }, 'option "threads": expected a whole number from 1, received 1.5'],
   [{ device: '0' }, 'option "device": expected a whole number from 0, received 0'],
   [{ require: 'cpu' }, 'option "require": expected onnxruntime, openvino, tensorrt-rtx or tensorrt, received cpu'],
-])('the options %o of a model are refused', (options, message) => {
+])('invalid options of a model are refused: %o', (options, message) => {
   expect(() => createModel(manifest, options)).toThrow(message)
 })
 
 describe('loadModel', () => {
-  test('finds the engines beside the manifest, by path and by URL', async () => {
+  test('engines next to the manifest are found, by path and by URL', async () => {
     const path = write('double.json', relative())
     for (const place of [path, pathToFileURL(path), pathToFileURL(path).href]) {
       await using model = await loadModel(place)
@@ -79,7 +79,7 @@ describe('loadModel', () => {
     }
   })
 
-  test('says that there is no such manifest', async () => {
+  test('a missing manifest is an error', async () => {
     await expect(loadModel(join(folder, 'absent.json'))).rejects.toMatchObject({
       code: 'MODEL_NOT_FOUND',
       message: expect.stringContaining('absent.json'),
@@ -89,7 +89,7 @@ describe('loadModel', () => {
     }
   })
 
-  test('says which engine file is missing', async () => {
+  test('a missing engine file is named', async () => {
     const model = await loadModel(write('lost.json', withFile('lost.ort')))
     await expect(model.load()).rejects.toMatchObject({
       code: 'ARTIFACT_INVALID',
@@ -97,7 +97,7 @@ describe('loadModel', () => {
     })
   })
 
-  test('reads engines in an asar archive of Electron, and those that were unpacked from it first', async () => {
+  test('engines in an asar archive of Electron are read, unpacked ones first', async () => {
     // To node:fs, an archive is a folder there.
     const [archive, unpacked] = [join(folder, 'app.asar'), join(folder, 'app.asar.unpacked')]
     mkdirSync(archive)
@@ -110,7 +110,7 @@ describe('loadModel', () => {
     expect((await load()).variant?.backend).toBe('onnxruntime')
   })
 
-  test('says that an engine must be a file', async () => {
+  test('an engine that is no file is an error', async () => {
     await expect(createModel(withFile('https://example.com/pose.ort')).load()).rejects.toMatchObject({
       code: 'ARTIFACT_INVALID',
       message: expect.stringContaining(
@@ -145,7 +145,7 @@ describe('loadModel', () => {
       () => ({ ...relative(), variants: relative().variants.map((variant) => ({ ...variant, sha256: 'abc' })) }),
       'the manifest.variants[0].sha256 to be 64 hex digits, received "abc"',
     ],
-  ])('refuses %s', async (name, content, message) => {
+  ])('a manifest with %s is refused', async (name, content, message) => {
     const path = write(`${name}.json`, content())
     await expect(loadModel(path)).rejects.toMatchObject({
       code: 'ARTIFACT_INVALID',

@@ -27,7 +27,7 @@ testBackend({
 
 const folder = tempFolder()
 
-describe('a wrong call of infer()', () => {
+describe('infer()', () => {
   const pose: ModelSpec = {
     inputs: {
       image: 'float32[batch,3,2,2]',
@@ -49,11 +49,11 @@ describe('a wrong call of infer()', () => {
     model = createModel(await ortManifest(folder, 'pose', pose))
   })
 
-  test('is accepted once it is right', async () => {
+  test('correct inputs return outputs with their dims', async () => {
     expect((await model.infer(good()))['y']?.dims).toEqual([1, 3, 2, 2])
   })
 
-  test('is accepted with the Float16Array of a newer Node', async () => {
+  test('the Float16Array of a newer Node.js is accepted', async () => {
     const Half = (Reflect.get(globalThis, 'Float16Array') ?? Uint16Array) as typeof Uint16Array
     const half = Half.of(1)
     const { halved } = await model.infer({ ...good(), half })
@@ -70,7 +70,9 @@ describe('a wrong call of infer()', () => {
     [
       'an unknown name',
       { imgae: good().image },
-      'input "imgae": expected "image": float32[batch,3,2,2], "mask": bool[batch,2,2], "size": int64[2], "tags": string[?], "half": float16[1], "scale": float32[], received an unknown name. Did you mean "image"?',
+      'input "imgae": expected "image": float32[batch,3,2,2], "mask": bool[batch,2,2], "size": ' +
+        'int64[2], "tags": string[?], "half": float16[1], "scale": float32[], received an unknown ' +
+        'name. Did you mean "image"?',
     ],
     ['a name of the prototype', JSON.parse('{"__proto__": 1}'), 'input "__proto__": expected'],
     ['a missing input', { image: undefined }, 'input "image": expected float32[batch,3,2,2], received nothing'],
@@ -78,7 +80,8 @@ describe('a wrong call of infer()', () => {
     [
       'a plain array where a dim is open',
       { image: new Float32Array(12) },
-      'input "image": expected { data, dims } for float32[batch,3,2,2], received a Float32Array. A plain array is accepted only when every dim is static',
+      'input "image": expected { data, dims } for float32[batch,3,2,2], received a Float32Array. A ' +
+        'plain array is accepted only when every dim is static',
     ],
     ['numbers', { image: 3 }, 'input "image": expected { data, dims } for float32[batch,3,2,2], received a number'],
     [
@@ -180,7 +183,7 @@ describe('a wrong call of infer()', () => {
       { half: new Float32Array(1) },
       'input "half": expected a Uint16Array for float16[1], received a Float32Array',
     ],
-  ])('with %s names the model, the input and both sides', async (_, change, message) => {
+  ])('a call with %s is an error with the model, the input and both sides', async (_, change, message) => {
     const inputs: Record<string, never> = Object.defineProperties({}, Object.getOwnPropertyDescriptors({ ...good() }))
     Object.defineProperties(inputs, Object.getOwnPropertyDescriptors(change as object))
     const error: unknown = await model.infer(inputs).catch((error: unknown) => error)
@@ -196,7 +199,7 @@ describe('a wrong call of infer()', () => {
     [new Float32Array(12), 'received a Float32Array'],
     [[good().image], 'received an array of 1'],
     [new Map(Object.entries(good())), 'received a Map'],
-  ])('on %o instead of an object says what it wants', async (inputs, message) => {
+  ])('%o instead of an object is an error', async (inputs, message) => {
     const running = model.infer(inputs as Record<string, never>)
     await expect(running).rejects.toMatchObject({ code: 'INPUT_INVALID', message: expect.stringContaining(message) })
   })
@@ -205,7 +208,7 @@ describe('a wrong call of infer()', () => {
     [{ singal: AbortSignal.abort() }, 'option of infer() "singal": expected a known option. Did you mean "signal"?'],
     [{ signal: true }, 'option of infer() "signal": expected an AbortSignal, received true'],
     [{ transfer: 1 }, 'option of infer() "transfer": expected true or false, received 1'],
-  ])('with the options %o says what is wrong', async (options, message) => {
+  ])('invalid options are an error: %o', async (options, message) => {
     await expect(model.infer(good(), options)).rejects.toMatchObject({
       code: 'OPTION_INVALID',
       message: expect.stringContaining(message),
@@ -213,7 +216,7 @@ describe('a wrong call of infer()', () => {
   })
 })
 
-test('inputs may be called anything', async () => {
+test('inputs may have any name', async () => {
   const names = ['__proto__', 'constructor', 'a "quoted"\nname', '']
   const [proto, constructor, quoted] = names as [string, string, string]
   await using model = createModel(

@@ -19,8 +19,8 @@ beforeAll(async () => {
   manifest = await ortManifest(folder, 'double', double)
 })
 
-describe('the workers', () => {
-  test('run models with workers and threads of their own', async () => {
+describe('workers', () => {
+  test('models run with workers and threads of their own', async () => {
     const started: Worker[] = []
     const count = (worker: Worker) => void started.push(worker)
     process.on('worker', count)
@@ -34,7 +34,7 @@ describe('the workers', () => {
     process.off('worker', count)
   })
 
-  test('reject what was in flight when they die, and start again', async () => {
+  test('a dead worker rejects its calls, and a new one starts', async () => {
     const started = new Promise<Worker>((resolve) => process.once('worker', resolve))
     await using model = createModel(await recogniser(), { workers: 1 })
     const input = { x: { data: new Float32Array(3 * 48 * 640), dims: [1, 3, 48, 640] } }
@@ -52,7 +52,7 @@ describe('the workers', () => {
     expect(Object.values(await model.infer(input))).toMatchObject([{ dtype: 'float32', dims: [1, 80, 6625] }])
   })
 
-  test('are restarted for an engine that was opened before, even without a call in between', async () => {
+  test('a dead worker is replaced for an engine that was opened before, without a call in between', async () => {
     const started = new Promise<Worker>((resolve) => process.once('worker', resolve))
     await using model = createModel(manifest, { workers: 1 })
     await model.infer({ x: pair })
@@ -60,7 +60,7 @@ describe('the workers', () => {
     expect((await model.infer({ x: pair }))['y']?.data).toEqual(Float32Array.of(2, 4))
   })
 
-  test('leave the event loop free while a real model runs', async () => {
+  test('the event loop stays free while a real model runs', async () => {
     await using model = createModel(await recogniser())
     const input = { x: { data: new Float32Array(3 * 48 * 640).fill(0.3), dims: [1, 3, 48, 640] } }
     await model.infer(input)
@@ -71,7 +71,7 @@ describe('the workers', () => {
     expect(turns).toBeGreaterThan(10)
   })
 
-  test('give the numbers of ONNX Runtime on a real model', async () => {
+  test('a real model gives the numbers of ONNX Runtime', async () => {
     await using model = createModel(await recogniser())
     const input = {
       data: Float32Array.from({ length: 3 * 48 * 320 }, (_, index) => Math.sin(index)),
@@ -91,7 +91,7 @@ describe('the workers', () => {
   })
 })
 
-describe('a process', () => {
+describe('process with models', () => {
   // Inside the project, so that it finds the peer dependency.
   const copy = fileURLToPath(new URL(`../../node_modules/.cache/unplugin-onnx-copy-${process.pid}`, import.meta.url))
   afterAll(() => rmSync(copy, { recursive: true, force: true }))
@@ -109,7 +109,7 @@ const manifest = ${JSON.stringify(file)}
   }
   let scripts = 0
 
-  test('ends by itself after its last call, without dispose()', async () => {
+  test('the process ends by itself after its last call, without dispose()', async () => {
     const { stdout, stderr } = await run(`
 const model = await loadModel(manifest)
 const busy = await loadModel(manifest, { workers: 2 })
@@ -120,14 +120,14 @@ console.log(y.data.join())
     expect({ stdout, stderr }).toEqual({ stdout: '2,4\n', stderr: '' })
   })
 
-  test('stays alive for a call that nobody awaits', async () => {
+  test('the process stays alive for a call that nobody awaits', async () => {
     const { stdout } = await run(
       `loadModel(manifest).then((model) => model.infer({ x })).then(({ y }) => console.log(y.data.join()))`,
     )
     expect(stdout).toBe('2,4\n')
   })
 
-  test('starts nothing for a model that is only imported', async () => {
+  test('a model that is only imported starts nothing', async () => {
     const { stdout } = await run(`
 process.on('worker', () => console.log('worker'))
 createModel({ schema: 1, name: 'idle', bindings: { inputs: [], outputs: [] }, variants: [] })
@@ -136,12 +136,14 @@ console.log(process.report.getReport().sharedObjects.filter((file) => file.inclu
     expect(stdout).toBe('[]\n')
   })
 
-  test('runs models in worker threads of its own', async () => {
+  test('models run in worker threads of the app', async () => {
     const { stdout, stderr } = await run(`
 import { Worker, isMainThread, parentPort } from 'node:worker_threads'
 if (isMainThread) {
   const workers = [1, 2].map(() => new Worker(new URL(import.meta.url)))
-  const numbers = await Promise.all(workers.map((worker) => new Promise((resolve, reject) => worker.once('message', resolve).once('error', reject))))
+  const answer = (worker) =>
+    new Promise((resolve, reject) => worker.once('message', resolve).once('error', reject))
+  const numbers = await Promise.all(workers.map(answer))
   console.log(numbers.join(' '))
 } else {
   const model = await loadModel(manifest)
@@ -152,7 +154,7 @@ if (isMainThread) {
     expect({ stdout, stderr }).toEqual({ stdout: '2,4 2,4\n', stderr: '' })
   })
 
-  test('can hold two copies of the runtime', async () => {
+  test('two copies of the runtime work in one process', async () => {
     copyRuntime(copy)
     const { stdout, stderr } = await run(`
 const other = await import(${JSON.stringify(pathToFileURL(join(copy, 'runtime', 'index.js')).href)})
@@ -163,7 +165,7 @@ console.log(outputs.map(({ y }) => y.data.join()).join(' '))
     expect({ stdout, stderr }).toEqual({ stdout: '2,4 2,4\n', stderr: '' })
   })
 
-  test('runs models by the public module of a release of ONNX Runtime whose native module is not known', async () => {
+  test('an unknown release of ONNX Runtime runs models through its public module', async () => {
     const app = join(folder, 'newer')
     const installed = fileURLToPath(new URL('../../node_modules/onnxruntime-node/', import.meta.url))
     const newer = join(app, 'node_modules', 'onnxruntime-node')
@@ -189,7 +191,7 @@ console.log(y.data.join(), y.dims.join(), y.dtype)
   test.each([
     ['while a model is opened', ''],
     ['in the middle of a call', 'await model.load()'],
-  ])('can be exited %s', async (_, before) => {
+  ])('the process can exit %s', async (_, before) => {
     const file = join(folder, 'recogniser.json')
     writeFileSync(file, JSON.stringify(await recogniser()))
     const exits = [20, 40, 80].map((milliseconds) =>

@@ -142,7 +142,8 @@ import linked from 'linked/six.onnx'
 import classifier from '${classifierModel}?engine=fp32'
 
 export async function main() {
-  const models = { bare, named, namesake, spelled, aliased, mapped, hidden, linked, ...(await import('./lazy.js')).default }
+  const { default: lazy } = await import('./lazy.js')
+  const models = { bare, named, namesake, spelled, aliased, mapped, hidden, linked, ...lazy }
   const results = {}
   for (const [name, model] of Object.entries(models)) {
     const { y } = await model.infer({ x: { data: new Float32Array([1, 2, 3, 4]), dims: [1, 4] } })

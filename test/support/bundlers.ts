@@ -393,7 +393,12 @@ export async function withFarm({ root, dir, source = 'src/main.js', options }: B
     `
 import { build } from '@farmfe/core'
 import onnx from 'unplugin-onnx/farm'
-await build({ root: ${JSON.stringify(root)}, clearScreen: false, compilation: ${JSON.stringify(compilation)}, plugins: [onnx(${JSON.stringify(options)})] })`,
+await build({
+  root: ${JSON.stringify(root)},
+  clearScreen: false,
+  compilation: ${JSON.stringify(compilation)},
+  plugins: [onnx(${JSON.stringify(options)})],
+})`,
   )
 }
 
@@ -477,9 +482,10 @@ export async function withRolldown(build: Build, output: RolldownOutput): Promis
 
 export async function withWebpack(build: Build, settings: WebpackOptions): Promise<void> {
   const compiler = webpack(webpackOptions(build, settings))
-  await new Promise<void>((done, reject) =>
-    compiler.run((error, stats) => compiler.close(() => settle(build, error, stats, done, reject))),
+  const outcome = await new Promise<Outcome>((done) =>
+    compiler.run((error, stats) => compiler.close(() => done({ error, stats }))),
   )
+  check(build, outcome)
 }
 
 export async function withRspack(
@@ -488,9 +494,10 @@ export async function withRspack(
   rspack: typeof rspack2 = rspack2,
 ): Promise<void> {
   const compiler = rspack(rspackOptions(build, settings))
-  await new Promise<void>((done, reject) =>
-    compiler.run((error, stats) => compiler.close(() => settle(build, error, stats, done, reject))),
+  const outcome = await new Promise<Outcome>((done) =>
+    compiler.run((error, stats) => compiler.close(() => done({ error, stats }))),
   )
+  check(build, outcome)
 }
 
 export async function withEsbuild(build: Build, settings: EsbuildOptions): Promise<EsbuildResult> {
@@ -549,17 +556,15 @@ interface Stats {
   toString(options: { all: false; errors?: true; warnings?: true }): string
 }
 
-function settle(
-  { lines = [] }: Build,
-  error: Error | null | undefined,
-  stats: Stats | undefined,
-  done: () => void,
-  reject: (error: Error) => void,
-): void {
+interface Outcome {
+  readonly error: Error | null | undefined
+  readonly stats: Stats | undefined
+}
+
+function check({ lines = [] }: Build, { error, stats }: Outcome): void {
   lines.push(stats?.toString({ all: false, warnings: true }) ?? '')
-  if (error) reject(error)
-  else if (stats?.hasErrors()) reject(new Error(stats.toString({ all: false, errors: true })))
-  else done()
+  if (error) throw error
+  if (stats?.hasErrors()) throw new Error(stats.toString({ all: false, errors: true }))
 }
 
 export function persistent(

@@ -39,8 +39,8 @@ export function testBackend({ name, makeManifest, dtypes: kinds, missing }: Cont
     return { model: createModel(copy), file, manifest: copy }
   }
 
-  describe.skipIf(missing)(`an engine of ${name}`, () => {
-    test('takes several inputs and gives outputs with their dims and dtype', async () => {
+  describe.skipIf(missing)(`engine of ${name}`, () => {
+    test('several inputs give outputs with their dims and dtype', async () => {
       await using model = await open(sum)
       const { total, product } = await model.infer({
         a: matrix(2, [1, 2, 3, 4, 5, 6]),
@@ -50,7 +50,7 @@ export function testBackend({ name, makeManifest, dtypes: kinds, missing }: Cont
       expect(product).toEqual({ dtype: 'float32', dims: [2, 3], data: Float32Array.of(10, 40, 90, 160, 250, 360) })
     })
 
-    test.each(kinds)('carries %s through unchanged', async (dtype) => {
+    test.each(kinds)('%s goes through unchanged', async (dtype) => {
       await using model = await open({
         inputs: { x: `${dtype}[n,2]` },
         outputs: { y: `${dtype}[n,2]` },
@@ -61,13 +61,13 @@ export function testBackend({ name, makeManifest, dtypes: kinds, missing }: Cont
       expect(y).toEqual({ dtype, dims: [2, 2], data })
     })
 
-    test('runs on tensors without elements', async () => {
+    test('tensors without elements run', async () => {
       await using model = await open(sum)
       const { total } = await model.infer({ a: matrix(0, []), b: matrix(0, []) })
       expect(total).toEqual({ dtype: 'float32', dims: [0, 3], data: new Float32Array(0) })
     })
 
-    test('gives each of many callers at once its own numbers', async () => {
+    test('each of many callers at once gets its own numbers', async () => {
       await using model = await open(sum)
       const one = matrix(1, [1, 1, 1])
       const results = await Promise.all(
@@ -77,7 +77,7 @@ export function testBackend({ name, makeManifest, dtypes: kinds, missing }: Cont
     })
 
     test.each(['not loaded yet', 'loaded'])(
-      'has its own copy of the inputs once infer() has returned (%s)',
+      'inputs may be overwritten once infer() has returned (%s)',
       async (state) => {
         await using model = await open(sum)
         if (state === 'loaded') await model.load()
@@ -89,7 +89,7 @@ export function testBackend({ name, makeManifest, dtypes: kinds, missing }: Cont
       },
     )
 
-    test('takes shared memory, parts of larger buffers and Node buffers', async () => {
+    test('shared memory, parts of larger buffers and Node.js buffers are accepted', async () => {
       await using model = await open(sum)
       const shared = new Float32Array(new SharedArrayBuffer(12))
       shared.set([1, 2, 3])
@@ -100,7 +100,7 @@ export function testBackend({ name, makeManifest, dtypes: kinds, missing }: Cont
       expect(Buffer.from(y?.data as Uint8Array).toString()).toBe('node')
     })
 
-    test('detaches the arrays of the caller only with transfer: true', async () => {
+    test("the caller's arrays are detached only with transfer: true", async () => {
       await using model = await open(sum)
       const [kept, moved] = [matrix(1, [1, 2, 3]), matrix(1, [1, 2, 3])]
       await model.infer({ a: kept, b: kept })
@@ -110,7 +110,7 @@ export function testBackend({ name, makeManifest, dtypes: kinds, missing }: Cont
       expect(moved.data).toHaveLength(0)
     })
 
-    test('copies with transfer: true what cannot be moved', async () => {
+    test('transfer: true copies what cannot be moved', async () => {
       await using model = await open(bytes)
       const pooled = Buffer.from('node')
       const shared = new Uint8Array(new SharedArrayBuffer(4))
@@ -125,7 +125,7 @@ export function testBackend({ name, makeManifest, dtypes: kinds, missing }: Cont
       }
     })
 
-    test('gives outputs that own their buffers', async () => {
+    test('outputs own their buffers', async () => {
       await using model = await open(sum)
       const input = matrix(1, [1, 2, 3])
       const { total, product } = await model.infer({ a: input, b: input }, { transfer: true })
@@ -135,7 +135,7 @@ export function testBackend({ name, makeManifest, dtypes: kinds, missing }: Cont
       expect(product?.data).toEqual(Float32Array.of(1, 4, 9))
     })
 
-    test('does not run for a signal that has already aborted', async () => {
+    test('a signal that has already aborted starts no run', async () => {
       await using model = await open(sum)
       const input = matrix(1, [1, 2, 3])
       const running = model.infer({ a: input, b: input }, { signal: AbortSignal.abort('enough') })
@@ -143,7 +143,7 @@ export function testBackend({ name, makeManifest, dtypes: kinds, missing }: Cont
       expect(model.variant).toBeUndefined()
     })
 
-    test('rejects at once when the signal aborts, and serves the next caller', async () => {
+    test('an aborted call rejects at once, and the next caller is served', async () => {
       await using model = await open(slow)
       const input = { data: new Float32Array(256 * 256).fill(0.001), dims: [256, 256] }
       await model.load()
@@ -164,7 +164,7 @@ export function testBackend({ name, makeManifest, dtypes: kinds, missing }: Cont
       expect(Object.keys(await model.infer({ x: input }))).toEqual(['y'])
     })
 
-    test('is not bothered by an abort while it loads or after its result', async () => {
+    test('an abort during loading or after the result does no harm', async () => {
       await using model = await open(sum)
       const input = { a: matrix(1, [1, 2, 3]), b: matrix(1, [1, 2, 3]) }
       const during = new AbortController()
@@ -177,7 +177,7 @@ export function testBackend({ name, makeManifest, dtypes: kinds, missing }: Cont
       expect(total?.data).toEqual(Float32Array.of(2, 4, 6))
     })
 
-    test('finishes what is in flight before it is disposed of, and refuses what comes after', async () => {
+    test('dispose finishes calls in flight, and later calls are refused', async () => {
       const model = await open(slow)
       const input = { x: { data: new Float32Array(256 * 256), dims: [256, 256] } }
       const order: string[] = []
@@ -190,7 +190,7 @@ export function testBackend({ name, makeManifest, dtypes: kinds, missing }: Cont
       await model.dispose()
     })
 
-    test('can be disposed of while it loads, and without having been loaded', async () => {
+    test('dispose works during loading and without it', async () => {
       const model = await open(sum)
       const loading = model.load()
       await model.dispose()
@@ -198,7 +198,7 @@ export function testBackend({ name, makeManifest, dtypes: kinds, missing }: Cont
       await expect((await open(sum)).dispose()).resolves.toBeUndefined()
     })
 
-    test('keeps running after a run that failed', async () => {
+    test('a failed run leaves the engine usable', async () => {
       await using model = await open({
         inputs: { x: 'float32[n]', shape: 'int64[2]' },
         outputs: { y: 'float32[?,?]' },
@@ -215,7 +215,7 @@ export function testBackend({ name, makeManifest, dtypes: kinds, missing }: Cont
       expect(y?.dims).toEqual([2, 2])
     })
 
-    test('is refused when its file was changed, cut or is gone, and loads once the file is right', async () => {
+    test('a changed, cut or missing file is refused, and the right one loads again', async () => {
       const { model, file } = await openCopy('damaged')
       const original = readFileSync(file)
       const changed = Uint8Array.from(original, (byte, index) => (index === original.length >> 1 ? byte ^ 1 : byte))
@@ -237,7 +237,7 @@ export function testBackend({ name, makeManifest, dtypes: kinds, missing }: Cont
       await model.dispose()
     })
 
-    test('that is no engine at all is an error, not a crash', async () => {
+    test('a file that is no engine is an error, not a crash', async () => {
       const { file, manifest } = await openCopy('garbage')
       for (const garbage of ['', 'no engine', readFileSync(file).subarray(0, 200)]) {
         writeFileSync(file, garbage)

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { InferenceSession } from 'onnxruntime-node'
 import type { DType } from '../../runtime/dtype.ts'
-import type { Binding, ModelManifest } from '../../runtime/manifest.ts'
+import type { Binding, Dim, ModelManifest } from '../../runtime/manifest.ts'
 import { onnxModel, type ModelSpec } from './models.ts'
 
 const { version } = JSON.parse(
@@ -59,13 +59,15 @@ export function factsOf(file: string): { size: number; sha256: string } {
 export function bindingsOf(specs: ModelSpec['inputs'] = {}): Binding[] {
   return Object.entries(specs).map(([name, spec]) => {
     const [, dtype, dims] = /^(\w+)(?:\[(.*)\])?$/.exec(spec) ?? []
-    const list =
-      dims === undefined
-        ? null
-        : dims === ''
-          ? []
-          : dims.split(',').map((dim) => (dim === '?' ? null : /^\d+$/.test(dim) ? Number(dim) : dim))
-    return { name, dtype: dtype as DType, dims: list }
+    return { name, dtype: dtype as DType, dims: dims === undefined ? null : dimsOf(dims) }
+  })
+}
+
+function dimsOf(text: string): Dim[] {
+  if (text === '') return []
+  return text.split(',').map((dim) => {
+    if (dim === '?') return null
+    return /^\d+$/.test(dim) ? Number(dim) : dim
   })
 }
 

@@ -210,13 +210,8 @@ function tensorProto(name: string, { dtype, dims, data, external }: TensorSpec):
 }
 
 function rawBytes(dtype: StoredDType, data: readonly number[]): Uint8Array {
-  const array =
-    dtype === 'int64'
-      ? BigInt64Array.from(data.map(BigInt))
-      : dtype === 'int32'
-        ? Int32Array.from(data)
-        : Float32Array.from(data)
-  return new Uint8Array(array.buffer)
+  if (dtype === 'int64') return new Uint8Array(BigInt64Array.from(data.map(BigInt)).buffer)
+  return new Uint8Array((dtype === 'int32' ? Int32Array.from(data) : Float32Array.from(data)).buffer)
 }
 
 function values(specs: Readonly<Record<string, ValueSpec>> = {}): object[] {

@@ -1,11 +1,11 @@
 import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { openStore } from '../../dist/plugin/cache/store.js'
-import { compileModel } from '../../dist/plugin/compile/model.js'
-import type { Compiled } from '../../dist/plugin/compile/variant.js'
-import { compileOptions, resolveOptions } from '../../dist/plugin/options/resolve.js'
-import type { Options } from '../../dist/plugin/options/types.js'
+import { openStore } from '../../plugin/cache/store.ts'
+import { compileModel } from '../../plugin/compile/model.ts'
+import type { Compiled } from '../../plugin/compile/variant.ts'
+import { compileOptions, resolveOptions } from '../../plugin/options/resolve.ts'
+import type { Options } from '../../plugin/options/types.ts'
 import type { ModelManifest, VariantManifest } from '../../runtime/manifest.ts'
 
 export const root: string = fileURLToPath(new URL('../..', import.meta.url))
@@ -38,20 +38,19 @@ export interface Built {
 }
 
 /**
- * Compiles a model file as the plugin does, with OpenVINO unless the options say otherwise. The cache lies in `folder`.
- * `told` gets each line as it comes.
+ * Compiles a model file as the plugin does, with OpenVINO unless the options say otherwise. The cache is in `folder`.
+ * `onLine` receives each line when it is logged.
  */
 export async function build(
   folder: string,
   file: string,
   options: Options = {},
-  signal?: AbortSignal,
-  told: (line: string) => void = () => {},
+  { signal, onLine }: { signal?: AbortSignal; onLine?: (line: string) => void } = {},
 ): Promise<Built> {
   const lines: string[] = []
   const log = (line: string) => {
     lines.push(line)
-    told(line)
+    onLine?.(line)
   }
   const resolved = resolveOptions({ cache: { dir: join(folder, 'cache') }, backends: ['openvino'], ...options }, root)
   const store = openStore({ ...resolved.cache, warn: log })

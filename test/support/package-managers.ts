@@ -28,7 +28,13 @@ const yarn = (linker: string) => ({
   install: ['install'],
   files: {
     'yarn.lock': '',
-    '.yarnrc.yml': `nodeLinker: ${linker}\nenableScripts: false\nenableTelemetry: false\nenableImmutableInstalls: false\n`,
+    '.yarnrc.yml': [
+      `nodeLinker: ${linker}`,
+      'enableScripts: false',
+      'enableTelemetry: false',
+      'enableImmutableInstalls: false',
+      '',
+    ].join('\n'),
   },
 })
 
@@ -72,7 +78,7 @@ export const managers: readonly PackageManager[] = [
 export async function runNpm(cwd: string, ...args: readonly string[]): Promise<string> {
   const script = process.env['npm_execpath']
   if (script?.endsWith('npm-cli.js')) return output(cwd, process.execPath, [script, ...args])
-  return output(cwd, 'npm', args, process.platform === 'win32')
+  return output(cwd, 'npm', args, { shell: process.platform === 'win32' })
 }
 
 function byScript(name: string, command = name): PackageManager['run'] {
@@ -81,9 +87,8 @@ function byScript(name: string, command = name): PackageManager['run'] {
   const { bin } = JSON.parse(readFileSync(manifest, 'utf8')) as { bin: Readonly<Record<string, string>> }
   const script = join(manifest, '..', bin[command] ?? '')
   return async (cwd, ...args) =>
-    output(cwd, process.execPath, [script, ...args], false, {
-      YARN_IGNORE_PATH: '1',
-      YARN_NPM_REGISTRY_SERVER: await registry(),
+    output(cwd, process.execPath, [script, ...args], {
+      env: { YARN_IGNORE_PATH: '1', YARN_NPM_REGISTRY_SERVER: await registry() },
     })
 }
 
@@ -91,8 +96,7 @@ async function output(
   cwd: string,
   file: string,
   args: readonly string[],
-  shell = false,
-  env: NodeJS.ProcessEnv = {},
+  { shell = false, env = {} }: { shell?: boolean; env?: NodeJS.ProcessEnv } = {},
 ): Promise<string> {
   return (await promisify(execFile)(file, args, { cwd, shell, env: { ...environment(), ...env } })).stdout
 }

@@ -42,7 +42,7 @@ export async function pythonWith(requirements: string): Promise<string> {
 /** The folder of the light_* nets of the ONNX library. */
 export async function lightNets(): Promise<string> {
   const python = await pythonWith(join(repository, 'test', 'corpus', 'requirements.txt'))
-  const script = `import onnx, os; print(os.path.join(os.path.dirname(onnx.__file__), 'backend', 'test', 'data', 'light'))`
+  const script = `import onnx, os; print(os.path.join(os.path.dirname(onnx.__file__), 'backend/test/data/light'))`
   return (await run(python, ['-c', script])).stdout.trim()
 }
 

@@ -41,15 +41,14 @@ export function writeProject(root: string, files: Readonly<Record<string, string
   for (const [name, content] of Object.entries(files)) {
     const file = join(root, name)
     mkdirSync(dirname(file), { recursive: true })
-    writeFileSync(
-      file,
-      typeof content === 'string'
-        ? content
-        : name.endsWith('.onnx')
-          ? passThrough(content as Pick<ModelSpec, 'inputs' | 'outputs'>)
-          : JSON.stringify(content),
-    )
+    writeFileSync(file, bytesOf(name, content))
   }
+}
+
+function bytesOf(name: string, content: string | object): string | Uint8Array {
+  if (typeof content === 'string') return content
+  if (!name.endsWith('.onnx')) return JSON.stringify(content)
+  return passThrough(content as Pick<ModelSpec, 'inputs' | 'outputs'>)
 }
 
 /** Makes the built package importable by name, as an installation would. */

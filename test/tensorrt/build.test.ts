@@ -4,9 +4,9 @@ import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, truncat
 import { dirname, join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
-import { runChild } from '../../dist/plugin/child/run.js'
-import { openProject } from '../../dist/plugin/project/project.js'
+import { runChild } from '../../plugin/child/run.ts'
 import type { Options } from '../../plugin/options/types.ts'
+import { openProject } from '../../plugin/project/project.ts'
 import { compilers, tempFolder } from '../support/helpers.ts'
 import { affineModel, onnxModel, sileroModels } from '../support/models.ts'
 import { build, ocrModel, root } from '../support/openvino-models.ts'
@@ -19,61 +19,85 @@ const rtx = { backends: ['tensorrt-rtx'], types: false } as const satisfies Opti
 const detector = { shapes: { x: [1, 3, 64, 64] } }
 const cli = join(root, 'dist', 'plugin', 'cli.js')
 
-describe.skipIf(missing)('a model that TensorRT-RTX cannot build', () => {
+describe.skipIf(missing)('model that TensorRT-RTX cannot build', () => {
   const recogniser = ocrModel('rec_infer.onnx')
 
-  test.each<[string, string, Options, string, RegExp]>([
+  test.each<[string, { file: string; options: Options; code: string; message: RegExp }]>([
     [
       'on which the builder itself fails',
-      sileroModels.opset15,
-      { shapes: { input: [1, 576], state: [2, 1, 128] } },
-      'COMPILE_FAILED',
-      /^silero_vad_16k_op15: TensorRT-RTX 1\.7\.1\.116 cannot build the model for sm86, sm89, sm120: .*graphScope\.cpp.*Internal Error.*backends/s,
+      {
+        file: sileroModels.opset15,
+        options: { shapes: { input: [1, 576], state: [2, 1, 128] } },
+        code: 'COMPILE_FAILED',
+        message:
+          /^silero_vad_16k_op15: TensorRT-RTX 1\.7\.1\.116 cannot build the model for sm86, sm89, sm120: .*graphScope\.cpp.*Internal Error.*backends/s,
+      },
     ],
     [
       'whose profile breaks the bounds of a node inside',
-      recogniser,
-      { profiles: [{ min: { x: [1, 3, 48, 1] }, opt: { x: [1, 3, 48, 4] }, max: { x: [1, 3, 48, 8] } }] },
-      'COMPILE_FAILED',
-      /^ch_PP-OCRv4_rec_infer: .* for sm86, sm89, sm120: .*kOPT values for profile 0 violate shape constraints/s,
+      {
+        file: recogniser,
+        options: { profiles: [{ min: { x: [1, 3, 48, 1] }, opt: { x: [1, 3, 48, 4] }, max: { x: [1, 3, 48, 8] } }] },
+        code: 'COMPILE_FAILED',
+        message:
+          /^ch_PP-OCRv4_rec_infer: .* for sm86, sm89, sm120: .*kOPT values for profile 0 violate shape constraints/s,
+      },
     ],
     [
       'whose profile changes a dim that is fixed',
-      recogniser,
-      { profiles: [{ min: { x: [1, 1, 48, 32] }, opt: { x: [1, 3, 48, 320] }, max: { x: [1, 3, 48, 640] } }] },
-      'SHAPE_INVALID',
-      /profiles\[0\]\.min\.x\[1\].*expected 3, which is static in the model, received 1/,
+      {
+        file: recogniser,
+        options: {
+          profiles: [{ min: { x: [1, 1, 48, 32] }, opt: { x: [1, 3, 48, 320] }, max: { x: [1, 3, 48, 640] } }],
+        },
+        code: 'SHAPE_INVALID',
+        message: /profiles\[0\]\.min\.x\[1\].*expected 3, which is static in the model, received 1/,
+      },
     ],
     [
       'whose profile has another rank',
-      recogniser,
-      { profiles: [{ min: { x: [3, 48, 32] }, opt: { x: [3, 48, 320] }, max: { x: [3, 48, 640] } }] },
-      'SHAPE_INVALID',
-      /profiles\[0\]\.min\.x: expected rank 4/,
+      {
+        file: recogniser,
+        options: { profiles: [{ min: { x: [3, 48, 32] }, opt: { x: [3, 48, 320] }, max: { x: [3, 48, 640] } }] },
+        code: 'SHAPE_INVALID',
+        message: /profiles\[0\]\.min\.x: expected rank 4/,
+      },
     ],
     [
       'whose profile names an input that it lacks',
-      recogniser,
-      { profiles: [{ min: { y: [1] }, opt: { y: [1] }, max: { y: [1] } }] },
-      'SHAPE_INVALID',
-      /profiles\[0\]\.min\.y: expected one of the model's inputs \('x'\)/,
+      {
+        file: recogniser,
+        options: { profiles: [{ min: { y: [1] }, opt: { y: [1] }, max: { y: [1] } }] },
+        code: 'SHAPE_INVALID',
+        message: /profiles\[0\]\.min\.y: expected one of the model's inputs \('x'\)/,
+      },
     ],
     [
       'that is to be refitted, without a driver',
-      write('refit.onnx', affineModel({ weight: 3 })),
-      { tensorrtRtx: { refit: true } },
-      'COMPILE_FAILED',
-      /^refit: .*'refit' takes one target, and it and, for most models, 'stripPlan' need an NVIDIA driver/s,
+      {
+        file: write('refit.onnx', affineModel({ weight: 3 })),
+        options: { tensorrtRtx: { refit: true } },
+        code: 'COMPILE_FAILED',
+        message: /^refit: .*'refit' takes one target, and it and, for most models, 'stripPlan' need an NVIDIA driver/s,
+      },
     ],
-    ['of 0 bytes', write('empty.onnx', ''), {}, 'MODEL_INVALID', /empty\.onnx.*received an empty file/],
-  ])('%s is an error that says what and where', async (_, file, options, code, message) => {
+    [
+      'of 0 bytes',
+      {
+        file: write('empty.onnx', ''),
+        options: {},
+        code: 'MODEL_INVALID',
+        message: /empty\.onnx.*received an empty file/,
+      },
+    ],
+  ])('%s is an error that names the node and the reason', async (_, { file, options, code, message }) => {
     await expect(build(folder, file, { ...rtx, ...options })).rejects.toMatchObject({
       code,
       message: expect.stringMatching(message),
     })
   })
 
-  test('is left to the CPU by auto, with one line of warning', async () => {
+  test('engine=auto leaves the model to the CPU with one warning', async () => {
     const { compiled, lines } = await build(folder, sileroModels.opset15, {
       backends: 'auto',
       shapes: { input: [1, 576], state: [2, 1, 128] },
@@ -88,7 +112,7 @@ describe.skipIf(missing)('a model that TensorRT-RTX cannot build', () => {
     expect(lines.join('\n')).not.toMatch(/cudaError|\n\[graphScope/)
   })
 
-  test.skipIf(!isLinux)('by a library of a version that is not known names both', async () => {
+  test.skipIf(!isLinux)('an unknown version of the library is an error with both versions', async () => {
     const file = write('affine.onnx', affineModel())
     const failed = build(folder, file, { ...rtx, tensorrtRtx: { library: foreignLibrary([1, 8, 0, 12]) } })
     await expect(failed).rejects.toMatchObject({
@@ -100,11 +124,11 @@ describe.skipIf(missing)('a model that TensorRT-RTX cannot build', () => {
   })
 })
 
-describe.skipIf(missing)('while an engine is built', () => {
+describe.skipIf(missing)('progress of a TensorRT build', () => {
   beforeEach(() => void vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] }))
   afterEach(() => void vi.useRealTimers())
 
-  test('a line tells the time, the phase of the builder and the last duration; details come with verbose', async () => {
+  test('a line has the time, the phase of the builder and the last duration; details come with verbose', async () => {
     const own = join(folder, 'progress')
     const file = write('slow.onnx', readFileSync(ocrModel('cls_infer.onnx')))
     const options = { ...rtx, shapes: { x: [1, 3, 48, 192] } }
@@ -114,8 +138,7 @@ describe.skipIf(missing)('while an engine is built', () => {
       own,
       file,
       { ...options, verbose: true, tensorrtRtx: { maxAuxStreams: 1 } },
-      undefined,
-      passTime,
+      { onLine: passTime },
     )
     expect(second.lines.length).toBeGreaterThan(100)
     expect(second.lines).toContainEqual(
@@ -130,21 +153,24 @@ describe.skipIf(missing)('while an engine is built', () => {
 })
 
 // Other systems list processes and limit memory in other ways; what is tested is the same on all.
-describe.skipIf(missing || !isLinux)('a build that ends early', () => {
-  test.each(['SIGKILL', 'SIGSEGV'] as const)('by %s says so and leaves nothing', async (signal) => {
-    const own = join(folder, signal)
-    const failed = build(own, ocrModel('det_infer.onnx'), { ...rtx, ...detector })
-    failed.catch(() => {})
-    await vi.waitFor(() => expect(compilers()).toHaveLength(1), { timeout: 10_000, interval: 5 })
-    process.kill(compilers()[0]!, signal)
-    await expect(failed).rejects.toMatchObject({
-      code: 'COMPILE_FAILED',
-      message: expect.stringContaining(`the compiler process was killed by ${signal} before it finished`),
-    })
-    await nothingLeft(own)
-  })
+describe.skipIf(missing || !isLinux)('TensorRT build that ends early', () => {
+  test.each(['SIGKILL', 'SIGSEGV'] as const)(
+    'a build that ends by %s is an error and leaves nothing',
+    async (signal) => {
+      const own = join(folder, signal)
+      const failed = build(own, ocrModel('det_infer.onnx'), { ...rtx, ...detector })
+      failed.catch(() => {})
+      await vi.waitFor(() => expect(compilers()).toHaveLength(1), { timeout: 10_000, interval: 5 })
+      process.kill(compilers()[0]!, signal)
+      await expect(failed).rejects.toMatchObject({
+        code: 'COMPILE_FAILED',
+        message: expect.stringContaining(`the compiler process was killed by ${signal} before it finished`),
+      })
+      await nothingLeft(own)
+    },
+  )
 
-  test('because memory runs out says so and leaves nothing', async () => {
+  test('a build without enough memory is an error and leaves nothing', async () => {
     // 256 MiB of weights, which the builder holds more than once, in an address space that takes them once.
     const side = 2 ** 13
     const length = 4 * side * side
@@ -187,7 +213,7 @@ describe.skipIf(missing || !isLinux)('a build that ends early', () => {
 
   // Moments by what the builder has said so far, not by the clock.
   test.each([0, 1, 10, 300, 3000, 8000])(
-    'because it is cancelled after %i lines of its log leaves nothing',
+    'a build cancelled after %i lines of its log leaves nothing',
     async (moment) => {
       const controller = new AbortController()
       const own = join(folder, `cancelled-${moment}`)
@@ -197,8 +223,7 @@ describe.skipIf(missing || !isLinux)('a build that ends early', () => {
         own,
         ocrModel('det_infer.onnx'),
         { ...rtx, ...detector, verbose: true },
-        controller.signal,
-        count,
+        { signal: controller.signal, onLine: count },
       )
       if (moment === 0) controller.abort()
       await expect(failed).rejects.toMatchObject({ code: 'COMPILE_ABORTED' })
@@ -206,7 +231,7 @@ describe.skipIf(missing || !isLinux)('a build that ends early', () => {
     },
   )
 
-  test('does not disturb another process that builds the same engine', async () => {
+  test('a cancelled build does not disturb another process that builds the same engine', async () => {
     const own = join(folder, 'both')
     const file = write('both.onnx', affineModel({ weight: 9 }))
     const builders = [1, 2].map(async (number) => {
@@ -233,7 +258,7 @@ describe.skipIf(missing || !isLinux)('a build that ends early', () => {
     expect(first!.stderr.length + second!.stderr.length).toBeGreaterThan(1000)
   })
 
-  test('because the dev server closes or starts again leaves nothing', async () => {
+  test('a dev server that closes or restarts during a build leaves nothing', async () => {
     const own = join(folder, 'server')
     const project = openProject({
       ...rtx,
@@ -265,7 +290,7 @@ test.skipIf(missing)('several profiles make one engine', async () => {
   expect(compiled.variants[0]?.artifact.key.facts['profiles']).toEqual(['0 x=1x4..1x4..1x4', '1 x=2x4..8x4..16x4'])
 })
 
-test.skipIf(missing)('the cache of timings lies in a folder that the first build makes', async () => {
+test.skipIf(missing)('the first build makes the folder of the timing cache', async () => {
   const timingCache = join(folder, 'cache of a new user', 'timing')
   const settings = {
     addon: 'tensorrt_rtx_1_7',

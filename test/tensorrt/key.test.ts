@@ -15,9 +15,24 @@ import { tempFolder } from '../support/helpers.ts'
 import { affineModel } from '../support/models.ts'
 
 // Figures of NVIDIA's architecture whitepapers (Ada, Ampere GA102) and data sheets.
-const rtx4090 = machine('NVIDIA GeForce RTX 4090', 'sm89', 128, 72, 384, 24, '580.95.05', '13.0')
-const rtx3060 = machine('NVIDIA GeForce RTX 3060', 'sm86', 28, 3, 192, 12, '580.95.05', '13.0')
-const rtx3080 = machine('NVIDIA GeForce RTX 3080', 'sm86', 68, 5, 320, 10, '580.95.05', '13.0')
+const rtx4090 = machine('NVIDIA GeForce RTX 4090', 'sm89', {
+  multiprocessors: 128,
+  l2MiB: 72,
+  memoryBusBits: 384,
+  memoryGiB: 24,
+})
+const rtx3060 = machine('NVIDIA GeForce RTX 3060', 'sm86', {
+  multiprocessors: 28,
+  l2MiB: 3,
+  memoryBusBits: 192,
+  memoryGiB: 12,
+})
+const rtx3080 = machine('NVIDIA GeForce RTX 3080', 'sm86', {
+  multiprocessors: 68,
+  l2MiB: 5,
+  memoryBusBits: 320,
+  memoryGiB: 10,
+})
 const noGpu: GpuProbe = { reason: 'no NVIDIA driver found (libcuda.so.1)', driver: '', cuda: '', gpus: [] }
 
 const folder = tempFolder()
@@ -62,8 +77,8 @@ function planOf(
   return plan!
 }
 
-describe('the key of a TensorRT-RTX engine', () => {
-  test('is the same on machines with any GPU and with none', () => {
+describe('key of a TensorRT-RTX engine', () => {
+  test('machines with any GPU and with none have the same key', () => {
     const facts = factsOf(tensorrtRtx, home)
     for (const driver of [rtx3060, rtx3080, noGpu]) expect(factsOf(tensorrtRtx, { ...home, driver })).toEqual(facts)
   })
@@ -108,18 +123,18 @@ describe('the key of a TensorRT-RTX engine', () => {
     ['refitting', {}, { tensorrtRtx: { refit: true } }, 'builder flags changed: REFIT added'],
     ['targets in another order', {}, { targets: ['sm120', 'sm86', 'sm89'] }, 'nothing changed'],
     ['verbose', {}, { verbose: true }, 'nothing changed'],
-  ])('tells why it changed: %s', (_, other, user, words) => {
+  ])('another key has its reason: %s', (_, other, user, words) => {
     expect(explain(factsOf(tensorrtRtx, home), factsOf(tensorrtRtx, { ...home, ...other }, user))).toBe(words)
   })
 })
 
-describe('the key of a TensorRT plan', () => {
-  test('is the same on two machines with one kind of GPU', () => {
+describe('key of a TensorRT plan', () => {
+  test('two machines with the same GPU have the same key', () => {
     const gpu = rtx4090.gpus[0]!
     expect(digest({ ...rtx4090, gpus: [{ ...gpu, memoryBytes: gpu.memoryBytes - 2 ** 20 }] })).toBe(digest(rtx4090))
   })
 
-  test('differs by GPU, driver and CUDA, and says so', () => {
+  test('another GPU, driver or CUDA gives another key with the reason', () => {
     expect(digest(rtx3060)).not.toBe(digest(rtx4090))
     const newer = { ...rtx4090, driver: '590.10', cuda: '13.1' }
     expect(explain(gpuFacts(rtx4090, 'none'), gpuFacts(newer, 'none'))).toBe(
@@ -130,7 +145,7 @@ describe('the key of a TensorRT plan', () => {
     )
   })
 
-  test('holds less of the GPU the more of them a plan runs on', () => {
+  test('a plan for more GPUs has fewer facts of the GPU in its key', () => {
     expect(digest(rtx3060, 'same-compute-capability')).toBe(digest(rtx3080, 'same-compute-capability'))
     expect(digest(rtx3060, 'same-compute-capability')).not.toBe(digest(rtx4090, 'same-compute-capability'))
     expect(digest(rtx3060, 'ampere+')).toBe(digest(rtx4090, 'ampere+'))
@@ -143,7 +158,8 @@ describe('the key of a TensorRT plan', () => {
       'another GPU',
       { driver: rtx3060 },
       {},
-      'GPU NVIDIA GeForce RTX 3080 -> NVIDIA GeForce RTX 3060, multiprocessors 68 -> 28, L2 cache 5242880 -> 3145728, memory bus 320 -> 192, GPU memory 10 -> 12',
+      'GPU NVIDIA GeForce RTX 3080 -> NVIDIA GeForce RTX 3060, multiprocessors 68 -> 28, L2 cache ' +
+        '5242880 -> 3145728, memory bus 320 -> 192, GPU memory 10 -> 12',
     ],
     ['another driver', { driver: { ...rtx3080, driver: '570.10' } }, {}, 'driver 580.95.05 -> 570.10'],
     ['another CUDA', { driver: { ...rtx3080, cuda: '13.1' } }, {}, 'CUDA 13.0 -> 13.1'],
@@ -155,11 +171,11 @@ describe('the key of a TensorRT plan', () => {
       'builder flags changed: VERSION_COMPATIBLE added',
     ],
     ['the timing cache, which is no part of it', {}, { tensorrt: { timingCache: false } }, 'nothing changed'],
-  ])('tells why it changed: %s', (_, other, user, words) => {
+  ])('another key has its reason: %s', (_, other, user, words) => {
     expect(explain(factsOf(tensorrt, server), factsOf(tensorrt, { ...server, ...other }, user))).toBe(words)
   })
 
-  test('that is version-compatible comes with a requirement that later releases meet', () => {
+  test('a version-compatible plan requires what later releases meet', () => {
     expect(planOf(tensorrt, server, { tensorrt: { versionCompatible: true } }).requires).toMatchObject({
       version: '11.4.0.106',
       versionCompatible: true,
@@ -168,7 +184,7 @@ describe('the key of a TensorRT plan', () => {
   })
 })
 
-test('a library that is nowhere is an error that lists every place, in the order of the search', () => {
+test('a library that is not found is an error that lists every place, in the order of the search', () => {
   vi.stubEnv('TENSORRT_RTX_ROOT', '')
   vi.stubEnv('CUDA_PATH', join(folder, 'cuda'))
   vi.stubEnv(process.platform === 'win32' ? 'PATH' : 'LD_LIBRARY_PATH', join(folder, 'libraries'))
@@ -194,20 +210,22 @@ function digest(probe: GpuProbe, level: Parameters<typeof gpuFacts>[1] = 'none')
   return cacheKey(gpuFacts(probe, level)).digest
 }
 
+interface Figures {
+  readonly multiprocessors: number
+  readonly l2MiB: number
+  readonly memoryBusBits: number
+  readonly memoryGiB: number
+}
+
 function machine(
   name: string,
   computeCapability: string,
-  multiprocessors: number,
-  l2MiB: number,
-  memoryBusBits: number,
-  memoryGiB: number,
-  driver: string,
-  cuda: string,
+  { multiprocessors, l2MiB, memoryBusBits, memoryGiB }: Figures,
 ): GpuProbe {
   return {
     reason: '',
-    driver,
-    cuda,
+    driver: '580.95.05',
+    cuda: '13.0',
     gpus: [
       {
         name,

@@ -31,7 +31,7 @@ if (missing && process.env['CI'] === 'true') throw new Error(missing)
 if (missing) console.warn(`tests on the double of a GPU are skipped: ${missing}`)
 const script = fileURLToPath(new URL('./double.mjs', import.meta.url))
 
-describe.skipIf(missing)('a session on the double of a GPU', () => {
+describe.skipIf(missing)('session on the double of a GPU', () => {
   let double: Double
   const kept: Uint8Array[] = []
 
@@ -45,10 +45,11 @@ describe.skipIf(missing)('a session on the double of a GPU', () => {
       ...(model === 'repeat' ? [{ name: 'times', dtype: 'int64', dims: [] } as const] : []),
     ]
     const outputs = [float('y'), ...(model === 'positive' ? [float('z')] : [])]
-    const cache = { read: async () => new Uint8Array(0), keep: async (bytes: Uint8Array) => void kept.push(bytes) }
-    return createSession(double.load(model, contexts, cudaGraph, slow), { inputs, outputs }, 'model', cache)
+    const cache = { read: async () => new Uint8Array(0), save: async (bytes: Uint8Array) => void kept.push(bytes) }
+    const context = { bindings: { inputs, outputs }, subject: 'model', cache }
+    return createSession(double.load(model, contexts, cudaGraph, slow), context)
   }
-  test.each(['addOne', 'fixed'] as const)('gives each of many callers its own numbers (%s dims)', async (model) => {
+  test.each(['addOne', 'fixed'] as const)('each of many callers gets its own numbers (%s dims)', async (model) => {
     const session = open(model)
     const inputs = Array.from({ length: 200 }, (_, n) => [n, n + 1, n + 2, n + 3])
     expect(await Promise.all(inputs.map((values) => run(session, values)))).toEqual(
@@ -58,7 +59,7 @@ describe.skipIf(missing)('a session on the double of a GPU', () => {
   })
 
   test.each([true, false])(
-    'takes the inputs in place with transfer, and copies them without (transfer: %s)',
+    'inputs are taken in place with transfer, and copied without (transfer: %s)',
     async (transfer) => {
       const session = open('fixed', { contexts: 1, slow: 5 })
       const data = Float32Array.of(1, 2, 3, 4)
@@ -69,7 +70,7 @@ describe.skipIf(missing)('a session on the double of a GPU', () => {
     },
   )
 
-  test('takes outputs whose size only the run tells, the empty one too', async () => {
+  test('outputs whose size is known only after the run are returned, the empty one too', async () => {
     const session = open('positive')
     expect(await run(session, [-1, 2, -3, 4])).toEqual([2, 4])
     expect(await run(session, [-1])).toEqual([])
@@ -77,20 +78,21 @@ describe.skipIf(missing)('a session on the double of a GPU', () => {
     await session.dispose()
   })
 
-  test('reads shape tensors, and refuses values outside of their bounds', async () => {
+  test('shape tensors are read, and values out of their bounds refused', async () => {
     const session = open('repeat')
     for (const times of [1, 3, 3, 3, 2, 9])
       expect(await run(session, [5], { times })).toEqual(Array.from({ length: times }, () => 5))
     await expect(run(session, [5], { times: 10 })).rejects.toMatchObject({
       code: 'INPUT_INVALID',
       message: expect.stringContaining(
-        'times [] with values [1..4], or x [0..64] with times [] with values [5..9], received x [1] with times [] with values [10]',
+        'times [] with values [1..4], or x [0..64] with times [] with values [5..9], received x [1] ' +
+          'with times [] with values [10]',
       ),
     })
     await session.dispose()
   })
 
-  test('ends calls that wait when they are aborted, and serves the next one', async () => {
+  test('an abort ends waiting calls, and the next one is served', async () => {
     const session = open('fixed', { contexts: 1, slow: 20 })
     const controller = new AbortController()
     const first = run(session, [1, 2, 3, 4])
@@ -102,7 +104,7 @@ describe.skipIf(missing)('a session on the double of a GPU', () => {
     await session.dispose()
   })
 
-  test('finishes what is in flight before it is disposed of, keeps its kernels, and frees the device', async () => {
+  test('dispose finishes calls in flight, keeps the kernels, and frees the device', async () => {
     const before = double.devicesInUse()
     const session = open('fixed', { contexts: 2, slow: 5 })
     const order: string[] = []
@@ -122,7 +124,7 @@ describe.skipIf(missing)('a session on the double of a GPU', () => {
   test.each([
     ['is terminated in the middle of its inferences', true],
     ['ends with its inferences', false],
-  ])('leaves the process alone when its worker %s', async (_, terminate) => {
+  ])('the process goes on when its worker %s', async (_, terminate) => {
     const workers = await Promise.all(
       Array.from({ length: 3 }, async () => {
         const worker = new Worker(script, { workerData: [addon, 'slow'] })
@@ -141,13 +143,13 @@ describe.skipIf(missing)('a session on the double of a GPU', () => {
     ['ends by itself with a model that is loaded and idle', 'idle', 0, ''],
     ['can be ended in the middle of inferences', 'exit', 3, ''],
     ['frees models that nobody holds any more', 'garbage', 0, '1'],
-  ])('lets a process that %s', (_, how, status, output) => {
+  ])('a process that %s', (_, how, status, output) => {
     const result = spawnSync(process.execPath, ['--expose-gc', script, addon, how], { encoding: 'utf8' })
     expect(result).toMatchObject({ status, stdout: output, stderr: '' })
   })
 
   // Last: all devices of this process are lost by it.
-  test('says that the device is lost, to every caller, and can be disposed of all the same', async () => {
+  test('a lost device is an error for every caller, and dispose still works', async () => {
     const session = open('fixed')
     await run(session, [1, 2, 3, 4])
     double.loseDevices()

@@ -3,10 +3,10 @@ import { copyFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } fro
 import { join } from 'node:path'
 import { createModel } from 'unplugin-onnx/runtime'
 import { describe, expect, test, vi } from 'vitest'
-import { loadAddon } from '../../dist/native/load-addon.js'
+import { loadAddon } from '../../native/load-addon.ts'
 import type { GpuProbe } from '../../native/load-addon.ts'
 import { tensorrtFamily } from '../../native/tensorrt-wheels.ts'
-import { setup } from '../../plugin/cli/setup.ts'
+import { setUpLibrary } from '../../plugin/cli/set-up-library.ts'
 import { tempFolder } from '../support/helpers.ts'
 import { affineModel, identityModel, onnxModel } from '../support/models.ts'
 import { build, ocrModel } from '../support/openvino-models.ts'
@@ -27,14 +27,14 @@ const rtxFamilies = [
 ] as const
 const widths = { min: { x: [1, 3, 48, 32] }, opt: { x: [1, 3, 48, 320] }, max: { x: [1, 3, 48, 1280] } }
 
-describe.skipIf(missing)('a TensorRT-RTX engine', () => {
+describe.skipIf(missing)('TensorRT-RTX engine', () => {
   test.each([
     ['the detector', 'det_infer.onnx', { shapes: { x: [1, 3, 160, 224] } }, true],
     ['the classifier', 'cls_infer.onnx', { shapes: { x: [1, 3, 48, 192] } }, true],
     // The builder gives this one other bytes each time: four builds, four engines of one size.
     ['the recogniser, with a profile of its width', 'rec_infer.onnx', { profiles: [widths] }, false],
   ] as const)(
-    'of %s is built without a GPU, and a hit gives the bytes of the miss',
+    'an engine of %s is built without a GPU, and a hit gives the bytes of the miss',
     async (_, ending, options, repeatable) => {
       const file = ocrModel(ending)
       const first = await build(folder, file, { ...rtx, ...options })
@@ -65,7 +65,7 @@ describe.skipIf(missing)('a TensorRT-RTX engine', () => {
     },
   )
 
-  test('of each net of the ONNX library is built', async () => {
+  test('each network of the ONNX library is built', async () => {
     const nets = await orSkip('the light_* nets of the ONNX library', lightNets)
     if (nets === undefined) return
     const names = readdirSync(nets).filter((name) => name.endsWith('.onnx'))
@@ -89,7 +89,7 @@ describe.skipIf(missing)('a TensorRT-RTX engine', () => {
     }
   }, 180_000)
 
-  test('reads external data, and paths with spaces, Unicode and 300 characters', async () => {
+  test('external data, and paths with spaces, Unicode and 300 characters are read', async () => {
     const deep = join(folder, 'ein Ordner mit Ümläuten 模型', 'x'.repeat(120), 'y'.repeat(120))
     mkdirSync(deep, { recursive: true })
     const file = join(deep, 'außen.onnx')
@@ -109,7 +109,7 @@ describe.skipIf(missing)('a TensorRT-RTX engine', () => {
     expect(compiled.variants).toHaveLength(1)
   })
 
-  test('is made apart for Turing, which TensorRT-RTX cannot build beside newer GPUs', async () => {
+  test('Turing gets its own engine, because TensorRT-RTX cannot build for it and newer GPUs at once', async () => {
     const file = write(
       'relu.onnx',
       onnxModel({
@@ -125,7 +125,7 @@ describe.skipIf(missing)('a TensorRT-RTX engine', () => {
     ])
   })
 
-  test.each(rtxFamilies)('is built by the addon $addon of its release', async ({ version, addon }) => {
+  test.each(rtxFamilies)('a release is built by its addon $addon', async ({ version, addon }) => {
     const { compiled } = await build(folder, write('affine.onnx', affineModel()), {
       ...rtx,
       tensorrtRtx: { library: rtxFolder(version) },
@@ -135,7 +135,7 @@ describe.skipIf(missing)('a TensorRT-RTX engine', () => {
   })
 })
 
-describe.skipIf(missing)('a build that cannot work', () => {
+describe.skipIf(missing)('failed TensorRT-RTX build', () => {
   const gemm = onnxModel({
     inputs: { x: 'float32[4,64]' },
     outputs: { y: 'float32[4,64]' },
@@ -158,52 +158,66 @@ describe.skipIf(missing)('a build that cannot work', () => {
   test.each([
     [
       'with an operator that nobody knows',
-      unknown,
-      {},
-      'COMPILE_FAILED',
-      /TensorRT-RTX 1\.7\.1\.116 cannot build the model for sm86, sm89, sm120: the ONNX parser reports: node 0 'first' \(Frobnicate\): .+\nnode 1 'second' \(Transmogrify\): .+/,
+      {
+        bytes: unknown,
+        options: {},
+        code: 'COMPILE_FAILED',
+        message:
+          /TensorRT-RTX 1\.7\.1\.116 cannot build the model for sm86, sm89, sm120: the ONNX parser reports: node 0 'first' \(Frobnicate\): .+\nnode 1 'second' \(Transmogrify\): .+/,
+      },
     ],
     [
       'with sm90',
-      affineModel(),
-      { targets: ['sm90'] },
-      'OPTION_INVALID',
-      /targets of tensorrt-rtx: expected some of sm75, sm80, sm86, sm89, sm120, sm121, received sm90/,
+      {
+        bytes: affineModel(),
+        options: { targets: ['sm90'] },
+        code: 'OPTION_INVALID',
+        message: /targets of tensorrt-rtx: expected some of sm75, sm80, sm86, sm89, sm120, sm121, received sm90/,
+      },
     ],
     [
       'with fp32 GEMM on Turing',
-      gemm,
-      { targets: ['sm75'] },
-      'COMPILE_FAILED',
-      /for sm75: .*FP32 GEMM is not supported/s,
+      {
+        bytes: gemm,
+        options: { targets: ['sm75'] },
+        code: 'COMPILE_FAILED',
+        message: /for sm75: .*FP32 GEMM is not supported/s,
+      },
     ],
     [
       'without bounds',
-      dynamic,
-      {},
-      'SHAPE_INVALID',
-      /input 'x' \[batch, 4\] with tensorrt-rtx: .*\(\?shapes=x:1x4\) or with a profile \(\?min=x:1x4&opt=x:1x4&max=x:8x4\)/,
+      {
+        bytes: dynamic,
+        options: {},
+        code: 'SHAPE_INVALID',
+        message:
+          /input 'x' \[batch, 4\] with tensorrt-rtx: .*\(\?shapes=x:1x4\) or with a profile \(\?min=x:1x4&opt=x:1x4&max=x:8x4\)/,
+      },
     ],
     [
       'with a profile that lies',
-      dynamic,
-      { profiles: [{ min: { x: [4, 4] }, opt: { x: [2, 4] }, max: { x: [8, 4] } }] },
-      'SHAPE_INVALID',
-      /min <= opt <= max/,
+      {
+        bytes: dynamic,
+        options: { profiles: [{ min: { x: [4, 4] }, opt: { x: [2, 4] }, max: { x: [8, 4] } }] },
+        code: 'SHAPE_INVALID',
+        message: /min <= opt <= max/,
+      },
     ],
     [
       'with a dtype that it would change',
-      identityModel(['float64']),
-      {},
-      'MODEL_UNSUPPORTED',
-      /binding 'float64_in' with tensorrt-rtx: expected one of .*, received float64/,
+      {
+        bytes: identityModel(['float64']),
+        options: {},
+        code: 'MODEL_UNSUPPORTED',
+        message: /binding 'float64_in' with tensorrt-rtx: expected one of .*, received float64/,
+      },
     ],
-  ] as const)('%s says why', async (name, bytes, options, code, message) => {
+  ] as const)('%s is an error with its reason', async (name, { bytes, options, code, message }) => {
     const failed = build(folder, write(`${name.replaceAll(' ', '-')}.onnx`, bytes), { ...rtx, ...options })
     await expect(failed).rejects.toMatchObject({ code, message: expect.stringMatching(message) })
   })
 
-  test('leaves the CPU engine to auto, with a line that says so', async () => {
+  test('engine=auto keeps the CPU engine, and logs it', async () => {
     const { compiled, lines } = await build(folder, write('auto.onnx', dynamic), { backends: 'auto' })
     expect(compiled.variants.some(({ backend }) => backend === 'onnxruntime')).toBe(true)
     expect(lines.filter((line) => line.includes('tensorrt-rtx')).join('\n')).toMatch(
@@ -224,12 +238,12 @@ describe.skipIf(missing)('a build that cannot work', () => {
     ],
     ['of something else', () => fakeLibrary('else'), /cannot be used: .*is not a TensorRT.*it lacks getInferLib/],
     ['without its parser', () => lonely(), /has no ONNX parser next to it/],
-  ])('with a library %s names it', async (_, library, message) => {
+  ])('a library %s is named in the error', async (_, library, message) => {
     const failed = build(folder, write('affine.onnx', affineModel()), { ...rtx, tensorrtRtx: { library: library() } })
     await expect(failed).rejects.toMatchObject({ code: 'BACKEND_UNAVAILABLE', message: expect.stringMatching(message) })
   })
 
-  test('is refused by the addon of another family, which would call wrong functions', async () => {
+  test('the addon of another family, which would call wrong functions, is refused', async () => {
     const loaded = loadAddon('tensorrt_rtx_1_7')
     if ('reason' in loaded) throw new Error(loaded.reason)
     const [library, parser] = ['libtensorrt_rtx.so.1', 'libtensorrt_onnxparser_rtx.so.1'].map((name) =>
@@ -257,7 +271,7 @@ describe.skipIf(missing)('a build that cannot work', () => {
     )
   })
 
-  test('gives two builds of one key one engine', async () => {
+  test('two builds of one key give one engine', async () => {
     const own = join(folder, 'twice')
     const file = write('twice.onnx', affineModel({ weight: 7 }))
     const both = await Promise.all([1, 2].map(() => build(own, file, rtx)))
@@ -265,10 +279,10 @@ describe.skipIf(missing)('a build that cannot work', () => {
   })
 })
 
-describe.skipIf(missing)('at run time', () => {
+describe.skipIf(missing)('TensorRT-RTX at run time', () => {
   const both = { backends: ['tensorrt-rtx', 'onnxruntime'] } as const
 
-  test.skipIf(hasGpu)('a machine without a GPU runs on the CPU, and says why', async () => {
+  test.skipIf(hasGpu)('a machine without a GPU runs the CPU engine, and reports why', async () => {
     const { manifest } = await build(folder, write('affine.onnx', affineModel()), both)
     expect(manifest.variants[0]?.backend).toBe('tensorrt-rtx')
     await using model = createModel(manifest)
@@ -288,7 +302,7 @@ describe.skipIf(missing)('at run time', () => {
     })
   })
 
-  test('an engine of another system is passed over', async () => {
+  test('an engine of another system is skipped', async () => {
     const { manifest } = await build(folder, write('affine.onnx', affineModel()), both)
     const variants = manifest.variants.map((variant) =>
       variant.backend === 'tensorrt-rtx' ? { ...variant, requires: { ...variant.requires, arch: 'riscv64' } } : variant,
@@ -304,7 +318,7 @@ describe.skipIf(missing)('at run time', () => {
 test('setup asks for an agreement to the license before it downloads', async () => {
   vi.stubEnv('XDG_CACHE_HOME', join(folder, 'empty cache'))
   vi.stubEnv('LOCALAPPDATA', join(folder, 'empty cache'))
-  await expect(setup('tensorrt-rtx')).rejects.toMatchObject({
+  await expect(setUpLibrary('tensorrt-rtx')).rejects.toMatchObject({
     code: 'OPTION_INVALID',
     message: expect.stringContaining('expected --accept-license'),
   })

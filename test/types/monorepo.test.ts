@@ -79,7 +79,7 @@ export const five: 5 = (await pose.infer({ image: { data: new Float32Array(5), d
 describe.each(['5.9', '7.0'] as const)('tsc -b of TypeScript %s', (version) => {
   const build = () => compile(root, version, 'tsconfig.json', '--build')
 
-  test('builds a monorepo of project references, and once more when a model has changed', async () => {
+  test('a monorepo of project references builds, and builds again when a model has changed', async () => {
     writeProject(root, { 'packages/vision/src/pose.onnx': pose(3) })
     await typesOf('vision')
     expect(await build()).toEqual([])

@@ -1,14 +1,12 @@
-import { execFile } from 'node:child_process'
 import { readFileSync, readdirSync, existsSync, writeFileSync, symlinkSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { promisify } from 'node:util'
 import { describe, test, expect } from 'vitest'
 import type { ModelImport } from '../../plugin/imports/model-import.ts'
 import { declarations } from '../../plugin/types/declarations.ts'
 import { writeTypes, recordImport } from '../../plugin/types/write.ts'
 import type { Bindings } from '../../runtime/manifest.ts'
 import { tempFolder } from '../support/helpers.ts'
-import { writeProject, packageRoot } from '../support/typed-project.ts'
+import { writeProject } from '../support/typed-project.ts'
 
 const folder = tempFolder()
 
@@ -36,8 +34,8 @@ function project(
   }
 }
 
-describe('the generated folder', () => {
-  test('is not touched when nothing changed', async () => {
+describe('generated folder', () => {
+  test('no file is touched when nothing changed', async () => {
     const { root, a, b } = project()
     const alias = { ...a, specifier: '@/a.onnx?engine=fp16' }
     expect((await writeTypes({ root, imports: [a, b, alias] })).written).toEqual([
@@ -57,7 +55,7 @@ describe('the generated folder', () => {
     expect(stamps(root)).toEqual(before)
   })
 
-  test('gets only the files whose model changed', async () => {
+  test('only files whose model changed are written', async () => {
     const { root, a, b } = project()
     await writeTypes({ root, imports: [a, b] })
     writeProject(root, { 'a.onnx': narrow })
@@ -68,7 +66,7 @@ describe('the generated folder', () => {
     expect(readFileSync(join(root, '.unplugin-onnx/types/a.d.onnx.ts'), 'utf8')).toContain('x: "float32[n,2]"')
   })
 
-  test('loses what is no longer imported, but nothing that was not generated', async () => {
+  test('files of models that are no longer imported are removed, others are kept', async () => {
     const { root, a, b } = project()
     await writeTypes({ root, imports: [a, b] })
     writeProject(root, { '.unplugin-onnx/mine.d.ts': 'export {}' })
@@ -78,13 +76,13 @@ describe('the generated folder', () => {
     expect(readdirSync(join(root, '.unplugin-onnx'))).toEqual(['mine.d.ts'])
   })
 
-  test('is not made for a project without models', async () => {
+  test('a project without models gets no folder', async () => {
     const { root } = project()
     expect(await writeTypes({ root, imports: [] })).toEqual({ written: [], removed: [], problems: [], notes: [] })
     expect(existsSync(join(root, '.unplugin-onnx'))).toBe(false)
   })
 
-  test('has static dims where the import fixes them', async () => {
+  test('dims that the import fixes are static', async () => {
     const { root, a } = project()
     await writeTypes({ root, dir: 'types', imports: [{ ...a, shapes: { x: [1, 4] } }] })
     expect(readFileSync(join(root, 'types/types/a.d.onnx.ts'), 'utf8')).toMatch(
@@ -92,7 +90,7 @@ describe('the generated folder', () => {
     )
   })
 
-  test('leaves out models that cannot be read or do not fit the shapes, and says why', async () => {
+  test('models that cannot be read or do not fit the shapes are left out with the reason', async () => {
     const { root, a, b, imported } = project()
     writeFileSync(join(root, 'bad.onnx'), 'not a model')
     const report = await writeTypes({
@@ -108,16 +106,17 @@ describe('the generated folder', () => {
     expect(report.written).toEqual(['types/sub/b.d.onnx.ts', 'imports.json'])
   })
 
-  test('that cannot be written is one problem, not a failure', async () => {
+  test('a folder that cannot be written is one problem, not a failure', async () => {
     const { root, a } = project()
     writeFileSync(join(root, 'taken'), '')
     const report = await writeTypes({ root, dir: 'taken', imports: [a] })
     expect(report.problems.map(({ code, message }) => `${code}: ${message.replace(/received .*?\. /, '')}`)).toEqual([
-      `TYPES_FAILED: type declarations in ${join(root, 'taken')}: expected a folder that can be written, Choose another folder by the option 'types.dir', or set the option 'types' to false`,
+      `TYPES_FAILED: type declarations in ${join(root, 'taken')}: expected a folder that can be ` +
+        `written, Choose another folder by the option 'types.dir', or set the option 'types' to false`,
     ])
   })
 
-  test.skipIf(process.platform === 'win32')('is the same through a link to the project', async () => {
+  test.skipIf(process.platform === 'win32')('a link to the project gives the same folder', async () => {
     const { root, a } = project()
     const link = join(folder, `link${projects++}`)
     symlinkSync(root, link)
@@ -126,15 +125,15 @@ describe('the generated folder', () => {
   })
 })
 
-describe('a build of a part of an app', () => {
-  test('adds the imports it sees and keeps the others', async () => {
+describe('types of a partial build', () => {
+  test('new imports are added, others kept', async () => {
     const { root, a, b } = project()
     await writeTypes({ root, imports: [a] })
     expect((await recordImport({ root }, b)).written).toEqual(['types/sub/b.d.onnx.ts', 'imports.json'])
     expect(declared(root)).toEqual(['a.d.onnx.ts', 'sub/b.d.onnx.ts'])
   })
 
-  test('keeps the types of models that it does not import without reading them', async () => {
+  test('models that are not imported keep their types, and are not read', async () => {
     const { root, a, b } = project()
     await writeTypes({ root, imports: [a, b] })
     writeFileSync(a.file, 'damaged')
@@ -142,7 +141,7 @@ describe('a build of a part of an app', () => {
     expect(declared(root)).toEqual(['a.d.onnx.ts', 'sub/b.d.onnx.ts'])
   })
 
-  test('does not read a model whose bindings the compilation has told', async () => {
+  test('a model whose bindings are known from its compilation is not read', async () => {
     const { root, b } = project()
     writeFileSync(b.file, 'damaged')
     const bindings: Bindings = { inputs: [{ name: 'told', dtype: 'int8', dims: [2] }], outputs: [] }
@@ -153,21 +152,21 @@ describe('a build of a part of an app', () => {
     expect(readFileSync(join(root, '.unplugin-onnx/types/sub/b.d.onnx.ts'), 'utf8')).toContain('told: "int8[2]"')
   })
 
-  test('writes once for the imports of one turn', async () => {
+  test('imports of one turn are written once', async () => {
     const { root, a, b } = project()
     const [first, second] = await Promise.all([recordImport({ root }, a), recordImport({ root }, b)])
     expect(first.written).toEqual(['types/a.d.onnx.ts', 'types/sub/b.d.onnx.ts', 'imports.json'])
     expect(second).toBe(first)
   })
 
-  test('forgets imports whose importer or model is gone', async () => {
+  test('imports whose importer or model is gone are removed', async () => {
     const { root, a, b } = project()
     await writeTypes({ root, imports: [a, b] })
     rmSync(join(root, 'main.ts'))
     expect((await recordImport({ root }, b)).removed).toEqual(['types/a.d.onnx.ts'])
   })
 
-  test('passes over importers that TypeScript never reads, and knows the file behind a virtual one', async () => {
+  test('importers that TypeScript never reads are skipped, and a virtual one has its real file', async () => {
     const { root, a, b } = project()
     for (const importer of ['\0virtual:entry', 'virtual:entry', join(root, 'node_modules/p/index.js')])
       await recordImport({ root }, { ...a, importer })
@@ -176,7 +175,7 @@ describe('a build of a part of an app', () => {
     expect(declared(root)).toEqual(['sub/b.d.onnx.ts'])
   })
 
-  test('replaces a list of imports that it cannot read', async () => {
+  test('a list of imports that cannot be read is replaced', async () => {
     const row = {
       importer: 'main.ts',
       specifier: './b.onnx',
@@ -187,41 +186,6 @@ describe('a build of a part of an app', () => {
       const { root, a } = project({ 'a.onnx': wide, 'main.ts': '', '.unplugin-onnx/imports.json': index })
       expect((await recordImport({ root }, a)).written).toEqual(['types/a.d.onnx.ts', 'imports.json'])
     }
-  })
-
-  test('loses nothing when several processes write at once', async () => {
-    const names = Array.from({ length: 4 }, (_, index) => `m${index}`)
-    const { root } = project(
-      Object.fromEntries(
-        names.flatMap((name) => [
-          [`${name}.onnx`, wide],
-          [`${name}.ts`, ''],
-        ]),
-      ),
-    )
-    const script = join(root, 'record.mjs')
-    writeFileSync(
-      script,
-      `
-      import { join } from 'node:path'
-      import { recordImport } from ${JSON.stringify(new URL('../../dist/plugin/types/write.js', import.meta.url).href)}
-      const [root, name] = process.argv.slice(2)
-      for (const query of ['fp32', 'fp16', 'int8']) {
-        const { problems } = await recordImport({ root }, { importer: join(root, name + '.ts'), specifier: '@/' + name + '.onnx?engine=' + query, file: join(root, name + '.onnx') })
-        if (problems.length > 0) throw problems[0]
-      }
-    `,
-    )
-    await Promise.all(
-      names.map((name) => promisify(execFile)(process.execPath, [script, root, name], { cwd: packageRoot })),
-    )
-    const modules = readFileSync(join(root, '.unplugin-onnx/ambient.d.ts'), 'utf8').match(/^declare module .*$/gm)
-    expect(modules).toEqual(
-      names.flatMap((name) =>
-        ['fp16', 'fp32', 'int8'].map((query) => `declare module "@/${name}.onnx?engine=${query}" {`),
-      ),
-    )
-    expect(readdirSync(join(root, '.unplugin-onnx'))).toEqual(['ambient.d.ts', 'imports.json'])
   })
 })
 
@@ -245,7 +209,7 @@ describe('declaration text', () => {
       path === 'ambient.d.ts' ? /^declare module (.*) \{$/m.exec(text)?.[1] : path,
     )
 
-  test('holds data only, and no name can break out of it', () => {
+  test('names of any characters stay data', () => {
     expect(declarations([item], { windows: false }).files.get('types/src/m.d.onnx.ts')).toMatchInlineSnapshot(`
       "// Generated by unplugin-onnx, do not edit: \`unplugin-onnx types\` and every build write it again.
       /* eslint-disable */
@@ -278,11 +242,11 @@ describe('declaration text', () => {
     ['/src/m.onnx', '"*/src/m.onnx"', '"*/src/m.onnx"'],
     ['@/m.onnx?engine=fp16', '"@/m.onnx?engine=fp16"', '"@/m.onnx?engine=fp16"'],
     ['#m/a"b.onnx', '"#m/a\\"b.onnx"', '"#m/a\\"b.onnx"'],
-  ])('%s has its place', (specifier, posix, windows) => {
+  ])('%s is declared where it belongs', (specifier, posix, windows) => {
     expect([paths(specifier), paths(specifier, true)]).toEqual([[posix], [windows]])
   })
 
-  test('patterns come first, the longest first, so that a shorter one does not catch their imports', () => {
+  test('patterns are declared longest first, so that a shorter one does not catch their imports', () => {
     const specifiers = ['@/m.onnx', './m.onnx?engine', './sub/m.onnx?engine', '../m.onnx?engine', '#m.onnx']
     const text = declarations(
       specifiers.map((specifier) => ({ ...item, specifier })),
@@ -311,11 +275,12 @@ describe('declaration text', () => {
     expect(different).toContain(`const model: Ambiguous<"'@/m.onnx' is b.onnx and src/m*/`)
   })
 
-  test('a name that no declaration can hold is noted', () => {
+  test('a name that cannot be declared gives a note', () => {
     expect(declarations([{ ...item, specifier: '@/a*b*.onnx' }], { windows: false })).toEqual({
       files: new Map(),
       notes: [
-        `The import "@/a*b*.onnx" has no types, because a module name with more than one '*' cannot be declared. Rename the file`,
+        `The import "@/a*b*.onnx" has no types, because a module name with more than one '*' cannot ` +
+          'be declared. Rename the file',
       ],
     })
   })

@@ -16,6 +16,7 @@ import { tensorType } from '../../onnx/tensor.ts'
 import { inferTypes, mainOpset, type ValueType, type ValueTypes } from '../../onnx/types.ts'
 import type { Kept } from '../pass.ts'
 import { fillingOf } from './filling.ts'
+import { preciseNodes } from './precise-values.ts'
 import { keptInBfloat16, keptInputs, keptOperators, keptWithInput, neutralOperators } from './rules.ts'
 import {
   type FloatPorts,
@@ -67,6 +68,7 @@ export async function chooseNodes(model: EditableModel, limits: ChoiceLimits): P
   const { graph } = model.proto
   const choice = { low: new Map<Node, LowSlots>(), kept: [] as Kept[] }
   const context = {
+    model,
     types: inferTypes(model),
     opset: mainOpset(model.proto.opsetImport),
     constantRange: constantRanges(model),
@@ -79,6 +81,7 @@ export async function chooseNodes(model: EditableModel, limits: ChoiceLimits): P
 }
 
 interface Context {
+  readonly model: EditableModel
   readonly types: ValueTypes
   readonly opset: number
   readonly constantRange: RangeView['constantRange']
@@ -92,12 +95,14 @@ interface ScopeContext extends Context, RangeView {
   readonly limits: ChoiceLimits
   readonly scope: Scope
   readonly typeOf: (name: string) => ValueType | undefined
+  readonly precise: ReadonlyMap<Node, string>
 }
 
 async function chooseInScope(scope: Scope, outside: ValueFacts, context: Context): Promise<ValueFacts> {
   const facts = factsInside(outside, indexScope(scope).constants)
   const typeOf = (name: string) => context.types.of(scope, name)
-  const inScope = { ...context, scope, facts, typeOf, isBranch: scope.parent !== undefined }
+  const precise = await preciseNodes(context.model, scope, context.types, context.limits.dtype)
+  const inScope = { ...context, scope, facts, typeOf, precise, isBranch: scope.parent !== undefined }
   for (const node of scope.graph.node) {
     const reason = await chooseNode(node, inScope)
     if (reason !== undefined) context.kept.push({ name: nodeName(node), operator: node.opType, reason })
@@ -157,7 +162,7 @@ async function chooseInBranches(
 async function lowerOrKeep(node: Node, floats: FloatPorts, context: ScopeContext): Promise<string | undefined> {
   const { facts, limits, low } = context
   spreadLimits(node, floats, facts)
-  const fixed = operatorReason(node, limits)
+  const fixed = operatorReason(node, limits) ?? context.precise.get(node)
   if (fixed !== undefined) return fixed
   const slots = slotsOf(node, context)
   if (typeof slots === 'string') return slots

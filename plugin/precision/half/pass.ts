@@ -23,7 +23,7 @@ export function storagePass(dtype: HalfDType): PrecisionPass {
   return {
     describe({ model, options: { precision } }) {
       requireOpset(model)
-      return { name: `store-${dtype}`, version: 1, options: { fp32: [...precision.fp32].sort() } }
+      return { name: `store-${dtype}`, version: 2, options: { fp32: [...precision.fp32].sort() } }
     },
     async lower(graph, { options: { precision } }) {
       const { storeGraph } = await import('./store-weights.ts')
@@ -53,7 +53,7 @@ export function computePass(dtype: HalfDType): PrecisionPass {
           : undefined
       return {
         name: `compute-${dtype}`,
-        version: 6,
+        version: 7,
         options: {
           samples: samples?.digest ?? null,
           fp32: [...precision.fp32].sort(),

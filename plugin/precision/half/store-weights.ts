@@ -5,10 +5,12 @@ import { nameMaker, newNode, sortNodes } from '../../onnx/edit.ts'
 import { type EditableModel, scopesOf, type Scope } from '../../onnx/graph.ts'
 import type { Message } from '../../onnx/proto.ts'
 import { tensorType } from '../../onnx/tensor.ts'
+import { inferTypes } from '../../onnx/types.ts'
 import { hideInitializers } from '../../onnx/upgrade.ts'
 import { alreadyLowered } from '../already-lowered.ts'
 import type { Lowered } from '../pass.ts'
 import { smallest, misfit, contentRange, halfContent } from './content.ts'
+import { preciseNodes } from './precise-values.ts'
 import type { HalfDType } from './rounding.ts'
 
 /** Stores the weights of a graph in 16 bits, in place. `pinned` are the names of weights that stay in fp32. */
@@ -21,8 +23,15 @@ export async function storeGraph(
   if (reason) return { unit: 'weights', total: 0, lowered: 0, changed: [], kept: [], notes: [reason] }
   hideInitializers(model)
   const newName = nameMaker(model)
+  const types = inferTypes(model)
   const weights: WeightOutcome[] = []
-  for (const scope of scopesOf(model)) weights.push(...(await storeWeights(model, scope, dtype, { pinned, newName })))
+  for (const scope of scopesOf(model)) {
+    const precise = new Map<string, string>()
+    for (const [node, reason] of await preciseNodes(model, scope, types, dtype)) {
+      for (const name of node.input) precise.set(name, reason)
+    }
+    weights.push(...(await storeWeights(model, scope, dtype, { pinned, precise, newName })))
+  }
   const kept = weights.flatMap(({ name, reason }) =>
     reason === undefined ? [] : [{ name, operator: 'initializer', reason }],
   )
@@ -38,6 +47,8 @@ interface WeightOutcome {
 
 interface StoreTools {
   readonly pinned: ReadonlySet<string>
+  /** Values that nodes read which need every digit, and why they do. */
+  readonly precise: ReadonlyMap<string, string>
   readonly newName: (base: string) => string
 }
 
@@ -45,14 +56,15 @@ async function storeWeights(
   model: EditableModel,
   scope: Scope,
   dtype: HalfDType,
-  { pinned, newName }: StoreTools,
+  { pinned, precise, newName }: StoreTools,
 ): Promise<WeightOutcome[]> {
   const outcomes: WeightOutcome[] = []
   for (const { tensor, name, rename } of storedTensors(scope)) {
     const type = tensorType(tensor)
     const content = tensorContent(model, tensor)
     if (type?.dtype !== 'float32' || !content || content.length < smallest) continue
-    const reason = pinned.has(name) ? 'pinned to fp32' : misfit(await contentRange(content), dtype)
+    const fixed = pinned.has(name) ? 'pinned to fp32' : precise.get(name)
+    const reason = fixed ?? misfit(await contentRange(content), dtype)
     outcomes.push({ name, reason })
     if (reason !== undefined) continue
     const stored = newName(`${name}_${dtype}`)

@@ -7,28 +7,25 @@ import { atImporter } from '../project/importer-error.ts'
 import { importFilter } from './context.ts'
 import { pluginHooks } from './hooks.ts'
 import type { RspackLoader } from './rspack-loader.mts'
-import { hasPersistentCache } from './webpack.ts'
+import { hasPersistentCache } from './webpack-compiler.ts'
+import { webpackAdapter } from './webpack.ts'
 
 /**
  * The plugin for Rspack. A hook on its resolver is called across threads for every module of an app, which doubles the
- * time of a large build: so the first pass leaves resolving to Rspack itself, and sees only the models, by a rule. What
- * Rspack alone does not find or may not look into, such as a model past the `exports` of its package, fails that pass;
- * then a second one asks us for every import, and either finds all models or says what is wrong. Watchers and builds
- * with a cache on disk, which see a part of the modules, start with that one.
+ * time of a large build. So the first pass leaves resolving to Rspack, and a rule hands only models to this plugin. A
+ * model that Rspack alone does not find or may not access, such as one past the `exports` of its package, fails that
+ * pass; then a second pass hands every import to this plugin, and either finds all models or reports what is wrong.
+ * Watchers and builds with a cache on disk, which see only some modules, start with the second kind of pass.
  */
 export function rspackPlugin(options: Options | undefined): RspackPluginInstance {
   return {
     apply(compiler) {
-      const plugin = pluginHooks(options, {
-        framework: 'rspack',
-        versions: {},
-        rspack: { compiler },
-      }) as unknown as Plugin
+      const plugin = pluginHooks(options, webpackAdapter) as unknown as Plugin
       const { name } = plugin
       const build: Build = {
         compiler,
         plugin,
-        asks: hasPersistentCache(compiler.options),
+        resolvesImports: hasPersistentCache(compiler.options),
         loaded: new Set(),
         failures: new Map(),
         issuers: new Map(),
@@ -43,26 +40,27 @@ export function rspackPlugin(options: Options | undefined): RspackPluginInstance
       plugin.rspack(compiler)
 
       compiler.hooks.watchRun.tap(name, () => {
-        build.asks = true
+        build.resolvesImports = true
       })
       compiler.hooks.make.tap(name, () => {
         build.loaded.clear()
         plugin.buildStart()
       })
       compiler.hooks.compilation.tap(name, (compilation, { normalModuleFactory }) => {
-        if (build.asks) normalModuleFactory.hooks.resolve.tapPromise(name, (data) => ask(build, compilation, data))
+        if (build.resolvesImports)
+          normalModuleFactory.hooks.resolve.tapPromise(name, (data) => resolveImport(build, compilation, data))
         else if (compilation.compiler === compiler)
-          compilation.hooks.needAdditionalPass.tap(name, () => failed(build, compilation))
+          compilation.hooks.needAdditionalPass.tap(name, () => needsSecondPass(build, compilation))
       })
       compiler.hooks.shouldEmit.tap(name, (compilation) =>
-        !build.asks && concernsModels(compilation) ? false : undefined,
+        !build.resolvesImports && concernsModels(compilation) ? false : undefined,
       )
       compiler.hooks.thisCompilation.tap(name, (compilation) => {
         compilation.hooks.processAssets.tapPromise(
           { name, stage: compiler.rspack.Compilation.PROCESS_ASSETS_STAGE_ADDITIONAL },
           async () => {
-            if (build.asks) build.failures.clear()
-            else if (!concernsModels(compilation)) await declare(build, compilation)
+            if (build.resolvesImports) build.failures.clear()
+            else if (!concernsModels(compilation)) await declareImports(build, compilation)
             const [error] = compilation.errors
             await plugin.buildEnd.call(contextOf(build, compilation), error)
           },
@@ -73,7 +71,7 @@ export function rspackPlugin(options: Options | undefined): RspackPluginInstance
   }
 }
 
-/** What is used of the plugin for every bundler. */
+/** The hooks that this file calls. */
 interface Plugin {
   readonly name: string
   readonly resolveId: { handler(this: object, id: string, importer: string | undefined): Promise<string | undefined> }
@@ -87,23 +85,23 @@ interface Plugin {
 interface Build {
   readonly compiler: Compiler
   readonly plugin: Plugin
-  /** Whether this pass asks us for every import. */
-  asks: boolean
+  /** Whether every import of this pass is handed to this plugin. */
+  resolvesImports: boolean
   /** The models of this pass. */
   readonly loaded: Set<NormalModule>
-  /** What the first pass could not load, by id: it is not compiled again only to tell who imports it. */
+  /** Errors of the first pass, by id: a model is not compiled again only to find its importer. */
   readonly failures: Map<string, unknown>
   readonly issuers: Map<string, string>
 }
 
 const loaderFile = fileURLToPath(new URL('./rspack-loader.mjs', import.meta.url))
 
-// In the query of a model that was asked for: its id, as a path from the context.
+// The query key of a model that this plugin resolved. Its value is the id, as a path from the context.
 const mark = 'unplugin-onnx'
 
 const markedQuery = /^\?unplugin-onnx=/
 
-// What Rspack writes before a character of a path that means something else in a request.
+// Rspack writes it before a character of a path that has a meaning in a request.
 const escape = '\u200B'
 
 async function loadModel(build: Build, loader: RspackLoader): Promise<string | undefined> {
@@ -112,48 +110,50 @@ async function loadModel(build: Build, loader: RspackLoader): Promise<string | u
     readonly _module: NormalModule
     readonly _compilation: Compilation
   }
-  const context = contextOf(build, compilation, loader)
-  const asked = new URLSearchParams(loader.resourceQuery).get(mark)
+  const context = contextOf(build, compilation, { loader })
+  const resolved = new URLSearchParams(loader.resourceQuery).get(mark)
   const id =
-    asked === null ? loader.resource.replaceAll(escape, '') : resolve(compiler.context, asked).split(sep).join('/')
+    resolved === null
+      ? loader.resource.replaceAll(escape, '')
+      : resolve(compiler.context, resolved).split(sep).join('/')
   if (failures.has(id)) throw atImporter(failures.get(id), issuers.get(id), compiler.context)
   build.loaded.add(module)
-  // Options, libraries and CPUs change from process to process; our own cache knows them all.
+  // Options, libraries and CPUs change from process to process; the keys of our own cache contain them all.
   if (hasPersistentCache(compiler.options)) loader.cacheable(false)
   try {
-    const canonical = asked === null ? await plugin.resolveId.handler.call(context, id, undefined) : id
-    // Other spellings of one import stand for one model.
+    const canonical = resolved === null ? await plugin.resolveId.handler.call(context, id, undefined) : id
+    // Other spellings of one import mean one model.
     if (canonical !== undefined && canonical !== id) return `export { default } from ${JSON.stringify(canonical)}`
     return (await plugin.load.handler.call(context, id))?.code
   } catch (error) {
-    if (!build.asks) failures.set(id, error)
+    if (!build.resolvesImports) failures.set(id, error)
     throw error
   }
 }
 
-async function ask(build: Build, compilation: Compilation, data: ResolveData): Promise<void> {
+async function resolveImport(build: Build, compilation: Compilation, data: ResolveData): Promise<void> {
   if (!importFilter.test(data.request)) return
   const { issuer } = data.contextInfo
   const id = await build.plugin.resolveId.handler.call(contextOf(build, compilation), data.request, issuer || undefined)
   if (id === undefined) return
   build.issuers.set(id, issuer)
-  // Not the model's own path, whose real one may be called otherwise, and in which a '#' would mean something else.
+  // Not the model's own path: its real path may have another name, and a '#' in it would have a meaning.
   data.request = `${loaderFile}?${mark}=${encodeURIComponent(relative(build.compiler.context, id))}`
 }
 
-/** Whether the first pass needs a second one. */
-function failed(build: Build, compilation: Compilation): true | undefined {
+/** Whether a second pass is needed; prepares it. */
+function needsSecondPass(build: Build, compilation: Compilation): true | undefined {
   if (!concernsModels(compilation)) return undefined
-  // An incremental build looks only at these again.
+  // An incremental build processes only these again.
   build.compiler.modifiedFiles = new Set(
     [...compilation.errors].flatMap(({ module }) => (module && 'resource' in module ? [String(module.resource)] : [])),
   )
   compilation.errors.splice(0)
-  build.asks = true
+  build.resolvesImports = true
   return true
 }
 
-// Of the list of errors only its iterator can be relied on: methods such as some() see an empty array.
+// Only the iterator of the list of errors works: methods such as some() see an empty array.
 function concernsModels(compilation: Compilation): boolean {
   return [...compilation.errors].some(
     ({ message, module }: RspackError) =>
@@ -162,10 +162,10 @@ function concernsModels(compilation: Compilation): boolean {
   )
 }
 
-/** Declares types for the text of each import, which after a pass that did not ask only the finished graph tells. */
-async function declare(build: Build, compilation: Compilation): Promise<void> {
+/** Declares types for the text of each import, which only the finished graph has after a first pass. */
+async function declareImports(build: Build, compilation: Compilation): Promise<void> {
   for (const module of build.loaded) {
-    const context = { ...contextOf(build, compilation), resolve: async () => ({ id: module.resource }) }
+    const context = contextOf(build, compilation, { resolved: module.resource })
     for (const { originModule, dependency } of compilation.moduleGraph.getIncomingConnections(module)) {
       if (!originModule || !('resource' in originModule) || !('request' in dependency)) continue
       await build.plugin.resolveId.handler.call(context, String(dependency.request), String(originModule.resource))
@@ -173,10 +173,14 @@ async function declare(build: Build, compilation: Compilation): Promise<void> {
   }
 }
 
-/** The context that hooks of the plugin for every bundler expect. */
-function contextOf({ compiler }: Build, compilation: Compilation, loaderContext?: RspackLoader): object {
+/** The context that the hooks expect: during a loader's call, or for an import that Rspack has `resolved`. */
+function contextOf(
+  { compiler }: Build,
+  compilation: Compilation,
+  { loader, resolved }: { readonly loader?: RspackLoader; readonly resolved?: string } = {},
+): object {
   return {
-    addWatchFile: (file: string) => loaderContext?.addDependency(file),
-    getNativeBuildContext: () => ({ framework: 'rspack', compiler, compilation, loaderContext }),
+    addWatchFile: (file: string) => loader?.addDependency(file),
+    getNativeBuildContext: () => ({ framework: 'rspack', compiler, compilation, loaderContext: loader, resolved }),
   }
 }

@@ -1,0 +1,81 @@
+import { resolve } from 'node:path'
+import { fileLoaderAssets } from '../emit/file-loader.ts'
+import { modelFilter } from '../options/query.ts'
+import type { Project } from '../project/project.ts'
+import type { BundlerAdapter, NativeContext, Refusal } from './adapter.ts'
+import { contextLogger, externalRuntime, importFilter, nativeContext } from './context.ts'
+import { nodeOnly } from './target.ts'
+import { warnOfTemplate } from './template-imports.ts'
+
+/** Bun's bundler. Plugins cannot use its resolver. */
+export function bunAdapter(project: Project): BundlerAdapter {
+  const assets = fileLoaderAssets()
+  return {
+    engineCode: (_, asset, index) => assets.engine(asset, index),
+    resolveRuntime: () => externalRuntime(),
+    logger: contextLogger,
+    refusal: (context) => refusalOf(nativeContext<'bun'>(context)),
+    hooks: {
+      bun: {
+        setup(build) {
+          const { publicPath, outdir } = build.config
+          project.writesTo(outdir && resolve(outdir))
+          assets.setup(build, { format: 'esm', publicPath })
+          // A hook for code would be called for every module, across threads: check the output instead.
+          build.onEnd?.(async ({ outputs = [] }: BunResult) => {
+            for (const output of outputs)
+              if (/\.[cm]?js$/.test(output.path)) warnOfTemplate(await output.text(), console.warn)
+          })
+        },
+      },
+    },
+  }
+}
+
+interface BunResult {
+  readonly outputs?: readonly { readonly path: string; text(): Promise<string> }[]
+}
+
+function refusalOf({ build }: NativeContext<'bun'>): Refusal | undefined {
+  const { format = 'esm', target = 'browser' } = build.config
+  if (target === 'browser')
+    return {
+      subject: `the option 'target' of Bun`,
+      expected: `'node' or 'bun'`,
+      received: `'browser'`,
+      hint: nodeOnly,
+    }
+  if (format === 'esm') return undefined
+  return {
+    subject: `the option 'format' of Bun`,
+    expected: `'esm'`,
+    received: `'${format}'`,
+    hint:
+      'A CommonJS bundle of Bun keeps the path of its source instead of its own: ' +
+      'build an ES module, or use another bundler',
+  }
+}
+
+/** The part of Bun's own build that filters modules. */
+export interface BunBuild {
+  onResolve(constraints: BunConstraints, callback: unknown): unknown
+  onLoad(constraints: BunConstraints, callback: unknown): unknown
+}
+
+interface BunConstraints {
+  readonly filter: RegExp
+}
+
+/** A build whose hooks run only for models: unplugin registers them for every module, each call across threads. */
+export function filteredBuild(build: BunBuild): BunBuild {
+  return Object.assign(Object.create(build) as BunBuild, {
+    onResolve: (constraints: BunConstraints, callback: unknown) =>
+      build.onResolve(withFilter(constraints, importFilter), callback),
+    onLoad: (constraints: BunConstraints, callback: unknown) =>
+      build.onLoad(withFilter(constraints, modelFilter), callback),
+  })
+}
+
+function withFilter(constraints: BunConstraints, filter: RegExp): BunConstraints {
+  return constraints.filter.source === '.*' ? { ...constraints, filter } : constraints
+}

@@ -1,0 +1,79 @@
+import { runtime, unbundledImport } from './context.ts'
+
+/**
+ * Prepares webpack or Rspack for two things that differ in them. An external that a plugin resolves becomes an empty
+ * module, so the runtime is made external by their own plugin. And an import with a variable matches files without
+ * their query, so it warns.
+ */
+export function setUpWebpack(compiler: WebpackCompiler): void {
+  new compiler.webpack.ExternalsPlugin(compiler.options.output.module ? 'module' : 'node-commonjs', [runtime]).apply(
+    compiler,
+  )
+  compiler.hooks.compilation.tap('unplugin-onnx', (compilation, { contextModuleFactory }) => {
+    contextModuleFactory.hooks.beforeResolve.tap('unplugin-onnx', (data) => {
+      // Not a test with the expression itself: Rspack passes one that matches nothing.
+      if (data && data.request.includes('?') && data.regExp && data.regExp.source.includes('\\.onnx'))
+        compilation.warnings.push(new Error(unbundledImport(`import(\`${data.request}/...\`)`)))
+      return data
+    })
+  })
+}
+
+/** Whether webpack or Rspack keeps modules from one process to the next. */
+export function hasPersistentCache({
+  cache,
+  experiments,
+}: {
+  readonly cache?: unknown
+  readonly experiments?: object
+}): boolean {
+  return [cache, experiments && 'cache' in experiments ? experiments.cache : undefined].some(
+    (setting) => typeof setting === 'object' && setting !== null && 'type' in setting && setting.type !== 'memory',
+  )
+}
+
+/** The part of the compiler that webpack and Rspack share. */
+export interface WebpackCompiler {
+  readonly context: string
+  readonly options: { readonly output: { readonly module?: boolean } }
+  readonly webpack: {
+    readonly ExternalsPlugin: new (
+      type: 'module' | 'node-commonjs',
+      externals: string[],
+    ) => { apply(compiler: WebpackCompiler): void }
+  }
+  readonly hooks: {
+    readonly compilation: {
+      tap(name: string, fn: (compilation: WebpackCompilation, params: WebpackParams) => void): void
+    }
+  }
+  readonly resolverFactory: {
+    get(
+      type: string,
+      options: object,
+    ): {
+      resolve(context: object, folder: string, request: string, resolveContext: object, done: WebpackCallback): void
+    }
+  }
+}
+
+interface WebpackCompilation {
+  readonly warnings: { push(warning: Error): unknown }
+}
+
+interface WebpackParams {
+  readonly contextModuleFactory: {
+    readonly hooks: {
+      readonly beforeResolve: {
+        tap(name: string, fn: (data: WebpackContext | false | void) => WebpackContext | false | void): void
+      }
+    }
+  }
+}
+
+interface WebpackContext {
+  readonly request: string
+  readonly regExp?: RegExp | false | null
+}
+
+type WebpackCallback = (error: Error | null, path?: string | false) => void

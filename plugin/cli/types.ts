@@ -1,0 +1,39 @@
+import type { CAC } from 'cac'
+import { recordError } from '../../runtime/errors.ts'
+import { resolveOptions } from '../options/resolve.ts'
+import { linesOf, typesReport, typeSources } from '../types/sync.ts'
+import { optionText, optionTexts, usageError } from './arguments.ts'
+import { printResult } from './print.ts'
+import { staleTypesReport } from './reports.ts'
+import { watchTypes } from './watch-types.ts'
+
+interface TypesFlags {
+  readonly check?: boolean
+  readonly watch?: boolean
+  readonly json?: boolean
+}
+
+/** `unplugin-onnx types`: writes the types of imported models, once, as a check, or after each change. */
+export function addTypesCommand(cli: CAC): void {
+  cli
+    .command('types', 'Write the types of every model that the sources import, without a bundler')
+    .option('--root <dir>', 'Folder of tsconfig.json (default: the current folder)')
+    .option('--types-dir <dir>', 'Generated folder, if the option types.dir of the plugin is set')
+    .option('--check', 'Write nothing, and fail when the types are stale')
+    .option('--watch', 'Write them again whenever a source or a model changes')
+    .option('--json', optionTexts.json)
+    .action((flags: TypesFlags) => runTypes(cli, flags))
+}
+
+async function runTypes(cli: CAC, { check = false, watch = false, json }: TypesFlags): Promise<void> {
+  if (watch && (check || json))
+    throw usageError(`--watch and ${check ? '--check' : '--json'} exclude each other`, 'Give one of them')
+  const options = resolveOptions({ root: optionText(cli, 'root'), types: { dir: optionText(cli, 'types-dir') } })
+  if (watch) return watchTypes(options, { log: console.log, warn: console.error })
+  const { notes, problems, ...sources } = await typeSources(options, { check })
+  for (const line of linesOf({ notes, problems })) console.error(line)
+  const isStale = sources.written.length + sources.removed.length > 0
+  if (problems.length > 0 || (check && isStale)) process.exitCode = 1
+  const data = { ...sources, problems: problems.map((error) => recordError(error, 'TYPES_FAILED')) }
+  printResult(json, data, check ? staleTypesReport(sources) : typesReport(sources))
+}

@@ -1,0 +1,125 @@
+import type { Precision } from '../../runtime/manifest.ts'
+import type { Comparison } from '../measure/compare.ts'
+import { quote } from '../text.ts'
+import type { VerifyRequest } from './request.ts'
+
+/** Limits of one precision, where the user sets none. */
+interface Limits {
+  /** Least cosine between an output and that of the fp32 model. */
+  readonly cosine: number
+  /** Largest difference of two elements, as a share of the output's largest magnitude. */
+  readonly maxError: number
+  /** Least share of clear decisions of a probability distribution that stay the same. */
+  readonly decided: number
+}
+
+/**
+ * A network with a broken layer scores far lower, rounding alone far higher: docs/precision-measurements.md has the
+ * figures of real networks. Random inputs do not look like what a network was made for: a text detector finds nothing
+ * in them, and next to zero its rounding weighs more (0.9986 in fp16 and 0.967 in bf16, but 0.9999 and 0.9989 on
+ * images).
+ */
+const defaults: Readonly<Record<'samples' | 'random', Readonly<Record<Precision, Limits>>>> = {
+  samples: {
+    fp32: { cosine: 0.99999, maxError: 2e-4, decided: 0.999 },
+    fp16: { cosine: 0.999, maxError: 0.1, decided: 0.98 },
+    bf16: { cosine: 0.99, maxError: 0.3, decided: 0.95 },
+    int8: { cosine: 0.98, maxError: 0.5, decided: 0.9 },
+    'int8-weights': { cosine: 0.99, maxError: 0.3, decided: 0.95 },
+  },
+  random: {
+    fp32: { cosine: 0.9999, maxError: 5e-4, decided: 0.99 },
+    fp16: { cosine: 0.99, maxError: 0.2, decided: 0.95 },
+    bf16: { cosine: 0.95, maxError: 0.5, decided: 0.9 },
+    int8: { cosine: 0.95, maxError: 0.6, decided: 0.8 },
+    'int8-weights': { cosine: 0.95, maxError: 0.5, decided: 0.9 },
+  },
+}
+
+/**
+ * Sums in another order differ by this much more than the fp32 model differs from itself: two libraries order sums in
+ * more ways than one library with and without its optimisations.
+ */
+const noiseFactor = 16
+
+/** Share of integers that may differ in fp32: where a network compares, two nearly equal numbers may change places. */
+const changedIntegers = 0.005
+
+/** What decides whether an output is close enough. */
+export interface Threshold extends Partial<Limits> {
+  readonly precision: Precision
+  /** Least share of rows with the same largest element, from the user. */
+  readonly argmax: number
+}
+
+/** The thresholds of a request. What the user sets replaces the defaults as a whole. */
+export function thresholdOf({ options }: Pick<VerifyRequest, 'options'>): Threshold {
+  const { engine: precision, verify, calibration } = options
+  const { samples = calibration, argmax = 0, cosine, maxError, atol, rtol } = verify || {}
+  const own = {
+    precision,
+    argmax,
+    ...(cosine !== undefined && { cosine }),
+    ...(maxError !== undefined && { maxError }),
+  }
+  const isOwn = [cosine, maxError, atol, rtol].some((limit) => limit !== undefined)
+  const limits = defaults[samples ? 'samples' : 'random'][precision]
+  return isOwn ? { cosine: limits.cosine, ...own } : { ...limits, ...own }
+}
+
+/** Why an output is too far from that of the fp32 model; undefined when it is close enough. */
+export function problemOf(output: Comparison, threshold: Threshold): string | undefined {
+  const { trouble, maxAbs, argmax, outside } = output
+  if (trouble !== undefined) return trouble
+  if (maxAbs === null) return 'has NaN or infinity where the fp32 model has numbers'
+  const distance = output.discrete ? changeProblem(output, threshold) : distanceProblem(output, threshold, maxAbs)
+  if (distance !== undefined) return distance
+  if (argmax < threshold.argmax) {
+    return `has the same largest element in ${percent(argmax)} of its rows, less than ${percent(threshold.argmax)}`
+  }
+  return outside ? `has ${outside} elements beyond atol and rtol` : undefined
+}
+
+/** Integers, bools and text: fp32 must not change them; in lower precision a decision may change. */
+function changeProblem({ argmax, noise }: Comparison, { precision }: Threshold): string | undefined {
+  if (precision !== 'fp32') return undefined
+  const changed = 1 - argmax
+  const allowed = Math.max(changedIntegers, 4 * (1 - (noise?.argmax ?? 1)))
+  return changed > allowed ? `has other values in ${percent(changed)} of its elements` : undefined
+}
+
+function distanceProblem(output: Comparison, threshold: Threshold, maxAbs: number): string | undefined {
+  const { cosine, norm, largest, noise, decided, sameDecided } = output
+  const allowedByNoise = noiseFactor * (noise?.maxAbs ?? 0)
+  if (maxAbs <= allowedByNoise) return undefined
+  if (threshold.cosine !== undefined && cosine < threshold.cosine) {
+    return `has cosine ${Number(cosine.toFixed(12))}, less than ${threshold.cosine}`
+  }
+  // Vectors of one length at that angle are this far apart.
+  const spread = Math.sqrt(2 * (1 - (threshold.cosine ?? 1)))
+  if (threshold.cosine !== undefined && Math.abs(norm - 1) > spread) {
+    return `is ${norm.toPrecision(4)} times as large as in fp32, more than ${spread.toPrecision(2)} off`
+  }
+  if (threshold.maxError !== undefined && maxAbs > threshold.maxError * largest) {
+    const error = `${maxAbs.toExponential(1)} of ${largest.toPrecision(3)}`
+    return `differs by ${error}, more than ${Number(threshold.maxError.toPrecision(3))} of its largest element`
+  }
+  if (threshold.decided !== undefined && decided > 0 && sameDecided / decided < threshold.decided) {
+    const share = `${percent(sameDecided / decided)} of its clear decisions`
+    return `keeps ${share}, less than ${percent(threshold.decided)}`
+  }
+  return undefined
+}
+
+/** A share as a percentage that says 100% only for all. */
+export function percent(part: number): string {
+  return `${part === 1 ? 100 : Math.min(99.9, part * 100).toFixed(part > 0.99 ? 1 : 0)}%`
+}
+
+/** 'output "y" differs by ...': one line for each output that is too far. */
+export function failuresOf(outputs: readonly Comparison[], threshold: Threshold): string[] {
+  return outputs.flatMap((output) => {
+    const problem = problemOf(output, threshold)
+    return problem === undefined ? [] : [`output ${quote(output.name)} ${problem}`]
+  })
+}
