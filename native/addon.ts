@@ -89,6 +89,11 @@ export interface OpenVinoAddon {
 export interface TensorRtAddon {
   /** The version of a library of any family, such as '1.7.1.116', and of its parser, such as 10701. */
   versions(library: string, parser: string): Promise<{ readonly version: string; readonly parser: number }>
+  /**
+   * Loads TensorRT's plugin library, to find out whether it can be used. Rejects when it cannot, or when `library` is
+   * of another ABI family.
+   */
+  plugins(library: string, plugins: string): Promise<void>
   /** The GPUs that the NVIDIA driver reports; needs no TensorRT. */
   gpus(): Promise<GpuProbe>
   /**
@@ -117,6 +122,8 @@ export interface TensorRtAddon {
        * TensorRT-RTX contain none.
        */
       readonly hostCode: boolean
+      /** Path of TensorRT's plugin library; '' for none. */
+      readonly plugins: string
     },
   ): Promise<TensorRtEngine>
 }
@@ -194,6 +201,8 @@ export interface ProfiledInput {
 export interface TensorRtBuild {
   /** Path of the ONNX parser's library. */
   readonly parser: string
+  /** Path of TensorRT's plugin library; '' for none. */
+  readonly plugins: string
   readonly model: string
   readonly output: string
   /** As numbers, such as 86; TensorRT-RTX only. */

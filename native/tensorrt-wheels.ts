@@ -5,13 +5,15 @@ export const tensorrtRtxVersion = '1.7.1.116'
 
 /**
  * The ABI families that have addons, by the version of the library, newest first. TensorRT-RTX changes its ABI with
- * every minor version. TensorRT keeps it within a major version, and only adds to what our headers contain.
+ * every minor version. TensorRT keeps it within a major version and only adds to it: native/src/tensorrt/compat.h has
+ * the functions that older releases lack.
  */
 export const tensorrtFamilies = [
   { addon: 'tensorrt_rtx_1_7', flavour: 'tensorrt-rtx', major: 1, minor: 7 },
   { addon: 'tensorrt_rtx_1_6', flavour: 'tensorrt-rtx', major: 1, minor: 6 },
   { addon: 'tensorrt_rtx_1_5', flavour: 'tensorrt-rtx', major: 1, minor: 5 },
-  { addon: 'tensorrt_11', flavour: 'tensorrt', major: 11, minor: 4 },
+  { addon: 'tensorrt_11', flavour: 'tensorrt', major: 11, minor: 0 },
+  { addon: 'tensorrt_10', flavour: 'tensorrt', major: 10, minor: 0 },
 ] as const
 
 export type TensorRtFamily = (typeof tensorrtFamilies)[number]
@@ -33,10 +35,8 @@ export function tensorrtFamily(flavour: TensorRtFlavour, version: string): Tenso
 export function tensorrtVersions(flavour: TensorRtFlavour): string {
   const names = tensorrtFamilies
     .filter((family) => family.flavour === flavour)
-    .map(({ major, minor }) => `${major}.${minor}`)
-  return flavour === 'tensorrt'
-    ? `${names.join(', ')} or newer of that major version`
-    : names.join(', ').replace(/, ([^,]+)$/, ' or $1')
+    .map(({ major, minor }) => (flavour === 'tensorrt' ? `${major}` : `${major}.${minor}`))
+  return names.join(', ').replace(/, ([^,]+)$/, ' or $1')
 }
 
 const rtx = { name: 'tensorrt-rtx-cu13-libs', version: tensorrtRtxVersion, python: '3.11' } as const

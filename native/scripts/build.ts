@@ -17,5 +17,7 @@ async function build(): Promise<void> {
   const cmakeJs = createRequire(import.meta.url).resolve('cmake-js/bin/cmake-js')
   const directories = ['--directory', path.join(root, 'native'), '--out', path.join(root, 'native', 'build')]
   const definitions = Object.entries(await fetchVendored()).map(([name, value]) => `--CD${name}=${value}`)
-  execFileSync(process.execPath, [cmakeJs, 'compile', ...directories, ...definitions], { stdio: 'inherit' })
+  // `compile` alone keeps the settings of an earlier build, whose headers may be others.
+  for (const step of ['configure', 'compile'])
+    execFileSync(process.execPath, [cmakeJs, step, ...directories, ...definitions], { stdio: 'inherit' })
 }

@@ -4,7 +4,8 @@ import { chmodSync, copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, 
 import path from 'node:path'
 import { openvinoCpuRuntime, openvinoVersion, openvinoWheels } from '../openvino-wheels.ts'
 import { nativePlatforms, platformFields, platformName, type NativePlatform } from '../platform.ts'
-import { fetchWheel, unpackWheel } from '../wheel.ts'
+import { fetchWheel } from '../wheel.ts'
+import { unpackZip } from '../zip.ts'
 import { root } from './vendor.ts'
 
 const platform = nativePlatforms.find((name) => name === platformName())
@@ -46,7 +47,7 @@ async function packOpenVino(platform: NativePlatform, folder: string): Promise<v
   if (!wheel) return
   const file = await fetchWheel(wheel, { downloads: path.join(root, '.vendor', 'downloads') })
   rmSync(folder, { recursive: true, force: true })
-  await unpackWheel(file, folder, openvinoCpuRuntime)
+  await unpackZip(file, folder, openvinoCpuRuntime)
   chmodSync(folder, 0o755)
   const description = `OpenVINO's runtime for CPUs, for unplugin-onnx on ${platform}`
   writeManifest(platform, folder, {

@@ -4,7 +4,8 @@ import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import path from 'node:path'
 import { openvinoLibrary, openvinoVersion, openvinoWheels } from '../openvino-wheels.ts'
-import { fetchWheel, unpackWheel } from '../wheel.ts'
+import { fetchWheel } from '../wheel.ts'
+import { unpackZip } from '../zip.ts'
 import { fetchTensorRt } from './tensorrt-vendor.ts'
 
 /** The folder of this package. */
@@ -41,7 +42,7 @@ async function fetchOpenVino(): Promise<string> {
       `OpenVINO has no package for ${process.platform}-${process.arch}: set OPENVINO_ROOT to your own build`,
     )
   const file = await fetchWheel(wheel, { downloads: path.join(root, '.vendor', 'downloads') })
-  await unpackWheel(file, folder, (entry) => {
+  await unpackZip(file, folder, (entry) => {
     const header = /^openvino\/(include\/openvino\/c\/.*)$/.exec(entry)?.[1]
     const library = openvinoLibrary(entry)
     return header ?? (library === undefined ? undefined : `libs/${library}`)

@@ -3,8 +3,14 @@ import path from 'node:path'
 import { openvinoVersion } from '../../native/openvino-wheels.ts'
 import { findLibrary, setupFolder, type LibraryPattern, type MissingLibrary, type Place } from '../library.ts'
 
-/** Name of the folder that `unplugin-onnx setup openvino` unpacks into; see `setupFolder`. */
-export const openvinoSetup: string = `openvino-${openvinoVersion}`
+/**
+ * Names of the folders that `unplugin-onnx setup openvino` unpacks into, in the order that they are searched in: the
+ * one of `--from` first, then that of the pinned release. See `setupFolder`.
+ */
+export const openvinoSetups: readonly [fromFile: string, pinned: string] = [
+  'openvino-from-file',
+  `openvino-${openvinoVersion}`,
+]
 
 /**
  * The path of OpenVINO's C library, or why there is none. `option` is what the user configured: a folder or the library
@@ -52,7 +58,7 @@ function placesOf(option: string | undefined): Place[] {
     { name: 'the option openvino.library', path: option, explicit: true },
     { name: 'OPENVINO_ROOT', path: OPENVINO_ROOT || undefined, explicit: true },
     { name: `the package ${package_}`, path: packageFolder(package_) },
-    { name: 'the folder of `unplugin-onnx setup`', path: setupFolder(openvinoSetup) },
+    ...openvinoSetups.map((name) => ({ name: 'the folder of `unplugin-onnx setup`', path: setupFolder(name) })),
     { name: 'INTEL_OPENVINO_DIR', path: INTEL_OPENVINO_DIR || undefined },
     { name: 'the package openvino-node', path: packageFolder('openvino-node', 'bin') },
     ...(systemFolders[process.platform] ?? []).map((folder) => ({ name: 'system', path: folder })),

@@ -1,15 +1,24 @@
-import { readdirSync } from 'node:fs'
+import { readdirSync, realpathSync } from 'node:fs'
 import path from 'node:path'
+import { installableReleases } from '../../native/tensorrt-releases.ts'
 import { tensorrtRtxVersion, type TensorRtFlavour } from '../../native/tensorrt-wheels.ts'
 import { findLibrary, setupFolder, type LibraryPattern, type MissingLibrary, type Place } from '../library.ts'
 
-/** Name of the folder that `unplugin-onnx setup tensorrt-rtx` unpacks into; see `setupFolder`. */
-export const tensorrtRtxSetup: string = `tensorrt-rtx-${tensorrtRtxVersion}`
+/**
+ * Names of the folders that `unplugin-onnx setup` unpacks into, in the order that they are searched in: the one of
+ * `--from` first, then those of the pinned releases. See `setupFolder`.
+ */
+export const tensorrtSetups: Readonly<Record<TensorRtFlavour, readonly [fromFile: string, ...pinned: string[]]>> = {
+  'tensorrt-rtx': ['tensorrt-rtx-from-file', `tensorrt-rtx-${tensorrtRtxVersion}`],
+  tensorrt: ['tensorrt-from-file', ...installableReleases.map(({ version }) => `tensorrt-${version}`)],
+}
 
 export interface TensorRtLibrary {
   readonly file: string
-  /** The ONNX parser's library in the same folder; '' when there is none. Only builds need it. */
+  /** The ONNX parser's library, next to it; '' when there is none of the same major version. Only builds need it. */
   readonly parser: string
+  /** TensorRT's plugin library, next to it; '' when there is none of the same major version. Few engines need it. */
+  readonly plugins: string
 }
 
 /** The name of each flavour in messages, the option for its library, and the environment variable for its folder. */
@@ -27,12 +36,14 @@ export const tensorrtNames: Readonly<
  */
 export function findTensorRt(flavour: TensorRtFlavour, option?: string): TensorRtLibrary | MissingLibrary {
   const { product, variable } = tensorrtNames[flavour]
-  const found = findLibrary(patternOf(flavour, 'engine'), placesOf(flavour, option))
-  if ('file' in found) return { file: found.file, parser: parserNextTo(flavour, found.file) }
-  const hint =
-    flavour === 'tensorrt-rtx'
-      ? `Run \`npx unplugin-onnx setup tensorrt-rtx\`, or set ${variable} to a folder that holds ${product}`
-      : `Install ${product} and set ${variable} to its folder`
+  const found = findLibrary(pattern(flavour), placesOf(flavour, option))
+  if ('file' in found)
+    return {
+      file: found.file,
+      parser: companion(flavour, 'parser', found.file),
+      plugins: companion(flavour, 'plugins', found.file),
+    }
+  const hint = `Run \`npx unplugin-onnx setup ${flavour}\`, or set ${variable} to a folder that holds ${product}`
   return { reason: `the library of ${product} was not found`, tried: found.tried, hint }
 }
 
@@ -47,30 +58,60 @@ const folders = [
   'targets/aarch64-linux-gnu/lib',
 ]
 
+type Kind = 'engine' | 'parser' | 'plugins'
+
 const files: Readonly<
-  Record<TensorRtFlavour, Readonly<Record<'engine' | 'parser', readonly [linux: RegExp, windows: RegExp]>>>
+  Record<TensorRtFlavour, Readonly<Record<Kind, readonly [linux: RegExp, windows: RegExp] | undefined>>>
 > = {
   'tensorrt-rtx': {
     engine: [/^libtensorrt_rtx\.so(\.\d+)*$/, /^tensorrt_rtx_\d+_\d+\.dll$/i],
     parser: [/^libtensorrt_onnxparser_rtx\.so(\.\d+)*$/, /^tensorrt_onnxparser_rtx_\d+_\d+\.dll$/i],
+    // TensorRT-RTX has none.
+    plugins: undefined,
   },
   tensorrt: {
     engine: [/^libnvinfer\.so(\.\d+)*$/, /^nvinfer_\d+\.dll$/i],
     parser: [/^libnvonnxparser\.so(\.\d+)*$/, /^nvonnxparser_\d+\.dll$/i],
+    plugins: [/^libnvinfer_plugin\.so(\.\d+)*$/, /^nvinfer_plugin_\d+\.dll$/i],
   },
 }
 
-function patternOf(flavour: TensorRtFlavour, kind: 'engine' | 'parser'): LibraryPattern {
-  const [linux, windows] = files[flavour][kind]
-  return { file: process.platform === 'win32' ? windows : linux, folders }
+function pattern(flavour: TensorRtFlavour): LibraryPattern {
+  return { file: nameOf(flavour, 'engine') ?? /^$/, folders }
 }
 
-function parserNextTo(flavour: TensorRtFlavour, library: string): string {
+function nameOf(flavour: TensorRtFlavour, kind: Kind): RegExp | undefined {
+  return files[flavour][kind]?.[process.platform === 'win32' ? 1 : 0]
+}
+
+/**
+ * The parser or the plugins that belong to a library: next to it and of its major version, since a folder of the system
+ * may hold several releases, and a parser calls the library's functions by number. '' when there are none.
+ */
+function companion(flavour: TensorRtFlavour, kind: Kind, library: string): string {
+  const release = releaseOf(library)
+  return filesLike(flavour, kind, library).find((file) => release === '' || releaseOf(file) === release) ?? ''
+}
+
+/** Parsers next to a library, of whatever version: for a message when none of them belongs to it. */
+export function parsersNextTo(flavour: TensorRtFlavour, library: string): readonly string[] {
+  return filesLike(flavour, 'parser', library)
+}
+
+function filesLike(flavour: TensorRtFlavour, kind: Kind, library: string): readonly string[] {
+  const name = nameOf(flavour, kind)
   const folder = path.dirname(library)
-  const name = readdirSync(folder)
+  if (name === undefined) return []
+  return readdirSync(folder)
+    .filter((entry) => name.test(entry))
     .sort()
-    .find((entry) => patternOf(flavour, 'parser').file.test(entry))
-  return name === undefined ? '' : path.join(folder, name)
+    .map((entry) => path.join(folder, entry))
+}
+
+/** The version in a file name: '10' of libnvinfer.so.10.15.1 or nvinfer_10.dll, '1_7' of tensorrt_rtx_1_7.dll. */
+function releaseOf(file: string): string {
+  const [, linux, windows = ''] = /\.so\.(\d+)|_(\d+(?:_\d+)*)\.dll$/i.exec(path.basename(realpathSync(file))) ?? []
+  return linux ?? windows
 }
 
 const systemFolders: Partial<Record<NodeJS.Platform, readonly string[]>> = {
@@ -91,9 +132,10 @@ function placesOf(flavour: TensorRtFlavour, option: string | undefined): Place[]
   return [
     { name: `the option ${name}`, path: option, explicit: true },
     { name: variable, path: process.env[variable] || undefined, explicit: true },
-    ...(flavour === 'tensorrt-rtx'
-      ? [{ name: 'the folder of `unplugin-onnx setup`', path: setupFolder(tensorrtRtxSetup) }]
-      : []),
+    ...tensorrtSetups[flavour].map((name) => ({
+      name: 'the folder of `unplugin-onnx setup`',
+      path: setupFolder(name),
+    })),
     { name: 'CUDA_PATH', path: CUDA_PATH || undefined },
     ...(searchPath ?? '')
       .split(path.delimiter)

@@ -12,6 +12,7 @@ import {
 import { readArtifact } from '../artifact.ts'
 import { orClose } from '../engine-tensors.ts'
 import { OnnxEngineError, textOf } from '../errors.ts'
+import { foreignLibrary } from '../foreign-library.ts'
 import { missingReason, setupFolder } from '../library.ts'
 import type { Requirements, VariantManifest } from '../manifest.ts'
 import type { OpenOptions, Runner, Session } from '../session.ts'
@@ -53,6 +54,7 @@ export const tensorrtRunner: Runner<'tensorrt'> = {
 interface Installed {
   readonly addon: TensorRtAddon
   readonly library: string
+  readonly plugins: string
   readonly version: string
   readonly driver: GpuProbe
 }
@@ -85,6 +87,8 @@ async function findInstalled(flavour: TensorRtFlavour): Promise<Installed | { re
   if (driver.reason !== '') return { reason: driver.reason }
   const found = findTensorRt(flavour)
   if ('reason' in found) return { reason: missingReason(found) }
+  const foreign = foreignLibrary(found.file)
+  if (foreign !== undefined) return { reason: `${found.file} is ${foreign}` }
   try {
     const { version } = await any.addon.versions(found.file, '')
     const family = tensorrtFamily(flavour, version)
@@ -94,7 +98,7 @@ async function findInstalled(flavour: TensorRtFlavour): Promise<Installed | { re
       return { reason: `${found.file} is ${product} ${version}; this version of unplugin-onnx knows ${known}` }
     }
     const own = loadAddon(family.addon)
-    return 'reason' in own ? own : { addon: own.addon, library: found.file, version, driver }
+    return 'reason' in own ? own : { addon: own.addon, library: found.file, plugins: found.plugins, version, driver }
   } catch (error) {
     return { reason: `${found.file} cannot be used: ${textOf(error)}` }
   }
@@ -128,6 +132,7 @@ async function open<F extends TensorRtFlavour>(
     cudaGraph: options.cudaGraph !== 'off',
     runtimeCache: await cache.read(),
     hostCode: versionCompatible === true,
+    plugins: found.plugins,
   }
   try {
     return await loadSession(found, bytes, settings, { bindings, subject, cache })

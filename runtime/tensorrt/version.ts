@@ -7,7 +7,7 @@ export interface RequiredVersion {
 /**
  * Why an installed version of the library cannot run an engine, as text; undefined when it can. The version that built
  * an engine runs it; a version-compatible plan of TensorRT also runs on later versions of the same major version.
- * NVIDIA documents more (plans of TensorRT 10 on TensorRT 11), but we have no addon that builds them.
+ * Whether a plan of TensorRT 10 runs on TensorRT 11 is unproven here, so it is refused.
  */
 export function versionRefusal({ version, versionCompatible }: RequiredVersion, installed: string): string | undefined {
   if (installed === version) return undefined

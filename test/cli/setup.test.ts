@@ -6,8 +6,10 @@ import { pathToFileURL } from 'node:url'
 import { promisify } from 'node:util'
 import { deflateRawSync } from 'node:zlib'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
-import { fetchWheel, unpackWheel, type Wheel } from '../../native/wheel.ts'
-import { installables, setUpLibrary } from '../../plugin/cli/set-up-library.ts'
+import { fetchWheel, type Wheel } from '../../native/wheel.ts'
+import { unpackZip } from '../../native/zip.ts'
+import { installables } from '../../plugin/cli/installables.ts'
+import { setUpLibrary } from '../../plugin/cli/set-up-library.ts'
 import { setupFolder } from '../../runtime/library.ts'
 import { findOpenVino } from '../../runtime/openvino/library.ts'
 import { tempFolder } from '../support/helpers.ts'
@@ -26,10 +28,10 @@ describe('wheel', () => {
 
   test('a wheel is unpacked, in part or whole', async () => {
     const file = write('a.whl', zip(entries))
-    await unpackWheel(file, join(folder, 'whole'), everything)
+    await unpackZip(file, join(folder, 'whole'), everything)
     expect(readFileSync(join(folder, 'whole/lib/a.so'), 'utf8')).toBe(entries['lib/a.so'])
     expect(readFileSync(join(folder, 'whole/lib/empty'), 'utf8')).toBe('')
-    await unpackWheel(file, join(folder, 'part'), (entry) => (entry.startsWith('lib/') ? entry.slice(4) : undefined))
+    await unpackZip(file, join(folder, 'part'), (entry) => (entry.startsWith('lib/') ? entry.slice(4) : undefined))
     expect(readdirSync(join(folder, 'part')).sort()).toEqual(['a.so', 'empty'])
   })
 
@@ -45,13 +47,13 @@ describe('wheel', () => {
     ['with a broken stream', () => Buffer.from(zip(entries)).fill(0xff, 45, 60), 'lib/a.so cannot be unpacked'],
   ])('a wheel %s is an error and leaves nothing', async (_, bytes, message) => {
     const file = write('bad.whl', bytes())
-    await expect(unpackWheel(file, join(folder, 'unpacked'), everything)).rejects.toThrow(message)
+    await expect(unpackZip(file, join(folder, 'unpacked'), everything)).rejects.toThrow(message)
     expect(readdirSync(folder)).toEqual(['bad.whl'])
   })
 
   test('a wheel that another process unpacked meanwhile is used', async () => {
     const file = write('a.whl', zip(entries))
-    await Promise.all([1, 2, 3].map(() => unpackWheel(file, join(folder, 'whole'), everything)))
+    await Promise.all([1, 2, 3].map(() => unpackZip(file, join(folder, 'whole'), everything)))
     expect(readdirSync(folder).sort()).toEqual(['a.whl', 'whole'])
   })
 })
@@ -142,7 +144,7 @@ describe('unplugin-onnx setup', () => {
       copyFileSync(join(wheels, name), join(kept, name))
       const lines: string[] = []
       const installed = await setUpLibrary('openvino', { log: (line) => lines.push(line) })
-      expect(installed).toBe(setupFolder(installables.openvino.folder))
+      expect(installed).toBe(setupFolder(installables.openvino.folders[1]))
       expect(readdirSync(kept)).toEqual([])
       expect(existsSync(join(installed, 'licenses', 'LICENSE'))).toBe(true)
       expect(await setUpLibrary('openvino', { log: (line) => lines.push(line) })).toBe(installed)

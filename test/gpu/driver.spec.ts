@@ -15,9 +15,11 @@ test.skipIf('reason' in gpu)(
 
 // Builds without a GPU too: what is skipped on most machines must not rot on them.
 test.skipIf(!('reason' in gpu))('the programs that need a GPU are compiled, and say what they lack', async () => {
-  const loop = await program('tensorrt_plain_loop')
-  expect(() => execFileSync(loop, ['library', 'engine', '0', '1', '1'], { stdio: 'pipe' })).toThrow(
-    /no NVIDIA driver found|there is no GPU/,
-  )
+  for (const family of ['rtx', '11', '10'] as const) {
+    const loop = await program(`tensorrt_${family}_plain_loop`)
+    expect(() => execFileSync(loop, ['library', 'engine', '0', '1', '1'], { stdio: 'pipe' })).toThrow(
+      /no NVIDIA driver found|there is no GPU/,
+    )
+  }
   await program('tensorrt_cuda_test')
 })

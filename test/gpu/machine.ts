@@ -18,7 +18,9 @@ export async function firstGpu(): Promise<Gpu | { readonly reason: string }> {
  * Builds one of the C++ programs that need a GPU and gives its path. They are optimized and without sanitizers, as a
  * user's would be.
  */
-export async function program(name: 'tensorrt_plain_loop' | 'tensorrt_cuda_test'): Promise<string> {
+export async function program(
+  name: `tensorrt_${'rtx' | '10' | '11'}_plain_loop` | 'tensorrt_cuda_test',
+): Promise<string> {
   const folder = join(root, 'native', 'build', 'gpu')
   const settings = {
     ...(await fetchVendored()),

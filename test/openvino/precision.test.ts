@@ -201,6 +201,7 @@ async function buildHere(
   )
   const settings = {
     parser: String(parser),
+    plugins: '',
     model,
     output: `${model}.engine`,
     computeCapabilities: [86, 89, 120],

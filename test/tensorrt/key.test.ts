@@ -65,7 +65,14 @@ function planOf(
   user: Options = {},
 ) {
   const options = compileOptions(resolveOptions({ profiles: [batches(1, 4, 8)], ...user }, folder), { file, query: {} })
-  const detail: TensorRtDetail = { file: '/sdk/library', parser: '/sdk/parser', parserVersion, bytes, driver }
+  const detail: TensorRtDetail = {
+    file: '/sdk/library',
+    parser: '/sdk/parser',
+    plugins: '',
+    parserVersion,
+    bytes,
+    driver,
+  }
   const [plan] = backend.plan(model, options, { available: true, version, detail: { ...detail } })
   return plan!
 }

@@ -251,6 +251,7 @@ describe.skipIf(missing)('failed TensorRT-RTX build', () => {
     )
     const settings = {
       parser: String(parser),
+      plugins: '',
       model: write('affine.onnx', affineModel()),
       output: join(folder, 'never.engine'),
       computeCapabilities: [86],
@@ -331,8 +332,10 @@ test('a release is built by the addon of its family, or by none', () => {
   expect(tensorrtFamily('tensorrt-rtx', '1.4.0.76')).toBeUndefined()
   expect(tensorrtFamily('tensorrt', '11.4.0.106')?.addon).toBe('tensorrt_11')
   expect(tensorrtFamily('tensorrt', '11.9.0.1')?.addon).toBe('tensorrt_11')
-  expect(tensorrtFamily('tensorrt', '11.1.0.106')).toBeUndefined()
-  expect(tensorrtFamily('tensorrt', '10.16.0.1')).toBeUndefined()
+  expect(tensorrtFamily('tensorrt', '11.0.0.114')?.addon).toBe('tensorrt_11')
+  expect(tensorrtFamily('tensorrt', '10.16.0.1')?.addon).toBe('tensorrt_10')
+  expect(tensorrtFamily('tensorrt', '10.0.1.6')?.addon).toBe('tensorrt_10')
+  expect(tensorrtFamily('tensorrt', '8.6.1.6')).toBeUndefined()
 })
 
 async function probeDriver(): Promise<GpuProbe> {

@@ -4,6 +4,7 @@
 #include "cuda_device.h"
 #include "engine_object.h"
 #include "plan.h"
+#include "plugins.h"
 #include "probe.h"
 
 // The functions that JavaScript calls; ../../addon.ts declares them.
@@ -14,6 +15,7 @@ namespace {
 BuildSettings toBuildSettings(const Napi::Object& object) {
   BuildSettings settings;
   settings.parser = js::toText(object, "parser");
+  settings.plugins = js::toText(object, "plugins");
   settings.model = js::toText(object, "model");
   settings.output = js::toText(object, "output");
   settings.computeCapabilities = js::toList<int>(object.Get("computeCapabilities"), [](const Napi::Value& value) {
@@ -58,7 +60,7 @@ Napi::Value loadEngine(const Napi::CallbackInfo& info) {
                                 object.Get("cudaGraph").As<Napi::Boolean>().Value()};
   auto cached = object.Get("runtimeCache").As<Napi::Uint8Array>();
   const PlanSettings planSettings{cached.Data(), cached.ByteLength(), settings.graphs,
-                                  object.Get("hostCode").As<Napi::Boolean>().Value()};
+                                  object.Get("hostCode").As<Napi::Boolean>().Value(), js::toText(object, "plugins")};
   const PlanBytes plan{bytes.Data(), bytes.ByteLength()};
   // TensorRT has read both completely once the engine exists.
   const auto both = Napi::Array::New(info.Env(), 2);
@@ -90,6 +92,19 @@ Napi::Value versions(const Napi::CallbackInfo& info) {
       });
 }
 
+// plugins(library, plugins): Promise<void>
+Napi::Value plugins(const Napi::CallbackInfo& info) {
+  const std::string library = js::toText(info[0]);
+  const std::string path = js::toText(info[1]);
+  return PromiseWorker<bool>::run(
+      info.Env(),
+      [library, path] {
+        loadPlugins(library, path);
+        return true;
+      },
+      [](Napi::Env env, bool) { return env.Undefined(); });
+}
+
 // gpus(): Promise<GpuProbe>
 Napi::Value gpus(const Napi::CallbackInfo& info) {
   return PromiseWorker<GpuProbe>::run(info.Env(), probeGpus, [](Napi::Env env, const GpuProbe& probe) {
@@ -115,6 +130,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   EngineObject::define(env);
   exports.Set("load", Napi::Function::New<loadEngine>(env));
   exports.Set("versions", Napi::Function::New<versions>(env));
+  exports.Set("plugins", Napi::Function::New<plugins>(env));
   exports.Set("gpus", Napi::Function::New<gpus>(env));
   exports.Set("build", Napi::Function::New<buildEngine>(env));
   return exports;

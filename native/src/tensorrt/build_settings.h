@@ -27,6 +27,7 @@ struct FixedInput {
 // The names are TensorRT's own; what is not set keeps TensorRT's default.
 struct BuildSettings {
   std::string parser;                    // path of the parser library
+  std::string plugins;                   // path of the plugin library; "" for none
   std::string model;                     // path of an ONNX file, next to its external data
   std::string output;                    // path of the engine file to write
   std::vector<int> computeCapabilities;  // TensorRT-RTX only

@@ -1,6 +1,9 @@
 #include "builder.h"
 
+#include "../format.h"
+#include "compat.h"
 #include "flavour.h"
+#include "plugins.h"
 #include "profiles.h"
 
 #include <filesystem>
@@ -56,7 +59,12 @@ void parse(nvonnxparser::IParser& parser, const std::string& model, const Logger
 
 void configure(IBuilderConfig& config, const BuildSettings& settings) {
   flavour::configure(config, settings);
-  for (const auto& name : settings.flags) config.setFlag(flagOf(name));
+  for (const auto& name : settings.flags) {
+    const BuilderFlag flag = flagOf(name);
+    config.setFlag(flag);
+    // A library that does not know a flag ignores it.
+    if (!config.getFlag(flag)) throw std::runtime_error(format("this release does not know the builder flag {}", name));
+  }
   config.setProfilingVerbosity(verbosityOf(settings.profilingVerbosity));
   if (settings.builderOptimizationLevel) config.setBuilderOptimizationLevel(*settings.builderOptimizationLevel);
   if (settings.maxAuxStreams) config.setMaxAuxStreams(*settings.maxAuxStreams);
@@ -117,8 +125,10 @@ LogSink withoutInfos(const LogSink& log) {
 void build(const std::string& library, const BuildSettings& settings, const LogSink& log) {
   Logger logger(settings.verbose ? log : withoutInfos(log));
   Phases phases(log);
-  const auto builder = Library::open(library).createBuilder(logger);
-  const std::unique_ptr<INetworkDefinition> network(builder->createNetworkV2(0));
+  const Library& opened = Library::open(library);
+  const auto builder = opened.createBuilder(logger);
+  loadPlugins(library, settings.plugins);
+  const std::unique_ptr<INetworkDefinition> network(compat::createNetwork(*builder));
   if (!network) throw std::runtime_error(logger.errors());
   const auto parser = ParserLibrary::open(settings.parser).create(*network, logger);
   parse(*parser, settings.model, logger);
@@ -127,11 +137,12 @@ void build(const std::string& library, const BuildSettings& settings, const LogS
   if (!config) throw std::runtime_error(logger.errors());
   configure(*config, settings);
   config->setProgressMonitor(&phases);
-  addProfiles({*builder, *network, *config, logger}, settings.profiles);
+  const Build build{*builder, *network, *config, opened.version(), logger};
+  addProfiles(build, settings.profiles);
   const auto timings = flavour::openTimingCache(*config, settings.timingCache);
 
   FileWriter writer(settings.output);
-  const bool built = builder->buildSerializedNetworkToStream(*network, *config, writer);
+  const bool built = compat::buildToStream(build, writer);
   if (!writer.finish()) throw std::runtime_error("the engine could not be written to " + settings.output);
   if (!built) throw std::runtime_error(logger.errors());
   if (timings) timings->save();

@@ -11,8 +11,15 @@ namespace onnx_engine::tensorrt::flavour {
 
 extern const char* const product;  // for messages
 
+// The versions that this addon is for, for messages: "10" or "1.7".
+std::string knownVersions();
+
 // Whether this addon can call a library of that version.
 bool hasKnownAbi(const Version& version);
+
+// Throws std::runtime_error without a GPU when the product needs one, before any call that would need it: TensorRT 10.6
+// ends the process when it finds no driver.
+void requireGpu();
 
 // The settings that only one of the two has. Throws std::runtime_error for those of the other one.
 void configure(nvinfer1::IBuilderConfig& config, const BuildSettings& settings);

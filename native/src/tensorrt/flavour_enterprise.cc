@@ -1,3 +1,5 @@
+#include "../format.h"
+#include "driver.h"
 #include "flavour.h"
 
 #include <filesystem>
@@ -66,14 +68,26 @@ class PlainContexts : public Contexts {
 
 const char* const product = "TensorRT";
 
-// TensorRT keeps its ABI within a major version and only adds to it.
-bool hasKnownAbi(const Version& version) {
-  return version.major == NV_TENSORRT_MAJOR && version.minor >= NV_TENSORRT_MINOR;
+std::string knownVersions() { return std::to_string(NV_TENSORRT_MAJOR); }
+
+// TensorRT keeps its ABI within a major version and only adds to it; see compat.h for what older releases lack.
+bool hasKnownAbi(const Version& version) { return version.major == NV_TENSORRT_MAJOR; }
+
+void requireGpu() {
+  const Driver& driver = Driver::open();
+  int count = 0;
+  driver.check(driver.cuDeviceGetCount(&count), "cuDeviceGetCount");
+  if (count == 0) throw std::runtime_error("the NVIDIA driver finds no GPU");
 }
 
 void configure(IBuilderConfig& config, const BuildSettings& settings) {
   if (!settings.computeCapabilities.empty()) throw std::runtime_error("TensorRT builds for the GPU at hand only");
-  config.setHardwareCompatibilityLevel(compatibilityOf(settings.hardwareCompatibility));
+  const auto level = compatibilityOf(settings.hardwareCompatibility);
+  config.setHardwareCompatibilityLevel(level);
+  // An older library ignores a level that it does not know.
+  if (config.getHardwareCompatibilityLevel() != level)
+    throw std::runtime_error(
+        format("this release of TensorRT does not know hardwareCompatibility: '{}'", settings.hardwareCompatibility));
 }
 
 std::unique_ptr<TimingCache> openTimingCache(IBuilderConfig& config, const std::string& path) {

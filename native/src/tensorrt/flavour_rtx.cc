@@ -49,10 +49,15 @@ class CachedContexts : public Contexts {
 
 const char* const product = "TensorRT-RTX";
 
+std::string knownVersions() { return format("{}.{}", NV_TENSORRT_MAJOR, NV_TENSORRT_MINOR); }
+
 // TensorRT-RTX changes its ABI from one minor version to the next.
 bool hasKnownAbi(const Version& version) {
   return version.major == NV_TENSORRT_MAJOR && version.minor == NV_TENSORRT_MINOR;
 }
+
+// TensorRT-RTX builds without a GPU, and reports a missing driver itself.
+void requireGpu() {}
 
 void configure(IBuilderConfig& config, const BuildSettings& settings) {
   const auto& targets = settings.computeCapabilities;

@@ -2,6 +2,7 @@
 
 #include "../library.h"
 #include "logger.h"
+#include "version.h"
 
 #include <NvInfer.h>
 #include <NvOnnxParser.h>
@@ -11,15 +12,6 @@
 #include <string>
 
 namespace onnx_engine::tensorrt {
-
-struct Version {
-  int major = 0;
-  int minor = 0;
-  int patch = 0;
-  int build = 0;
-
-  std::string text() const;
-};
 
 // The version of the library at this path. Asking the library is safe for every ABI family, because these are C
 // functions that never changed. Throws std::runtime_error when it is not a TensorRT library.
@@ -36,6 +28,7 @@ class Library {
 
   const Version& version() const { return version_; }
 
+  // Both throw std::runtime_error: without a GPU where the product needs one, or with TensorRT's text.
   std::unique_ptr<nvinfer1::IBuilder> createBuilder(Logger& logger) const;
   std::unique_ptr<nvinfer1::IRuntime> createRuntime(Logger& logger) const;
 

@@ -1,10 +1,12 @@
 #include "plan.h"
 
 #include "../format.h"
+#include "compat.h"
 #include "dims.h"
 #include "execution.h"
 #include "flavour.h"
 #include "library.h"
+#include "plugins.h"
 
 #include <stdexcept>
 
@@ -39,21 +41,23 @@ std::vector<int64_t> dimsIn(const ICudaEngine& engine, const Port& port, int32_t
   return dims.nbDims < 0 ? port.dims : fromDims(dims);
 }
 
-// TensorRT returns a pointer without a count: there are as many values as the shape tensor has elements.
-std::vector<int64_t> valuesOf(const ICudaEngine& engine, const Port& port, int32_t profile,
-                              OptProfileSelector selector) {
-  const int64_t* values = port.onHost ? engine.getProfileTensorValuesV2(port.name.c_str(), profile, selector) : nullptr;
-  if (values == nullptr) return {};
+std::vector<int64_t> valuesOf(const ICudaEngine& engine, const Version& version, const Port& port,
+                              const compat::ProfileBound& bound) {
+  if (!port.onHost) return {};
+  // TensorRT returns a pointer without a count: there are as many values as the shape tensor has elements.
   int64_t count = 1;
-  for (const int64_t dim : port.dims) count *= dim;
-  if (count < 0) throw std::runtime_error(format("the shape tensor '{}' has open dims", port.name));
-  return {values, values + count};
+  for (const int64_t dim : port.dims) {
+    if (dim < 0) throw std::runtime_error(format("the shape tensor '{}' has open dims", port.name));
+    count *= dim;
+  }
+  return compat::profileValues(engine, version, bound, static_cast<size_t>(count));
 }
 
 class TensorRtPlan : public Plan {
  public:
   TensorRtPlan(const std::string& library, const PlanBytes& plan, const PlanSettings& settings)
-      : runtime_(Library::open(library).createRuntime(logger_)) {
+      : version_(Library::open(library).version()), runtime_(Library::open(library).createRuntime(logger_)) {
+    loadPlugins(library, settings.plugins);
     flavour::prepare(*runtime_, plan, settings, logger_);
     engine_.reset(runtime_->deserializeCudaEngine(plan.data, plan.size));
     if (!engine_) throw std::runtime_error(logger_.take());
@@ -96,8 +100,11 @@ class TensorRtPlan : public Plan {
         if (!port.input) continue;
         bounds.min.push_back(dimsIn(*engine_, port, number, OptProfileSelector::kMIN));
         bounds.max.push_back(dimsIn(*engine_, port, number, OptProfileSelector::kMAX));
-        bounds.minValues.push_back(valuesOf(*engine_, port, number, OptProfileSelector::kMIN));
-        bounds.maxValues.push_back(valuesOf(*engine_, port, number, OptProfileSelector::kMAX));
+        const auto valuesAt = [&, name = port.name.c_str()](OptProfileSelector selector) {
+          return valuesOf(*engine_, version_, port, {name, number, selector});
+        };
+        bounds.minValues.push_back(valuesAt(OptProfileSelector::kMIN));
+        bounds.maxValues.push_back(valuesAt(OptProfileSelector::kMAX));
       }
       profiles_.push_back(std::move(bounds));
     }
@@ -105,6 +112,7 @@ class TensorRtPlan : public Plan {
 
   // Each member uses those above it, and is freed before them.
   Logger logger_;
+  const Version& version_;
   std::unique_ptr<IRuntime> runtime_;
   std::unique_ptr<ICudaEngine> engine_;
   std::unique_ptr<flavour::Contexts> contexts_;

@@ -18,6 +18,8 @@ struct PlanSettings {
   bool graphs = true;
   // Allows a version-compatible plan to run the lean runtime that it carries. TensorRT only.
   bool hostCode = false;
+  // Path of the plugin library, for engines with plugins; "" for none. TensorRT only.
+  std::string plugins;
 };
 
 // Deserializes an engine on the GPU that is current on this thread. The bytes are needed only until this returns.

@@ -32,8 +32,6 @@ class RuntimeDouble : public IRuntime, private apiv::VRuntime {
   void setDLACore(int32_t) noexcept override {}
   int32_t getDLACore() const noexcept override { return 0; }
   int32_t getNbDLACores() const noexcept override { return 0; }
-  bool setDLAWorkspaceAllocationStrategy(DLAWorkspaceAllocationStrategy) noexcept override { return false; }
-  DLAWorkspaceAllocationStrategy getDLAWorkspaceAllocationStrategy() const noexcept override { return {}; }
   void setGpuAllocator(IGpuAllocator*) noexcept override {}
   void setErrorRecorder(IErrorRecorder*) noexcept override {}
   IErrorRecorder* getErrorRecorder() const noexcept override { return nullptr; }
@@ -55,6 +53,10 @@ class RuntimeDouble : public IRuntime, private apiv::VRuntime {
 int32_t major() { return NV_TENSORRT_MAJOR; }
 int32_t minor() { return NV_TENSORRT_MINOR; }
 int32_t zero() { return 0; }
+int32_t countOne(int32_t* count) {
+  *count = 1;
+  return 0;
+}
 void* createBuilder(void*, int32_t) noexcept { return nullptr; }
 void* createRuntime(void* logger, int32_t) noexcept {
   return static_cast<IRuntime*>(new RuntimeDouble(*static_cast<ILogger*>(logger)));
@@ -68,6 +70,8 @@ void* SharedLibrary::find(const char* symbol) const {
   const std::string name = symbol;
   if (name == "createInferBuilder_INTERNAL") return reinterpret_cast<void*>(createBuilder);
   if (name == "createInferRuntime_INTERNAL") return handle_;
+  // Of the driver, which finds one GPU.
+  if (name == "cuDeviceGetCount") return reinterpret_cast<void*>(countOne);
   if (name == "getInferLibMajorVersion") return reinterpret_cast<void*>(major);
   return reinterpret_cast<void*>(name == "getInferLibMinorVersion" ? minor : zero);
 }

@@ -1,6 +1,7 @@
 #include "profiles.h"
 
 #include "../format.h"
+#include "compat.h"
 #include "dims.h"
 
 #include <algorithm>
@@ -57,7 +58,7 @@ void requireValues(const ITensor& input, const std::vector<Profile>& profiles) {
       name, hint));
 }
 
-bool setValues(IOptimizationProfile& profile, const ITensor& input, const ProfiledInput& bounds) {
+bool setValues(const Build& build, IOptimizationProfile& profile, const ITensor& input, const ProfiledInput& bounds) {
   if (!input.isShapeTensor())
     throw std::runtime_error(
         format("input '{}' is not a shape tensor: a profile bounds its dims, not its values", bounds.input));
@@ -66,7 +67,7 @@ bool setValues(IOptimizationProfile& profile, const ITensor& input, const Profil
     throw std::runtime_error(
         format("input '{}' has {} values, but the profile bounds {}", bounds.input, count, bounds.opt.size()));
   const auto set = [&](OptProfileSelector selector, const std::vector<int64_t>& values) {
-    return profile.setShapeValuesV2(bounds.input.c_str(), selector, values.data(), static_cast<int32_t>(values.size()));
+    return compat::setShapeValues(build, profile, {bounds.input.c_str(), selector, values});
   };
   return set(OptProfileSelector::kMIN, bounds.min) && set(OptProfileSelector::kOPT, bounds.opt) &&
          set(OptProfileSelector::kMAX, bounds.max);
@@ -99,7 +100,8 @@ void addProfiles(const Build& build, const std::vector<Profile>& profiles) {
     for (const auto& bounds : profiles[number]) {
       const ITensor* input = inputOf(build.network, bounds.input);
       if (input == nullptr) continue;
-      const bool accepted = bounds.values ? setValues(*profile, *input, bounds) : setDims(*profile, *input, bounds);
+      const bool accepted =
+          bounds.values ? setValues(build, *profile, *input, bounds) : setDims(*profile, *input, bounds);
       if (!accepted)
         throw std::runtime_error(format("profile {}, input '{}': {}", number, bounds.input, build.logger.errors()));
     }

@@ -2,6 +2,7 @@
 
 #include "build_settings.h"
 #include "logger.h"
+#include "version.h"
 
 #include <NvInfer.h>
 
@@ -12,6 +13,7 @@ struct Build {
   nvinfer1::IBuilder& builder;
   nvinfer1::INetworkDefinition& network;
   nvinfer1::IBuilderConfig& config;
+  const Version& version;
   const Logger& logger;
 };
 

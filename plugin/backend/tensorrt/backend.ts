@@ -3,9 +3,10 @@ import path from 'node:path'
 import { type GpuProbe, loadAddon } from '../../../native/load-addon.ts'
 import { type TensorRtFlavour, tensorrtFamily, tensorrtVersions } from '../../../native/tensorrt-wheels.ts'
 import { OnnxEngineError } from '../../../runtime/errors.ts'
+import { foreignLibrary } from '../../../runtime/foreign-library.ts'
 import { setupFolder } from '../../../runtime/library.ts'
 import type { Precision } from '../../../runtime/manifest.ts'
-import { type TensorRtLibrary, findTensorRt, tensorrtNames } from '../../../runtime/tensorrt/library.ts'
+import { type TensorRtLibrary, findTensorRt, parsersNextTo, tensorrtNames } from '../../../runtime/tensorrt/library.ts'
 import { cacheKey, type Facts } from '../../cache/key.ts'
 import type { Model } from '../../onnx/model.ts'
 import type { CompileOptions } from '../../options/schema.ts'
@@ -50,15 +51,29 @@ const probes = new Map<string, Promise<Probe<TensorRtDetail>>>()
 function probe(flavour: TensorRtFlavour, option: string | undefined, root: string): Promise<Probe<TensorRtDetail>> {
   const found = findTensorRt(flavour, option && path.resolve(root, option))
   if ('reason' in found) return Promise.resolve({ available: false, ...found })
-  if (found.parser === '')
-    return Promise.resolve({
-      available: false,
-      reason: `${found.file} has no ONNX parser next to it`,
-      hint: 'Install the whole SDK: a build needs both libraries',
-    })
+  const trouble = libraryTrouble(flavour, found)
+  if (trouble) return Promise.resolve({ available: false, ...trouble })
   const probed = probes.get(found.file) ?? probeLibrary(flavour, found)
   probes.set(found.file, probed)
   return probed
+}
+
+/** What is wrong with the files, before any of them is opened. */
+function libraryTrouble(
+  flavour: TensorRtFlavour,
+  { file, parser }: TensorRtLibrary,
+): { readonly reason: string; readonly hint: string } | undefined {
+  const { product } = tensorrtNames[flavour]
+  const foreign = foreignLibrary(file)
+  if (foreign !== undefined)
+    return { reason: `${file} is ${foreign}`, hint: `Install ${product} for ${process.platform} ${process.arch}` }
+  if (parser !== '') return undefined
+  const [other] = parsersNextTo(flavour, file)
+  const reason =
+    other === undefined
+      ? `${file} has no ONNX parser next to it`
+      : `${file} has only the ONNX parser of another ${product} next to it, ${path.basename(other)}`
+  return { reason, hint: 'Install the whole SDK: a build needs both libraries, of one release' }
 }
 
 interface TensorRtAnswer {
@@ -67,11 +82,10 @@ interface TensorRtAnswer {
   readonly driver: GpuProbe
 }
 
-async function probeLibrary(
-  flavour: TensorRtFlavour,
-  { file, parser }: TensorRtLibrary,
-): Promise<Probe<TensorRtDetail>> {
-  const probed = await probeInChild<TensorRtAnswer>(new URL('./probe.js', import.meta.url), [file, parser])
+async function probeLibrary(flavour: TensorRtFlavour, library: TensorRtLibrary): Promise<Probe<TensorRtDetail>> {
+  const { file, parser, plugins } = library
+  const main = new URL('./probe.js', import.meta.url)
+  const probed = await probeInChild<TensorRtAnswer>(main, [file, flavour, parser, plugins])
   if ('reason' in probed) return { available: false, reason: probed.reason }
   const { version, parser: parserVersion, driver } = probed.answer
   const family = tensorrtFamily(flavour, version)
@@ -84,7 +98,7 @@ async function probeLibrary(
   const addon = loadAddon(family.addon)
   if ('reason' in addon) return { available: false, reason: addon.reason }
   const bytes = statSync(file).size
-  return { available: true, version, detail: { file, parser, parserVersion, bytes, driver } }
+  return { available: true, version, detail: { ...library, parserVersion, bytes, driver } }
 }
 
 type Found = Available<TensorRtDetail>

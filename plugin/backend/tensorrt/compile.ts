@@ -11,8 +11,9 @@ export const run: ChildTask = async ({ name, model, output, settings, verbose = 
   const { addon, library, product, targets, ...build } = settings as unknown as TensorRtSettings
   const loaded = loadAddon(addon)
   if ('reason' in loaded) throw new OnnxEngineError('BACKEND_UNAVAILABLE', `${name}: ${loaded.reason}`)
-  // With each error TensorRT-RTX logs CUDA's last one too, which is that there is no driver. It builds without one.
-  const isNoise = (text: string) => addon !== 'tensorrt_11' && text.includes('(cudaError 35: ')
+  // TensorRT-RTX adds CUDA's last error to each of its own, and that is the missing driver. It builds without one.
+  const isRtx = addon.startsWith('tensorrt_rtx')
+  const isNoise = (text: string) => isRtx && text.includes('(cudaError 35: ')
   const lock = build.timingCache === '' ? undefined : await lockTimings(build.timingCache)
   try {
     await loaded.addon.build(
@@ -28,7 +29,7 @@ export const run: ChildTask = async ({ name, model, output, settings, verbose = 
       `${name}: ${product} cannot build the model for ${targets.join(', ')}: ${text}`,
       {
         cause,
-        hint: build.flags.length > 0 && addon !== 'tensorrt_11' ? refitHint : leaveOutHint(product),
+        hint: build.flags.length > 0 && isRtx ? refitHint : leaveOutHint(product),
       },
     )
   } finally {

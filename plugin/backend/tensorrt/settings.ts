@@ -54,6 +54,7 @@ export function engineSettings({ flavour, model, options, found }: TensorRtJob):
     addon: family.addon,
     library: detail.file,
     parser: detail.parser,
+    plugins: detail.plugins,
     product: `${product} ${version}`,
     computeCapabilities: [],
     fixed: fixedInputs(model, options),

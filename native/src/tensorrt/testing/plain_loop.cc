@@ -1,6 +1,6 @@
-// The reference of `npm run test:gpu`: runs one engine in a plain loop on TensorRT-RTX's and CUDA's own functions, as a
-// C++ program would. Prints the median in milliseconds.
-// Usage: tensorrt_plain_loop <library> <engine> <graph: 0 or 1> <iterations> <dim>...
+// The reference of `npm run test:gpu`: runs one engine in a plain loop on TensorRT's and CUDA's own functions, as a C++
+// program would. Prints the median in milliseconds. There is one program for each ABI family that the tests run.
+// Usage: tensorrt_11_plain_loop <library> <engine> <graph: 0 or 1> <iterations> <dim>...
 // The engine has one float32 input, which gets these dims, and outputs of 4-byte elements.
 #include "../dims.h"
 #include "../driver.h"
