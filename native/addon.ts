@@ -5,7 +5,75 @@ import type { TensorRtAddonName } from './tensorrt-wheels.ts'
  * check before, throw plain Errors with the library's own text, and never run inference on the event loop. Paths are
  * absolute and UTF-8.
  */
-export type Addons = { readonly openvino: OpenVinoAddon } & { readonly [A in TensorRtAddonName]: TensorRtAddon }
+export type Addons = { readonly onnxruntime: OnnxRuntimeAddon; readonly openvino: OpenVinoAddon } & {
+  readonly [A in TensorRtAddonName]: TensorRtAddon
+}
+
+/** What every addon has. */
+export interface Addon {
+  /**
+   * Refuses all native work of the process from now on, cancels what runs, and waits for its end, on this thread. False
+   * when something still runs after so many milliseconds.
+   */
+  exit(milliseconds: number): boolean
+}
+
+/** The bytes of an input, or its strings. Numbers are in the order and form of the typed array of their dtype. */
+export type OnnxRuntimeData = Uint8Array | readonly string[]
+
+export type OnnxRuntimeOutput =
+  | { readonly buffer: ArrayBuffer; readonly dims: number[] }
+  | { readonly strings: string[]; readonly dims: number[] }
+
+export interface OnnxRuntimePort {
+  readonly name: string
+  readonly dtype: string
+}
+
+export interface OnnxRuntimeEngine {
+  /** How many inferences run at once, at most. */
+  readonly runs: number
+  readonly inputs: readonly OnnxRuntimePort[]
+  readonly outputs: readonly OnnxRuntimePort[]
+  /**
+   * Queues an inference; `data` and `dims` are in the order of the inputs. Bytes are read in place until the promise
+   * settles. `outputs` has the dims of each output that are known before: ONNX Runtime then writes into the buffer that
+   * the caller gets; null, or wrong dims, cost a copy. Throws, or rejects with the text of ONNX Runtime.
+   */
+  infer(
+    data: readonly OnnxRuntimeData[],
+    dims: readonly (readonly number[])[],
+    outputs: readonly (readonly number[] | null)[],
+  ): { readonly id: number; readonly outputs: Promise<OnnxRuntimeOutput[]> }
+  /** The same on this thread. */
+  inferSync(
+    data: readonly OnnxRuntimeData[],
+    dims: readonly (readonly number[])[],
+    outputs: readonly (readonly number[] | null)[],
+  ): OnnxRuntimeOutput[]
+  /** Ends an inference that has not begun, and stops one that runs before its next node: its promise rejects. */
+  cancel(id: number): void
+  /** Frees the engine off the event loop. Throws while an inference is in flight. */
+  close(): Promise<void>
+}
+
+export interface OnnxRuntimeAddon extends Addon {
+  /** Opens the library (path of libonnxruntime) and asks for its version, such as '1.30.0'. */
+  version(library: string): Promise<string>
+  /** Opens an engine; `inputs` and `outputs` are the names in the order that `infer` uses. */
+  load(
+    library: string,
+    bytes: Uint8Array,
+    settings: {
+      readonly inputs: readonly string[]
+      readonly outputs: readonly string[]
+      /** Threads that one run may use; null for ONNX Runtime's own choice. */
+      readonly threads: number | null
+      /** Runs at once; null shares those of the process with other models. */
+      readonly runs: number | null
+    },
+  ): Promise<OnnxRuntimeEngine>
+}
 
 /** Bounds of each dim, inclusive: equal bounds fix it, a maximum of -1 leaves it open. */
 export interface DimBounds {
@@ -53,7 +121,7 @@ export interface OpenVinoEngine {
   close(): Promise<void>
 }
 
-export interface OpenVinoAddon {
+export interface OpenVinoAddon extends Addon {
   /**
    * Opens the library (path of libopenvino_c) and returns its version, such as
    * '2026.4.1-22982-e213a147257-releases/2026/4'.
@@ -86,7 +154,7 @@ export interface OpenVinoAddon {
 }
 
 /** One ABI family of TensorRT or TensorRT-RTX. `library` is the path of nvinfer or tensorrt_rtx. */
-export interface TensorRtAddon {
+export interface TensorRtAddon extends Addon {
   /** The version of a library of any family, such as '1.7.1.116', and of its parser, such as 10701. */
   versions(library: string, parser: string): Promise<{ readonly version: string; readonly parser: number }>
   /**

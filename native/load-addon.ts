@@ -1,7 +1,9 @@
 import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import path from 'node:path'
-import type { Addons } from './addon.ts'
+import { isMainThread } from 'node:worker_threads'
+import type { Addon, Addons } from './addon.ts'
+import { closeAtExit } from './exit-gate.ts'
 import { foreignNote, nativePlatforms, platformName, type NativePlatform } from './platform.ts'
 
 export type {
@@ -9,6 +11,10 @@ export type {
   DimBounds,
   Gpu,
   GpuProbe,
+  OnnxRuntimeAddon,
+  OnnxRuntimeData,
+  OnnxRuntimeEngine,
+  OnnxRuntimeOutput,
   OpenVinoAddon,
   OpenVinoDevice,
   OpenVinoEngine,
@@ -42,7 +48,9 @@ function tryPlaces<N extends keyof Addons>(name: N): LoadedAddon<N> {
   const failures: string[] = []
   for (const [place, load] of candidates(name)) {
     try {
-      return { addon: load() as Addons[N] }
+      const addon = load() as Addons[N]
+      endAtExit(addon)
+      return { addon }
     } catch (error) {
       // The first line of a module error is the reason; the rest is a require stack.
       const [text = ''] = (error instanceof Error ? error.message : String(error)).split('\n', 1)
@@ -52,9 +60,15 @@ function tryPlaces<N extends keyof Addons>(name: N): LoadedAddon<N> {
   return { reason: `the native addon '${name}' could not be loaded: ${failures.join('; ')}` }
 }
 
+// A worker's end concerns its own engines only, which Node.js frees with its environment.
+function endAtExit(addon: Addon): void {
+  if (isMainThread) closeAtExit((milliseconds) => addon.exit(milliseconds))
+}
+
 function candidates(name: string): [place: string, load: () => unknown][] {
   const folder = process.env['UNPLUGIN_ONNX_NATIVE']
-  const own = path.join(packageRoot(), 'native', 'build', 'Release', `${name}.node`)
+  const root = packageRoot()
+  const own = root === undefined ? '' : path.join(root, 'native', 'build', 'Release', `${name}.node`)
   return [
     ...(folder
       ? [['UNPLUGIN_ONNX_NATIVE: ', () => fromFile(path.resolve(folder, `${name}.node`))] as [string, () => unknown]]
@@ -69,9 +83,14 @@ function fromFile(file: string): unknown {
   return require(file)
 }
 
-// By the package's own name: this module may run from dist or from source.
-function packageRoot(): string {
-  return path.dirname(require.resolve('unplugin-onnx/package.json'))
+// Found by its own name: this module may run from dist or from source.
+function packageRoot(): string | undefined {
+  try {
+    return path.dirname(require.resolve('unplugin-onnx/package.json'))
+  } catch {
+    // A bundle, or a copy elsewhere: it has no build of its own.
+    return undefined
+  }
 }
 
 // Literal names, so that tools that trace dependencies (such as nft) include the package and its binaries. Each package

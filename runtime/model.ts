@@ -8,7 +8,7 @@ import { checkInferOptions, checkLoadOptions, type LoadOptions } from './options
 import type { CheckedTensor, InferOptions } from './session.ts'
 import { copyTensors, takeTensors } from './tensor-memory.ts'
 import { modelSubject, quote } from './text.ts'
-import type { CompactBindings, Model, Outputs } from './types.ts'
+import type { CompactBindings, Inputs, Model, Outputs } from './types.ts'
 
 type Tensors = ReadonlyMap<string, CheckedTensor>
 
@@ -41,10 +41,19 @@ export function createModel(manifest: ModelManifest, options: LoadOptions = {}, 
       const run = () => engine.run(transfer ? takeTensors(checked) : checked, { signal, transfer })
       return Object.fromEntries(await (signal ? abortable(signal, subject, run) : run())) as Outputs<CompactBindings>
     },
+    get inferSync() {
+      return engine.opened?.session.inferSync ? inferSync : undefined
+    },
     dispose: engine.dispose,
     [Symbol.asyncDispose]: engine.dispose,
   }
   return model
+
+  function inferSync(inputs: Inputs<CompactBindings>): Outputs<CompactBindings> {
+    engine.refuseDisposed()
+    const checked = checkInputs(name, bindings.inputs, inputs, dims)
+    return Object.fromEntries(engine.runSync(checked)) as Outputs<CompactBindings>
+  }
 }
 
 /** An engine that is opened by its first use. */
@@ -52,6 +61,8 @@ interface Engine {
   /** Undefined until the engine is open, and once it is disposed. */
   readonly opened: OpenedVariant | undefined
   load(): Promise<unknown>
+  /** On the calling thread; only where the session of `opened` has inferSync. */
+  runSync(inputs: Tensors): Tensors
   /** With `transfer`, the tensors are in buffers of our own. */
   run(inputs: Tensors, options: InferOptions): Promise<Tensors>
   dispose(): Promise<void>
@@ -74,6 +85,11 @@ function createEngine({ name, bindings }: ModelManifest, openEngine: () => Promi
     async load() {
       refuseDisposed()
       return work.track(open())
+    },
+    runSync(inputs) {
+      if (opened?.session.inferSync === undefined) return new Map()
+      if (!opened.session.optionalInputs) refuseOptional(inputs)
+      return opened.session.inferSync(inputs)
     },
     run: (inputs, options) => work.track(run(inputs, options)),
     dispose() {

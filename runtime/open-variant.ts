@@ -37,7 +37,8 @@ export async function openVariant(
     const file = pathOf(variant.file, folder)
     if (file === undefined) throw noFileError(manifest.name, variant)
     const result = await tryOpen(variant, file, manifest, options)
-    if (typeof result !== 'string') return { session: result, variant: { backend, engine, skipped } }
+    if (typeof result !== 'string')
+      return { session: result, variant: { backend, engine, session: result.kind, skipped } }
     skipped.push({ backend, engine, reason: result })
   }
   throw noVariantError(manifest, skipped, options.require)
@@ -53,7 +54,7 @@ async function tryOpen<B extends BackendName>(
   if (options.require !== undefined && options.require !== backend) return `${quote(options.require)} is required`
   const runner = Object.hasOwn(runners, backend) ? await runners[backend]?.() : undefined
   if (!runner) return 'this version of unplugin-onnx cannot run it'
-  const refusal = await runner.refusal(variant.requires)
+  const refusal = await runner.refusal(variant.requires, options)
   if (refusal !== undefined) return refusal
   try {
     return await runner.open(variant, file, manifest.bindings, { ...options, model: manifest.name })

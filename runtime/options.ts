@@ -26,6 +26,8 @@ const modelRules: Readonly<Record<keyof LoadOptions, Rule>> = {
   threads: positiveInteger,
   device: { expected: 'a whole number from 0', accepts: (value) => Number.isSafeInteger(value) && Number(value) >= 0 },
   cudaGraph: { expected: `'auto' or 'off'`, accepts: (value) => value === 'auto' || value === 'off' },
+  session: { expected: `'native' or 'worker'`, accepts: (value) => value === 'native' || value === 'worker' },
+  library: { expected: 'a path', accepts: (value) => typeof value === 'string' && value !== '' },
   require: {
     expected: 'onnxruntime, openvino, tensorrt-rtx or tensorrt',
     accepts: (value) => backendNames.some((name) => name === value),

@@ -21,17 +21,23 @@ export interface InferOptions {
 // An app that is compiled without DOM and @types/node has no AbortSignal, and must still compile.
 type Signal = typeof globalThis extends { AbortSignal: { prototype: infer S } } ? S : { readonly aborted: boolean }
 
+export type SessionKind = 'native' | 'worker'
+
 /** One opened engine. Backends implement it; `model.ts` owns its lifetime. */
 export interface Session {
+  /** Where it runs: in native threads of this process, or in a worker. */
+  readonly kind: SessionKind
   /** Whether infer() accepts optional inputs. Without it, their defaults are compiled in, and a value is refused. */
   readonly optionalInputs?: true
   /**
    * Copies the inputs before it returns its promise, so that callers may reuse their arrays at once; with `transfer`
    * the inputs are the session's own, in ArrayBuffers that nobody else sees. When the signal aborts, `model.ts` has
-   * already rejected the caller's promise: a session only uses the signal to skip work that has not begun. `data` may
-   * be a view of the same bytes in another array type.
+   * already rejected the caller's promise: a session uses the signal to skip work that has not begun, and to stop what
+   * can be stopped. `data` may be a view of the same bytes in another array type.
    */
   infer(inputs: ReadonlyMap<string, CheckedTensor>, options: InferOptions): Promise<ReadonlyMap<string, CheckedTensor>>
+  /** Runs the model on the calling thread, on the caller's own arrays; undefined where the session cannot. */
+  inferSync?(inputs: ReadonlyMap<string, CheckedTensor>): ReadonlyMap<string, CheckedTensor>
   /** Waits for calls in flight, then frees the engine. */
   dispose(): Promise<void>
 }
@@ -39,7 +45,7 @@ export interface Session {
 /** How one backend opens engines at run time. */
 export interface Runner<B extends BackendName> {
   /** Why this machine cannot run an engine with these requirements, as text; undefined when it can. Never throws. */
-  refusal(requires: Requirements[B]): Promise<string | undefined>
+  refusal(requires: Requirements[B], options: SessionOptions): Promise<string | undefined>
   /**
    * Throws BACKEND_UNAVAILABLE for what `refusal` could not find out without loading the library (the next variant is
    * tried), and ARTIFACT_INVALID for bytes other than those that were shipped (no other variant is tried).
@@ -49,7 +55,10 @@ export interface Runner<B extends BackendName> {
 
 /** Options of `loadModel` that concern the backend's session. */
 export interface SessionOptions {
-  /** Workers to spread calls over; the default is one worker shared by all models of the process. */
+  /**
+   * How many calls run at once. Without it, models of ONNX Runtime share the processors: as many calls of all models as
+   * there are, and no more than 4, or, where the session is a worker, one.
+   */
   readonly workers?: number
   /** Threads that one inference may use; the default is the backend's own. */
   readonly threads?: number
@@ -60,6 +69,16 @@ export interface SessionOptions {
    * allows it, or `'off'`.
    */
   readonly cudaGraph?: 'auto' | 'off'
+  /**
+   * Where ONNX Runtime runs: in native threads, or with onnxruntime-node in a worker. Default: natively where that is
+   * possible.
+   */
+  readonly session?: SessionKind
+  /**
+   * Path of ONNX Runtime's library, or of a folder that holds it. Default: the environment variable ONNXRUNTIME_ROOT,
+   * then the library in onnxruntime-node.
+   */
+  readonly library?: string
 }
 
 /** What a runner receives besides the engine itself. */

@@ -30,7 +30,12 @@ export function bytesOf({ buffer, byteOffset, byteLength }: ArrayBufferView): Ui
   return new Uint8Array(buffer, byteOffset, byteLength)
 }
 
-/** The typed array of a dtype over `bytes` bytes of a buffer. */
+/** The bytes that a view covers, or a copy of them where another thread may see them. */
+export function ownedBytesOf(view: ArrayBufferView): Uint8Array {
+  return isArrayBuffer(view.buffer) ? bytesOf(view) : bytesOf(view).slice()
+}
+
+/** The typed array of a dtype over a part of a buffer. */
 export function viewOf(dtype: DType, buffer: ArrayBuffer, offset: number, bytes: number): ArrayBufferView {
   const { array, bits } = dtypes[dtype]
   if (array === 'Array') throw new TypeError('strings have no bytes')
@@ -42,11 +47,15 @@ function mapData(tensors: Tensors, change: (data: CheckedTensor['data']) => Chec
 }
 
 function take(buffer: ArrayBufferLike): ArrayBuffer | undefined {
-  // By its tag: the buffer may come from another realm.
-  if (Object.prototype.toString.call(buffer) !== '[object ArrayBuffer]') return undefined
+  if (!isArrayBuffer(buffer)) return undefined
   try {
-    return structuredClone(buffer as ArrayBuffer, { transfer: [buffer as ArrayBuffer] })
+    return structuredClone(buffer, { transfer: [buffer] })
   } catch {
     return undefined
   }
+}
+
+// By its tag: the buffer may come from another realm.
+function isArrayBuffer(buffer: ArrayBufferLike): buffer is ArrayBuffer {
+  return Object.prototype.toString.call(buffer) === '[object ArrayBuffer]'
 }

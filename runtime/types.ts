@@ -1,7 +1,7 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 import type { DType, dtypes } from './dtype.ts'
 import type { BackendName, Bindings, Precision } from './manifest.ts'
-import type { InferOptions } from './session.ts'
+import type { InferOptions, SessionKind } from './session.ts'
 
 /**
  * A model as code sees it. `I` and `O` describe each input and output in one compact text, which generated declarations
@@ -27,6 +27,12 @@ export interface Model<I extends CompactInputs = CompactBindings, O extends Comp
    * load().
    */
   infer(inputs: Inputs<I>, options?: InferOptions): Promise<Outputs<O>>
+  /**
+   * Runs the model once on this thread, and holds the event loop for as long as that takes: for models of microseconds.
+   * Undefined until the model is loaded, and where the loaded variant cannot: only native sessions of ONNX Runtime can.
+   * Throws INPUT_INVALID, INFERENCE_FAILED or DISPOSED.
+   */
+  readonly inferSync: ((inputs: Inputs<I>) => Outputs<O>) | undefined
   /** Waits for calls in flight, then frees the engine. From then on, infer() rejects with DISPOSED. */
   dispose(): Promise<void>
   [Symbol.asyncDispose](): Promise<void>
@@ -42,6 +48,8 @@ export type CompactInputs = Readonly<Record<string, string | undefined>>
 export interface LoadedVariant {
   readonly backend: BackendName
   readonly engine: Precision
+  /** Whether the engine runs in native threads of this process, or in a worker. */
+  readonly session: SessionKind
   readonly skipped: readonly { readonly backend: BackendName; readonly engine: Precision; readonly reason: string }[]
 }
 

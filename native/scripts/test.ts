@@ -2,12 +2,15 @@
 // libraries. They need GoogleTest and a compiler with both sanitizers, as on Linux, but no Node.js addon.
 import { execFileSync } from 'node:child_process'
 import { readdirSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import path from 'node:path'
 import { fetchVendored, root } from './vendor.ts'
 
 const definitions = await fetchVendored()
 const environment = {
   ...process.env,
+  ONNXRUNTIME_LIBRARY: process.env['ONNXRUNTIME_LIBRARY'] ?? onnxruntimeLibrary(),
+  ORT_DISABLE_TELEMETRY: '1',
   OPENVINO_LIBRARY:
     process.env['OPENVINO_LIBRARY'] ?? openvinoLibrary(path.dirname(definitions['OPENVINO_HEADERS'] ?? '')),
   // The libraries are not instrumented: ThreadSanitizer sees their memory accesses, but not the atomics that order
@@ -41,9 +44,18 @@ function run(command: string, args: readonly string[]): void {
   execFileSync(command, args, { stdio: 'inherit', env: environment })
 }
 
+function onnxruntimeLibrary(): string {
+  const folder = path.dirname(createRequire(import.meta.url).resolve('onnxruntime-node/package.json'))
+  const binaries = path.join(folder, 'bin', 'napi-v6', process.platform, process.arch)
+  return libraryIn(binaries, /^libonnxruntime\.(so|1\.dylib|dylib)/)
+}
+
 function openvinoLibrary(folder: string): string {
-  const libraries = path.join(folder, 'libs')
-  const name = readdirSync(libraries).find((entry) => /^libopenvino_c\.(so|dylib)/.test(entry))
-  if (!name) throw new Error(`${libraries} does not contain OpenVINO's C library`)
-  return path.join(libraries, name)
+  return libraryIn(path.join(folder, 'libs'), /^libopenvino_c\.(so|dylib)/)
+}
+
+function libraryIn(folder: string, pattern: RegExp): string {
+  const name = readdirSync(folder).find((entry) => pattern.test(entry))
+  if (!name) throw new Error(`${folder} has no library like ${String(pattern)}`)
+  return path.join(folder, name)
 }

@@ -6,6 +6,7 @@ import path from 'node:path'
 import { openvinoLibrary, openvinoVersion, openvinoWheels } from '../openvino-wheels.ts'
 import { fetchWheel } from '../wheel.ts'
 import { unpackZip } from '../zip.ts'
+import { fetchOnnxRuntime } from './onnxruntime-vendor.ts'
 import { fetchTensorRt } from './tensorrt-vendor.ts'
 
 /** The folder of this package. */
@@ -18,17 +19,25 @@ export const root: string = path.dirname(createRequire(import.meta.url).resolve(
  */
 export async function fetchVendored(): Promise<Readonly<Record<string, string>>> {
   const openvino = process.env['OPENVINO_ROOT'] || (await fetchOpenVino())
-  return { OPENVINO_HEADERS: headersIn(openvino), ...(await tensorrt()) }
+  const vendor = path.join(root, '.vendor')
+  const own = process.env['ONNXRUNTIME_HEADERS']
+  return {
+    OPENVINO_HEADERS: headersIn(openvino),
+    // These headers come by Go and by cargo, which a user of OpenVINO alone need not have.
+    ...(own ? { ONNXRUNTIME_HEADERS: own } : await optional('ONNX Runtime', () => fetchOnnxRuntime(vendor))),
+    // TensorRT has no macOS.
+    ...(process.platform !== 'darwin' && (await optional('TensorRT', () => fetchTensorRt(vendor)))),
+  }
 }
 
-// There is no TensorRT for macOS. Elsewhere cargo fetches its headers; OpenVINO's addon can be built without cargo.
-async function tensorrt(): Promise<Readonly<Record<string, string>>> {
-  if (process.platform === 'darwin') return {}
+type Definitions = Readonly<Record<string, string>>
+
+async function optional(engine: string, fetch: () => Definitions | Promise<Definitions>): Promise<Definitions> {
   try {
-    return await fetchTensorRt(path.join(root, '.vendor'))
+    return await fetch()
   } catch (error) {
     if (process.env['CI'] === 'true') throw error
-    console.error(`the addons for TensorRT are not built: ${error instanceof Error ? error.message : String(error)}`)
+    console.error(`the addons for ${engine} are not built: ${error instanceof Error ? error.message : String(error)}`)
     return {}
   }
 }

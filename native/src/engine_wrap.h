@@ -42,6 +42,7 @@ class EngineWrap : public Napi::ObjectWrap<Object> {
     doneCalls_.Unref(env);
     napi_add_env_cleanup_hook(env, onTeardown, this);
     attached_ = true;
+    Napi::MemoryManagement::AdjustExternalMemory(env, nativeBytes);
   }
 
   // Null after it was closed.
@@ -85,6 +86,7 @@ class EngineWrap : public Napi::ObjectWrap<Object> {
   void release() {
     if (!attached_) return;
     attached_ = false;
+    Napi::MemoryManagement::AdjustExternalMemory(this->Env(), -nativeBytes);
     engine_.reset();
     bytes_.Reset();
     napi_remove_env_cleanup_hook(this->Env(), onTeardown, this);
@@ -92,6 +94,10 @@ class EngineWrap : public Napi::ObjectWrap<Object> {
   }
 
  private:
+  // What the garbage collector is to think of an engine besides the bytes of its file: it sees a small object, and
+  // would let thousands of dropped ones pile up, with their threads.
+  static constexpr int64_t nativeBytes = 1 << 20;
+
   // One per environment.
   struct Addon {
     Napi::FunctionReference engine;

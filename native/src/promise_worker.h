@@ -1,5 +1,6 @@
 #pragma once
 
+#include "exit_gate.h"
 #include "napi_setup.h"
 
 #include <exception>
@@ -36,7 +37,10 @@ class PromiseWorker : public Napi::AsyncWorker {
         result_(std::move(result)) {}
 
   // libuv's thread. Exceptions reach OnError.
-  void Execute() override { value_ = work_(); }
+  void Execute() override {
+    const ExitGate::Pass pass;
+    value_ = work_();
+  }
 
   // JavaScript thread. `result_` may throw too, for example when memory runs out.
   void OnOK() override {

@@ -4,6 +4,7 @@ import { allBackends } from '../compile/backends.ts'
 import { resolveOptions } from '../options/resolve.ts'
 import type { ResolvedOptions } from '../options/schema.ts'
 import { locationOptions, optionTexts } from './arguments.ts'
+import { onnxruntimeSession } from './onnxruntime-session.ts'
 import { printResult } from './print.ts'
 import { type Diagnosis, doctorReport } from './reports.ts'
 
@@ -35,6 +36,7 @@ async function diagnose(options: ResolvedOptions, version: string): Promise<Diag
     platform: process.platform,
     arch: process.arch,
     backends,
+    onnxruntime: await onnxruntimeSession(),
     cache: {
       dir: options.cache.dir,
       engines: entries.length,

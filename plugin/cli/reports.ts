@@ -6,6 +6,7 @@ import type { ModelWithInitializers } from '../onnx/model.ts'
 import { byteLength } from '../onnx/tensor.ts'
 import { formatBytes, count } from '../text.ts'
 import type { TypedSources } from '../types/sync.ts'
+import type { OnnxruntimeSession } from './onnxruntime-session.ts'
 
 /** Text of `unplugin-onnx inspect`: bindings, opsets, and the size of the weights. */
 export function modelReport({
@@ -77,11 +78,13 @@ export interface Diagnosis {
   readonly platform: string
   readonly arch: string
   readonly backends: readonly ({ readonly name: string } & Probe)[]
+  readonly onnxruntime: OnnxruntimeSession
   readonly cache: { readonly dir: string; readonly engines: number; readonly bytes: number }
 }
 
 /** Text of `unplugin-onnx doctor`: what is installed on this machine, and how to install what is missing. */
-export function doctorReport({ version, node, platform, arch, backends, cache }: Diagnosis): string {
+export function doctorReport(diagnosis: Diagnosis): string {
+  const { version, node, platform, arch, backends, onnxruntime, cache } = diagnosis
   return [
     `unplugin-onnx ${version}, Node.js ${node}, ${platform} ${arch}`,
     ...columns([
@@ -89,10 +92,13 @@ export function doctorReport({ version, node, platform, arch, backends, cache }:
         backend.name,
         backend.available ? backend.version : `not found: ${[backend.reason, backend.hint].filter(Boolean).join('. ')}`,
       ]),
+      ['sessions of onnxruntime', `${sessionText[onnxruntime.session]}: ${plain(onnxruntime.reason)}`],
       ['cache', `${count(cache.engines, 'engine')}, ${formatBytes(cache.bytes)} in ${cache.dir}`],
     ]),
   ].join('\n')
 }
+
+const sessionText = { native: 'native', worker: 'in a worker', none: 'none' } as const
 
 function bindingRow({ name, dtype, dims }: Binding): readonly string[] {
   if (dims === null) return [plain(name), `${dtype} of unknown rank`]

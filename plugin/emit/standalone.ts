@@ -50,8 +50,10 @@ export async function copyRuntime(
   const native = backendNames.filter((name) => name !== 'onnxruntime').filter((name) => backends.has(name))
   const addons = `@unplugin-onnx/native-${platformName()}`
   const isOwn = findFolder(addons, root, own) === undefined && existsSync(join(own, 'native', 'build', 'Release'))
-  await copy('unplugin-onnx', own, native.length > 0 && isOwn ? runtimeFilesWithAddons : runtimeFiles)
-  if (native.length > 0 && !isOwn) await copy(addons, folderOf(addons, root, own), /^/)
+  await copy('unplugin-onnx', own, isOwn ? runtimeFilesWithAddons : runtimeFiles)
+  // ONNX Runtime runs in a worker where there is no addon; the others need theirs.
+  const addonFolder = native.length > 0 && !isOwn ? folderOf(addons, root, own) : findFolder(addons, root, own)
+  if (addonFolder !== undefined) await copy(addons, addonFolder, /^/)
   return native.map(
     (name) => `option 'standalone': on the machine that runs the output, engines of ${name} need ${libraries[name]}`,
   )

@@ -1,4 +1,5 @@
 import { SHARE_ENV, Worker } from 'node:worker_threads'
+import { closeAtExit } from '../../native/exit-gate.ts'
 import type { DType } from '../dtype.ts'
 import { OnnxEngineError } from '../errors.ts'
 
@@ -180,7 +181,8 @@ type Gate = Int32Array<SharedArrayBuffer>
 const gates = new Set<Gate>()
 
 function newGate(): Gate {
-  if (gates.size === 0) process.off('exit', waitForNative).on('exit', waitForNative)
+  if (!waits) closeAtExit(waitForNative)
+  waits = true
   const gate = new Int32Array(new SharedArrayBuffer(8))
   // It begins by loading ONNX Runtime.
   gate[0] = 1
@@ -188,13 +190,13 @@ function newGate(): Gate {
   return gate
 }
 
+let waits = false
+
 // Node.js ends workers when the process exits. One inside onnxruntime-node then aborts the whole process (SIGABRT, exit
 // code 134): the native module throws when it cannot hand its result over, and nobody catches that. So the exit waits
 // for the call that runs, and no other begins.
-function waitForNative(): void {
+function waitForNative(milliseconds: number): void {
   for (const gate of gates) Atomics.store(gate, 1, 1)
-  const end = Date.now() + longestWait
+  const end = Date.now() + milliseconds
   for (const gate of gates) Atomics.wait(gate, 0, 1, Math.max(0, end - Date.now()))
 }
-
-const longestWait = 10_000

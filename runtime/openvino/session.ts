@@ -33,6 +33,7 @@ export function createSession(engine: OpenVinoEngine, bindings: Bindings, subjec
   const calls = createInFlight()
 
   return {
+    kind: 'native',
     infer: (inputs, options) => calls.track(infer(inputs, options)),
     async dispose() {
       await calls.settled()

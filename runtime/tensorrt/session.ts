@@ -32,6 +32,7 @@ export function createSession(engine: TensorRtEngine, { bindings, subject, cache
   const outputIndexes = new Map(outputPorts.map(({ name }, index) => [name, index]))
 
   return {
+    kind: 'native',
     infer: (inputs, options) => calls.track(infer(inputs, options)),
     async dispose() {
       await calls.settled()

@@ -59,8 +59,8 @@ async function start(): Promise<Row> {
   const manifest = await engine(recogniser, {})
   const times = await inTurn(
     7,
-    async () => (await runNode(starter, ['ours', manifest])).milliseconds,
-    async () => (await runNode(starter, ['peer', recogniser.file])).milliseconds,
+    async () => (await runNode(starter, ['ours', manifest, recogniser.dims.join('x')])).milliseconds,
+    async () => (await runNode(starter, ['peer', recogniser.file, recogniser.dims.join('x')])).milliseconds,
   )
   return {
     name: 'process start to first result, recogniser, OpenVINO',

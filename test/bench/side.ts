@@ -1,5 +1,6 @@
 import { fork } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
+import type { LoadOptions } from 'unplugin-onnx/runtime'
 import type { BackendName } from '../../runtime/manifest.ts'
 import { childEnvironment, inTurn } from './measure.ts'
 import type { BenchModel } from './models.ts'
@@ -7,10 +8,11 @@ import type { BenchModel } from './models.ts'
 /** A measurement. */
 export interface SideRequest {
   /**
-   * `call`: the mean time of calls one after another. `together`: the time of all calls at once. `delay`: how late the
-   * event loop is during the calls, see `loopDelayDuring`.
+   * `call`: the mean time of calls one after another. `sync`: the same by inferSync(). `together`: the time of all
+   * calls, made at once. `delay`: how late the event loop is meanwhile, see `loopDelayDuring`. `memory`: of the process
+   * in MB, after calls at once. `abort`: processor time that a call takes after it was aborted.
    */
-  readonly what: 'call' | 'together' | 'delay'
+  readonly what: 'call' | 'sync' | 'together' | 'delay' | 'memory' | 'abort'
   readonly calls: number
 }
 
@@ -48,10 +50,10 @@ export interface Side {
 }
 
 /** Starts a side: a manifest with the backend that must run it, or an .onnx file for onnxruntime-node. */
-export function openSide(file: string, { input, dims }: BenchModel, backend = ''): Side {
+export function openSide(file: string, { input, dims }: BenchModel, backend = '', options: LoadOptions = {}): Side {
   const child = fork(
     fileURLToPath(new URL('./side-child.js', import.meta.url)),
-    [file, input, dims.join('x'), backend],
+    [file, input, dims.join('x'), JSON.stringify({ ...(backend && { require: backend }), ...options })],
     { env: childEnvironment() },
   )
   return {

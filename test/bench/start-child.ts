@@ -1,7 +1,7 @@
-// One inference in a fresh process: `start-child.js ours manifest.json` or `start-child.js peer model.onnx`.
-const [, , who, file = ''] = process.argv
-const dims = [1, 3, 48, 320]
-const data = new Float32Array(3 * 48 * 320).fill(0.5)
+// One result from a fresh process: `start-child.js ours manifest.json 1x3x48x320` or `start-child.js peer model.onnx ...`.
+const [, , who, file = '', dimsText = ''] = process.argv
+const dims = dimsText.split('x').map(Number)
+const data = new Float32Array(dims.reduce((product, dim) => product * dim, 1)).fill(0.5)
 
 if (who === 'ours') {
   const { loadModel } = await import('unplugin-onnx/runtime')

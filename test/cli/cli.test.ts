@@ -164,6 +164,9 @@ describe('doctor command', () => {
     const { code, stdout } = await run(['doctor', '--root', root])
     expect(code).toBe(0)
     expect(stdout).toMatch(/^unplugin-onnx [\d.]+, Node\.js [\d.]+, \S+ \S+\n[^]*onnxruntime {2,}\d/)
+    expect(stdout).toMatch(
+      /\n {2}sessions of onnxruntime {2}(native: .*libonnxruntime|in a worker: .*could not be loaded)/,
+    )
     const { backends, cache } = JSON.parse((await run(['doctor', '--root', root, '--json'])).stdout) as {
       backends: unknown[]
       cache: object

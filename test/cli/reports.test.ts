@@ -150,13 +150,15 @@ test('the report of doctor shows versions, and reasons and hints for what is mis
       { name: 'openvino', available: false, reason: 'no library', hint: 'Run unplugin-onnx setup openvino' },
       { name: 'tensorrt', available: false, reason: 'no driver' },
     ],
+    onnxruntime: { session: 'worker', reason: 'no addon' },
     cache: { dir: '/cache', engines: 1, bytes: 1_500_000 },
   })
   expect(text).toMatchInlineSnapshot(`
     "unplugin-onnx 0.1.0, Node.js 22.12.0, linux x64
-      onnxruntime  1.30.0
-      openvino     not found: no library. Run unplugin-onnx setup openvino
-      tensorrt     not found: no driver
-      cache        1 engine, 1.5 MB in /cache"
+      onnxruntime              1.30.0
+      openvino                 not found: no library. Run unplugin-onnx setup openvino
+      tensorrt                 not found: no driver
+      sessions of onnxruntime  in a worker: no addon
+      cache                    1 engine, 1.5 MB in /cache"
   `)
 })

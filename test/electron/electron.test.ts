@@ -348,6 +348,7 @@ function fakeModel(infer: (inputs: unknown, options: InferOptions) => Promise<ob
     variant: undefined,
     load: async () => model,
     infer,
+    inferSync: undefined,
     dispose: async () => {},
     [Symbol.asyncDispose]: async () => {},
   } as Model

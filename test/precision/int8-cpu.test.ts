@@ -66,9 +66,9 @@ describe('int8 engine for CPUs like that of the build', () => {
     here = { ...recorded['Sapphire Rapids'], layout: 16 }
     const { requires } = plan('int8')[0]!
     const own = { ...requires, arch: process.arch }
-    expect(await onnxruntimeRunner.refusal(own)).toBeUndefined()
+    expect(await onnxruntimeRunner.refusal(own, {})).toBeUndefined()
     here = { ...recorded['Skylake-SP'], layout: 16 }
-    expect(await onnxruntimeRunner.refusal(own)).toBe(
+    expect(await onnxruntimeRunner.refusal(own, {})).toBe(
       'int8 for CPUs with VNNI, which this one is not known to have: its sums would overflow',
     )
   })

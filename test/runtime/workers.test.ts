@@ -8,10 +8,11 @@ import type { Worker } from 'node:worker_threads'
 import ort from 'onnxruntime-node'
 import { createModel, type ModelManifest, type OutputTensor } from 'unplugin-onnx/runtime'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { double, ortManifest, ortManifestOf, pair } from '../support/engines.ts'
+import { double, missingNative, ortManifest, ortManifestOf, pair } from '../support/engines.ts'
 import { tempFolder } from '../support/helpers.ts'
 
 const folder = tempFolder()
+const addons = fileURLToPath(new URL('../../native/build/Release', import.meta.url))
 const runtimeUrl = new URL('../../dist/runtime/index.js', import.meta.url).href
 let manifest: ModelManifest
 
@@ -24,7 +25,7 @@ describe('workers', () => {
     const started: Worker[] = []
     const count = (worker: Worker) => void started.push(worker)
     process.on('worker', count)
-    const model = createModel(manifest, { workers: 2, threads: 1 })
+    const model = createModel(manifest, { session: 'worker', workers: 2, threads: 1 })
     const results = await Promise.all(Array.from({ length: 8 }, () => model.infer({ x: pair })))
     expect(results.map(({ y }) => y?.data[1])).toEqual(Array.from({ length: 8 }, () => 4))
     expect(started).toHaveLength(2)
@@ -36,7 +37,7 @@ describe('workers', () => {
 
   test('a dead worker rejects its calls, and a new one starts', async () => {
     const started = new Promise<Worker>((resolve) => process.once('worker', resolve))
-    await using model = createModel(await recogniser(), { workers: 1 })
+    await using model = createModel(await recogniser(), { session: 'worker', workers: 1 })
     const input = { x: { data: new Float32Array(3 * 48 * 640), dims: [1, 3, 48, 640] } }
     await model.load()
     const worker = await started
@@ -54,14 +55,18 @@ describe('workers', () => {
 
   test('a dead worker is replaced for an engine that was opened before, without a call in between', async () => {
     const started = new Promise<Worker>((resolve) => process.once('worker', resolve))
-    await using model = createModel(manifest, { workers: 1 })
+    await using model = createModel(manifest, { session: 'worker', workers: 1 })
     await model.infer({ x: pair })
     await (await started).terminate()
     expect((await model.infer({ x: pair }))['y']?.data).toEqual(Float32Array.of(2, 4))
   })
+})
 
-  test('the event loop stays free while a real model runs', async () => {
-    await using model = createModel(await recogniser())
+const sessions = ['worker', ...(missingNative ? [] : ['native' as const])] as const
+
+describe.each(sessions)('a session (%s)', (session) => {
+  test('leaves the event loop free while a real model runs', async () => {
+    await using model = createModel(await recogniser(), { session })
     const input = { x: { data: new Float32Array(3 * 48 * 640).fill(0.3), dims: [1, 3, 48, 640] } }
     await model.infer(input)
     let turns = 0
@@ -71,15 +76,15 @@ describe('workers', () => {
     expect(turns).toBeGreaterThan(10)
   })
 
-  test('a real model gives the numbers of ONNX Runtime', async () => {
-    await using model = createModel(await recogniser())
+  test('gives the numbers of ONNX Runtime on a real model', async () => {
+    await using model = createModel(await recogniser(), { session })
     const input = {
       data: Float32Array.from({ length: 3 * 48 * 320 }, (_, index) => Math.sin(index)),
       dims: [1, 3, 48, 320],
     }
-    const session = await ort.InferenceSession.create(recogniserFile)
+    const reference = await ort.InferenceSession.create(recogniserFile)
     const [[name, expected]] = Object.entries(
-      await session.run({ x: new ort.Tensor('float32', input.data, input.dims) }),
+      await reference.run({ x: new ort.Tensor('float32', input.data, input.dims) }),
     ) as [[string, ort.Tensor]]
     const output = (await model.infer({ x: input }))[name] as OutputTensor<'float32'>
     expect(output.dims).toEqual(expected.dims)
@@ -91,7 +96,7 @@ describe('workers', () => {
   })
 })
 
-describe('process with models', () => {
+describe.each(sessions)('a process with a session (%s)', (session) => {
   // Inside the project, so that it finds the peer dependency.
   const copy = fileURLToPath(new URL(`../../node_modules/.cache/unplugin-onnx-copy-${process.pid}`, import.meta.url))
   afterAll(() => rmSync(copy, { recursive: true, force: true }))
@@ -100,12 +105,15 @@ describe('process with models', () => {
     const path = join(folder, `script${scripts++}.mjs`)
     const file = join(folder, 'double.json')
     writeFileSync(file, JSON.stringify(manifest))
-    const prelude = `import { createModel, loadModel } from ${JSON.stringify(runtimeUrl)}
+    const prelude = `import { createModel, loadModel as load } from ${JSON.stringify(runtimeUrl)}
+const loadModel = (file, options) => load(file, { session: ${JSON.stringify(session)}, ...options })
 const x = { data: Float32Array.of(1, 2), dims: [1, 2] }
 const manifest = ${JSON.stringify(file)}
 `
     writeFileSync(path, prelude + script)
-    return promisify(execFile)(process.execPath, [path], { timeout: 30_000 })
+    // For the copy, which has no addons of its own.
+    const env = { ...process.env, UNPLUGIN_ONNX_NATIVE: addons }
+    return promisify(execFile)(process.execPath, [path], { timeout: 30_000, env })
   }
   let scripts = 0
 
@@ -158,35 +166,38 @@ if (isMainThread) {
     copyRuntime(copy)
     const { stdout, stderr } = await run(`
 const other = await import(${JSON.stringify(pathToFileURL(join(copy, 'runtime', 'index.js')).href)})
-const models = await Promise.all([loadModel(manifest), other.loadModel(manifest)])
+const models = await Promise.all([loadModel(manifest), other.loadModel(manifest, { session: '${session}' })])
 const outputs = await Promise.all(models.map((model) => model.infer({ x })))
 console.log(outputs.map(({ y }) => y.data.join()).join(' '))
 `)
     expect({ stdout, stderr }).toEqual({ stdout: '2,4 2,4\n', stderr: '' })
   })
 
-  test('an unknown release of ONNX Runtime runs models through its public module', async () => {
-    const app = join(folder, 'newer')
-    const installed = fileURLToPath(new URL('../../node_modules/onnxruntime-node/', import.meta.url))
-    const newer = join(app, 'node_modules', 'onnxruntime-node')
-    copyRuntime(app)
-    mkdirSync(newer, { recursive: true })
-    writeFileSync(join(app, 'package.json'), JSON.stringify({ type: 'module' }))
-    writeFileSync(
-      join(newer, 'package.json'),
-      JSON.stringify({ name: 'onnxruntime-node', version: '1.31.0', main: 'dist/index.js' }),
-    )
-    // Its own folder has no native module: only the public one, which is a link, finds it.
-    symlinkSync(join(installed, 'dist'), join(newer, 'dist'), 'junction')
-    const { stdout, stderr } = await run(`
-const { loadModel: load } = await import(${JSON.stringify(pathToFileURL(join(app, 'runtime', 'index.js')).href)})
-const model = await load(manifest)
+  test.runIf(session === 'worker')(
+    'runs models by the public module of a release of ONNX Runtime whose native module is not known',
+    async () => {
+      const app = join(folder, 'newer')
+      const installed = fileURLToPath(new URL('../../node_modules/onnxruntime-node/', import.meta.url))
+      const newer = join(app, 'node_modules', 'onnxruntime-node')
+      copyRuntime(app)
+      mkdirSync(newer, { recursive: true })
+      writeFileSync(join(app, 'package.json'), JSON.stringify({ type: 'module' }))
+      writeFileSync(
+        join(newer, 'package.json'),
+        JSON.stringify({ name: 'onnxruntime-node', version: '1.31.0', main: 'dist/index.js' }),
+      )
+      // Its own folder has no native module: only the public one, which is a link, finds it.
+      symlinkSync(join(installed, 'dist'), join(newer, 'dist'), 'junction')
+      const { stdout, stderr } = await run(`
+const { loadModel: loadNewer } = await import(${JSON.stringify(pathToFileURL(join(app, 'runtime', 'index.js')).href)})
+const model = await loadNewer(manifest)
 const { y } = await model.infer({ x })
 await model.dispose()
 console.log(y.data.join(), y.dims.join(), y.dtype)
 `)
-    expect({ stdout, stderr }).toEqual({ stdout: '2,4 1,2 float32\n', stderr: '' })
-  })
+      expect({ stdout, stderr }).toEqual({ stdout: '2,4 1,2 float32\n', stderr: '' })
+    },
+  )
 
   test.each([
     ['while a model is opened', ''],

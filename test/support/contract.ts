@@ -1,6 +1,13 @@
 import { mkdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { createModel, dtypes, type DType, type Model, type ModelManifest } from 'unplugin-onnx/runtime'
+import {
+  createModel,
+  dtypes,
+  type DType,
+  type LoadOptions,
+  type Model,
+  type ModelManifest,
+} from 'unplugin-onnx/runtime'
 import { describe, expect, test } from 'vitest'
 import { factsOf } from './engines.ts'
 import { tempFolder } from './helpers.ts'
@@ -11,6 +18,8 @@ export interface ContractBackend {
   readonly name: string
   /** Compiles a model into `folder`. The engine's `file` is an absolute path. */
   makeManifest(folder: string, name: string, spec: ModelSpec): Promise<ModelManifest>
+  /** Options for all of its models. */
+  readonly options?: LoadOptions
   /** The dtypes that its bindings may have. */
   readonly dtypes: readonly DType[]
   /** Why it cannot run here; undefined when it can. */
@@ -18,7 +27,7 @@ export interface ContractBackend {
 }
 
 /** What every backend owes to a caller of infer(). */
-export function testBackend({ name, makeManifest, dtypes: kinds, missing }: ContractBackend): void {
+export function testBackend({ name, makeManifest, options, dtypes: kinds, missing }: ContractBackend): void {
   const root = tempFolder()
   const cache = new Map<ModelSpec, Promise<ModelManifest>>()
   const compile = (spec: ModelSpec): Promise<ModelManifest> => {
@@ -26,7 +35,7 @@ export function testBackend({ name, makeManifest, dtypes: kinds, missing }: Cont
     cache.set(spec, made)
     return made
   }
-  const open = async (spec: ModelSpec): Promise<Model> => createModel(await compile(spec))
+  const open = async (spec: ModelSpec): Promise<Model> => createModel(await compile(spec), options)
   // A folder of its own, to damage the engine in it.
   const openCopy = async (folder: string): Promise<{ model: Model; file: string; manifest: ModelManifest }> => {
     const manifest = await compile(sum)
@@ -36,7 +45,7 @@ export function testBackend({ name, makeManifest, dtypes: kinds, missing }: Cont
     const file = join(root, folder, 'engine')
     writeFileSync(file, readFileSync(variant.file as string))
     const copy = { ...manifest, variants: [{ ...variant, file }] }
-    return { model: createModel(copy), file, manifest: copy }
+    return { model: createModel(copy, options), file, manifest: copy }
   }
 
   describe.skipIf(missing)(`engine of ${name}`, () => {
@@ -164,6 +173,14 @@ export function testBackend({ name, makeManifest, dtypes: kinds, missing }: Cont
       expect(Object.keys(await model.infer({ x: input }))).toEqual(['y'])
     })
 
+    test('calls with a signal that has no removeEventListener keep being served', async () => {
+      await using model = await open(sum)
+      const input = { a: matrix(1, [1, 2, 3]), b: matrix(1, [1, 2, 3]) }
+      const signal = { aborted: false, addEventListener() {} } as unknown as AbortSignal
+      for (let call = 0; call < 20; call++)
+        expect((await model.infer(input, { signal }))['total']?.data).toEqual(Float32Array.of(2, 4, 6))
+    })
+
     test('an abort during loading or after the result does no harm', async () => {
       await using model = await open(sum)
       const input = { a: matrix(1, [1, 2, 3]), b: matrix(1, [1, 2, 3]) }
@@ -241,10 +258,8 @@ export function testBackend({ name, makeManifest, dtypes: kinds, missing }: Cont
       const { file, manifest } = await openCopy('garbage')
       for (const garbage of ['', 'no engine', readFileSync(file).subarray(0, 200)]) {
         writeFileSync(file, garbage)
-        const model = createModel({
-          ...manifest,
-          variants: manifest.variants.map((variant) => ({ ...variant, ...factsOf(file) })),
-        })
+        const variants = manifest.variants.map((variant) => ({ ...variant, ...factsOf(file) }))
+        const model = createModel({ ...manifest, variants }, options)
         await expect(model.load()).rejects.toMatchObject({ name: 'OnnxEngineError' })
       }
     })

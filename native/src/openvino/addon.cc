@@ -1,3 +1,4 @@
+#include "../exit_function.h"
 #include "../js_values.h"
 #include "../promise_worker.h"
 #include "builder.h"
@@ -104,6 +105,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("probe", Napi::Function::New<probeLibrary>(env));
   exports.Set("build", Napi::Function::New<buildEngine>(env));
   exports.Set("load", Napi::Function::New<loadEngine>(env));
+  exports.Set("exit", Napi::Function::New<exitFunction>(env));
   return exports;
 }
 

@@ -63,12 +63,12 @@ Engine::Engine(const Library& library, const void* bytes, size_t size, const Loa
   const std::string optimum = library_.property(model_.get(), "OPTIMAL_NUMBER_OF_INFER_REQUESTS");
   const int count = std::max(1, std::atoi(optimum.c_str()));
   for (int i = 0; i < count; i++) createRequest();
+  membership_.emplace(*this);
 }
 
 Engine::~Engine() {
-  for (const auto& request : requests_) {
-    if (request->busy.load()) library_.ov_infer_request_cancel(request->handle.get());
-  }
+  membership_.reset();
+  cancelAll();
   // A wait ends only after the callback has returned, so no callback runs once all waits are over.
   for (const auto& request : requests_) {
     if (request->busy.load()) library_.ov_infer_request_wait(request->handle.get());
@@ -122,6 +122,7 @@ void Engine::createRequest() {
 }
 
 void Engine::start(size_t index, const std::vector<Tensor>& tensors, bool borrow) {
+  const ExitGate::Pass pass;
   Request& request = *requests_.at(index);
   if (request.busy.load()) throw std::runtime_error(format("infer request {} is in use", index));
   if (tensors.size() != inputs_.size())
@@ -188,6 +189,23 @@ std::vector<Tensor> Engine::finish(size_t index) {
     outputs.push_back(std::move(output));
   }
   return outputs;
+}
+
+void Engine::cancelAll() noexcept {
+  for (const auto& request : requests_) {
+    if (request->busy.load()) library_.ov_infer_request_cancel(request->handle.get());
+  }
+}
+
+bool Engine::settle(ExitGate::Clock::time_point end) noexcept {
+  bool ended = true;
+  for (const auto& request : requests_) {
+    if (!request->busy.load()) continue;
+    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(end - ExitGate::Clock::now()).count();
+    const ov_status_e status = library_.ov_infer_request_wait_for(request->handle.get(), std::max<int64_t>(left, 0));
+    ended = ended && status != RESULT_NOT_READY;
+  }
+  return ended;
 }
 
 void Engine::cancel(size_t index) {

@@ -1,8 +1,10 @@
 #pragma once
 
+#include "../exit_gate.h"
 #include "library.h"
 
 #include <functional>
+#include <optional>
 
 namespace onnx_engine::openvino {
 
@@ -31,14 +33,14 @@ struct LoadSettings {
 
 // An imported blob with its infer requests. A request runs one inference at a time: start, then `done` is called on a
 // thread of OpenVINO, then finish. The caller keeps track of free requests.
-class Engine {
+class Engine : public ExitGate::Member {
  public:
   // Imports the blob; blocks for tens of milliseconds. The bytes must outlive the engine: OpenVINO reads constants from
   // them whenever a shape changes, which its documentation does not mention.
   Engine(const Library& library, const void* bytes, size_t size, const LoadSettings& settings);
 
   // Cancels the inferences in flight and waits for them: after this, `done` is never called again.
-  ~Engine();
+  ~Engine() override;
 
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;
@@ -63,6 +65,9 @@ class Engine {
   // Asks OpenVINO to stop early; `done` is called in any case. Any thread, any time.
   void cancel(size_t request);
 
+  void cancelAll() noexcept override;
+  bool settle(ExitGate::Clock::time_point end) noexcept override;
+
  private:
   struct Request;
 
@@ -79,6 +84,8 @@ class Engine {
   std::vector<Port> outputs_;
   std::vector<std::unique_ptr<Request>> requests_;
   std::function<void(size_t)> done_;
+  // From the end of the constructor on: the exit finds no engine half made.
+  std::optional<ExitGate::Membership> membership_;
 };
 
 }  // namespace onnx_engine::openvino

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "../handle.h"
 #include "../library.h"
 
 #include <openvino/c/openvino.h>
@@ -48,6 +49,7 @@ namespace onnx_engine::openvino {
   X(ov_infer_request_set_tensor_by_const_port) \
   X(ov_infer_request_start_async)              \
   X(ov_infer_request_wait)                     \
+  X(ov_infer_request_wait_for)                 \
   X(ov_infer_request_cancel)                   \
   X(ov_tensor_create)                          \
   X(ov_tensor_create_from_host_ptr)            \
@@ -66,9 +68,6 @@ struct Functions {
 
 // Name and value of an OpenVINO property, such as {"PERFORMANCE_HINT", "LATENCY"}.
 using Properties = std::vector<std::pair<std::string, std::string>>;
-
-template <typename T>
-using Handle = std::unique_ptr<T, void (*)(T*)>;
 
 // An opened OpenVINO library. Any thread.
 class Library : public Functions {

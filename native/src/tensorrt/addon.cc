@@ -1,3 +1,4 @@
+#include "../exit_function.h"
 #include "../js_values.h"
 #include "../promise_worker.h"
 #include "build_task.h"
@@ -129,6 +130,7 @@ Napi::Value gpus(const Napi::CallbackInfo& info) {
 Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   EngineObject::define(env);
   exports.Set("load", Napi::Function::New<loadEngine>(env));
+  exports.Set("exit", Napi::Function::New<exitFunction>(env));
   exports.Set("versions", Napi::Function::New<versions>(env));
   exports.Set("plugins", Napi::Function::New<plugins>(env));
   exports.Set("gpus", Napi::Function::New<gpus>(env));

@@ -1,5 +1,7 @@
 #include "build_task.h"
 
+#include "../exit_gate.h"
+
 #include <stdexcept>
 #include <system_error>
 
@@ -30,6 +32,7 @@ void BuildTask::onLine(Napi::Env env, Napi::Function log, BuildTask*, Line* raw)
 
 void BuildTask::work(const std::string& library, const BuildSettings& settings) {
   try {
+    const ExitGate::Pass pass;
     build(library, settings, [this](LogLevel level, const std::string& text) {
       auto* line = new Line{level, text};
       if (lines_.NonBlockingCall(line) != napi_ok) delete line;

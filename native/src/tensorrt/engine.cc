@@ -7,7 +7,7 @@
 namespace onnx_engine::tensorrt {
 
 Engine::Engine(std::shared_ptr<Device> device, std::unique_ptr<Plan> plan, const EngineSettings& settings)
-    : device_(std::move(device)), plan_(std::move(plan)) {
+    : device_(std::move(device)), plan_(std::move(plan)), queue_(settings.contexts) {
   device_->enter();
   const auto& ports = plan_->ports();
   const auto inputs =
@@ -16,17 +16,10 @@ Engine::Engine(std::shared_ptr<Device> device, std::unique_ptr<Plan> plan, const
   staging_ = std::make_unique<Staging>(*device_, contexts * inputs);
   for (size_t i = 0; i < contexts; i++)
     slots_.push_back(std::make_unique<InferenceSlot>(*device_, *plan_, *staging_, settings.graphs));
-  try {
-    for (auto& slot : slots_) threads_.emplace_back([this, &slot] { work(*slot); });
-  } catch (...) {
-    // The system refused another thread: those that run must not outlive this.
-    stop();
-    throw;
-  }
 }
 
 Engine::~Engine() {
-  stop();
+  queue_.stop();
   try {
     device_->enter();
   } catch (const std::exception&) {
@@ -35,18 +28,6 @@ Engine::~Engine() {
   slots_.clear();
   staging_.reset();
   plan_.reset();
-}
-
-void Engine::stop() {
-  std::deque<Job> left;
-  {
-    const std::lock_guard<std::mutex> lock(mutex_);
-    closing_ = true;
-    left.swap(queue_);
-  }
-  wake_.notify_all();
-  for (auto& job : left) job.done({{}, "the engine is closed", false});
-  for (auto& thread : threads_) thread.join();
 }
 
 Tensor Engine::copyOf(const void* data, size_t bytes, std::vector<int64_t> dims) {
@@ -65,62 +46,36 @@ Tensor Engine::copyOf(const void* data, size_t bytes, std::vector<int64_t> dims)
 }
 
 uint64_t Engine::submit(std::vector<Tensor> inputs, std::vector<Target> targets, Done done) {
-  uint64_t id = 0;
-  {
-    const std::lock_guard<std::mutex> lock(mutex_);
-    id = ++last_;
-    queue_.push_back({id, std::move(inputs), std::move(targets), std::move(done)});
-  }
-  wake_.notify_one();
-  return id;
-}
-
-void Engine::cancel(uint64_t id) {
-  Job job;
-  {
-    const std::lock_guard<std::mutex> lock(mutex_);
-    const auto found =
-        std::find_if(queue_.begin(), queue_.end(), [id](const Job& waiting) { return waiting.id == id; });
-    if (found == queue_.end()) return;
-    job = std::move(*found);
-    queue_.erase(found);
-  }
-  job.inputs.clear();
-  job.done({{}, "the inference was cancelled", true});
+  // Shared by the functions of the call, which std::function must be able to copy.
+  struct Call {
+    std::vector<Tensor> inputs;
+    std::vector<Target> targets;
+    Done done;
+  };
+  auto call = std::make_shared<Call>(Call{std::move(inputs), std::move(targets), std::move(done)});
+  QueuedCall queued;
+  queued.run = [this, call](size_t thread) {
+    Outcome outcome;
+    try {
+      device_->enter();
+      outcome.outputs = slots_[thread]->run(call->inputs, call->targets);
+    } catch (const std::exception& error) {
+      outcome.error = error.what();
+    }
+    // Before `done`: borrowed bytes are the caller's again, and blocks are free for the next call.
+    call->inputs.clear();
+    call->done(std::move(outcome));
+  };
+  queued.drop = [call](const char* reason, bool cancelled) {
+    call->inputs.clear();
+    call->done({{}, reason, cancelled});
+  };
+  return queue_.push(std::move(queued));
 }
 
 std::vector<char> Engine::runtimeCache() {
   device_->enter();
   return plan_->runtimeCache();
-}
-
-void Engine::work(InferenceSlot& slot) {
-  std::string lost;
-  try {
-    device_->enter();
-  } catch (const std::exception& error) {
-    lost = error.what();
-  }
-  for (;;) {
-    Job job;
-    {
-      std::unique_lock<std::mutex> lock(mutex_);
-      wake_.wait(lock, [this] { return closing_ || !queue_.empty(); });
-      if (queue_.empty()) return;
-      job = std::move(queue_.front());
-      queue_.pop_front();
-    }
-    Outcome outcome;
-    try {
-      if (!lost.empty()) throw std::runtime_error(lost);
-      outcome.outputs = slot.run(job.inputs, job.targets);
-    } catch (const std::exception& error) {
-      outcome.error = error.what();
-    }
-    // Before `done`: borrowed bytes are the caller's again, and blocks are free for the next call.
-    job.inputs.clear();
-    job.done(std::move(outcome));
-  }
 }
 
 }  // namespace onnx_engine::tensorrt

@@ -1,12 +1,7 @@
 #pragma once
 
+#include "../call_queue.h"
 #include "inference_slot.h"
-
-#include <condition_variable>
-#include <deque>
-#include <functional>
-#include <mutex>
-#include <thread>
 
 namespace onnx_engine::tensorrt {
 
@@ -50,32 +45,18 @@ class Engine {
   uint64_t submit(std::vector<Tensor> inputs, std::vector<Target> targets, Done done);
 
   // Ends an inference that is still queued. One that runs cannot be stopped; it ends as usual.
-  void cancel(uint64_t id);
+  void cancel(uint64_t id) { queue_.cancel(id); }
 
   // See Plan. Blocks: not for the JavaScript thread.
   std::vector<char> runtimeCache();
 
  private:
-  struct Job {
-    uint64_t id = 0;
-    std::vector<Tensor> inputs;
-    std::vector<Target> targets;
-    Done done;
-  };
-
-  void work(InferenceSlot& slot);
-  void stop();
-
   std::shared_ptr<Device> device_;
   std::unique_ptr<Plan> plan_;
   std::unique_ptr<Staging> staging_;
   std::vector<std::unique_ptr<InferenceSlot>> slots_;
-  std::vector<std::thread> threads_;
-  std::mutex mutex_;
-  std::condition_variable wake_;
-  std::deque<Job> queue_;
-  uint64_t last_ = 0;
-  bool closing_ = false;
+  // Each of its threads runs inferences in the slot of the same number.
+  CallQueue queue_;
 };
 
 }  // namespace onnx_engine::tensorrt

@@ -1,4 +1,5 @@
 // An engine on the double of the GPU, in JavaScript: for tests in Node, never packed.
+#include "../../exit_function.h"
 #include "../../js_values.h"
 #include "../engine_object.h"
 #include "host_double.h"
@@ -57,6 +58,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   EngineObject::define(env);
   exports.Set("load", Napi::Function::New<load>(env));
   exports.Set("loseDevices", Napi::Function::New<loseDevices>(env));
+  exports.Set("exit", Napi::Function::New<exitFunction>(env));
   exports.Set("devicesInUse", Napi::Function::New<devicesInUse>(env));
   return exports;
 }
