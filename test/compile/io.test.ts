@@ -16,7 +16,7 @@ import { writeTypes } from '../../plugin/types/write.ts'
 import { checkModels, loadCorpus } from '../corpus/index.ts'
 import { tempFolder } from '../support/helpers.ts'
 import { onnxModel, type ModelSpec } from '../support/models.ts'
-import { missingOpenVino } from '../support/openvino-models.ts'
+import { computesBf16, missingOpenVino } from '../support/openvino-models.ts'
 import { orSkip } from '../support/python.ts'
 import { uniform } from '../support/samples.ts'
 import { missingTensorRtRtx } from '../support/tensorrt-library.ts'
@@ -138,7 +138,7 @@ describe('16-bit inputs and outputs', () => {
     })
   })
 
-  test.skipIf(missingOpenVino())('OpenVINO has bfloat16 inputs and outputs', async () => {
+  test.skipIf(missingOpenVino() || !computesBf16())('OpenVINO has bfloat16 inputs and outputs', async () => {
     const compiled = await build(net, { engine: 'bf16', precision: { io: 'bf16' }, backends: ['openvino'] })
     const model = await loadModel(await writeModel(compiled, join(folder, 'openvino')))
     const { y } = await model.infer({ x: roundToHalf.bfloat16(uniform(64, 2, 1)), ids: BigInt64Array.of(5n) })

