@@ -28,6 +28,9 @@ export const errorCodes = {
   WORKER_CRASHED:
     'The worker that ran the model died. Calls in flight are rejected, and the next call starts a new worker.',
   TOO_MANY_CALLS: 'A window of Electron has too many calls in flight; wait for some of them before the next.',
+  SERVER_UNAVAILABLE: 'A server cannot be reached, is not ready, refuses the credentials, or did not answer in time.',
+  SERVER_MISMATCH:
+    'A server does not have the model or the version, or describes other bindings than the app was built with.',
   DISPOSED: 'The model was disposed.',
   ABORTED: 'The call was aborted by its signal.',
   UNSUPPORTED_TARGET: 'The bundler, output format or environment cannot carry a model.',

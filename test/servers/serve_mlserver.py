@@ -1,0 +1,48 @@
+"""MLServer with the models of the folder MODELS, on HTTP_PORT and GRPC_PORT."""
+
+import asyncio
+import os
+
+from mlserver import MLModel, MLServer, ModelSettings, Settings
+from mlserver.codecs import NumpyCodec, StringCodec
+from mlserver.settings import ModelParameters
+from mlserver.types import InferenceRequest, InferenceResponse, MetadataTensor
+from onnx_models import OnnxModel, models
+
+
+class Served(MLModel):
+    async def load(self) -> bool:
+        self.onnx = OnnxModel(self.settings.parameters.uri)
+        self.inputs = [MetadataTensor(**each) for each in self.onnx.inputs]
+        self.outputs = [MetadataTensor(**each) for each in self.onnx.outputs]
+        return True
+
+    async def predict(self, payload: InferenceRequest) -> InferenceResponse:
+        arrays = {each.name: NumpyCodec.decode_input(each) for each in payload.inputs}
+        results = self.onnx.run(arrays)
+        outputs = []
+        for described, array in zip(self.onnx.outputs, results):
+            codec = StringCodec if described["datatype"] == "BYTES" else NumpyCodec
+            outputs.append(codec.encode_output(described["name"], array))
+        return InferenceResponse(model_name=self.name, model_version=self.version, outputs=outputs)
+
+
+async def main():
+    settings = Settings(
+        host="127.0.0.1",
+        http_port=int(os.environ["HTTP_PORT"]),
+        grpc_port=int(os.environ["GRPC_PORT"]),
+        metrics_endpoint=None,
+        parallel_workers=0,
+        grpc_max_message_length=-1,
+    )
+    server = MLServer(settings)
+    await server.start(
+        [
+            ModelSettings(name=name, implementation=Served, parameters=ModelParameters(uri=path, version="1"))
+            for name, path in models().items()
+        ]
+    )
+
+
+asyncio.run(main())
