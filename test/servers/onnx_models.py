@@ -29,7 +29,7 @@ class OnnxModel:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         # For calls that must still run when the test kills the server or stops to wait.
-        self.seconds = 30 if Path(path).stem == "slow" else 0
+        self.seconds = 2 if Path(path).stem == "slow" else 0
         self.session = onnxruntime.InferenceSession(path, options)
         self.inputs = [described(each) for each in self.session.get_inputs()]
         self.outputs = [described(each) for each in self.session.get_outputs()]
