@@ -37,6 +37,15 @@ export function readMetadata(subject: string, { body }: HttpAnswer): ServedModel
   return { versions, platform, inputs, outputs }
 }
 
+/** What a server says about itself; empty for one that says nothing readable. */
+export function readServer({ body }: HttpAnswer): { readonly name: string; readonly extensions: readonly string[] } {
+  const { name, extensions } = asRecord(parsed(body.toString('utf8')))
+  return {
+    name: typeof name === 'string' ? name : '',
+    extensions: Array.isArray(extensions) ? extensions.map(String) : [],
+  }
+}
+
 /** The outputs of an inference: raw bytes after a JSON header, or JSON. Throws INFERENCE_FAILED. */
 export function readReply(subject: string, { headers, body }: HttpAnswer): WireReply {
   const garbage = () =>

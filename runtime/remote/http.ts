@@ -1,23 +1,26 @@
 import type { OnnxEngineError } from '../errors.ts'
 import { mismatch, unavailable } from './failures.ts'
-import { errorText, readMetadata, readReply, refusal } from './http-answer.ts'
+import { errorText, readMetadata, readReply, readServer, refusal } from './http-answer.ts'
 import { binaryBody, jsonBody, noJsonForm, withoutJson, type HttpBody } from './http-body.ts'
 import { createHttpClient, type HttpAnswer, type HttpClient } from './http-client.ts'
 import type { Attempt, InferRequest, ServedModel, Target, Transport, WireReply } from './transport.ts'
 
 /**
- * A server over HTTP. The first call sends raw bytes (the binary extension). A server that refuses them gets JSON from
- * then on; its answers are read in the form that they come in.
+ * A server over HTTP. One that has the binary extension gets raw bytes, any other JSON, except for dtypes that JSON
+ * cannot carry. Answers are read in the form that they come in.
  */
 export function createHttpTransport(target: Target): Transport {
   const { subject } = target
   const client = createHttpClient(target)
-  let form: 'unknown' | 'binary' | 'json' = 'unknown'
+  let form: 'binary' | 'json' = 'json'
+  let proven = false
   return {
     async describe() {
-      // It may be another server by now.
-      form = 'unknown'
-      return describe(client, target)
+      const attempt = await describe(client, target)
+      if ('unsent' in attempt) return attempt
+      form = attempt.value.binary ? 'binary' : 'json'
+      proven = false
+      return { value: attempt.value.served }
     },
     infer,
     connected: () => true,
@@ -26,15 +29,17 @@ export function createHttpTransport(target: Target): Transport {
 
   async function infer(request: InferRequest): Promise<Attempt<WireReply>> {
     const { inputs, outputs, signal } = request
-    const asJson = form === 'json'
-    const body = asJson ? jsonBody(subject, inputs, outputs) : binaryBody(subject, inputs, outputs)
+    const needsBytes = withoutJson(inputs, outputs) !== undefined
+    const binary = form === 'binary' || needsBytes
+    const body = binary ? binaryBody(subject, inputs, outputs) : jsonBody(subject, inputs, outputs)
     const answer = await post(body, signal)
     if ('unsent' in answer) return answer
     // A server without the extension refuses such a request before it runs anything.
-    if (form === 'unknown' && refusesForm.has(answer.value.status)) return inferAsJson(request, answer.value)
+    const refused = binary && !proven && (refusesForm.has(answer.value.status) || (form === 'json' && needsBytes))
+    if (refused && refusal(subject, answer.value)) return inferAsJson(request, answer.value)
     const error = refusal(subject, answer.value)
     if (error) throw error
-    if (!asJson) form = 'binary'
+    if (binary) proven = true
     return { value: readReply(subject, answer.value) }
   }
 
@@ -67,7 +72,16 @@ export function createHttpTransport(target: Target): Transport {
 
 const refusesForm = new Set([400, 415, 422])
 
-async function describe(client: HttpClient, target: Target): Promise<Attempt<ServedModel>> {
+// KServe has the extension and does not list it.
+const unlistedBinary = new Set(['kserve'])
+
+interface Described {
+  readonly served: ServedModel
+  /** Whether the server takes raw bytes. */
+  readonly binary: boolean
+}
+
+async function describe(client: HttpClient, target: Target): Promise<Attempt<Described>> {
   const { subject } = target
   const get = (path: string) =>
     client.send({ method: 'GET', path, timeout: target.connectTimeout, timeoutName: 'connect' })
@@ -83,7 +97,10 @@ async function describe(client: HttpClient, target: Target): Promise<Attempt<Ser
   const ready = await get(`${modelPath(target)}/ready`)
   if ('unsent' in ready) return ready
   if (refusal(subject, ready.value)) throw unavailable(subject, `a model that is not ready (${errorText(ready.value)})`)
-  return { value: served }
+  const server = await get('v2')
+  if ('unsent' in server) return server
+  const { name, extensions } = readServer(server.value)
+  return { value: { served, binary: extensions.includes('binary_tensor_data') || unlistedBinary.has(name) } }
 }
 
 // Servers answer 400, 404 or 422 for a model or version that they do not have, and KServe 501 for any version.

@@ -64,6 +64,7 @@ describe('every dtype of the protocol', () => {
     ['raw bytes over HTTP', 'http', {}],
     ['an answer in JSON over HTTP', 'http', { typed: true }],
     ['JSON over HTTP', 'http', { jsonOnly: true }],
+    ['JSON over HTTP after raw bytes were refused', 'http', { jsonOnly: true, listsBinary: true }],
   ]
   const cases = forms.flatMap(([form, scheme, model]) =>
     (Object.keys(samples) as DType[])

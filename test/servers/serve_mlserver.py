@@ -3,10 +3,11 @@
 import asyncio
 import os
 
+import numpy as np
 from mlserver import MLModel, MLServer, ModelSettings, Settings
 from mlserver.codecs import NumpyCodec, StringCodec
 from mlserver.settings import ModelParameters
-from mlserver.types import InferenceRequest, InferenceResponse, MetadataTensor
+from mlserver.types import InferenceRequest, InferenceResponse, MetadataTensor, ResponseOutput
 from onnx_models import OnnxModel, models
 
 
@@ -18,13 +19,21 @@ class Served(MLModel):
         return True
 
     async def predict(self, payload: InferenceRequest) -> InferenceResponse:
-        arrays = {each.name: NumpyCodec.decode_input(each) for each in payload.inputs}
+        arrays = {each.name: decoded(each) for each in payload.inputs}
         results = self.onnx.run(arrays)
         outputs = []
-        for described, array in zip(self.onnx.outputs, results):
-            codec = StringCodec if described["datatype"] == "BYTES" else NumpyCodec
-            outputs.append(codec.encode_output(described["name"], array))
+        for tensor, array in zip(self.outputs, results):
+            data = array.ravel().tolist()
+            outputs.append(
+                ResponseOutput(name=tensor.name, datatype=tensor.datatype, shape=list(array.shape), data=data)
+            )
         return InferenceResponse(model_name=self.name, model_version=self.version, outputs=outputs)
+
+
+def decoded(tensor):
+    if tensor.datatype != "BYTES":
+        return NumpyCodec.decode_input(tensor)
+    return np.array(StringCodec.decode_input(tensor), dtype=object).reshape(tensor.shape)
 
 
 async def main():

@@ -33,8 +33,10 @@ export interface FakeModel {
   readonly ready?: boolean
   /** Outputs as lists of values (JSON, or typed fields of gRPC) instead of raw bytes. */
   readonly typed?: boolean
-  /** HTTP without the binary extension, as MLServer: 422. */
+  /** HTTP without the binary extension, as MLServer: 500 for bytes that are not text. */
   readonly jsonOnly?: boolean
+  /** HTTP: whether the binary extension is in the metadata of the server. Default: unless `jsonOnly`. */
+  readonly listsBinary?: boolean
   /** HTTP: the whole body of an answer, in place of the protocol's. */
   readonly raw?: (path: string) => { readonly status?: number; readonly body: string | Buffer } | undefined
   readonly infer?: (call: FakeCall) => Promise<readonly FakeTensor[]>
@@ -114,6 +116,8 @@ async function answerHttp(
   if (raw) return void response.writeHead(raw.status ?? 200).end(raw.body)
   const json = (value: unknown) =>
     void response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(value))
+  if (path === '/v2')
+    return json({ name: 'fake', extensions: (model.listsBinary ?? !model.jsonOnly) ? ['binary_tensor_data'] : [] })
   if (path === '/v2/health/live') return void response.writeHead(model.live === false ? 400 : 200).end()
   const [, name, , version, verb] =
     /^\/v2\/models\/([^/]+)(\/versions\/([^/]+))?(?:\/(\w+))?$/
@@ -129,7 +133,8 @@ async function answerHttp(
   const body = Buffer.concat(chunks)
   const headerBytes = request.headers['inference-header-content-length']
   if (headerBytes !== undefined && model.jsonOnly) {
-    response.writeHead(422, { 'content-type': 'application/json' })
+    const status = model.listsBinary ? 422 : 500
+    response.writeHead(status, { 'content-type': 'application/json' })
     return void response.end('{"detail":[{"type":"value_error","msg":"Value error, str is not valid UTF-8"}]}')
   }
   const call = { inputs: readHttpInputs(body, headerBytes), headers: request.headers, cancelled }
