@@ -18,6 +18,7 @@ export const errorCodes = {
   COMPILE_ABORTED: 'The compilation was cancelled.',
   VERIFICATION_FAILED:
     'The outputs of an engine are too far from the fp32 model for the option `verify`, or cannot be compared.',
+  NOT_CACHED: 'The option `frozen` forbids to compile, and no cache has the engine.',
   CACHE_FAILED: 'The cache folder cannot be used.',
   OUTPUT_FAILED: 'An engine or the runtime cannot be written into the output folder.',
   TYPES_FAILED: 'Type declarations cannot be written, or a source file that imports models cannot be parsed.',

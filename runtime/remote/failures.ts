@@ -1,14 +1,15 @@
 import { OnnxEngineError } from '../errors.ts'
 
-// Servers answer with whole pages or stacks; a message keeps the beginning.
-const longestText = 600
+// Servers answer with whole pages or stacks: a message keeps the beginning, and the end, where Python has the cause.
+const longestText = { start: 200, end: 400 }
 
 /** A server's own text, cut to a readable length and without control characters. */
 export function serverText(text: string): string {
   // oxlint-disable-next-line no-control-regex
   const plain = text.replace(/[\u0000-\u001f\u007f-\u009f\s]+/g, ' ').trim()
   if (plain === '') return 'no text'
-  return plain.length > longestText ? `${plain.slice(0, longestText)}...` : plain
+  const { start, end } = longestText
+  return plain.length > start + end ? `${plain.slice(0, start)} ... ${plain.slice(-end)}` : plain
 }
 
 /** The server cannot be reached, is not ready, or does not answer in time. */
