@@ -16,7 +16,9 @@ const folder = tempFolder()
 const secret = 'a secret of at least 32 characters'
 
 const turbo = await orSkip('turborepo-remote-cache', async () => {
-  const manifests = ['package.json', 'package-lock.json'].map((name) => join(repository, 'test', 'servers', 'turborepo', name))
+  const manifests = ['package.json', 'package-lock.json'].map((name) =>
+    join(repository, 'test', 'servers', 'turborepo', name),
+  )
   const into = process.env['SERVERS_TURBO'] ?? join(vendorFolder, `turbo-${digestOf(manifests)}`)
   if (process.env['SERVERS_TURBO']) return into
   await madeOnce(into, async () => {
@@ -73,8 +75,8 @@ interface Access {
   readonly writer: RemoteStore
   readonly reader: RemoteStore
   readonly stranger: RemoteStore
-  /** Where the server keeps its files. */
-  readonly files: string
+  /** Changes the last byte of what the server has under each key. */
+  poison(keys: readonly string[]): Promise<void>
 }
 
 async function startTurbo(): Promise<Access> {
@@ -92,11 +94,12 @@ async function startTurbo(): Promise<Access> {
   const main = join(turbo ?? '', 'node_modules', 'turborepo-remote-cache', 'dist', 'cli.js')
   await start(process.execPath, [main], env, `http://127.0.0.1:${port}/v8/artifacts/status`)
   const url = `http://127.0.0.1:${port}/v8/artifacts/{key}?slug=team`
+  const writer = http({ url, writeToken: 'token' })
   return {
-    writer: http({ url, writeToken: 'token' }),
+    writer,
     reader: http({ url, token: 'token' }),
     stranger: http({ url, token: 'wrong' }),
-    files,
+    poison: (keys) => poisonByPut(writer, keys),
   }
 }
 
@@ -112,7 +115,9 @@ async function startS3(): Promise<Access> {
     writer: s3({ ...options, write: true }),
     reader: s3(options),
     stranger: s3({ ...options, secretAccessKey: 'wrong' }),
-    files,
+    async poison() {
+      poisonFiles(files)
+    },
   }
 }
 
@@ -142,7 +147,12 @@ describe.each([
         reason,
         bytes: readFileSync(artifact.file),
       }))
-      return { reasons: engines.map(({ reason }) => reason), bytes: engines.map(({ bytes }) => bytes), warnings }
+      return {
+        reasons: engines.map(({ reason }) => reason),
+        bytes: engines.map(({ bytes }) => bytes),
+        keys: compiled.variants.map(({ artifact }) => artifact.key.digest),
+        warnings,
+      }
     }
 
     test('gives the same bytes without compiling, and refuses what is wrong', async () => {
@@ -159,7 +169,7 @@ describe.each([
 
       // Another writer of the same key does no harm: 412, or the same bytes.
       await build({ get: async () => undefined, ...(access.writer.put && { put: access.writer.put }) })
-      poison(access.files)
+      await access.poison(first.keys)
       const poisoned = await build(access.reader)
       expect(new Set(poisoned.reasons)).toEqual(new Set(['miss: new']))
       expect(poisoned.warnings.length).toBeGreaterThan(0)
@@ -168,7 +178,7 @@ describe.each([
   })
 })
 
-function poison(into: string): void {
+function poisonFiles(into: string): void {
   const names = readdirSync(into, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile())
   for (const entry of names) {
     const file = join(entry.parentPath, entry.name)
@@ -176,5 +186,19 @@ function poison(into: string): void {
     if (bytes.length < 100_000) continue
     bytes[bytes.length - 1]! ^= 1
     writeFileSync(file, bytes)
+  }
+}
+
+/** What a pull request with a write token could do. */
+async function poisonByPut({ get, put }: RemoteStore, keys: readonly string[]): Promise<void> {
+  const { signal } = new AbortController()
+  for (const key of keys) {
+    const chunks: Uint8Array[] = []
+    for await (const chunk of (await get(key, { signal })) ?? []) chunks.push(chunk)
+    const bytes = Buffer.concat(chunks)
+    bytes[bytes.length - 1]! ^= 1
+    const file = join(folder, 'poison')
+    writeFileSync(file, bytes)
+    await put?.(key, file, { signal })
   }
 }
