@@ -7,8 +7,8 @@ import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { http } from 'unplugin-onnx/cache'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { openStore, type Store } from '../../dist/plugin/cache/store.js'
 import { cacheKey } from '../../plugin/cache/key.ts'
+import { openStore, type Store } from '../../plugin/cache/store.ts'
 import type { RemoteCacheOptions, RemoteStore } from '../../plugin/options/remote-types.ts'
 import { tempFolder } from '../support/helpers.ts'
 
@@ -34,6 +34,16 @@ function memoryStore(): RemoteStore & { readonly bodies: Map<string, Buffer> } {
 
 async function* oneByOne(body: Buffer): AsyncGenerator<Uint8Array> {
   for (let at = 0; at < body.length; at += 7) yield body.subarray(at, at + 7)
+}
+
+/** Changes one byte, from the end if `at` is negative. */
+function change(at: number): (body: Buffer) => Buffer {
+  return (body) => {
+    const changed = Buffer.from(body)
+    const index = at < 0 ? changed.length + at : at
+    changed[index] = (changed[index] ?? 0) ^ 1
+    return changed
+  }
 }
 
 /** A machine: a cache folder of its own. */
@@ -100,11 +110,6 @@ describe('a remote cache', () => {
     expect(warnings).toEqual([])
   })
 
-  const change = (at: number) => (body: Buffer) => {
-    const changed = Buffer.from(body)
-    changed[at < 0 ? changed.length + at : at]! ^= 1
-    return changed
-  }
   const poisons: readonly (readonly [string, (body: Buffer) => Buffer, RegExp])[] = [
     ['a changed byte of the engine', change(-1), /another digest/],
     ['a changed byte of the head', change(30), /signature/],

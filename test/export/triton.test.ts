@@ -134,7 +134,6 @@ describe('unplugin-onnx export', () => {
     const { stdout } = await run(process.execPath, [cli, 'export', file, '--root', folder, ...args])
     return stdout.trim().split('\n')
   }
-  const files = (into: string) => readdirSync(into, { recursive: true, encoding: 'utf8' }).sort()
 
   test('--triton writes a model repository', async () => {
     const into = join(folder, 'triton')
@@ -195,3 +194,7 @@ describe('unplugin-onnx export', () => {
     await expect(exported(...args)).rejects.toThrow(text)
   })
 })
+
+function files(into: string): readonly string[] {
+  return readdirSync(into, { recursive: true, encoding: 'utf8' }).sort()
+}

@@ -108,12 +108,12 @@ describe.skipIf(!python).each(['kserve', 'mlserver'] as const satisfies readonly
         const remote = await connect(server[scheme], `echo-${dtype}`)
         const call = remote.infer({ x: samples[dtype] as never })
         const jsonOnly = scheme === 'http' && name === 'mlserver' && datatypes[dtype].contents === undefined
-        if (jsonOnly)
-          await expect(call).rejects.toMatchObject({
-            code: 'INPUT_INVALID',
-            received: `${dtype}, which JSON cannot carry`,
-          })
-        else expect((await call)['y']).toEqual({ dtype, dims: [3], data: samples[dtype] })
+        const refused = { code: 'INPUT_INVALID', received: `${dtype}, which JSON cannot carry` }
+        const answer = await call.then(
+          ({ y }) => y,
+          (error: unknown) => error,
+        )
+        expect(answer).toMatchObject(jsonOnly ? refused : { dtype, dims: [3], data: samples[dtype] })
       },
     )
 
@@ -168,11 +168,9 @@ describe.skipIf(!python).each(['kserve', 'mlserver'] as const satisfies readonly
     'a killed server rejects the call over %s, and answers after its restart',
     async (scheme) => {
       const remote = await connect(server[scheme], 'slow')
-      const rejected = expect(remote.infer({ x: Float32Array.of(1, 2, 3) })).rejects.toMatchObject({
-        code: 'SERVER_UNAVAILABLE',
-      })
+      const rejected = remote.infer({ x: Float32Array.of(1, 2, 3) }).catch((error: unknown) => error)
       await server.kill()
-      await rejected
+      expect(await rejected).toMatchObject({ code: 'SERVER_UNAVAILABLE' })
       await server.restart()
       const { y } = await remote.infer({ x: Float32Array.of(1, 2, 3) })
       expect(y?.data).toEqual(Float32Array.of(1, 2, 3))

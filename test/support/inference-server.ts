@@ -177,22 +177,25 @@ function readHttpInputs(body: Buffer, headerBytes: string | string[] | undefined
   })
 }
 
+type Answer = (call: grpc.ServerUnaryCall<never, unknown>) => Promise<object>
+
+function unary(answer: Answer): grpc.handleUnaryCall<never, unknown> {
+  return (call, callback) => {
+    answer(call).then(
+      (message) => callback(null, message),
+      (error: unknown) =>
+        callback({
+          code: error instanceof Refusal ? error.code : grpc.status.INTERNAL,
+          details: (error as Error).message,
+        }),
+    )
+  }
+}
+
 async function startGrpc(model: FakeModel, { port = 0, tls }: FakeOptions): Promise<FakeServer> {
   const calls: FakeCall[] = []
   const definitions = loader.fromJSON(descriptor as never, { longs: String, arrays: true, defaults: true })
   const server = new grpc.Server({ 'grpc.max_receive_message_length': -1 })
-  const unary =
-    (answer: (call: grpc.ServerUnaryCall<never, unknown>) => Promise<object>): grpc.handleUnaryCall<never, unknown> =>
-    (call, callback) => {
-      answer(call).then(
-        (message) => callback(null, message),
-        (error: unknown) =>
-          callback({
-            code: error instanceof Refusal ? error.code : grpc.status.INTERNAL,
-            details: (error as Error).message,
-          }),
-      )
-    }
   const known = ({ name, version }: { name: string; version: string }) => {
     if (name !== model.name) throw new Refusal(404, grpc.status.NOT_FOUND, `Model with name ${name} does not exist.`)
     if (version && model.versions && !model.versions.includes(version))
