@@ -34,7 +34,7 @@ export async function compile(
     import('./cache/store.ts'),
     import('./compile/model.ts'),
   ])
-  const store = openStore({ ...resolved.cache, warn })
+  const store = openStore({ ...resolved.cache, frozen: resolved.frozen, warn })
   const compiled = await compileModel(
     { file: path, query: queryOf(options), options, root: resolved.root },
     { store, log, warn, verbose, ...(signal && { signal }) },

@@ -11,6 +11,7 @@ import { hintFor, refuseUnknownOptions, usageError } from './cli/arguments.ts'
 import { addBuildCommand } from './cli/build.ts'
 import { addCacheCommand } from './cli/cache.ts'
 import { addDoctorCommand } from './cli/doctor.ts'
+import { addExportCommand } from './cli/export.ts'
 import { addInspectCommand } from './cli/inspect.ts'
 import { addSetupCommand } from './cli/setup.ts'
 import { addTypesCommand } from './cli/types.ts'
@@ -43,6 +44,7 @@ function commands(): CAC {
   const cli = cac('unplugin-onnx')
   addBuildCommand(cli)
   addVerifyCommand(cli)
+  addExportCommand(cli)
   addDoctorCommand(cli, version)
   addSetupCommand(cli)
   addInspectCommand(cli)

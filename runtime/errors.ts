@@ -18,6 +18,7 @@ export const errorCodes = {
   COMPILE_ABORTED: 'The compilation was cancelled.',
   VERIFICATION_FAILED:
     'The outputs of an engine are too far from the fp32 model for the option `verify`, or cannot be compared.',
+  NOT_CACHED: 'The option `frozen` forbids to compile, and no cache has the engine.',
   CACHE_FAILED: 'The cache folder cannot be used.',
   OUTPUT_FAILED: 'An engine or the runtime cannot be written into the output folder.',
   TYPES_FAILED: 'Type declarations cannot be written, or a source file that imports models cannot be parsed.',
@@ -28,6 +29,9 @@ export const errorCodes = {
   WORKER_CRASHED:
     'The worker that ran the model died. Calls in flight are rejected, and the next call starts a new worker.',
   TOO_MANY_CALLS: 'A window of Electron has too many calls in flight; wait for some of them before the next.',
+  SERVER_UNAVAILABLE: 'A server cannot be reached, is not ready, refuses the credentials, or did not answer in time.',
+  SERVER_MISMATCH:
+    'A server does not have the model or the version, or describes other bindings than the app was built with.',
   DISPOSED: 'The model was disposed.',
   ABORTED: 'The call was aborted by its signal.',
   UNSUPPORTED_TARGET: 'The bundler, output format or environment cannot carry a model.',

@@ -1,18 +1,11 @@
 import { pathOf, placeText } from './artifact.ts'
 import { OnnxEngineError } from './errors.ts'
 import type { BackendName, ModelManifest, VariantManifest } from './manifest.ts'
+import type { OpenedVariant } from './opened-variant.ts'
 import type { LoadOptions } from './options.ts'
 import type { Runner, Session } from './session.ts'
 import { modelSubject, quote } from './text.ts'
-import type { LoadedVariant } from './types.ts'
-
-type SkippedVariant = LoadedVariant['skipped'][number]
-
-/** An open engine, and the variant that it belongs to. */
-export interface OpenedVariant {
-  readonly session: Session
-  readonly variant: LoadedVariant
-}
+import type { SkippedVariant } from './types.ts'
 
 // Loaded when a variant needs it: importing a model must cost nothing before the model is used.
 const runners: { readonly [B in BackendName]?: () => Promise<Runner<B>> } = {
@@ -31,6 +24,17 @@ export async function openVariant(
   folder: string,
   options: LoadOptions,
 ): Promise<OpenedVariant> {
+  const result = await tryVariants(manifest, folder, options)
+  if ('session' in result) return result
+  throw noVariantError(manifest, result.skipped, options.require)
+}
+
+/** The first variant that this machine can run, or why it can run none of them. Throws ARTIFACT_INVALID. */
+export async function tryVariants(
+  manifest: ModelManifest,
+  folder: string,
+  options: LoadOptions,
+): Promise<OpenedVariant | { readonly skipped: readonly SkippedVariant[] }> {
   const skipped: SkippedVariant[] = []
   for (const variant of manifest.variants) {
     const { backend, engine } = variant
@@ -41,7 +45,7 @@ export async function openVariant(
       return { session: result, variant: { backend, engine, session: result.kind, skipped } }
     skipped.push({ backend, engine, reason: result })
   }
-  throw noVariantError(manifest, skipped, options.require)
+  return { skipped }
 }
 
 async function tryOpen<B extends BackendName>(

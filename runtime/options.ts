@@ -1,7 +1,8 @@
-import { OnnxEngineError, refuseUnreadable } from './errors.ts'
+import { checkOptions, type Rule } from './check-options.ts'
 import { backendNames, dimsChecks, type BackendName, type DimsCheck } from './manifest.ts'
+import type { ServerOptions } from './server-options.ts'
 import type { InferOptions, SessionOptions } from './session.ts'
-import { describeValue, didYouMean, modelSubject, quote } from './text.ts'
+import { modelSubject } from './text.ts'
 
 /** Options of `createModel` and `loadModel`. */
 export interface LoadOptions extends SessionOptions {
@@ -9,11 +10,16 @@ export interface LoadOptions extends SessionOptions {
   readonly require?: BackendName
   /** `'loose'` lets dims of one name differ, for models that use one name for several dims. Default: `'named'`. */
   readonly dims?: DimsCheck
+  /** Servers that run the model if this machine cannot, or before it does. `require` leaves them out. */
+  readonly remote?: RemoteOptions
 }
 
-interface Rule {
-  readonly expected: string
-  readonly accepts: (value: unknown) => boolean
+/** A server as another way to run a model. */
+export interface RemoteOptions extends Omit<ServerOptions, 'model' | 'bindings'> {
+  /** The name of the model on the server. Default: the name of the model here. */
+  readonly model?: string | undefined
+  /** Which is tried first. Default: `'local'`. */
+  readonly first?: 'local' | 'remote' | undefined
 }
 
 const positiveInteger: Rule = {
@@ -33,6 +39,8 @@ const modelRules: Readonly<Record<keyof LoadOptions, Rule>> = {
     accepts: (value) => backendNames.some((name) => name === value),
   },
   dims: { expected: `'named' or 'loose'`, accepts: (value) => dimsChecks.some((check) => check === value) },
+  // Its own keys are checked when the server is connected to: that code is not loaded before.
+  remote: { expected: 'an object with a url', accepts: (value) => typeof value === 'object' && value !== null },
 }
 
 const inferRules: Readonly<Record<keyof InferOptions, Rule>> = {
@@ -48,39 +56,6 @@ export function checkLoadOptions(model: string, options: LoadOptions): LoadOptio
 /** Throws OPTION_INVALID for an unknown key or a wrong value. */
 export function checkInferOptions(model: string, options: InferOptions): InferOptions {
   return checkOptions(`${modelSubject(model)}, option of infer()`, options, inferRules)
-}
-
-function checkOptions<O extends object>(subject: string, options: O, rules: Readonly<Record<string, Rule>>): O {
-  if (typeof options !== 'object' || options === null)
-    throw new OnnxEngineError('OPTION_INVALID', subject, { expected: 'an object', received: describeValue(options) })
-  const expected = 'options that can be read'
-  return refuseUnreadable({ code: 'OPTION_INVALID', subject, expected }, () => {
-    // A copy, so that every option is read once: what was checked is what counts.
-    const checked = { ...options }
-    checkValues(subject, checked, rules)
-    return checked
-  })
-}
-
-function checkValues(subject: string, options: object, rules: Readonly<Record<string, Rule>>): void {
-  for (const [key, value] of Object.entries(options)) {
-    if (value === undefined) continue
-    const rule = Object.hasOwn(rules, key) ? rules[key] : undefined
-    if (!rule) {
-      const names = Object.keys(rules)
-      const hint = didYouMean(key, names) ?? `Known options: ${names.join(', ')}.`
-      throw new OnnxEngineError('OPTION_INVALID', `${subject} ${quote(key)}`, {
-        expected: 'a known option',
-        hint,
-      })
-    }
-    if (!rule.accepts(value)) {
-      throw new OnnxEngineError('OPTION_INVALID', `${subject} ${quote(key)}`, {
-        expected: rule.expected,
-        received: typeof value === 'object' ? describeValue(value) : String(value),
-      })
-    }
-  }
 }
 
 // By its members: a signal may come from another realm, as in test runners and Electron.

@@ -25,8 +25,8 @@ export type SessionKind = 'native' | 'worker'
 
 /** One opened engine. Backends implement it; `model.ts` owns its lifetime. */
 export interface Session {
-  /** Where it runs: in native threads of this process, or in a worker. */
-  readonly kind: SessionKind
+  /** Where it runs: in native threads of this process, in a worker, or on a server. */
+  readonly kind: SessionKind | 'server'
   /** Whether infer() accepts optional inputs. Without it, their defaults are compiled in, and a value is refused. */
   readonly optionalInputs?: true
   /**

@@ -46,11 +46,32 @@ export type CompactInputs = Readonly<Record<string, string | undefined>>
 
 /** The variant that load() chose, and why the ones before it were skipped. */
 export interface LoadedVariant {
-  readonly backend: BackendName
-  readonly engine: Precision
-  /** Whether the engine runs in native threads of this process, or in a worker. */
-  readonly session: SessionKind
-  readonly skipped: readonly { readonly backend: BackendName; readonly engine: Precision; readonly reason: string }[]
+  /** `'remote'` is a server. */
+  readonly backend: BackendName | 'remote'
+  /** The precision; undefined for a server, which does not report it. */
+  readonly engine: Precision | undefined
+  /** Whether it runs in native threads of this process, in a worker, or on a server. */
+  readonly session: SessionKind | 'server'
+  readonly skipped: readonly SkippedVariant[]
+  /** Only with `backend: 'remote'`. */
+  readonly server?: ServerFacts
+}
+
+/** A variant that could not be used on this machine. */
+export interface SkippedVariant {
+  readonly backend: BackendName | 'remote'
+  readonly engine: Precision | undefined
+  readonly reason: string
+}
+
+/** What a server reports about the model. */
+export interface ServerFacts {
+  /** The server that answered first. */
+  readonly url: string
+  /** Such as `onnxruntime_onnx`; empty when the server names none. */
+  readonly platform: string
+  /** Empty when the server names none. */
+  readonly versions: readonly string[]
 }
 
 /** What infer() takes: every input of the model by name. */

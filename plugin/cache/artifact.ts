@@ -6,7 +6,7 @@ import type { Placed } from './scratch.ts'
 export interface Stored {
   readonly artifact: Artifact
   readonly hit: boolean
-  /** 'hit', 'miss: new', 'miss: weights changed', 'miss: the cached engine was corrupted', ... */
+  /** 'hit', 'hit: remote', 'miss: new', 'miss: weights changed', 'miss: the cached engine was corrupted', ... */
   readonly reason: string
   /** How long this call took. */
   readonly seconds: number
@@ -17,7 +17,7 @@ export interface Stored {
 export function storedOf({ entry, file }: Placed, reason: string, started: number): Stored {
   const { size, sha256, digest, facts, metadata } = entry
   const artifact = { file, size, sha256, key: { digest, facts } }
-  return { artifact, hit: reason === 'hit', reason, seconds: secondsSince(started), metadata }
+  return { artifact, hit: reason.startsWith('hit'), reason, seconds: secondsSince(started), metadata }
 }
 
 /** An engine file in the cache, ready to be emitted. */

@@ -1,5 +1,6 @@
 import { rm, stat } from 'node:fs/promises'
 import path from 'node:path'
+import { OnnxEngineError } from '../../runtime/errors.ts'
 import { makeFolder } from '../../runtime/make-folder.ts'
 import { hashFile } from '../files/hash.ts'
 import { isFull, isUnusable } from '../files/unusable.ts'
@@ -9,6 +10,7 @@ import { findEntry, insertEntry, type Entry } from './entries.ts'
 import { touch, type Folder } from './folder.ts'
 import { readImportRecord, writeImportRecord, type ImportRecord } from './import-records.ts'
 import type { CacheKey } from './key.ts'
+import type { RemoteCache } from './remote/remote-cache.ts'
 import type { Placed, Scratch } from './scratch.ts'
 import type { StatIndex } from './stat-index.ts'
 
@@ -20,6 +22,10 @@ export interface Workshop {
   onTrouble(error: unknown): void
   /** Called when the folder has an engine more. */
   onGrown(): void
+  /** The remote cache; undefined when there is none. */
+  openRemote(): Promise<RemoteCache | undefined>
+  /** Whether building is forbidden. */
+  readonly frozen: boolean
 }
 
 /** Finds the engine of a key in the cache, or builds it. */
@@ -40,6 +46,7 @@ export function openProducer(workshop: Workshop): Produce {
     if (spare) return storedOf(spare, 'hit', started)
     let building = false
     const observed: Build = async (output) => {
+      if (workshop.frozen) throw notCached(request)
       building = true
       const metadata = await build(output)
       building = false
@@ -47,6 +54,8 @@ export function openProducer(workshop: Workshop): Produce {
     }
     try {
       const { placed, reason } = await findOrBuild(workshop, openScratch, request, observed)
+      // Outside the lock: other processes use the engine meanwhile.
+      if (!reason.startsWith('hit')) (await workshop.openRemote())?.upload(placed.entry, placed.file)
       return storedOf(placed, reason, started)
     } catch (error) {
       const unusable = building ? await isFull(error, folder.root) : isUnusable(error)
@@ -54,7 +63,7 @@ export function openProducer(workshop: Workshop): Produce {
       onTrouble(error)
     }
     const scratch = await openScratch()
-    return storedOf(await scratch.build(request, build), 'miss: the cache folder cannot be used', started)
+    return storedOf(await scratch.build(request, observed), 'miss: the cache folder cannot be used', started)
   }
 }
 
@@ -85,8 +94,10 @@ async function findOrBuild(
     try {
       await makeFolder(temporary)
       const output = path.join(temporary, 'engine')
-      const entry = await buildEntry(request, build, output)
-      return { placed: await keep(workshop, openScratch, request, { entry, output, reason }), reason }
+      const fetched = await (await workshop.openRemote())?.fetch(request, output)
+      const entry = fetched ?? (await buildEntry(request, build, output))
+      const outcome = fetched ? 'hit: remote' : reason
+      return { placed: await keep(workshop, openScratch, request, { entry, output, reason: outcome }), reason: outcome }
     } finally {
       await rm(temporary, { recursive: true, force: true }).catch(() => {})
     }
@@ -178,4 +189,12 @@ async function describeChange(before: ImportRecord | undefined, key: CacheKey): 
   if (!before) return 'new'
   if (before.entry.digest === key.digest) return removed
   return (await import('./explain.ts')).explain(before.entry.facts, key.facts)
+}
+
+function notCached({ label, key }: StoreRequest): OnnxEngineError {
+  return new OnnxEngineError('NOT_CACHED', label, {
+    expected: 'an engine in the cache, because the option frozen forbids to compile',
+    received: `none for the key ${key.digest.slice(0, 12)}`,
+    hint: 'Run the build without `frozen` on a machine that writes to the remote cache.',
+  })
 }

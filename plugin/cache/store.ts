@@ -1,4 +1,5 @@
 import { isUnusable } from '../files/unusable.ts'
+import type { RemoteCacheOptions } from '../options/remote-types.ts'
 import type { Stored } from './artifact.ts'
 import type { Build, StoreRequest } from './build.ts'
 import type { Collected } from './collect.ts'
@@ -7,6 +8,7 @@ import { listImportRecords, readImportRecord, type ImportRecord } from './import
 import type { StoreEntry } from './list.ts'
 import { orCacheFailed } from './or-cache-failed.ts'
 import { openProducer, type Produce } from './produce.ts'
+import type { RemoteCache } from './remote/remote-cache.ts'
 import { type StatIndex, openStatIndex } from './stat-index.ts'
 import { aborted, untilAborted } from './until-aborted.ts'
 import type { Verified } from './verify.ts'
@@ -26,6 +28,10 @@ export interface StoreOptions {
   readonly maxSize: number
   /** Milliseconds after its last use that `collect` keeps an engine. */
   readonly maxAge: number
+  /** A store that a team shares: asked before an engine is built. */
+  readonly remote?: RemoteCacheOptions | undefined
+  /** Whether to throw NOT_CACHED instead of building an engine. */
+  readonly frozen?: boolean | undefined
   /** Called once for each way in which the folder cannot be used. */
   readonly warn: (message: string) => void
 }
@@ -66,7 +72,7 @@ export interface Store {
  * Opens the engine cache in a folder. Nothing is read or written before the first call. Modules that a hit does not
  * need are loaded by what needs them: in a warm build, loading modules takes most of the time.
  */
-export function openStore({ dir, maxSize, maxAge, warn }: StoreOptions): Store {
+export function openStore({ dir, maxSize, maxAge, warn, remote, frozen = false }: StoreOptions): Store {
   const folder = folderAt(dir)
   const statIndex = openStatIndex(folder.statIndex)
   const inUse = new Set<string>()
@@ -75,7 +81,13 @@ export function openStore({ dir, maxSize, maxAge, warn }: StoreOptions): Store {
   const onGrown = () => {
     grown = true
   }
-  const produce = shareFlights(openProducer({ folder, statIndex, onTrouble, onGrown }))
+  let remoteCache: Promise<RemoteCache> | undefined
+  const openRemote = async () => {
+    if (!remote) return undefined
+    remoteCache ??= import('./remote/remote-cache.ts').then((module) => module.openRemoteCache(folder, remote, warn))
+    return remoteCache
+  }
+  const produce = shareFlights(openProducer({ folder, statIndex, onTrouble, onGrown, openRemote, frozen }))
   const listStore = async () => (await import('./list.ts')).listStore(folder)
 
   return {
@@ -94,6 +106,7 @@ export function openStore({ dir, maxSize, maxAge, warn }: StoreOptions): Store {
         (await loadCollector()).collectGarbage(folder, await listStore(), 'everything'),
       ),
     async collect() {
+      await (await remoteCache)?.settled()
       if (!grown && Date.now() - (await touched(folder.collected)) < day) return { removed: [], bytes: 0 }
       try {
         const entries = await listStore()

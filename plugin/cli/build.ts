@@ -10,6 +10,7 @@ import { printResult } from './print.ts'
 interface BuildFlags {
   readonly json?: boolean
   readonly verbose?: boolean
+  readonly frozen?: boolean
 }
 
 /** `unplugin-onnx build`: compiles a model and writes its engines and manifest. */
@@ -32,17 +33,19 @@ export function addBuildCommand(cli: CAC): void {
     .option('--keep-onnx <dir>', optionTexts.keepOnnx)
     .option('--root <dir>', optionTexts.root)
     .option('--cache-dir <dir>', optionTexts.cacheDir)
+    .option('--frozen', 'Fail instead of compiling an engine that the cache does not have')
     .option('--verbose', 'Print everything that the backends log')
     .option('--json', optionTexts.json)
     .action((file: string, flags: BuildFlags) => runBuild(cli, file, flags))
 }
 
-async function runBuild(cli: CAC, file: string, { json, verbose }: BuildFlags): Promise<void> {
+async function runBuild(cli: CAC, file: string, { json, verbose, frozen }: BuildFlags): Promise<void> {
   const { query } = requestOf(cli, file, queryKeys)
   const options = {
     ...modelOptionsOf(query),
     calibration: optionText(cli, 'samples'),
     keepOnnx: optionText(cli, 'keep-onnx'),
+    frozen,
     ...locationOptions(cli),
   } as Options
   const compiled = await compile(file, options, { log: console.error, warn: console.error, verbose })

@@ -1,6 +1,7 @@
 import * as v from 'valibot'
 import { backendNames, dimsChecks, precisions } from '../../runtime/manifest.ts'
 import { onnxruntime, openvino, tensorrt, tensorrtRtx } from './backend-schema.ts'
+import { remoteCache } from './remote-schema.ts'
 import { calibration } from './sample-schema.ts'
 import { ioPrecisions } from './types.ts'
 import type { CacheOptions, ModelOptions, Options, Profile, TypesOptions, ValueBounds, VerifyOptions } from './types.ts'
@@ -113,6 +114,7 @@ export const schema = section({
       dir: v.optional(filePath, 'node_modules/.cache/unplugin-onnx'),
       maxSize: v.optional(byteCount('5GB'), '10GB'),
       maxAge: v.optional(duration('30d'), '30d'),
+      remote: v.optional(remoteCache),
     } satisfies SchemasOf<CacheOptions>),
     {},
   ),
@@ -132,5 +134,6 @@ export const schema = section({
     'assets',
   ),
   standalone: v.optional(v.boolean(), false),
+  frozen: v.optional(v.boolean(), false),
   verbose: v.optional(v.boolean(), false),
 } satisfies SchemasOf<Options>)

@@ -1,5 +1,6 @@
 import type { BackendName, DimsCheck, Precision } from '../../runtime/manifest.ts'
 import type { OnnxRuntimeOptions, OpenVinoOptions, TensorRtOptions, TensorRtRtxOptions } from './backend-types.ts'
+import type { RemoteCacheOptions } from './remote-types.ts'
 
 /** Dims by input name. These records have no prototype, so an input can have any name. */
 export type Shapes = Readonly<Record<string, readonly number[]>>
@@ -184,6 +185,8 @@ export interface Options extends ModelOptions {
    * `node_modules` of the output folder, so the output runs without the app's `node_modules`.
    */
   readonly standalone?: boolean
+  /** Fails with NOT_CACHED instead of compiling an engine that no cache has. */
+  readonly frozen?: boolean
   /** Prints everything that the backends log. */
   readonly verbose?: boolean
 }
@@ -198,6 +201,11 @@ export interface CacheOptions {
   readonly maxSize?: number | string
   /** Time since the last use after which an engine is removed: milliseconds, or text such as `'12h'` or `'30d'`. */
   readonly maxAge?: number | string
+  /**
+   * A store that a team shares, with what signs its entries: `{ store, secret }` or `{ store, publicKey }`. See
+   * [Cache](cache.md#engines-shared-by-a-team).
+   */
+  readonly remote?: RemoteCacheOptions
 }
 
 export interface TypesOptions {

@@ -210,7 +210,7 @@ async function compileModelId(state: ProjectState, id: ModelId, logger: Logger):
   ])
   const { options } = state
   const { file } = id.request
-  const store = (state.store ??= openStore({ ...options.cache, warn: logger.warn }))
+  const store = (state.store ??= openStore({ ...options.cache, frozen: options.frozen, warn: logger.warn }))
   return compileModel(
     { file, query: queryText(id), options: compileOptions(options, id.request), root: options.root },
     { ...logger, store, verbose: options.verbose, signal: state.running.signal },

@@ -3,6 +3,7 @@ import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { globSync } from 'tinyglobby'
 import { describe, expect, it, test } from 'vitest'
+import { http } from '../../plugin/cache/remote/http-store.ts'
 import { resolveOptions } from '../../plugin/options/resolve.ts'
 import { architecturePage, errorsPage, optionsPage } from '../support/docs.ts'
 
@@ -55,10 +56,12 @@ describe('options in code blocks', () => {
     const call = /^\w+:/.test(code) ? `onnx({ ${code} })` : code
     const body = call.replaceAll(/^import .*$/gm, '').replace('export default', 'void')
     // oxlint-disable-next-line no-new-func -- these blocks are ours
-    new Function('onnx', 'defineConfig', body)(onnx, asItIs)
+    new Function('onnx', 'defineConfig', 'http', 'process', body)(onnx, asItIs, http, { env: secrets })
     expect(accepted.length).toBeGreaterThan(0)
   })
 })
+
+const secrets = { CACHE_SECRET: 'a secret of at least 32 characters' }
 
 const asItIs = (config: unknown) => config
 

@@ -44,6 +44,7 @@ describe('options', () => {
       types: { dir: resolve('/app/.unplugin-onnx') },
       assetsDir: 'assets',
       standalone: false,
+      frozen: false,
       verbose: false,
     })
     expect(resolveOptions({ engine: undefined, cache: { dir: undefined }, root: undefined }, root)).toEqual(
@@ -87,7 +88,7 @@ describe('options', () => {
       { engin: 'fp16' },
       `option 'engin': expected one of engine, backends, targets, shapes, profiles, dims, calibration, ` +
         'precision, verify, keepOnnx, onnxruntime, openvino, tensorrtRtx, tensorrt, models, root, ' +
-        `cache, types, assetsDir, standalone, verbose, received 'engin'. Did you mean 'engine'?`,
+        `cache, types, assetsDir, standalone, frozen, verbose, received 'engin'. Did you mean 'engine'?`,
     ],
     [
       { engine: 'FP16' },
@@ -173,7 +174,7 @@ describe('options', () => {
     [{ cache: 'off' }, `option 'cache': expected an object, received 'off'`],
     [
       { cache: { maxsize: 1 } },
-      `option 'cache.maxsize': expected one of dir, maxSize, maxAge, received 'maxsize'. Did you mean 'maxSize'?`,
+      `option 'cache.maxsize': expected one of dir, maxSize, maxAge, remote, received 'maxsize'. Did you mean 'maxSize'?`,
     ],
     [
       { cache: { maxSize: '5 apples' } },
@@ -202,7 +203,7 @@ describe('options', () => {
       { ['a'.repeat(1000)]: 1 },
       `option '["${'a'.repeat(80)}..."]': expected one of engine, backends, targets, shapes, ` +
         'profiles, dims, calibration, precision, verify, keepOnnx, onnxruntime, openvino, tensorrtRtx, ' +
-        'tensorrt, models, root, cache, types, assetsDir, standalone, verbose, received ' +
+        'tensorrt, models, root, cache, types, assetsDir, standalone, frozen, verbose, received ' +
         `'${'a'.repeat(80)}'... 920 more characters`,
     ],
   ])('the options %j are refused', (user, message) => {

@@ -1,0 +1,64 @@
+import { basename } from 'node:path'
+import type { Bindings } from '../../runtime/manifest.ts'
+import type { Lowering } from '../backend/contract.ts'
+import type { Store } from '../cache/store.ts'
+import { precisionPass } from '../compile/passes.ts'
+import { fixGraph } from '../onnx/fix-graph.ts'
+import { loadGraph } from '../onnx/graph.ts'
+import { readModel } from '../onnx/model.ts'
+import { writeGraph } from '../onnx/write.ts'
+import { checkShapes } from '../options/check-shapes.ts'
+import { checkIo, engineBindings } from '../options/engine-bindings.ts'
+import type { CompileOptions } from '../options/schema.ts'
+import type { TritonBackend } from './triton-config.ts'
+
+/** A model to write as an .onnx file of its precision. */
+export interface LoweredFileRequest {
+  /** Absolute path of the model. */
+  readonly file: string
+  readonly options: CompileOptions
+  readonly root: string
+  /** What will run it: the rules of int8 depend on it. */
+  readonly backend: TritonBackend
+  /** Whether a GPU runs it: it computes in 16 bits, a CPU only stores them. */
+  readonly gpu: boolean
+  readonly store: Store
+  readonly log: (line: string) => void
+  readonly warn: (line: string) => void
+}
+
+/**
+ * Writes the model in the precision of the options into `output`, with the fixed dims of `shapes`, and its weights
+ * inside it or, above 2 GB, next to it. Rejects as a build does: MODEL_INVALID, PRECISION_UNSUPPORTED, SAMPLES_INVALID
+ * and others.
+ */
+export async function writeLoweredFile(request: LoweredFileRequest, output: string): Promise<Bindings> {
+  const { file, options, backend } = request
+  const name = basename(file).replace(/\.onnx$/i, '')
+  const model = await readModel(file)
+  checkShapes(options, model.bindings, name)
+  checkIo(options, name)
+  const { io } = options.precision
+  const bindings = engineBindings(model.bindings, { shapes: options.shapes, io })
+  const pass = { ...request, name, model, label: '', lowering: loweringOf(request) }
+  const lowering = await precisionPass({ model, options, backend, lowering: pass.lowering })
+  const graph = await loadGraph(file)
+  if (Object.keys(options.shapes).length > 0)
+    fixGraph(graph, engineBindings(model.bindings, { shapes: options.shapes, io: 'fp32' }))
+  const lowered = await lowering?.lower(graph, pass)
+  for (const note of lowered?.notes ?? []) request.log(`${name}: ${note}`)
+  await writeGraph({ ...graph, external: false }, output)
+  return bindings
+}
+
+const onCpu: Readonly<Record<CompileOptions['engine'], Lowering>> = {
+  fp32: 'none',
+  fp16: 'storage',
+  bf16: 'storage',
+  int8: 'compute',
+  'int8-weights': 'storage',
+}
+
+function loweringOf({ options: { engine }, gpu }: LoweredFileRequest): Lowering {
+  return gpu && engine !== 'fp32' ? 'compute' : onCpu[engine]
+}

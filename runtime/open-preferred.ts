@@ -1,0 +1,47 @@
+import { OnnxEngineError } from './errors.ts'
+import type { ModelManifest } from './manifest.ts'
+import { openVariant, tryVariants } from './open-variant.ts'
+import type { OpenedVariant } from './opened-variant.ts'
+import type { LoadOptions, RemoteOptions } from './options.ts'
+import type { SkippedVariant } from './types.ts'
+
+/**
+ * Opens a model here or on a server, in the order that the options give. What was tried first and could not be used is
+ * in `skipped` of the variant. A server with another model is an error, not a reason to fall back.
+ */
+export async function openPreferred(
+  manifest: ModelManifest,
+  folder: string,
+  options: LoadOptions,
+): Promise<OpenedVariant> {
+  const { remote, ...local } = options
+  if (!remote || options.require !== undefined) return openVariant(manifest, folder, local)
+  if (remote.first === 'remote') {
+    const opened = await tryRemote(manifest, remote)
+    return 'session' in opened ? opened : withSkipped(await openVariant(manifest, folder, local), [opened])
+  }
+  const opened = await tryVariants(manifest, folder, local)
+  if ('session' in opened) return opened
+  return withSkipped(await openServer(manifest, remote), opened.skipped)
+}
+
+async function tryRemote(manifest: ModelManifest, remote: RemoteOptions): Promise<OpenedVariant | SkippedVariant> {
+  try {
+    return await openServer(manifest, remote)
+  } catch (error) {
+    if (!(error instanceof OnnxEngineError) || !unreachable.has(error.code)) throw error
+    return { backend: 'remote', engine: undefined, reason: error.message }
+  }
+}
+
+const unreachable: ReadonlySet<string> = new Set(['SERVER_UNAVAILABLE', 'BACKEND_UNAVAILABLE'])
+
+async function openServer({ name, bindings }: ModelManifest, remote: RemoteOptions): Promise<OpenedVariant> {
+  const { first: _, ...server } = remote
+  const { openRemote } = await import('./remote/pool.ts')
+  return openRemote({ ...server, model: server.model ?? name, bindings })
+}
+
+function withSkipped({ session, variant }: OpenedVariant, before: readonly SkippedVariant[]): OpenedVariant {
+  return { session, variant: { ...variant, skipped: [...before, ...variant.skipped] } }
+}
