@@ -8,7 +8,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { runChild, type ChildOptions } from '../../plugin/child/run.ts'
 import { currentBudget, enterSlot, estimateBytes, mayStart } from '../../plugin/child/slots.ts'
 import { startProgress } from '../../plugin/compile/progress.ts'
-import { isRunning } from '../../plugin/files/lock.ts'
+import { isRunning } from '../../plugin/files/owner.ts'
 import { tempFolder } from '../support/helpers.ts'
 
 const folder = tempFolder()
@@ -101,7 +101,7 @@ describe('compiler process', () => {
     await expect(
       run('writes half an engine for ever', { ...options, log, signal: controller.signal }),
     ).rejects.toMatchObject({ code: 'COMPILE_ABORTED' })
-    expect(pid === 0 || isRunning(pid)).toBe(pid === 0)
+    expect(pid === 0 || isRunning({ pid })).toBe(pid === 0)
   })
 })
 
@@ -120,10 +120,10 @@ describe.skipIf(process.platform === 'win32')('end of the building process', () 
       detached: true,
     })
     const [pid] = (await once(parent, 'message')) as [number]
-    expect(isRunning(pid)).toBe(true)
+    expect(isRunning({ pid })).toBe(true)
     expect(readdirSync(own)).toEqual(['engine'])
     end(parent)
-    await vi.waitFor(() => expect(isRunning(pid)).toBe(false), { timeout: 10_000 })
+    await vi.waitFor(() => expect(isRunning({ pid })).toBe(false), { timeout: 10_000 })
     expect(existsSync(own)).toBe(false)
   })
 })
