@@ -4,6 +4,7 @@ import { OnnxEngineError } from '../../runtime/errors.ts'
 import { makeFolder } from '../../runtime/make-folder.ts'
 import { fullDisk, FullDiskError } from '../files/full-disk.ts'
 import { hashFile } from '../files/hash.ts'
+import { holdFile } from '../files/held-files.ts'
 import { isUnusable } from '../files/unusable.ts'
 import { storedOf, type Stored } from './artifact.ts'
 import { buildEntry, type Build, type StoreRequest } from './build.ts'
@@ -20,7 +21,7 @@ export interface Workshop {
   readonly statIndex: StatIndex
   /** Called when the folder cannot be used: the engine goes to the scratch folder. */
   onTrouble(error: unknown): void
-  /** Called with the key digest of an engine before it is given to a caller: no other process may remove it. */
+  /** Called before an engine is given to a caller: no other process may remove it. */
   lease(digest: string): Promise<void>
   /** Called when the folder has an engine more. */
   onGrown(): void
@@ -161,6 +162,7 @@ async function hit(
 ): Promise<Outcome> {
   const { entry } = placed
   await lease(entry.digest)
+  holdFile(placed.file)
   await touch(folder.used(entry.digest))
   if (before?.entry.digest !== entry.digest) {
     await recordReason(folder, request, entry, `hit: ${await describeChange(before, request.key)}`)
@@ -184,6 +186,7 @@ async function keep(
   try {
     await lease(entry.digest)
     const file = await insertEntry(folder, output, entry)
+    holdFile(file)
     await touch(folder.used(entry.digest))
     onGrown()
     await recordReason(folder, request, entry, reason)

@@ -1,9 +1,9 @@
-import { stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import * as v from 'valibot'
 import { OnnxEngineError } from '../../runtime/errors.ts'
 import { fileTime } from '../files/file-clock.ts'
 import { replaceFile } from '../files/replace-file.ts'
+import { sameStamp, stampOf } from '../files/stamp.ts'
 import { readJson, seal, unseal } from './sealed.ts'
 
 /** Digests by name. */
@@ -67,19 +67,8 @@ const entrySchema = v.object({
 })
 const fileSchema = v.object({ version: v.literal(2), entries: v.array(v.unknown()) })
 type Entry = v.InferOutput<typeof entrySchema>
-export type Stamp = Pick<Entry, keyof typeof stampFields>
 
 const capacity = 4096
-
-/** What the file system says of a file that changes with its content. */
-export async function stampOf(file: string): Promise<Stamp> {
-  const { size, mtimeNs, ctimeNs, ino } = await stat(file, { bigint: true })
-  return { size: String(size), mtimeNs: String(mtimeNs), ctimeNs: String(ctimeNs), ino: String(ino) }
-}
-
-export function sameStamp(a: Stamp, b: Stamp): boolean {
-  return a.size === b.size && a.mtimeNs === b.mtimeNs && a.ctimeNs === b.ctimeNs && a.ino === b.ino
-}
 
 // Git's racily-clean rule: a file written in the same tick of its clock as it was read may have changed again without
 // another stamp. A tick is some milliseconds on today's file systems, two seconds (FAT) where stamps are whole seconds.

@@ -1,5 +1,6 @@
 import { OnnxEngineError } from '../../runtime/errors.ts'
-import { type Digests, sameStamp, type Stamp, stampOf, type StatIndex } from './stat-index.ts'
+import { sameStamp, type Stamp, stampOf } from '../files/stamp.ts'
+import type { Digests, StatIndex } from './stat-index.ts'
 import type { Store } from './store.ts'
 
 /** A store that knows all files whose digests were asked through it, and keeps nothing that was built of others. */

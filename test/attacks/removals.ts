@@ -6,7 +6,7 @@ import { compileIn, runCompiled, writeAffine } from './workshop.ts'
 
 /** `cache clean` in another process, or rm -rf of the cache, between the compilation and the copy of an engine. */
 export const removals: Attack = {
-  claim: 'an engine that vanishes from the cache before it is copied is made again',
+  claim: 'an engine that vanishes from the cache before it is copied is copied all the same',
   async open({ random, folder, onEnd }) {
     const file = join(folder, 'model.onnx')
     const cache = join(folder, 'cache')

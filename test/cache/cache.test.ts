@@ -579,7 +579,7 @@ describe('cache between processes', () => {
     const hits = (await open().list()).map(({ digest }) =>
       open().getOrBuild({ key: { digest, facts: {} }, importKey: 'check', label: 'check' }, refuse),
     )
-    expect((await Promise.all(hits)).length).toBeGreaterThan(10)
+    expect((await Promise.all(hits)).length).toBeGreaterThanOrEqual(10)
   })
 })
 
