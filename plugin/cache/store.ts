@@ -28,8 +28,6 @@ export interface StoreOptions {
   readonly maxSize: number
   /** Milliseconds after its last use that `collect` keeps an engine. */
   readonly maxAge: number
-  /** Whether a folder of another owner, or one that everybody can write, may be used. */
-  readonly trusted?: boolean
   /** Called once for each way in which the folder cannot be used. */
   readonly warn: (message: string) => void
 }
@@ -70,11 +68,11 @@ export interface Store {
  * Opens the engine cache in a folder. Nothing is read or written before the first call. Modules that a hit does not
  * need are loaded by what needs them: in a warm build, loading modules takes most of the time.
  */
-export function openStore({ dir, maxSize, maxAge, trusted = false, warn }: StoreOptions): Store {
+export function openStore({ dir, maxSize, maxAge, warn }: StoreOptions): Store {
   const folder = folderAt(dir)
   const onTrouble = warnOnce(folder, warn)
   let checking: Promise<void> | undefined
-  const checked = (): Promise<void> => (checking ??= checkFolder(folder, trusted))
+  const checked = (): Promise<void> => (checking ??= checkFolder(folder))
   const statIndex = checkedIndex(openStatIndex(folder.statIndex), checked)
   let grown = false
   const onGrown = () => {

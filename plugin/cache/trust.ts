@@ -4,14 +4,13 @@ import { OnnxEngineError } from '../../runtime/errors.ts'
 import type { Folder } from './folder.ts'
 
 /**
- * Refuses a cache that somebody else can fill, as git refuses the repository of another owner: an engine is code of a
- * kind, and its checksum is in the same folder. Links and other things in the place of its folders are refused as well,
- * because what is removed from the cache would be removed elsewhere.
+ * Refuses a cache that somebody else can fill, as git refuses the repository of another owner: engines and their
+ * checksums are in the same folder. Links instead of its folders are refused as well, because what is removed from the
+ * cache would be removed elsewhere.
  *
- * @param trusted whether the user vouches for owner and mode
  * @throws OnnxEngineError CACHE_FAILED
  */
-export async function checkFolder(folder: Folder, trusted: boolean): Promise<void> {
+export async function checkFolder(folder: Folder): Promise<void> {
   for (const place of [folder.root, ...folder.places]) {
     const found = await lstat(place).catch(() => undefined)
     if (found && !found.isDirectory()) {
@@ -22,7 +21,7 @@ export async function checkFolder(folder: Folder, trusted: boolean): Promise<voi
       })
     }
   }
-  if (trusted || isTrustedByEnvironment() || process.getuid === undefined) return
+  if (process.env[variable] === '1' || process.getuid === undefined) return
   for (const place of [dirname(folder.root), folder.root]) {
     const found = await stat(place).catch(() => undefined)
     const received = found && stranger(found.uid, found.mode)
@@ -32,17 +31,13 @@ export async function checkFolder(folder: Folder, trusted: boolean): Promise<voi
         received,
         hint:
           'Change its owner or mode, choose another folder with cache.dir, or, when all who can write to it may run ' +
-          `code in your builds, set cache.trusted to true or ${variable}=1`,
+          `code in your builds, set the environment variable ${variable}=1`,
       })
     }
   }
 }
 
 const variable = 'UNPLUGIN_ONNX_TRUST_CACHE'
-
-function isTrustedByEnvironment(): boolean {
-  return process.env[variable] === '1'
-}
 
 function stranger(uid: number, mode: number): string | undefined {
   const own = process.getuid?.()

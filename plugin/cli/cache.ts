@@ -52,11 +52,12 @@ const verbs: Readonly<Record<(typeof verbNames)[number], Verb>> = {
     return { data: matching, text: whyReport(matching) || `the cache in ${dir} has no import` }
   },
   async verify(store, dir) {
-    const { checked, damaged } = await store.verify()
-    if (damaged.length > 0) process.exitCode = 1
+    const { checked, damaged, damagedRecords } = await store.verify()
+    if (damaged.length + damagedRecords > 0) process.exitCode = 1
     const removed = damaged.map(({ digest }) => `damaged and removed: ${digest}`)
+    if (damagedRecords > 0) removed.push(`damaged and removed: ${count(damagedRecords, 'record')}`)
     return {
-      data: { checked, damaged },
+      data: { checked, damaged, damagedRecords },
       text: [...removed, `${count(checked, 'engine')} checked in ${dir}, ${damaged.length} damaged`].join('\n'),
     }
   },
