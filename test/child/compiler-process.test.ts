@@ -1,10 +1,11 @@
 import { fork, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdtempSync, readdirSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, readFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { watchMemory } from '../../plugin/child/memory.ts'
 import { runChild, type ChildOptions } from '../../plugin/child/run.ts'
 import { currentBudget, enterSlot, estimateBytes, mayStart } from '../../plugin/child/slots.ts'
 import { startProgress } from '../../plugin/compile/progress.ts'
@@ -295,5 +296,26 @@ describe('progress of a long build', () => {
     vi.advanceTimersByTime(5000)
     progress.stop()
     expect(lines).toEqual(['pose  fp32  openvino: 5 s, compiling'])
+  })
+})
+
+describe.skipIf(process.platform !== 'linux')('the memory of a child process', () => {
+  const started = (): ChildProcess => fork(fileURLToPath(new URL('./compiler-parent.mjs', import.meta.url)))
+
+  test('is given up first when the system runs out of it', async () => {
+    const child = started()
+    const { stop } = watchMemory(child, Infinity)
+    const score = `/proc/${child.pid}/oom_score_adj`
+    await vi.waitFor(() => expect(readFileSync(score, 'utf8').trim()).toBe('1000'))
+    stop()
+    child.kill('SIGKILL')
+  })
+
+  test('above its limit ends the process', async () => {
+    const child = started()
+    const { exceeded, stop } = watchMemory(child, 1 << 20)
+    const [, signal] = await once(child, 'exit')
+    expect([signal, exceeded()]).toEqual(['SIGKILL', true])
+    stop()
   })
 })
