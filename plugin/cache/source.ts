@@ -11,7 +11,7 @@ import type { SourceDigest } from './key.ts'
 import type { StatIndex } from './stat-index.ts'
 
 // Raised when `readModel` sees more, or something else, in the same file.
-const reader = 2
+const reader = 3
 
 /**
  * What a model declares and what its bytes are. A file that was seen before, unchanged, is neither parsed nor hashed
@@ -86,6 +86,7 @@ const headerSchema: v.GenericSchema<unknown, Model> = v.object({
   opsets: v.record(v.string(), v.number()),
   bindings: v.object({ inputs: v.array(bindingSchema), outputs: v.array(bindingSchema) }),
   external: v.array(v.object({ file: v.string(), offset: v.number(), length: v.number() })),
+  training: v.exactOptional(v.array(v.string())),
 })
 
 // What is no header of this file is as if there were none: the file is read.

@@ -63,9 +63,9 @@ const verbs: Readonly<Record<(typeof verbNames)[number], Verb>> = {
   },
   async clean(store, dir) {
     const { removed, bytes } = await store.clear()
-    return {
-      data: { removed, bytes },
-      text: `${count(removed.length, 'engine')} removed from ${dir}, ${formatBytes(bytes)} freed`,
-    }
+    const kept = await store.list()
+    const text = `${count(removed.length, 'engine')} removed from ${dir}, ${formatBytes(bytes)} freed`
+    const inUse = `${count(kept.length, 'engine')} kept, because running processes use or build them`
+    return { data: { removed, bytes, kept }, text: kept.length > 0 ? `${text}\n${inUse}` : text }
   },
 }

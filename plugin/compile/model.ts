@@ -48,6 +48,7 @@ async function compileOnce(
   if (!(await context.store.unchanged())) throw changedWhileRead(file)
   const model = options.dims === 'loose' ? { ...read, bindings: looseBindings(read.bindings) } : read
   checkShapes(options, model.bindings, name)
+  if (model.training) context.warn(trainingWarning(name, model.training))
   checkIo(options, name)
   const { engines, skipped } = await chooseEngines(model, options, root)
   for (const { message } of skipped) logOnce(context, `passed over ${message}`)
@@ -59,6 +60,11 @@ async function compileOnce(
     throw new OnnxEngineError('COMPILE_FAILED', `${name}: no backend could compile the model`, { hint })
   }
   return { name, bindings: bindingsOf(model, options), variants, files: filesOf(model) }
+}
+
+function trainingWarning(name: string, nodes: readonly string[]): string {
+  const cure = 'export it for inference: model.eval() before torch.onnx.export, without training=TrainingMode.TRAINING'
+  return `${name}: the model was exported for training, its outputs vary or depend on the batch (${nodes.join(', ')}); ${cure}`
 }
 
 const printedLines = new WeakMap<Store, Set<string>>()
