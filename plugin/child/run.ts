@@ -4,7 +4,6 @@ import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { OnnxEngineError, reviveError } from '../../runtime/errors.ts'
 import { printable } from '../../runtime/printable.ts'
-import { formatBytes } from '../text.ts'
 import type { ChildLog, ChildJob, ChildReply, ChildRequest } from './contract.ts'
 import { watchMemory } from './memory.ts'
 import { enterSlot, estimateBytes } from './slots.ts'
@@ -122,7 +121,7 @@ function aborted(job: ChildJob, signal: AbortSignal): OnnxEngineError {
 
 function tooMuchMemory(subject: string, mostBytes: number): OnnxEngineError {
   return new OnnxEngineError('COMPILE_FAILED', `${subject} was stopped`, {
-    expected: `at most ${formatBytes(mostBytes)} of memory, ${excess} times what a model of this size takes`,
+    expected: `at most ${(mostBytes / 1e9).toFixed(1)} GB of memory, ${excess} times what a model of this size takes`,
     received: 'more',
     hint: 'Look for a node that makes a huge constant, such as an Expand or ConstantOfShape with wrong dims',
   })

@@ -299,9 +299,11 @@ describe('progress of a long build', () => {
   })
 })
 
-describe.skipIf(process.platform !== 'linux')('the memory of a child process', () => {
-  const started = (): ChildProcess => fork(fileURLToPath(new URL('./compiler-parent.mjs', import.meta.url)))
+function started(): ChildProcess {
+  return fork(fileURLToPath(new URL('./compiler-parent.mjs', import.meta.url)))
+}
 
+describe.skipIf(process.platform !== 'linux')('the memory of a child process', () => {
   test('is given up first when the system runs out of it', async () => {
     const child = started()
     const { stop } = watchMemory(child, Infinity)

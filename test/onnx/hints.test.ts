@@ -50,17 +50,18 @@ describe('a model that was exported for training names its nodes', () => {
   })
 })
 
-describe('external data with backslashes', () => {
-  const model = (location: string) =>
-    write({
-      nodes: [{ op: 'Mul', inputs: ['x', 'w'], outputs: ['y'] }],
-      initializers: { w: { dtype: 'float32', dims: [1], data: [], external: { location, length: 4 } } },
-    })
+function modelWithData(location: string): string {
+  return write({
+    nodes: [{ op: 'Mul', inputs: ['x', 'w'], outputs: ['y'] }],
+    initializers: { w: { dtype: 'float32', dims: [1], data: [], external: { location, length: 4 } } },
+  })
+}
 
+describe('external data with backslashes', () => {
   test.skipIf(process.platform === 'win32')('that is there with slashes is said', async () => {
     mkdirSync(join(folder, 'data'), { recursive: true })
     writeFileSync(join(folder, 'data', 'w.bin'), new Uint8Array(4))
-    await expect(readModel(model('data\\w.bin'))).rejects.toMatchObject({
+    await expect(readModel(modelWithData('data\\w.bin'))).rejects.toMatchObject({
       code: 'EXTERNAL_DATA',
       hint: expect.stringMatching(/^"data\/w\.bin" is there: .*Windows/),
     })
@@ -69,7 +70,7 @@ describe('external data with backslashes', () => {
   test.skipIf(process.platform === 'win32').each(['no\\w.bin', '..\\..\\etc\\passwd'])(
     '%s that is nowhere in the folder gets the usual hint',
     async (location) => {
-      await expect(readModel(model(location))).rejects.toMatchObject({
+      await expect(readModel(modelWithData(location))).rejects.toMatchObject({
         code: 'EXTERNAL_DATA',
         hint: expect.stringContaining('Keep the data file in the folder of the model'),
       })
