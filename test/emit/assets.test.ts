@@ -1,17 +1,18 @@
+import { createHash } from 'node:crypto'
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { copyEngine, type EngineAsset, readEngine } from '../../plugin/emit/asset.ts'
 import { rollupAssets } from '../../plugin/emit/rollup.ts'
 import { holdFile } from '../../plugin/files/held-files.ts'
-import { factsOf } from '../support/engines.ts'
 import { tempFolder } from '../support/helpers.ts'
 
 function setUp(): { asset: EngineAsset; output: string; target: string } {
   const folder = tempFolder()
   const source = join(folder, 'engine')
   writeFileSync(source, 'engine')
-  const asset = { name: 'pose-onnxruntime-0123456789.ort', source, ...factsOf(source) }
+  const sha256 = createHash('sha256').update('engine').digest('hex')
+  const asset = { name: 'pose-onnxruntime-0123456789.ort', source, size: 6, sha256 }
   return { asset, output: join(folder, 'out'), target: join(folder, 'out', asset.name) }
 }
 

@@ -8,6 +8,7 @@ test.each<[what: string, text: string, printed: string]>([
   ['a backspace', 'a\bb', 'a\\u0008b'],
   ['a control character of C1', 'a\u009b31m', 'a\\u009b31m'],
   ['a change of direction', '\u202egnp.exe\u2066', '\\u202egnp.exe\\u2066'],
+  ['colours, which are left out', 'a \u001b[1;31mred\u001b[0m word', 'a red word'],
   ['lines and tabs, which stay', 'a\r\n\tb', 'a\n\tb'],
   ['letters of any script, which stay', 'größe 大 🙂', 'größe 大 🙂'],
 ])('a message shows %s', (_, text, printed) => {
