@@ -29,7 +29,7 @@ export const disks: Attack = {
         const named = warnings.some((line) => line.includes(mount))
         return isOutside === named ? undefined : `${size} bytes: engine ${file}, warnings ${warnings.join()}`
       } finally {
-        spawnSync('umount', [mount])
+        spawnSync('umount', ['-l', mount])
       }
     }
   },
