@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { readdirSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { openStore } from '../../dist/plugin/cache/store.js'
@@ -23,7 +23,9 @@ export const kills: Attack = {
       // Looked for once a day otherwise.
       rmSync(join(folder, 'v1', 'collected'), { force: true })
       await store.collect()
-      const left = readdirSync(join(folder, 'v1', 'tmp')).length
+      const tmp = join(folder, 'v1', 'tmp')
+      // A builder that was killed early has made none.
+      const left = existsSync(tmp) ? readdirSync(tmp).length : 0
       return left === 0 ? undefined : `${left} folders of killed builds are left`
     }
   },
