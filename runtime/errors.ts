@@ -1,3 +1,5 @@
+import { printable } from './printable.ts'
+
 /**
  * Every error code with one sentence on what it means. docs/errors.md is generated from this table. A code is a promise
  * to users: it may be added, never renamed.
@@ -59,11 +61,11 @@ export class OnnxEngineError extends Error {
   readonly hint?: string
 
   constructor(code: ErrorCode, subject: string, details: ErrorDetails = {}) {
-    super(compose(subject, details), details.cause === undefined ? undefined : { cause: details.cause })
+    super(printable(compose(subject, details)), details.cause === undefined ? undefined : { cause: details.cause })
     this.code = code
-    if (details.expected !== undefined) this.expected = details.expected
-    if (details.received !== undefined) this.received = details.received
-    if (details.hint !== undefined) this.hint = details.hint
+    if (details.expected !== undefined) this.expected = printable(details.expected)
+    if (details.received !== undefined) this.received = printable(details.received)
+    if (details.hint !== undefined) this.hint = printable(details.hint)
   }
 }
 

@@ -1,6 +1,8 @@
 import { unbundledImport } from './context.ts'
 
-const templateImport = /\bimport\(\s*`[^`]*\$\{[^`]*\.onnx\?[^`]*`/
+// Two steps, each linear: one expression for all of it takes cubic time for a long comment with such a beginning.
+const templateImport = /\bimport\(\s*`([^`]*)`/g
+const mayImportTemplate = /\bimport\(\s*`/
 
 /**
  * The hook of Rollup and Rolldown that warns of such an import: they leave it to Node.js, unless another plugin has
@@ -8,7 +10,7 @@ const templateImport = /\bimport\(\s*`[^`]*\$\{[^`]*\.onnx\?[^`]*`/
  */
 export const warnOfTemplates = {
   order: 'post',
-  filter: { code: templateImport },
+  filter: { code: mayImportTemplate },
   handler(this: { warn(message: string): void }, code: string): null {
     // Rollup itself has no filter for code.
     warnOfTemplate(code, (line) => this.warn(line))
@@ -18,6 +20,10 @@ export const warnOfTemplates = {
 
 /** Warns of the first import of a model in this code whose name is a template. */
 export function warnOfTemplate(code: string, warn: (line: string) => void): void {
-  const [text] = templateImport.exec(code) ?? []
-  if (text !== undefined) warn(unbundledImport(`${text})`))
+  for (const [text, specifier = ''] of code.matchAll(templateImport)) {
+    const place = specifier.indexOf('${')
+    if (place < 0 || !specifier.includes('.onnx?', place)) continue
+    warn(unbundledImport(`${text})`))
+    return
+  }
 }

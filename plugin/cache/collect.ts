@@ -1,10 +1,12 @@
-import { readdir, rm, stat } from 'node:fs/promises'
+import { lstat, readdir, rm } from 'node:fs/promises'
 import path from 'node:path'
+import { fileTime } from '../files/file-clock.ts'
 import { lockHolder, tryLock } from '../files/lock.ts'
 import { isTemporary } from '../files/replace-file.ts'
 import { removeEntry } from './entries.ts'
 import { listFiles, type Folder } from './folder.ts'
 import { listImportRecords, removeImportRecord } from './import-records.ts'
+import { leasedDigests } from './leases.ts'
 import type { StoreEntry } from './list.ts'
 
 export interface Collected {
@@ -17,14 +19,13 @@ export interface Collected {
 export interface Limits {
   readonly maxSize: number
   readonly maxAge: number
-  /** Key digests that this process has handed out. */
-  readonly inUse: ReadonlySet<string>
 }
 
 /**
  * Removes leftovers of killed processes, engines that were not used for `maxAge`, then as many as it takes to come down
- * to `maxSize`: superseded ones first, the least recently used first. An engine that this process handed out, that
- * another process may be copying, or whose key is locked stays. 'everything' leaves only what is being built.
+ * to `maxSize`: superseded ones first, the least recently used first. An engine that a running process was given, that
+ * was used in the last minutes, or whose key is locked stays. 'everything' leaves only what running processes were
+ * given or build.
  */
 export async function collectGarbage(
   folder: Folder,
@@ -32,11 +33,14 @@ export async function collectGarbage(
   limits: Limits | 'everything',
 ): Promise<Collected> {
   const holders = new Set<string>()
-  let bytes = await removeLeftovers(folder, holders)
+  const now = await fileTime(folder.root)
+  const leased = await leasedDigests(folder, grace)
+  let bytes = await removeLeftovers(folder, holders, now)
   const removed: StoreEntry[] = []
   let kept = [...entries]
   for (const entry of inOrderOfWorth(entries)) {
-    if (limits !== 'everything' && !isUnwanted(entry, kept, limits)) continue
+    if (leased.has(entry.digest)) continue
+    if (limits !== 'everything' && !isUnwanted(entry, kept, { ...limits, now })) continue
     const lock = await tryLock(folder.lock(entry.digest))
     if (!lock) continue
     try {
@@ -49,7 +53,8 @@ export async function collectGarbage(
     bytes += entry.size
   }
   const nobodyBuilds = limits === 'everything' && holders.size === 0
-  bytes += await removeOrphans(folder, new Set(kept.map(({ file }) => file)), nobodyBuilds ? 0 : grace)
+  const before = nobodyBuilds ? Infinity : now - grace
+  bytes += await removeOrphans(folder, new Set(kept.map(({ file }) => file)), before)
   await forgetImports(folder, kept, limits === 'everything' ? 0 : limits.maxAge)
   return { removed, bytes }
 }
@@ -57,9 +62,14 @@ export async function collectGarbage(
 /** Milliseconds in which another process may still be reading what it was given. */
 const grace = 5 * 60_000
 
-function isUnwanted(entry: StoreEntry, kept: readonly StoreEntry[], { maxSize, maxAge, inUse }: Limits): boolean {
-  const age = Date.now() - entry.used
-  if (inUse.has(entry.digest) || age < grace) return false
+interface LimitsNow extends Limits {
+  /** Milliseconds since the epoch by the file system's clock, which may not be ours. */
+  readonly now: number
+}
+
+function isUnwanted(entry: StoreEntry, kept: readonly StoreEntry[], { maxSize, maxAge, now }: LimitsNow): boolean {
+  const age = now - entry.used
+  if (age < grace) return false
   return age > maxAge || kept.reduce((sum, { size }) => sum + size, 0) > maxSize
 }
 
@@ -70,10 +80,10 @@ function inOrderOfWorth(entries: readonly StoreEntry[]): readonly StoreEntry[] {
 }
 
 // The temporary folders are listed before the locks: one whose lock is missing then belongs to nobody any more.
-async function removeLeftovers(folder: Folder, holders: Set<string>): Promise<number> {
-  const temporaries = await listFiles(folder.temporaries)
+async function removeLeftovers(folder: Folder, holders: Set<string>, now: number): Promise<number> {
+  const temporaries = (await listFiles(folder.temporaries)).filter((dir) => tokenName.test(path.basename(dir)))
   const locks = await listFiles(folder.locks)
-  for (const file of locks.filter((file) => file.endsWith('.lock'))) {
+  for (const file of locks.filter((file) => lockName.test(path.basename(file)))) {
     const holder = await lockHolder(file)
     if (holder) holders.add(holder)
     else await (await tryLock(file))?.release()
@@ -84,19 +94,21 @@ async function removeLeftovers(folder: Folder, holders: Set<string>): Promise<nu
     await rm(dir, { recursive: true, force: true })
   }
   const drafts = [...(await listFiles(folder.root)), ...(await listFiles(folder.imports))].filter(isTemporary)
-  for (const file of [...drafts, ...locks.filter((file) => !file.endsWith('.lock'))]) {
-    if ((await ageOf(file)) > grace) await rm(file, { force: true })
+  const guards = locks.filter((file) => guardName.test(path.basename(file)))
+  for (const file of [...drafts, ...guards]) {
+    if ((await changedAt(file)) < now - grace) await rm(file, { force: true })
   }
   return bytes
 }
 
 // Content that no entry names: its process was killed between the two writes, or has not come to the second one yet.
-async function removeOrphans(folder: Folder, named: ReadonlySet<string>, age: number): Promise<number> {
+async function removeOrphans(folder: Folder, named: ReadonlySet<string>, before: number): Promise<number> {
   let bytes = 0
   const contents = await readdir(folder.contents, { recursive: true, withFileTypes: true }).catch(() => [])
   for (const content of contents.filter((content) => content.isFile())) {
     const file = path.join(content.parentPath, content.name)
-    if (named.has(file) || (await ageOf(file)) < age) continue
+    const isOurs = contentName.test(path.relative(folder.contents, file).replaceAll(path.sep, '/'))
+    if (named.has(file) || !isOurs || (await changedAt(file)) > before) continue
     bytes += await sizeOf(file)
     await rm(file, { force: true })
   }
@@ -111,15 +123,20 @@ async function forgetImports(folder: Folder, kept: readonly StoreEntry[], maxAge
   }
 }
 
-/** Milliseconds since a file was written or moved; 0 when it is gone. */
-async function ageOf(file: string): Promise<number> {
-  const now = Date.now()
-  return now - (await stat(file).catch(() => ({ ctimeMs: now }))).ctimeMs
+// What has another name was not made by the cache, and stays.
+const tokenName = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
+const lockName = /^[0-9a-f]{64}\.lock$/
+const guardName = /^[0-9a-f]{64}\.lock\.[0-9a-f-]{36}/
+const contentName = /^sha256\/[0-9a-f]{2}\/[0-9a-f]{2}\/[0-9a-f]{60}$/
+
+/** When a file was written or moved, by the file system's clock; Infinity when it is gone. */
+async function changedAt(file: string): Promise<number> {
+  return (await lstat(file).catch(() => ({ ctimeMs: Infinity }))).ctimeMs
 }
 
-/** Bytes in a file or a folder; 0 when it is gone. */
+/** Bytes in a file or a folder; 0 when it is gone. Links count for themselves. */
 async function sizeOf(target: string): Promise<number> {
-  const found = await stat(target).catch(() => undefined)
+  const found = await lstat(target).catch(() => undefined)
   if (!found?.isDirectory()) return found?.size ?? 0
   const sizes = await Promise.all((await listFiles(target)).map(sizeOf))
   return sizes.reduce((sum, size) => sum + size, 0)

@@ -1,4 +1,5 @@
-import { readdir, stat, utimes, writeFile } from 'node:fs/promises'
+import { constants } from 'node:fs'
+import { lstat, open, readdir } from 'node:fs/promises'
 import path from 'node:path'
 import { makeFolder } from '../../runtime/make-folder.ts'
 
@@ -11,6 +12,7 @@ import { makeFolder } from '../../runtime/make-folder.ts'
  *     v1/used/<key digest>               empty; its mtime is the last use
  *     v1/locks/<key digest>.lock         one build at a time
  *     v1/tmp/<lock token>/               what a build is writing; garbage as soon as the lock's holder is dead
+ *     v1/leases/<pid>-<host>-<uuid>      key digests that a running process was given
  *     v1/collected                       empty; its mtime is the last collection
  *     v1/stat-index.json                 digests of files whose stat did not change
  */
@@ -22,6 +24,10 @@ export interface Folder {
   readonly imports: string
   readonly locks: string
   readonly temporaries: string
+  readonly leases: string
+  readonly index: string
+  /** Every folder that the cache makes below its root, none of which may be a link. */
+  readonly places: readonly string[]
   content(sha256: string): string
   used(digest: string): string
   lock(digest: string): string
@@ -32,12 +38,8 @@ export interface Folder {
 export function folderAt(dir: string): Folder {
   const root = path.join(path.resolve(dir), 'v1')
   const within = (name: string) => path.join(root, name)
-  const [contents, imports, locks, temporaries] = [
-    within('content-v2'),
-    within('imports'),
-    within('locks'),
-    within('tmp'),
-  ]
+  const places = ['content-v2', 'imports', 'locks', 'tmp', 'leases', 'index-v5', 'used'].map(within)
+  const [contents, imports, locks, temporaries, leases, index] = places as readonly string[] as Places
   return {
     root,
     statIndex: within('stat-index.json'),
@@ -46,6 +48,9 @@ export function folderAt(dir: string): Folder {
     imports,
     locks,
     temporaries,
+    leases,
+    index,
+    places: [...places, path.join(contents, 'sha256')],
     content: (sha256) => path.join(contents, 'sha256', sha256.slice(0, 2), sha256.slice(2, 4), sha256.slice(4)),
     used: (digest) => path.join(root, 'used', digest),
     lock: (digest) => path.join(locks, `${digest}.lock`),
@@ -54,21 +59,36 @@ export function folderAt(dir: string): Folder {
   }
 }
 
-/** Sets the mtime of an empty file to now. A folder that cannot be written only loses the time. */
+type Places = readonly [string, string, string, string, string, string, string]
+
+/** Sets the mtime of a file of one byte to the file system's time. A folder that cannot be written loses the time. */
 export async function touch(file: string): Promise<void> {
-  const now = new Date()
   try {
-    await utimes(file, now, now).catch(async () => {
+    await writeByte(file).catch(async () => {
       await makeFolder(path.dirname(file))
-      await writeFile(file, '')
-      await utimes(file, now, now)
+      await writeByte(file)
     })
   } catch {}
 }
 
-/** When a file was touched last, in milliseconds since the epoch; 0 when that is not known. */
+// Not through a link, and without waiting for the reader of a FIFO. A write takes the clock of the file system.
+async function writeByte(file: string): Promise<void> {
+  const { O_WRONLY, O_CREAT, O_NONBLOCK = 0, O_NOFOLLOW = 0 } = constants as Partial<Flags> & Writing
+  const handle = await open(file, O_WRONLY | O_CREAT | O_NONBLOCK | O_NOFOLLOW)
+  try {
+    await handle.write('.', 0)
+  } finally {
+    await handle.close()
+  }
+}
+
+type Flags = typeof constants
+
+type Writing = Pick<Flags, 'O_WRONLY' | 'O_CREAT'>
+
+/** When a file was touched last, in milliseconds by the file system's clock; 0 when that is not known. */
 export async function touched(file: string): Promise<number> {
-  return (await stat(file).catch(() => ({ mtimeMs: 0 }))).mtimeMs
+  return (await lstat(file).catch(() => ({ mtimeMs: 0 }))).mtimeMs
 }
 
 /** Absolute paths of the entries of a folder; none when there is no such folder. */

@@ -4,7 +4,7 @@ import { listImportRecords } from './import-records.ts'
 
 export interface StoreEntry extends Entry {
   readonly file: string
-  /** Milliseconds since the epoch. */
+  /** When it was used last, in milliseconds since the epoch by the file system's clock. */
   readonly used: number
   /** Imports whose current engine this is; none: a change has superseded it. */
   readonly imports: readonly string[]
@@ -16,7 +16,7 @@ export async function listStore(folder: Folder): Promise<readonly StoreEntry[]> 
   const listed = entries.map(async (entry) => ({
     ...entry,
     file: folder.content(entry.sha256),
-    used: Math.max(entry.created, await touched(folder.used(entry.digest))),
+    used: (await touched(folder.used(entry.digest))) || (await touched(folder.content(entry.sha256))),
     imports: imports.filter((record) => record.entry.digest === entry.digest).map(({ importKey }) => importKey),
   }))
   return (await Promise.all(listed)).sort((a, b) => b.used - a.used)

@@ -1,9 +1,11 @@
-import { rm, stat } from 'node:fs/promises'
+import { lstat, rm } from 'node:fs/promises'
 import path from 'node:path'
 import { OnnxEngineError } from '../../runtime/errors.ts'
 import { makeFolder } from '../../runtime/make-folder.ts'
+import { fullDisk, FullDiskError } from '../files/full-disk.ts'
 import { hashFile } from '../files/hash.ts'
-import { isFull, isUnusable } from '../files/unusable.ts'
+import { holdFile } from '../files/held-files.ts'
+import { isUnusable } from '../files/unusable.ts'
 import { storedOf, type Stored } from './artifact.ts'
 import { buildEntry, type Build, type StoreRequest } from './build.ts'
 import { findEntry, insertEntry, type Entry } from './entries.ts'
@@ -20,6 +22,8 @@ export interface Workshop {
   readonly statIndex: StatIndex
   /** Called when the folder cannot be used: the engine goes to the scratch folder. */
   onTrouble(error: unknown): void
+  /** Called before an engine is given to a caller: no other process may remove it. */
+  lease(digest: string): Promise<void>
   /** Called when the folder has an engine more. */
   onGrown(): void
   /** The remote cache; undefined when there is none. */
@@ -58,12 +62,27 @@ export function openProducer(workshop: Workshop): Produce {
       if (!reason.startsWith('hit')) (await workshop.openRemote())?.upload(placed.entry, placed.file)
       return storedOf(placed, reason, started)
     } catch (error) {
-      const unusable = building ? await isFull(error, folder.root) : isUnusable(error)
+      // What a compiler cannot read or write says nothing about the cache.
+      const unusable = building ? error instanceof FullDiskError : isUnusable(error)
       if (!unusable || request.signal?.aborted) throw error
       onTrouble(error)
     }
-    const scratch = await openScratch()
-    return storedOf(await scratch.build(request, observed), 'miss: the cache folder cannot be used', started)
+    const placed = await buildElsewhere(await openScratch(), folder, request, observed)
+    return storedOf(placed, 'miss: the cache folder cannot be used', started)
+  }
+}
+
+async function buildElsewhere(scratch: Scratch, folder: Folder, request: StoreRequest, build: Build): Promise<Placed> {
+  try {
+    return await scratch.build(request, build)
+  } catch (error) {
+    if (!(error instanceof FullDiskError)) throw error
+    throw new OnnxEngineError('CACHE_FAILED', request.label, {
+      expected: `space for the engine in ${folder.root} or in the folder for temporary files`,
+      received: error.message,
+      hint: 'Free some space, or choose another folder with cache.dir or the environment variable TMPDIR',
+      cause: error,
+    })
   }
 }
 
@@ -82,20 +101,20 @@ async function findOrBuild(
   const { digest } = request.key
   const before = await readImportRecord(folder, request.importKey)
   const found = await lookUp(workshop, digest, before)
-  if (found.placed) return hit(folder, request, before, found.placed)
+  if (found.placed) return hit(workshop, request, before, found.placed)
   const reason = `miss: ${found.trouble ?? (await describeChange(before, request.key))}`
   const { acquireLock } = await import('../files/lock.ts')
   await makeFolder(folder.locks)
   const lock = await acquireLock(folder.lock(digest), request.signal)
   try {
     const built = lock.waited ? await lookUp(workshop, digest, undefined) : {}
-    if (built.placed) return await hit(folder, request, before, built.placed)
+    if (built.placed) return await hit(workshop, request, before, built.placed)
     const temporary = folder.temporary(lock.token)
+    const output = path.join(temporary, 'engine')
     try {
       await makeFolder(temporary)
-      const output = path.join(temporary, 'engine')
       const fetched = await (await workshop.openRemote())?.fetch(request, output)
-      const entry = fetched ?? (await buildEntry(request, build, output))
+      const entry = fetched ?? (await buildInFolder(folder.root, request, build, output))
       const outcome = fetched ? 'hit: remote' : reason
       return { placed: await keep(workshop, openScratch, request, { entry, output, reason: outcome }), reason: outcome }
     } finally {
@@ -103,6 +122,21 @@ async function findOrBuild(
     }
   } finally {
     await lock.release()
+  }
+}
+
+/** Builds in a folder of its own, and once more when somebody removed the folder meanwhile. */
+async function buildInFolder(root: string, request: StoreRequest, build: Build, output: string): Promise<Entry> {
+  const folder = path.dirname(output)
+  for (let attempt = 1; ; attempt++) {
+    await makeFolder(folder)
+    try {
+      return await buildEntry(request, build, output)
+    } catch (error) {
+      const isGone = (await lstat(folder).catch(() => undefined)) === undefined
+      if (isGone && attempt === 1 && !request.signal?.aborted) continue
+      throw (await fullDisk(error, root)) ?? error
+    }
   }
 }
 
@@ -122,7 +156,8 @@ async function lookUp(
   if (!entry) return {}
   const file = folder.content(entry.sha256)
   try {
-    if ((await stat(file)).size !== entry.size) return { trouble: corrupted }
+    const found = await lstat(file)
+    if (!found.isFile() || found.size !== entry.size) return { trouble: corrupted }
     const { sha256 } = await statIndex.remember(file, 'content', async () => ({ sha256: await hashFile(file) }))
     return sha256 === entry.sha256 ? { placed: { entry, file } } : { trouble: corrupted }
   } catch (error) {
@@ -131,12 +166,14 @@ async function lookUp(
 }
 
 async function hit(
-  folder: Folder,
+  { folder, lease }: Workshop,
   request: StoreRequest,
   before: ImportRecord | undefined,
   placed: Placed,
 ): Promise<Outcome> {
   const { entry } = placed
+  await lease(entry.digest)
+  holdFile(placed.file)
   await touch(folder.used(entry.digest))
   if (before?.entry.digest !== entry.digest) {
     await recordReason(folder, request, entry, `hit: ${await describeChange(before, request.key)}`)
@@ -152,13 +189,15 @@ interface BuiltEntry {
 
 /** Moves a finished engine into the cache, or into the scratch folder when the cache cannot take it. */
 async function keep(
-  { folder, onTrouble, onGrown }: Workshop,
+  { folder, lease, onTrouble, onGrown }: Workshop,
   openScratch: () => Promise<Scratch>,
   request: StoreRequest,
   { entry, output, reason }: BuiltEntry,
 ): Promise<Placed> {
   try {
+    await lease(entry.digest)
     const file = await insertEntry(folder, output, entry)
+    holdFile(file)
     await touch(folder.used(entry.digest))
     onGrown()
     await recordReason(folder, request, entry, reason)
@@ -166,7 +205,7 @@ async function keep(
   } catch (error) {
     if (!isUnusable(error)) throw error
     onTrouble(error)
-    const moved = await stat(output).then(
+    const moved = await lstat(output).then(
       () => false,
       () => true,
     )

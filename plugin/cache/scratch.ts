@@ -1,8 +1,7 @@
-import { rmSync } from 'node:fs'
-import { copyFile, mkdtemp, readdir, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { copyFile, rm } from 'node:fs/promises'
 import path from 'node:path'
-import { isRunning } from '../files/lock.ts'
+import { fullDisk } from '../files/full-disk.ts'
+import { folderUntilExit } from '../files/temporary-folder.ts'
 import { buildEntry, type Build, type StoreRequest } from './build.ts'
 import type { Entry } from './entries.ts'
 
@@ -20,23 +19,21 @@ export interface Scratch {
   adopt(built: Placed): Promise<Placed>
 }
 
-/**
- * Nothing is made before the first engine; all is removed when the process exits, or when the next one does this after
- * it was killed.
- */
+/** Nothing is made before the first engine; all is removed when the process exits. */
 export function openScratch(): Scratch {
   const engines = new Map<string, Placed>()
   let folder: Promise<string> | undefined
 
   async function place(digest: string, make: (file: string) => Promise<Entry>): Promise<Placed> {
-    const file = path.join(await (folder ??= makeFolder()), digest)
+    const file = path.join(await (folder ??= folderUntilExit()), digest)
     try {
       const placed = { entry: await make(file), file }
       engines.set(digest, placed)
       return placed
     } catch (error) {
+      const full = await fullDisk(error, path.dirname(file))
       await rm(file, { force: true })
-      throw error
+      throw full ?? error
     }
   }
 
@@ -49,16 +46,4 @@ export function openScratch(): Scratch {
         return entry
       }),
   }
-}
-
-// The name has the owner's pid: a process that was killed cannot remove its own folder, so the next one does.
-async function makeFolder(): Promise<string> {
-  for (const name of await readdir(tmpdir())) {
-    const [, pid] = /^unplugin-onnx-(\d+)-/.exec(name) ?? []
-    if (pid !== undefined && !isRunning(Number(pid)))
-      await rm(path.join(tmpdir(), name), { recursive: true, force: true }).catch(() => {})
-  }
-  const dir = await mkdtemp(path.join(tmpdir(), `unplugin-onnx-${process.pid}-`))
-  process.once('exit', () => rmSync(dir, { recursive: true, force: true }))
-  return dir
 }

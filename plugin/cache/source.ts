@@ -1,6 +1,9 @@
 import { createHash } from 'node:crypto'
 import path from 'node:path'
+import * as v from 'valibot'
+import { dtypes, type DType } from '../../runtime/dtype.ts'
 import { OnnxEngineError } from '../../runtime/errors.ts'
+import type { Binding } from '../../runtime/manifest.ts'
 import { hashAround, hashSegments, type Segment } from '../files/hash.ts'
 import type { ByteRange } from '../onnx/bytes.ts'
 import type { Model, ModelWithInitializers } from '../onnx/model.ts'
@@ -8,7 +11,7 @@ import type { SourceDigest } from './key.ts'
 import type { StatIndex } from './stat-index.ts'
 
 // Raised when `readModel` sees more, or something else, in the same file.
-const reader = 1
+const reader = 3
 
 /**
  * What a model declares and what its bytes are. A file that was seen before, unchanged, is neither parsed nor hashed
@@ -35,9 +38,15 @@ export async function readSource(
       throw error
     })
   const { header, whole, around } = known
-  if (header && whole && around)
-    return { model: JSON.parse(header) as Model, source: { model: whole, graph: around, external: [] } }
-  const model = parsed ?? (await read(file))
+  const model = header ? parseHeader(header, file) : undefined
+  if (model && whole && around) return { model, source: { model: whole, graph: around, external: [] } }
+  return readWithData(parsed ?? (await read(file)), index)
+}
+
+async function readWithData(
+  model: ModelWithInitializers,
+  index: StatIndex,
+): Promise<{ readonly model: Model; readonly source: SourceDigest }> {
   return { model, source: await digestSource(model, index) }
 }
 
@@ -62,6 +71,34 @@ export async function digestSource(
     })
   }
   return { model: source['whole']!, graph: source['around']!, external }
+}
+
+const bindingSchema: v.GenericSchema<unknown, Binding> = v.object({
+  name: v.string(),
+  dtype: v.picklist(Object.keys(dtypes) as DType[]),
+  dims: v.nullable(v.array(v.nullable(v.union([v.number(), v.string()])))),
+})
+
+const headerSchema: v.GenericSchema<unknown, Model> = v.object({
+  file: v.string(),
+  size: v.number(),
+  irVersion: v.number(),
+  opsets: v.record(v.string(), v.number()),
+  bindings: v.object({ inputs: v.array(bindingSchema), outputs: v.array(bindingSchema) }),
+  external: v.array(v.object({ file: v.string(), offset: v.number(), length: v.number() })),
+  training: v.exactOptional(v.array(v.string())),
+})
+
+// What is no header of this file is as if there were none: the file is read.
+function parseHeader(text: string, file: string): Model | undefined {
+  try {
+    const header: unknown = JSON.parse(text)
+    // As it is: a schema's own output lacks keys such as "constructor", which may be the name of a domain.
+    const model = v.is(headerSchema, header) ? (header as Model) : undefined
+    return model?.file === path.resolve(file) ? model : undefined
+  } catch {
+    return undefined
+  }
 }
 
 // Loaded when something has to be read: a build that finds all in the cache does not wait for the protobuf library.

@@ -1,7 +1,10 @@
-import { readFile, stat } from 'node:fs/promises'
+import { dirname } from 'node:path'
 import * as v from 'valibot'
 import { OnnxEngineError } from '../../runtime/errors.ts'
+import { fileTime } from '../files/file-clock.ts'
 import { replaceFile } from '../files/replace-file.ts'
+import { sameStamp, stampOf } from '../files/stamp.ts'
+import { readJson, seal, unseal } from './sealed.ts'
 
 /** Digests by name. */
 export type Digests = Readonly<Record<string, string>>
@@ -19,8 +22,10 @@ export interface StatIndex {
 /**
  * Opens a stat index that lives in `file`, as git's index does for a work tree. It is written when something was
  * computed; a folder that cannot be written, or a damaged file, costs only the hashing.
+ *
+ * @param clock milliseconds since the epoch; that of the file system when absent
  */
-export function openStatIndex(file: string): StatIndex {
+export function openStatIndex(file: string, clock: Clock = () => fileTime(dirname(file))): StatIndex {
   const fresh = new Map<string, Entry>()
   let known: Promise<Map<string, Entry>> | undefined
   let saving = Promise.resolve()
@@ -28,13 +33,13 @@ export function openStatIndex(file: string): StatIndex {
   return {
     async remember(target, what, compute) {
       for (let attempt = 0; attempt < 3; attempt++) {
-        const before = await stamp(target)
+        const before = await stampOf(target)
         const id = `${what} ${target}`
         const entry = (await (known ??= load(file))).get(id)
         if (entry && sameStamp(entry, before) && !racy(entry)) return entry.digests
-        const at = Date.now()
+        const at = await clock()
         const digests = await compute()
-        if (!sameStamp(before, await stamp(target))) continue
+        if (!sameStamp(before, await stampOf(target))) continue
         const computed = { id, ...before, at, digests }
         ;(await known).set(id, computed)
         fresh.set(id, computed)
@@ -50,28 +55,20 @@ export function openStatIndex(file: string): StatIndex {
   }
 }
 
+type Clock = () => number | Promise<number>
+
 const stampFields = { size: v.string(), mtimeNs: v.string(), ctimeNs: v.string(), ino: v.string() }
 const entrySchema = v.object({
   id: v.string(),
   ...stampFields,
-  /** Milliseconds since the epoch, taken before the file was read. */
+  /** Milliseconds since the epoch by the clock of the cache's file system, taken before the file was read. */
   at: v.number(),
   digests: v.record(v.string(), v.string()),
 })
-const fileSchema = v.object({ version: v.literal(1), entries: v.array(entrySchema) })
+const fileSchema = v.object({ version: v.literal(2), entries: v.array(v.unknown()) })
 type Entry = v.InferOutput<typeof entrySchema>
-type Stamp = Pick<Entry, keyof typeof stampFields>
 
 const capacity = 4096
-
-async function stamp(file: string): Promise<Stamp> {
-  const { size, mtimeNs, ctimeNs, ino } = await stat(file, { bigint: true })
-  return { size: String(size), mtimeNs: String(mtimeNs), ctimeNs: String(ctimeNs), ino: String(ino) }
-}
-
-function sameStamp(a: Stamp, b: Stamp): boolean {
-  return a.size === b.size && a.mtimeNs === b.mtimeNs && a.ctimeNs === b.ctimeNs && a.ino === b.ino
-}
 
 // Git's racily-clean rule: a file written in the same tick of its clock as it was read may have changed again without
 // another stamp. A tick is some milliseconds on today's file systems, two seconds (FAT) where stamps are whole seconds.
@@ -83,12 +80,22 @@ function racy({ mtimeNs, ctimeNs, at }: Entry): boolean {
 }
 
 async function load(file: string): Promise<Map<string, Entry>> {
-  try {
-    const { entries } = v.parse(fileSchema, JSON.parse(await readFile(file, 'utf8')))
-    return new Map(entries.map((entry) => [entry.id, entry]))
-  } catch {
-    return new Map()
-  }
+  const entries = (await readEntries(file)).filter((entry) => entry !== undefined)
+  return new Map(entries.map((entry) => [entry.id, entry]))
+}
+
+/** Undefined for each damaged entry. */
+async function readEntries(file: string): Promise<readonly (Entry | undefined)[]> {
+  const parsed = v.safeParse(fileSchema, await readJson(file))
+  return parsed.success ? parsed.output.entries.map((entry) => unseal(entry, entrySchema)) : []
+}
+
+/** Removes damaged entries from a stat index, and returns how many there were. */
+export async function repairStatIndex(file: string): Promise<number> {
+  const entries = await readEntries(file)
+  const good = entries.filter((entry) => entry !== undefined)
+  if (good.length < entries.length) await write(file, good)
+  return entries.length - good.length
 }
 
 // Read again before writing: another process may have added to it. Whoever renames last wins; the loser's files are
@@ -96,5 +103,9 @@ async function load(file: string): Promise<Map<string, Entry>> {
 async function save(file: string, fresh: ReadonlyMap<string, Entry>): Promise<void> {
   const merged = new Map([...(await load(file)), ...fresh])
   const entries = [...merged.values()].sort((a, b) => b.at - a.at).slice(0, capacity)
-  await replaceFile(file, JSON.stringify({ version: 1, entries })).catch(() => {})
+  await write(file, entries).catch(() => {})
+}
+
+function write(file: string, entries: readonly Entry[]): Promise<void> {
+  return replaceFile(file, JSON.stringify({ version: 2, entries: entries.map(seal) }))
 }

@@ -5,11 +5,13 @@ import type { Build, StoreRequest } from './build.ts'
 import type { Collected } from './collect.ts'
 import { folderAt, touch, touched, type Folder } from './folder.ts'
 import { listImportRecords, readImportRecord, type ImportRecord } from './import-records.ts'
+import { openLeases } from './leases.ts'
 import type { StoreEntry } from './list.ts'
 import { orCacheFailed } from './or-cache-failed.ts'
 import { openProducer, type Produce } from './produce.ts'
 import type { RemoteCache } from './remote/remote-cache.ts'
 import { type StatIndex, openStatIndex } from './stat-index.ts'
+import { checkFolder } from './trust.ts'
 import { aborted, untilAborted } from './until-aborted.ts'
 import type { Verified } from './verify.ts'
 
@@ -37,8 +39,8 @@ export interface StoreOptions {
 }
 
 /**
- * The engine cache of an app. `imports`, `list`, `verify` and `clear` throw CACHE_FAILED for a folder that they cannot
- * use.
+ * The engine cache of an app. All throw CACHE_FAILED for a folder that somebody else can fill (see trust.ts);
+ * `imports`, `list`, `verify` and `clear` also for one that they cannot use.
  */
 export interface Store {
   /** Digests of source files that need no hashing again. */
@@ -64,7 +66,7 @@ export interface Store {
    * run of hits costs nothing. A folder that cannot be written costs a warning.
    */
   collect(): Promise<Collected>
-  /** Removes everything except what is being built right now. */
+  /** Removes everything except what running processes build or were given. */
   clear(): Promise<Collected>
 }
 
@@ -74,9 +76,10 @@ export interface Store {
  */
 export function openStore({ dir, maxSize, maxAge, warn, remote, frozen = false }: StoreOptions): Store {
   const folder = folderAt(dir)
-  const statIndex = openStatIndex(folder.statIndex)
-  const inUse = new Set<string>()
   const onTrouble = warnOnce(folder, warn)
+  let checking: Promise<void> | undefined
+  const checked = (): Promise<void> => (checking ??= checkFolder(folder))
+  const statIndex = checkedIndex(openStatIndex(folder.statIndex), checked)
   let grown = false
   const onGrown = () => {
     grown = true
@@ -87,36 +90,58 @@ export function openStore({ dir, maxSize, maxAge, warn, remote, frozen = false }
     remoteCache ??= import('./remote/remote-cache.ts').then((module) => module.openRemoteCache(folder, remote, warn))
     return remoteCache
   }
-  const produce = shareFlights(openProducer({ folder, statIndex, onTrouble, onGrown, openRemote, frozen }))
+  const produce = shareFlights(
+    openProducer({ folder, statIndex, lease: openLeases(folder), onTrouble, onGrown, openRemote, frozen }),
+  )
   const listStore = async () => (await import('./list.ts')).listStore(folder)
+  // A person asked for it: no warning can replace it.
+  const onRequest = <T>(action: () => Promise<T>): Promise<T> =>
+    orCacheFailed(folder.root, async () => {
+      await checked()
+      return await action()
+    })
 
   return {
     statIndex,
-    getOrBuild(request, build) {
-      inUse.add(request.key.digest)
-      return produce(request, build)
+    async getOrBuild(request, build) {
+      await checked()
+      return await produce(request, build)
     },
-    lastSeconds: async (importKey) => (await readImportRecord(folder, importKey))?.entry.seconds,
-    why: (importKey) => readImportRecord(folder, importKey),
-    imports: () => orCacheFailed(folder.root, () => listImportRecords(folder)),
-    list: () => orCacheFailed(folder.root, listStore),
-    verify: () => orCacheFailed(folder.root, async () => (await import('./verify.ts')).verifyStore(folder)),
-    clear: () =>
-      orCacheFailed(folder.root, async () =>
-        (await loadCollector()).collectGarbage(folder, await listStore(), 'everything'),
-      ),
+    async lastSeconds(importKey) {
+      await checked()
+      return (await readImportRecord(folder, importKey))?.entry.seconds
+    },
+    async why(importKey) {
+      await checked()
+      return await readImportRecord(folder, importKey)
+    },
+    imports: () => onRequest(() => listImportRecords(folder)),
+    list: () => onRequest(listStore),
+    verify: () => onRequest(async () => (await import('./verify.ts')).verifyStore(folder)),
+    clear: () => onRequest(async () => (await loadCollector()).collectGarbage(folder, await listStore(), 'everything')),
     async collect() {
       await (await remoteCache)?.settled()
+      await checked()
+      // By our clock: it decides when to look, not what is old.
       if (!grown && Date.now() - (await touched(folder.collected)) < day) return { removed: [], bytes: 0 }
       try {
         const entries = await listStore()
         if (entries.length > 0) await touch(folder.collected)
-        return await (await loadCollector()).collectGarbage(folder, entries, { maxSize, maxAge, inUse })
+        return await (await loadCollector()).collectGarbage(folder, entries, { maxSize, maxAge })
       } catch (error) {
         if (!isUnusable(error)) throw error
         onTrouble(error)
         return { removed: [], bytes: 0 }
       }
+    },
+  }
+}
+
+function checkedIndex(index: StatIndex, check: () => Promise<void>): StatIndex {
+  return {
+    async remember(file, what, compute) {
+      await check()
+      return await index.remember(file, what, compute)
     },
   }
 }

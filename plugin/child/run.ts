@@ -3,7 +3,9 @@ import { rmSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { OnnxEngineError, reviveError } from '../../runtime/errors.ts'
+import { printable } from '../../runtime/printable.ts'
 import type { ChildLog, ChildJob, ChildReply, ChildRequest } from './contract.ts'
+import { watchMemory } from './memory.ts'
 import { enterSlot, estimateBytes } from './slots.ts'
 
 export interface ChildOptions {
@@ -30,14 +32,23 @@ export async function runChild(
   { onStart, modelBytes = 0, ...options }: ChildOptions = {},
 ): Promise<void> {
   const { signal } = options
-  const leave = await enterSlot(estimateBytes(modelBytes), signal)
+  const estimate = estimateBytes(modelBytes)
+  const leave = await enterSlot(estimate, signal)
   try {
     if (leave) onStart?.()
     if (signal?.aborted) throw aborted(job, signal)
-    await supervise(worker, job, options)
+    await supervise(worker, job, { ...options, mostBytes: excess * estimate })
   } finally {
     leave?.()
   }
+}
+
+/** Times its estimate that a process may take before it is killed: no model that was measured takes twice as much. */
+const excess = 4
+
+interface Supervision extends Pick<ChildOptions, 'signal' | 'log' | 'what'> {
+  /** Bytes of memory above which the process is killed. */
+  readonly mostBytes: number
 }
 
 const children = new Map<ChildProcess, ChildJob>()
@@ -57,17 +68,18 @@ process.on('exit', () => {
 function supervise(
   worker: URL,
   job: ChildJob,
-  { signal, log, what = 'compiler' }: Pick<ChildOptions, 'signal' | 'log' | 'what'>,
+  { signal, log, mostBytes, what = 'compiler' }: Supervision,
 ): Promise<void> {
   const main = fileURLToPath(new URL('./main.js', import.meta.url))
   const child = fork(main, [], { serialization: 'advanced', stdio: ['ignore', 'pipe', 'pipe', 'ipc'], execArgv: [] })
   children.set(child, job)
   const kill = () => child.kill('SIGKILL')
   signal?.addEventListener('abort', kill, { once: true })
+  const memory = watchMemory(child, mostBytes)
   const tail = keepTail(child)
   let reply: ChildReply | undefined
   child.on('message', (message: ChildReply) => {
-    if (message.type === 'log') log?.(message.severity, message.text)
+    if (message.type === 'log') log?.(message.severity, printable(message.text))
     else reply = message
   })
   return new Promise<void>((resolve, reject) => {
@@ -76,10 +88,12 @@ function supervise(
     )
     child.once('close', (code, killedBy) => {
       children.delete(child)
+      memory.stop()
       signal?.removeEventListener('abort', kill)
       if (reply?.type === 'done') resolve()
       else if (signal?.aborted) reject(aborted(job, signal))
       else if (reply?.type === 'failed') reject(reviveError(reply.error))
+      else if (memory.exceeded()) reject(tooMuchMemory(`${job.name}: the ${what} process`, mostBytes))
       else reject(crashed(`${job.name}: the ${what} process`, { code, killedBy, output: tail() }))
     })
     const request: ChildRequest = { worker: worker.href, job }
@@ -103,6 +117,14 @@ function keepTail(child: ChildProcess): () => string {
 
 function aborted(job: ChildJob, signal: AbortSignal): OnnxEngineError {
   return new OnnxEngineError('COMPILE_ABORTED', `${job.name}: the compilation was cancelled`, { cause: signal.reason })
+}
+
+function tooMuchMemory(subject: string, mostBytes: number): OnnxEngineError {
+  return new OnnxEngineError('COMPILE_FAILED', `${subject} was stopped`, {
+    expected: `at most ${(mostBytes / 1e9).toFixed(1)} GB of memory, ${excess} times what a model of this size takes`,
+    received: 'more',
+    hint: 'Look for a node that makes a huge constant, such as an Expand or ConstantOfShape with wrong dims',
+  })
 }
 
 interface Crash {

@@ -52,19 +52,20 @@ const verbs: Readonly<Record<(typeof verbNames)[number], Verb>> = {
     return { data: matching, text: whyReport(matching) || `the cache in ${dir} has no import` }
   },
   async verify(store, dir) {
-    const { checked, damaged } = await store.verify()
-    if (damaged.length > 0) process.exitCode = 1
+    const { checked, damaged, damagedRecords } = await store.verify()
+    if (damaged.length + damagedRecords > 0) process.exitCode = 1
     const removed = damaged.map(({ digest }) => `damaged and removed: ${digest}`)
+    if (damagedRecords > 0) removed.push(`damaged and removed: ${count(damagedRecords, 'record')}`)
     return {
-      data: { checked, damaged },
+      data: { checked, damaged, damagedRecords },
       text: [...removed, `${count(checked, 'engine')} checked in ${dir}, ${damaged.length} damaged`].join('\n'),
     }
   },
   async clean(store, dir) {
     const { removed, bytes } = await store.clear()
-    return {
-      data: { removed, bytes },
-      text: `${count(removed.length, 'engine')} removed from ${dir}, ${formatBytes(bytes)} freed`,
-    }
+    const kept = await store.list()
+    const text = `${count(removed.length, 'engine')} removed from ${dir}, ${formatBytes(bytes)} freed`
+    const inUse = `${count(kept.length, 'engine')} kept, because running processes use or build them`
+    return { data: { removed, bytes, kept }, text: kept.length > 0 ? `${text}\n${inUse}` : text }
   },
 }

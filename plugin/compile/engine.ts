@@ -3,6 +3,7 @@ import { OnnxEngineError } from '../../runtime/errors.ts'
 import type { Bindings } from '../../runtime/manifest.ts'
 import { importKeyOf } from '../cache/import-records.ts'
 import { cacheKey, engineFacts, graphFacts, type CacheKey, type Facts, type Json } from '../cache/key.ts'
+import type { WatchedStore } from '../cache/watched-sources.ts'
 import type { Model } from '../onnx/model.ts'
 import { engineBindings } from '../options/engine-bindings.ts'
 import type { CompileOptions } from '../options/schema.ts'
@@ -21,7 +22,7 @@ export interface ModelJob {
   /** Source facts of the key: digests of the model's files. */
   readonly source: Facts
   readonly request: CompileRequest
-  readonly context: CompileContext
+  readonly context: CompileContext & { readonly store: WatchedStore }
 }
 
 /**
@@ -38,6 +39,7 @@ export async function buildEngine(planned: PlannedEngine, job: ModelJob): Promis
   } catch (error) {
     const fatal = planned.requested || context.signal?.aborted
     if (fatal || !(error instanceof OnnxEngineError) || failsEverywhere(planned, error)) throw error
+    if (!(await context.store.unchanged())) throw error
     context.warn(`${name}: built without ${planned.backend}: ${inOneLine(error.message)}`)
     return undefined
   }

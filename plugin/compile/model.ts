@@ -3,6 +3,7 @@ import { OnnxEngineError } from '../../runtime/errors.ts'
 import { sourceFacts } from '../cache/key.ts'
 import { readSource } from '../cache/source.ts'
 import type { Store } from '../cache/store.ts'
+import { changedWhileRead, watchSources, type WatchedStore } from '../cache/watched-sources.ts'
 import type { Model } from '../onnx/model.ts'
 import { checkShapes } from '../options/check-shapes.ts'
 import { checkIo, looseBindings } from '../options/engine-bindings.ts'
@@ -21,11 +22,33 @@ import type { Compiled } from './variant.ts'
  * @throws OnnxEngineError with any build-time code; docs/errors.md lists them.
  */
 export async function compileModel(request: CompileRequest, context: CompileContext): Promise<Compiled> {
+  for (let attempt = 1; attempt <= attempts; attempt++) {
+    const store = watchSources(context.store)
+    try {
+      return await compileOnce(request, { ...context, store })
+    } catch (error) {
+      // A program that writes the model while it is compiled fails the build, or would put one model's engine under
+      // the name of another.
+      if (context.signal?.aborted || (await store.unchanged())) throw error
+    }
+  }
+  throw changedWhileRead(request.file)
+}
+
+/** Compilations that files may spoil by changing. */
+const attempts = 3
+
+async function compileOnce(
+  request: CompileRequest,
+  context: CompileContext & { readonly store: WatchedStore },
+): Promise<Compiled> {
   const { file, options, root } = request
   const name = basename(file).replace(/\.onnx$/i, '')
   const { model: read, source } = await readSource(file, context.store.statIndex)
+  if (!(await context.store.unchanged())) throw changedWhileRead(file)
   const model = options.dims === 'loose' ? { ...read, bindings: looseBindings(read.bindings) } : read
   checkShapes(options, model.bindings, name)
+  if (model.training) context.warn(trainingWarning(name, model.training))
   checkIo(options, name)
   const { engines, skipped } = await chooseEngines(model, options, root)
   for (const { message } of skipped) logOnce(context, `passed over ${message}`)
@@ -39,12 +62,17 @@ export async function compileModel(request: CompileRequest, context: CompileCont
   return { name, bindings: bindingsOf(model, options), variants, files: filesOf(model) }
 }
 
+function trainingWarning(name: string, nodes: readonly string[]): string {
+  const cure = 'export it for inference: model.eval() before torch.onnx.export, without training=TrainingMode.TRAINING'
+  return `${name}: the model was exported for training, its outputs vary or depend on the batch (${nodes.join(', ')}); ${cure}`
+}
+
 const printedLines = new WeakMap<Store, Set<string>>()
 
 // A library that this machine lacks is missing for every model of a build.
-function logOnce({ store, log }: CompileContext, line: string): void {
-  const lines = printedLines.get(store) ?? new Set()
-  printedLines.set(store, lines)
+function logOnce({ store, log }: { store: WatchedStore; log: CompileContext['log'] }, line: string): void {
+  const lines = printedLines.get(store.watched) ?? new Set()
+  printedLines.set(store.watched, lines)
   if (!lines.has(line)) log(line)
   lines.add(line)
 }

@@ -4,60 +4,111 @@
  * file-loader.ts (esbuild and Bun) and farm.ts each bring engines into the output of one family. standalone.ts copies
  * the runtime.
  */
-import { copyFile, constants, rename, rm, stat } from 'node:fs/promises'
+import { rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
+import { OnnxEngineError } from '../../runtime/errors.ts'
 import { makeFolder } from '../../runtime/make-folder.ts'
 import type { Variant } from '../compile/variant.ts'
+import { hashFile } from '../files/hash.ts'
+import { copyHeld, readHeld } from '../files/held-files.ts'
+import { sameStamp, type Stamp, stampOf } from '../files/stamp.ts'
 import type { EngineCode } from './location.ts'
 import { orOutputFailed } from './output.ts'
 
 /** An engine on its way into a bundle. */
 export interface EngineAsset {
-  /** Name in the output: the model, the backend and the hash of the engine's own bytes, all of it ASCII. */
+  /** Name in the output: the model, the backend and a part of the engine's key, all of it ASCII. */
   readonly name: string
   /** Absolute path of the bytes in the cache. */
   readonly source: string
+  /** Bytes. */
+  readonly size: number
+  /** Lower-case hex SHA-256 of the bytes. */
+  readonly sha256: string
 }
 
 /**
- * The engine of a variant with a name of our own that contains a hash of its bytes: bundlers hash differently, or not
- * at all in library builds, and the name must be known when the module is written. The name has only characters that
- * need no escape in a URL, in a path and in the `\w` of a regular expression.
+ * The engine of a variant with a name of our own that contains a hash: bundlers hash differently, or not at all in
+ * library builds, and the name must be known when the module is written. The hash is that of the cache key: it changes
+ * with everything that an engine is made of, and stays when the same engine is compiled again, whose bytes may differ.
+ * The name has only characters that need no escape in a URL, in a path and in the `\w` of a regular expression.
  */
 export function engineAsset(model: string, { backend, extension, artifact }: Variant): EngineAsset {
+  const { file, size, sha256, key } = artifact
   return {
-    name: `${model.replace(/[^\w-]+/g, '_')}-${backend}-${artifact.sha256.slice(0, 10)}${extension}`,
-    source: artifact.file,
+    name: `${model.replace(/[^\w-]+/g, '_')}-${backend}-${key.digest.slice(0, 10)}${extension}`,
+    source: file,
+    size,
+    sha256,
   }
 }
 
 /**
- * Copies an engine into an output folder, whole or not at all: a reader never sees a part. A file of that name and size
- * is the same engine, because the name contains the hash of its bytes, so a watcher does not write gigabytes again.
+ * Copies an engine into an output folder, whole or not at all: a reader never sees a part. A file that is the same
+ * engine already stays, so a watcher does not write gigabytes again; a damaged one is replaced.
  *
- * @throws OnnxEngineError OUTPUT_FAILED
+ * @throws OnnxEngineError OUTPUT_FAILED, CACHE_FAILED
  */
-export async function copyEngine({ name, source }: EngineAsset, folder: string): Promise<void> {
-  const target = join(folder, name)
-  if ((await sizeOf(target)) === (await sizeOf(source))) return
+export async function copyEngine(asset: EngineAsset, folder: string): Promise<void> {
+  const target = join(folder, asset.name)
+  if (await isWritten(asset, target)) return
   const temporary = `${target}.${process.pid}.tmp`
   await orOutputFailed(folder, async () => {
     await makeFolder(folder)
     try {
-      await copyFile(source, temporary, constants.COPYFILE_FICLONE)
-      await rename(temporary, target)
+      await copyHeld(asset.source, temporary).catch((error: unknown) => {
+        throw missing(asset, error)
+      })
+      // Something else may be in its place.
+      await rename(temporary, target).catch(async () => {
+        await rm(target, { recursive: true, force: true })
+        await rename(temporary, target)
+      })
     } finally {
       await rm(temporary, { force: true })
     }
+  })
+  written.set(target, { sha256: asset.sha256, stamp: await stampOf(target) })
+}
+
+/** The bytes of an engine. Throws CACHE_FAILED when the cache lost them while this build ran. */
+export async function readEngine(asset: EngineAsset): Promise<Buffer> {
+  try {
+    return await readHeld(asset.source)
+  } catch (error) {
+    throw missing(asset, error)
+  }
+}
+
+// Hashed once in each process: a file of the right size may be damaged.
+const written = new Map<string, { readonly sha256: string; readonly stamp: Stamp }>()
+
+async function isWritten({ size, sha256 }: EngineAsset, target: string): Promise<boolean> {
+  try {
+    const stamp = await stampOf(target)
+    if (stamp.size !== String(size)) return false
+    const known = written.get(target)
+    if (known?.sha256 === sha256 && sameStamp(known.stamp, stamp)) return true
+    if ((await hashFile(target)) !== sha256) return false
+    written.set(target, { sha256, stamp })
+    return true
+  } catch {
+    return false
+  }
+}
+
+function missing({ name, source }: EngineAsset, cause: unknown): unknown {
+  if ((cause as NodeJS.ErrnoException).code !== 'ENOENT') return cause
+  return new OnnxEngineError('CACHE_FAILED', `engine ${name}`, {
+    expected: `the file ${source}`,
+    received: 'none: it was removed while this build ran',
+    hint: 'Build again',
+    cause,
   })
 }
 
 /** For dev servers and test runners, which write no bundle: the engine stays in the cache. */
 export function cachedEngine({ source }: EngineAsset): EngineCode {
   return { location: JSON.stringify(pathToFileURL(source).href) }
-}
-
-async function sizeOf(file: string): Promise<number | undefined> {
-  return (await stat(file).catch(() => undefined))?.size
 }

@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises'
-import type { EngineAsset } from './asset.ts'
+import { type EngineAsset, readEngine } from './asset.ts'
 import { type EngineCode, locate } from './location.ts'
 
 /** The part of a build that esbuild and Bun share. */
@@ -27,12 +27,12 @@ export interface FileLoaderAssets {
  * loaded file, so each engine has a module of its own that makes the URL: the two always share a chunk.
  */
 export function fileLoaderAssets(): FileLoaderAssets {
-  const sources = new Map<string, string>()
+  const assets = new Map<string, EngineAsset>()
   return {
-    engine({ name, source }, index) {
-      sources.set(name, source)
+    engine(asset, index) {
+      assets.set(asset.name, asset)
       return {
-        prelude: `import engine${index} from ${JSON.stringify(`${engineNamespace}:${name}.js`)}`,
+        prelude: `import engine${index} from ${JSON.stringify(`${engineNamespace}:${asset.name}.js`)}`,
         location: `engine${index}`,
       }
     },
@@ -51,10 +51,10 @@ export function fileLoaderAssets(): FileLoaderAssets {
         ].join('\n')
         return { contents, loader: 'js' }
       })
-      build.onLoad({ filter: /^/, namespace: fileNamespace }, async ({ path }) => ({
-        contents: await readFile(sources.get(path) ?? path),
-        loader: 'file',
-      }))
+      build.onLoad({ filter: /^/, namespace: fileNamespace }, async ({ path }) => {
+        const asset = assets.get(path)
+        return { contents: await (asset ? readEngine(asset) : readFile(path)), loader: 'file' }
+      })
     },
   }
 }

@@ -1,8 +1,7 @@
-import { readFile } from 'node:fs/promises'
 import { posix, resolve, dirname, join } from 'node:path'
 import type { MagicString } from 'magic-string'
 import { OnnxEngineError } from '../../runtime/errors.ts'
-import { copyEngine, type EngineAsset } from './asset.ts'
+import { copyEngine, type EngineAsset, readEngine } from './asset.ts'
 import { locate, relativeUrl, type EngineCode } from './location.ts'
 
 /**
@@ -13,18 +12,20 @@ import { locate, relativeUrl, type EngineCode } from './location.ts'
  */
 export function rollupAssets(folder: string, onOutput: (output: string | undefined) => void): RollupAssets {
   // Kept between builds: a watcher loads only the modules that changed.
-  const sources = new Map<string, string>()
+  const assets = new Map<string, EngineAsset>()
   return {
-    engine({ name, source }) {
-      sources.set(name, source)
-      return { location: JSON.stringify(`__ONNX_ENGINE_${name}__`) }
+    engine(asset) {
+      assets.set(asset.name, asset)
+      return { location: JSON.stringify(`__ONNX_ENGINE_${asset.sha256}_${asset.name}__`) }
     },
     hooks: {
       renderChunk: {
         filter: { code: /__ONNX_ENGINE_/ },
         async handler(code, chunk, { format, sourcemap }) {
           if (!code.includes('__ONNX_ENGINE_')) return null
-          const locationOf = (_text: string, _quote: string, name: string): string => {
+          const locationOf = (text: string, _quote: string, sha256: string, name: string): string => {
+            // A model may have an input of such a name, but none with the hash of its own engine.
+            if (assets.get(name)?.sha256 !== sha256) return text
             const path = posix.relative(posix.dirname(chunk.fileName), posix.join(folder, name))
             return locate(format, JSON.stringify(format === 'es' ? relativeUrl(path) : path))
           }
@@ -37,21 +38,21 @@ export function rollupAssets(folder: string, onOutput: (output: string | undefin
       generateBundle: {
         order: 'post',
         async handler({ dir, file }, bundle, isWrite) {
-          if (sources.size === 0) return
+          if (assets.size === 0) return
           const chunks = Object.values(bundle).map((output) => output.code ?? '')
           const output = resolve(dir ?? dirname(file ?? ''))
           onOutput(isWrite ? output : undefined)
-          const used = Array.from(sources, ([name, source]) => ({ name, source })).filter(({ name }) =>
-            chunks.some((code) => code.includes(name)),
-          )
+          const used = [...assets.values()].filter(({ name }) => chunks.some((code) => code.includes(name)))
           const fileNames = used.map(({ name }) => posix.join(folder, name))
           const taken = fileNames.find((fileName) => bundle[fileName] !== undefined)
           if (taken !== undefined) throw nameTaken(taken)
           // A copy needs no memory, whatever the size of the engine; Rolldown would hold two copies of an emitted file.
           if (isWrite) await Promise.all(used.map((asset) => copyEngine(asset, join(output, folder))))
           else
-            for (const { name, source } of used)
-              this.emitFile({ type: 'asset', fileName: posix.join(folder, name), source: await readFile(source) })
+            for (const asset of used) {
+              const source = await readEngine(asset)
+              this.emitFile({ type: 'asset', fileName: posix.join(folder, asset.name), source })
+            }
         },
       },
     },
@@ -102,4 +103,4 @@ function nameTaken(file: string): OnnxEngineError {
 }
 
 // Minifiers change the quotes.
-const placeholder = /(["'`])__ONNX_ENGINE_(?<name>[\w.-]+?)__\1/g
+const placeholder = /(["'`])__ONNX_ENGINE_(?<sha256>[0-9a-f]{64})_(?<name>[\w.-]+?)__\1/g

@@ -1,6 +1,5 @@
-import { readFile } from 'node:fs/promises'
 import { posix } from 'node:path'
-import type { EngineAsset } from './asset.ts'
+import { type EngineAsset, readEngine } from './asset.ts'
 import { type EngineCode, relativeUrl } from './location.ts'
 
 /** The part of a loader's context that webpack and Rspack share. */
@@ -13,12 +12,8 @@ export interface WebpackLoader {
  * `__webpack_base_uri__` is the folder of the output in every chunk and format, and does not change with `publicPath`,
  * which is for browsers.
  */
-export async function webpackEngine(
-  { name, source }: EngineAsset,
-  folder: string,
-  loader: WebpackLoader,
-): Promise<EngineCode> {
-  const path = posix.join(folder, name)
-  loader.emitFile(path, await readFile(source), undefined, { immutable: true })
+export async function webpackEngine(asset: EngineAsset, folder: string, loader: WebpackLoader): Promise<EngineCode> {
+  const path = posix.join(folder, asset.name)
+  loader.emitFile(path, await readEngine(asset), undefined, { immutable: true })
   return { location: `new URL(${JSON.stringify(relativeUrl(path))}, __webpack_base_uri__)` }
 }

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
-import { open, type FileHandle } from 'node:fs/promises'
+import type { FileHandle } from 'node:fs/promises'
+import { openRegular } from './regular-file.ts'
 
 /** A part of a file, in bytes. */
 export interface Segment {
@@ -108,7 +109,7 @@ function union(segments: readonly Segment[]): readonly Segment[] {
 }
 
 async function withFile<T>(file: string, action: (handle: FileHandle) => Promise<T>): Promise<T> {
-  const handle = await open(file, 'r')
+  const handle = await openRegular(file)
   try {
     return await action(handle)
   } finally {

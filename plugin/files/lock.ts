@@ -1,8 +1,11 @@
 import { randomUUID } from 'node:crypto'
-import { link, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises'
-import { hostname } from 'node:os'
+import { link, lstat, open, rm, writeFile } from 'node:fs/promises'
+import { dirname } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import * as v from 'valibot'
+import { fileTime } from './file-clock.ts'
+import { isRunning, thisHost, thisProcess } from './owner.ts'
+import { readRegular } from './regular-file.ts'
 
 /** A lock that this process holds. */
 export interface Lock {
@@ -14,10 +17,10 @@ export interface Lock {
 }
 
 /**
- * Takes the lock `file`, or waits until its holder releases it; rejects with the signal's reason. A holder that was
- * killed is noticed at once when it ran on this host, and after 30 seconds without a heartbeat elsewhere. The lock
- * saves work, it does not guard data: in the worst case (a suspended machine, a network folder with wrong clocks) two
- * processes build the same bytes.
+ * Takes the lock `file`, waiting for its holder; rejects with the signal's reason. A holder on this host has the lock
+ * for as long as its process lives, suspended or not. One on another host loses it after 30 seconds without a
+ * heartbeat, by the clock of the file system. The lock saves work, it does not guard data: in the worst case (another
+ * host that was suspended) two processes build the same bytes.
  */
 export async function acquireLock(file: string, signal?: AbortSignal): Promise<Lock> {
   let waited = false
@@ -39,7 +42,7 @@ export async function tryLock(file: string): Promise<Lock | undefined> {
   return (await createLock(file, token)) ? hold(file, token) : undefined
 }
 
-/** The token of the process that holds the lock and is alive. */
+/** The token of the holder of a lock, if that is alive. */
 export async function lockHolder(file: string): Promise<string | undefined> {
   const seen = await look(file)
   return seen?.alive ? seen.token : undefined
@@ -49,12 +52,20 @@ const heartbeat = 5_000
 const silence = 30_000
 const writing = 2_000
 
-const recordSchema = v.object({ token: v.pipe(v.string(), v.uuid()), pid: v.number(), host: v.string() })
+/** Bytes of the largest record. */
+const recordLimit = 4096
 
-// The file appears with its record inside: an empty lock would have to be respected for a while, in case its owner is
-// still alive.
+const recordSchema = v.object({
+  token: v.pipe(v.string(), v.uuid()),
+  pid: v.number(),
+  host: v.string(),
+  started: v.string(),
+})
+
+// The file appears with its record inside: a lock without one would have to be respected for a while, in case its owner
+// still lives.
 async function createLock(file: string, token: string): Promise<boolean> {
-  const record = JSON.stringify({ token, pid: process.pid, host: hostname() })
+  const record = JSON.stringify({ token, ...thisProcess() })
   const draft = `${file}.${token}`
   try {
     await writeFile(draft, record, { flag: 'wx' })
@@ -87,10 +98,7 @@ async function createUnlinked(file: string, record: string): Promise<boolean> {
 }
 
 function hold(file: string, token: string): Lock {
-  const timer = setInterval(() => {
-    const now = new Date()
-    utimes(file, now, now).catch(() => {})
-  }, heartbeat)
+  const timer = setInterval(() => void beat(file, token).catch(() => {}), heartbeat)
   timer.unref()
   return {
     token,
@@ -104,19 +112,33 @@ function hold(file: string, token: string): Lock {
   }
 }
 
-// undefined: nobody holds it. A record that cannot be read is being written, or was when its writer was killed.
-async function look(file: string): Promise<{ readonly token: string; readonly alive: boolean } | undefined> {
+// A write, because it sets the time by the clock of the file system; utimes() would set ours.
+async function beat(file: string, token: string): Promise<void> {
+  if ((await look(file))?.token !== token) return
+  const handle = await open(file, 'r+')
   try {
-    const { mtimeMs } = await stat(file)
-    const age = Date.now() - mtimeMs
-    const record = v.safeParse(recordSchema, parseJson(await readFile(file, 'utf8')))
-    if (!record.success) return { token: 'unreadable', alive: age < writing }
-    const { token, pid, host } = record.output
-    return { token, alive: age < silence && (host !== hostname() || isRunning(pid)) }
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
-    throw error
+    await handle.write('{', 0)
+  } finally {
+    await handle.close()
   }
+}
+
+// undefined: nobody holds it. A record that cannot be read is one that is being written, or was when its writer was
+// killed.
+async function look(file: string): Promise<{ readonly token: string; readonly alive: boolean } | undefined> {
+  const found = await lstat(file).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return undefined
+    throw error
+  })
+  if (!found) return undefined
+  const text = await readRegular(file, recordLimit).catch(() => '')
+  const record = v.safeParse(recordSchema, parseJson(text))
+  if (record.success && record.output.host === thisHost) {
+    return { token: record.output.token, alive: isRunning(record.output) }
+  }
+  const age = (await fileTime(dirname(file))) - found.mtimeMs
+  if (!record.success) return { token: 'unreadable', alive: age < writing }
+  return { token: record.output.token, alive: age < silence }
 }
 
 function parseJson(text: string): unknown {
@@ -127,18 +149,9 @@ function parseJson(text: string): unknown {
   }
 }
 
-/** Whether a process of this host is alive. */
-export function isRunning(pid: number): boolean {
-  try {
-    return process.kill(pid, 0)
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM'
-  }
-}
-
-// Many waiters see the same dead holder at once. Only the one that creates the guard for exactly this token may remove
-// the lock, and it looks again before it does: otherwise a slower waiter would remove the lock of the next, living
-// holder. A guard whose owner was killed is removed, and the next try goes on.
+// Many waiters see the same dead holder at once. Only the one who creates the guard for exactly that holding may remove
+// it, and looks again after it did: a slower waiter would otherwise remove the lock of the next, living holder. A guard
+// whose owner was killed is removed, and the next try goes on.
 async function removeStale(file: string, token: string): Promise<void> {
   const guard = `${file}.${token}.broken`
   if (!(await createLock(guard, randomUUID()))) {

@@ -1,21 +1,11 @@
-import { statfs } from 'node:fs/promises'
-
 /** Whether an error, or its cause, means that a folder cannot be written or is not a folder. */
 export function isUnusable(error: unknown): boolean {
   return codesOf(error).some((code) => unusable.has(code))
 }
 
-/** Whether a build failed because the disk of `dir` is full. The compiler's own error seldom has a code for it. */
-export async function isFull(error: unknown, dir: string): Promise<boolean> {
-  if (codesOf(error).some((code) => full.has(code))) return true
-  const { bavail, bsize } = await statfs(dir).catch(() => ({ bavail: Infinity, bsize: 1 }))
-  return bavail * bsize < 1 << 16
-}
-
-const full: ReadonlySet<string> = new Set(['ENOSPC', 'EDQUOT'])
-
 const unusable: ReadonlySet<string> = new Set([
-  ...full,
+  'ENOSPC',
+  'EDQUOT',
   'EROFS',
   'EACCES',
   'EPERM',
@@ -23,9 +13,16 @@ const unusable: ReadonlySet<string> = new Set([
   'EEXIST',
   'EIO',
   'ENAMETOOLONG',
+  // Something else is in the place of a file or folder: a folder, a link to itself, a FIFO.
+  'EISDIR',
+  'ELOOP',
+  'EINVAL',
+  'ENXIO',
+  'ENOTEMPTY',
 ])
 
-function codesOf(error: unknown): readonly string[] {
+/** The system's codes of an error and of what caused it. */
+export function codesOf(error: unknown): readonly string[] {
   const codes: string[] = []
   for (let cause = error; cause instanceof Error && codes.length < 8; cause = cause.cause) {
     codes.push(String((cause as NodeJS.ErrnoException).code))

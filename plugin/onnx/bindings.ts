@@ -38,6 +38,11 @@ const foreignTypes = {
   opaqueType: 'an opaque value',
 } as const satisfies Partial<Record<keyof Message<'TypeProto'>, string>>
 
+// Classifiers of scikit-learn end in a ZipMap, which makes a sequence of maps from a tensor of probabilities.
+const zipMapHint =
+  'A classifier of scikit-learn gives a tensor when it is converted with ' +
+  "convert_sklearn(..., options={'zipmap': False}); otherwise, end the model with a tensor"
+
 function readValues(values: readonly Message<'ValueInfoProto'>[], role: Role, where: string): Binding[] {
   const seen = new Set<string>()
   return values.map((value, index) => {
@@ -58,7 +63,11 @@ function readType(type: Message<'TypeProto'> | null, place: string): { dtype: DT
   const hint = 'Change the model so that each input and output is a dense tensor of a supported dtype'
   for (const [field, received] of Object.entries(foreignTypes)) {
     if (type && Object.hasOwn(type, field))
-      throw new OnnxEngineError('MODEL_UNSUPPORTED', place, { expected: 'a tensor', received, hint })
+      throw new OnnxEngineError('MODEL_UNSUPPORTED', place, {
+        expected: 'a tensor',
+        received,
+        hint: field === 'sequenceType' || field === 'mapType' ? zipMapHint : hint,
+      })
   }
   const tensor = type?.tensorType
   const code = tensor?.elemType ?? 0

@@ -9,6 +9,7 @@ import { externalData, type FindExternal } from './external.ts'
 import { type Message, safeInteger, isMainDomain } from './proto.ts'
 import { readSkeleton } from './skeleton.ts'
 import { tensorsOf, isExternal, tensorType, byteLength } from './tensor.ts'
+import { trainingNodes } from './training-mode.ts'
 
 /** An initializer by reference: its weights stay on disk. */
 export interface Initializer {
@@ -34,6 +35,8 @@ export interface Model {
    * model's fields; duplicates kept. The paths are real paths.
    */
   readonly external: readonly ByteRange[]
+  /** Nodes that were exported for training, for a warning; see `trainingNodes`. */
+  readonly training?: readonly string[]
 }
 
 /** A model and its initializers, which are known only after the whole file was read. */
@@ -63,6 +66,7 @@ export async function readModel(file: string): Promise<ModelWithInitializers> {
   }
   const bindings = readBindings(skeleton.graph, path)
   const initializers = skeleton.graph.initializer.map((tensor) => readInitializer(tensor, ranges.get(tensor), path))
+  const training = await trainingNodes(skeleton.graph, (tensor) => ranges.get(tensor))
   const irVersion = safeInteger(skeleton.irVersion) ?? 0
   return {
     file: path,
@@ -72,6 +76,7 @@ export async function readModel(file: string): Promise<ModelWithInitializers> {
     bindings,
     initializers,
     external,
+    ...(training.length > 0 && { training }),
   }
 }
 

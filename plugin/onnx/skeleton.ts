@@ -69,7 +69,13 @@ function notAModel(cause: Error, path: string, text: string | undefined): OnnxEn
     return invalid(path, { expected, received: 'a text file', hint: 'Check the path, or what was downloaded', cause })
   const received = cause instanceof WireError ? `${cause.message} (byte ${cause.offset})` : cause.message
   if (cause instanceof WireError && cause.excess) {
-    return new OnnxEngineError('MODEL_UNSUPPORTED', path, { expected: 'a model of sane structure', received, cause })
+    const hint = 'Simplify the model, or give Node.js a larger heap: NODE_OPTIONS=--max-old-space-size=8192'
+    return new OnnxEngineError('MODEL_UNSUPPORTED', path, {
+      expected: 'a model whose structure fits into memory',
+      received,
+      hint,
+      cause,
+    })
   }
   const hint = 'The file may be truncated or of another format; fetch or export it again'
   return invalid(path, { expected, received, hint, cause })

@@ -1,3 +1,5 @@
+import { getHeapStatistics } from 'node:v8'
+import { formatBytes } from '../text.ts'
 import { carriers, elsewhereField, type MessageName } from './proto-schema.ts'
 import { encodeMessage, fieldHeader, type FieldRow, fieldsOf, int64 } from './proto.ts'
 import { longestHeader, type Source, WindowReader, WireError } from './window.ts'
@@ -33,9 +35,22 @@ const bulk: Partial<Record<MessageName, readonly number[]>> = {
   AttributeProto: [4, 7, 8],
 }
 
-// Far above any real graph, low enough that a hostile file exhausts neither memory nor patience. `depth` is protobuf's
-// own limit. A field that is a message or a string costs `object` fields, because that is what it costs in memory.
-const limits = { depth: 100, fields: 32_000_000, object: 8 }
+// protobuf's own limit.
+const deepest = 100
+
+// Far above any real graph, low enough that a hostile file does not hold the event loop for long.
+const mostMemory = 1e9
+
+// Bytes of memory that decoding takes, measured with a million of each: empty messages by their type, a number (64 bits
+// are an object), the object around the bytes of an unknown field or of a string.
+const costs = { number: 120, unknown: 160, text: 64, message: 200 } as const
+const messageCosts: Partial<Record<MessageName, number>> = {
+  TensorProto: 550,
+  NodeProto: 300,
+  AttributeProto: 450,
+  GraphProto: 500,
+  FunctionProto: 500,
+}
 
 // The wire type of strings, bytes, messages and packed lists.
 const delimited = 2
@@ -50,7 +65,10 @@ const delimited = 2
 export async function skim(source: Source, inline: number): Promise<Uint8Array> {
   const reader = new WindowReader(source)
   const frames: Frame[] = [{ message: 'ModelProto', end: source.size, rewritten: true, seen: 0 }]
-  let fields = 0
+  // Half of the heap that is left: what is made of the skeleton takes its part.
+  const { heap_size_limit: heap, used_heap_size: used } = getHeapStatistics()
+  const limit = Math.min(mostMemory, (heap - used) / 2)
+  let memory = 0
   for (let frame = frames[0]; frame; frame = frames.at(-1)) {
     if (reader.at === frame.end) {
       frames.pop()
@@ -59,10 +77,12 @@ export async function skim(source: Source, inline: number): Promise<Uint8Array> 
     }
     if (!reader.holds(reader.at + longestHeader)) await reader.load()
     const field = readField(reader, frame, frames.length > 1 ? 'message' : 'file')
-    fields += costOf(field)
-    if (fields > limits.fields) throw new WireError('millions of fields besides its weights', field.first, true)
+    if (isWeight(field, frame)) once(frame, field)
+    const isLeft = staysInFile(field, frame, inline)
+    memory += isLeft ? costs.message : costOf(field)
+    if (memory > limit) throw new WireError(tooLarge(limit), field.first, true)
     if (field.wire === delimited && field.row?.message) frames.push(enter(field.row.message, field, frames, reader))
-    else if (staysInFile(field, frame, inline)) skip(field, reader)
+    else if (isLeft) skip(field, reader)
     else if (reader.holds(field.end)) reader.at = field.end
     else await reader.passUntil(field.end)
   }
@@ -89,8 +109,14 @@ function fixedLength(wire: number, offset: number): number {
 }
 
 function costOf({ wire, length, row }: Field): number {
-  if (wire !== delimited) return 1
-  return isNumeric(row) ? length : limits.object
+  if (!row) return costs.unknown + length
+  if (wire !== delimited) return costs.number
+  if (row.message) return messageCosts[row.message] ?? costs.message
+  return isNumeric(row) ? costs.number * length : costs.text + 2 * length
+}
+
+function tooLarge(limit: number): string {
+  return `a structure that takes more than ${formatBytes(limit)} of memory besides its weights`
 }
 
 function isNumeric(row: FieldRow | undefined): boolean {
@@ -100,7 +126,7 @@ function isNumeric(row: FieldRow | undefined): boolean {
 /** Begins the message in a field. The length of one that may be rewritten is written when it ends. */
 function enter(message: MessageName, field: Field, frames: readonly Frame[], reader: WindowReader): Frame {
   const { first, tag, end } = field
-  if (frames.length > limits.depth) throw new WireError(`messages nested more than ${limits.depth} deep`, first)
+  if (frames.length > deepest) throw new WireError(`messages nested more than ${deepest} deep`, first)
   if (!field.row?.repeated) once(frames.at(-1)!, field)
   const rewritten = carriers.has(message)
   if (rewritten) {
@@ -117,12 +143,14 @@ function leave({ rewritten }: Frame, depth: number, reader: WindowReader): void 
   if (depth > 0) reader.writer.ldelim()
 }
 
+function isWeight({ wire, id }: Field, { message }: Frame): boolean {
+  return wire === delimited && bulk[message]?.includes(id) === true
+}
+
 /** Whether the bytes of a field that is not a message are left in the file. */
 function staysInFile(field: Field, frame: Frame, inline: number): boolean {
-  if (field.wire !== delimited) return false
-  const isWeight = bulk[frame.message]?.includes(field.id) === true
-  if (isWeight) once(frame, field)
-  return frame.rewritten && field.length > inline && (isWeight || !field.row)
+  const { wire, row, length } = field
+  return wire === delimited && frame.rewritten && length > inline && (isWeight(field, frame) || !row)
 }
 
 function skip({ first, id, length, end }: Field, reader: WindowReader): void {

@@ -185,7 +185,7 @@ const bodyRules: Readonly<
 }
 
 function inferBodies(node: Node, environment: Environment, context: Context): Types {
-  const rule = isMainDomain(node.domain) ? bodyRules[node.opType] : undefined
+  const rule = isMainDomain(node.domain) && Object.hasOwn(bodyRules, node.opType) ? bodyRules[node.opType] : undefined
   const inputs = node.input.map((name) => lookUp(environment, name))
   // Before opset 9 the first input of a Scan was the lengths of its sequences, which could be absent.
   const inputTypes = rule?.inputTypes(node.opType === 'Scan' && context.opset < 9 ? inputs.slice(1) : inputs) ?? []

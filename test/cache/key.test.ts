@@ -244,9 +244,9 @@ describe('digests of a model', () => {
     const file = model.external[0]!.file
     truncateSync(file, length)
     const big = { ...model, external: [{ file, offset: 0, length }] }
-    const first = await later(() => digestSource(big, openStatIndex(join(folder, 'index.json'))))
-    const again = await digestSource(big, openStatIndex(join(folder, 'index.json')))
-    const seconds = await fastest(() => digestSource(big, openStatIndex(join(folder, 'index.json'))))
+    const first = await later(() => digestSource(big, openIndex(join(folder, 'index.json'))))
+    const again = await digestSource(big, openIndex(join(folder, 'index.json')))
+    const seconds = await fastest(() => digestSource(big, openIndex(join(folder, 'index.json'))))
     const reading = await fastest(() => read(file))
     expect(again).toEqual(first)
     expect(seconds / reading).toBeLessThan(0.05)
@@ -256,18 +256,18 @@ describe('digests of a model', () => {
 describe('stat index', () => {
   test('a digest is known after reopening, for each computation apart', async () => {
     const { file, index, compute, count } = setUp()
-    await later(() => openStatIndex(index).remember(file, 'a', compute))
-    await openStatIndex(index).remember(file, 'a', compute)
+    await later(() => openIndex(index).remember(file, 'a', compute))
+    await openIndex(index).remember(file, 'a', compute)
     expect(count()).toBe(1)
-    await openStatIndex(index).remember(file, 'b', compute)
+    await openIndex(index).remember(file, 'b', compute)
     expect(count()).toBe(2)
   })
 
   test('a file written in the clock tick in which it was read is hashed again', async () => {
     const { file, index, compute, count } = setUp()
     writeFileSync(file, 'new')
-    await openStatIndex(index).remember(file, 'a', compute)
-    await openStatIndex(index).remember(file, 'a', compute)
+    await openIndex(index).remember(file, 'a', compute)
+    await openIndex(index).remember(file, 'a', compute)
     expect(count()).toBe(2)
   })
 
@@ -294,7 +294,7 @@ describe('stat index', () => {
     ['another size', (file: string) => appendFileSync(file, 'er')],
   ])('a file is hashed again after %s', async (_, edit) => {
     const { file, index, compute } = setUp()
-    const opened = openStatIndex(index)
+    const opened = openIndex(index)
     await later(() => opened.remember(file, 'a', compute))
     edit(file)
     expect(await opened.remember(file, 'a', compute)).toEqual({ text: readFileSync(file, 'utf8') })
@@ -304,18 +304,18 @@ describe('stat index', () => {
     const { folder, file, index, compute, count } = setUp()
     const other = join(folder, 'other')
     copyFileSync(file, other)
-    const [one, two] = [openStatIndex(index), openStatIndex(index)]
+    const [one, two] = [openIndex(index), openIndex(index)]
     await later(async () => {
       await Promise.all([one.remember(file, 'none', compute), two.remember(file, 'none', compute)])
       await one.remember(file, 'a', compute)
       await two.remember(other, 'a', compute)
     })
     const before = count()
-    await openStatIndex(index).remember(file, 'a', compute)
-    await openStatIndex(index).remember(other, 'a', compute)
+    await openIndex(index).remember(file, 'a', compute)
+    await openIndex(index).remember(other, 'a', compute)
     expect(count()).toBe(before)
     writeFileSync(index, readFileSync(index, 'utf8').slice(0, -20))
-    expect(await openStatIndex(index).remember(file, 'a', compute)).toEqual({ text: 'old' })
+    expect(await openIndex(index).remember(file, 'a', compute)).toEqual({ text: 'old' })
     expect(count()).toBe(before + 1)
   })
 
@@ -327,8 +327,8 @@ describe('stat index', () => {
       if (edits++ < times) appendFileSync(file, '.')
       return { text }
     }
-    expect(await openStatIndex(index).remember(file, 'a', whileEdited(1))).toEqual({ text: 'old.' })
-    await expect(openStatIndex(index).remember(file, 'b', whileEdited(99))).rejects.toMatchObject({
+    expect(await openIndex(index).remember(file, 'a', whileEdited(1))).toEqual({ text: 'old.' })
+    await expect(openIndex(index).remember(file, 'b', whileEdited(99))).rejects.toMatchObject({
       code: 'MODEL_INVALID',
     })
     expect(statSync(file).size).toBeGreaterThan(3)
@@ -336,7 +336,7 @@ describe('stat index', () => {
 
   test('a folder that cannot be written costs only the hashing', async () => {
     const { file, compute } = setUp()
-    expect(await openStatIndex(join(file, 'index.json')).remember(file, 'a', compute)).toEqual({ text: 'old' })
+    expect(await openIndex(join(file, 'index.json')).remember(file, 'a', compute)).toEqual({ text: 'old' })
   })
 })
 
@@ -423,4 +423,9 @@ async function read(file: string): Promise<void> {
   const buffer = Buffer.allocUnsafe(1 << 20)
   while ((await handle.read(buffer, 0, buffer.length)).bytesRead > 0);
   await handle.close()
+}
+
+/** A stat index that goes by the clock of this process, which tests turn. */
+function openIndex(file: string): StatIndex {
+  return openStatIndex(file, () => Date.now())
 }

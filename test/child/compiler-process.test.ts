@@ -1,14 +1,15 @@
 import { fork, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdtempSync, readdirSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, readFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { watchMemory } from '../../plugin/child/memory.ts'
 import { runChild, type ChildOptions } from '../../plugin/child/run.ts'
 import { currentBudget, enterSlot, estimateBytes, mayStart } from '../../plugin/child/slots.ts'
 import { startProgress } from '../../plugin/compile/progress.ts'
-import { isRunning } from '../../plugin/files/lock.ts'
+import { isRunning } from '../../plugin/files/owner.ts'
 import { tempFolder } from '../support/helpers.ts'
 
 const folder = tempFolder()
@@ -101,7 +102,7 @@ describe('compiler process', () => {
     await expect(
       run('writes half an engine for ever', { ...options, log, signal: controller.signal }),
     ).rejects.toMatchObject({ code: 'COMPILE_ABORTED' })
-    expect(pid === 0 || isRunning(pid)).toBe(pid === 0)
+    expect(pid === 0 || isRunning({ pid })).toBe(pid === 0)
   })
 })
 
@@ -120,10 +121,10 @@ describe.skipIf(process.platform === 'win32')('end of the building process', () 
       detached: true,
     })
     const [pid] = (await once(parent, 'message')) as [number]
-    expect(isRunning(pid)).toBe(true)
+    expect(isRunning({ pid })).toBe(true)
     expect(readdirSync(own)).toEqual(['engine'])
     end(parent)
-    await vi.waitFor(() => expect(isRunning(pid)).toBe(false), { timeout: 10_000 })
+    await vi.waitFor(() => expect(isRunning({ pid })).toBe(false), { timeout: 10_000 })
     expect(existsSync(own)).toBe(false)
   })
 })
@@ -295,5 +296,28 @@ describe('progress of a long build', () => {
     vi.advanceTimersByTime(5000)
     progress.stop()
     expect(lines).toEqual(['pose  fp32  openvino: 5 s, compiling'])
+  })
+})
+
+function started(): ChildProcess {
+  return fork(fileURLToPath(new URL('./compiler-parent.mjs', import.meta.url)))
+}
+
+describe.skipIf(process.platform !== 'linux')('the memory of a child process', () => {
+  test('is given up first when the system runs out of it', async () => {
+    const child = started()
+    const { stop } = watchMemory(child, Infinity)
+    const score = `/proc/${child.pid}/oom_score_adj`
+    await vi.waitFor(() => expect(readFileSync(score, 'utf8').trim()).toBe('1000'))
+    stop()
+    child.kill('SIGKILL')
+  })
+
+  test('above its limit ends the process', async () => {
+    const child = started()
+    const { exceeded, stop } = watchMemory(child, 1 << 20)
+    const [, signal] = await once(child, 'exit')
+    expect([signal, exceeded()]).toEqual(['SIGKILL', true])
+    stop()
   })
 })

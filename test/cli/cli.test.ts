@@ -376,7 +376,16 @@ describe('cache command', () => {
     })
   })
 
-  it('cache verify finds damage, and cache clear removes everything', async () => {
+  it('cache clean leaves what a running process was given', async () => {
+    expect(await cache('clean')).toMatchObject({
+      code: 0,
+      stdout: expect.stringMatching(/^0 engines removed from .*\n2 engines kept, because running processes use/),
+    })
+  })
+
+  it('cache verify finds damage, and cache clean removes everything', async () => {
+    // As if the process that was given the engines had ended.
+    rmSync(join(dir, 'v1', 'leases'), { recursive: true })
     expect(await cache('verify')).toMatchObject({ code: 0, stdout: expect.stringContaining('2 engines checked') })
     const [{ file }] = JSON.parse((await cache('ls', '--json')).stdout) as [{ file: string }]
     appendFileSync(file, 'x')

@@ -2,9 +2,10 @@ import { createHash } from 'node:crypto'
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeEach, describe, expect, test } from 'vitest'
+import { fullDisk } from '../../plugin/files/full-disk.ts'
 import { hashAround, hashFile, hashSegments } from '../../plugin/files/hash.ts'
 import { isTemporary, replaceFile } from '../../plugin/files/replace-file.ts'
-import { isFull, isUnusable } from '../../plugin/files/unusable.ts'
+import { isUnusable } from '../../plugin/files/unusable.ts'
 import { tempFolder } from '../support/helpers.ts'
 
 let folder: string
@@ -147,7 +148,7 @@ describe('an error of a folder', () => {
   })
 
   test('names a full disk by its code, whatever the disk of the folder', async () => {
-    expect(await isFull(new Error('write', { cause: error('EDQUOT') }), folder)).toBe(true)
-    expect(await isFull(new Error('write'), join(folder, 'missing'))).toBe(false)
+    expect(await fullDisk(new Error('write', { cause: error('EDQUOT') }), folder)).toMatchObject({ code: 'ENOSPC' })
+    expect(await fullDisk(new Error('write'), join(folder, 'missing'))).toBeUndefined()
   })
 })

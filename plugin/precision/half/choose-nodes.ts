@@ -196,7 +196,7 @@ function operatorReason(node: Node, { dtype, pinned }: ChoiceLimits): string | u
 function slotsOf(node: Node, { opset, limits: { dtype }, typeOf }: ScopeContext): LowSlots | string {
   const signature = floatSignature(node.opType, opset)
   if (!signature) return `there is no rule for its dtypes in opset ${opset}`
-  const stays = keptInputs[node.opType] ?? []
+  const stays = Object.hasOwn(keptInputs, node.opType) ? (keptInputs[node.opType] ?? []) : []
   const sides = [
     ...node.input.map((name, index) => ({ side: 'inputs' as const, name, index, slot: signature.input(index) })),
     ...node.output.map((name, index) => ({ side: 'outputs' as const, name, index, slot: signature.output(index) })),

@@ -26,12 +26,11 @@ const request = (name) => ({ key: cacheKey({ name }), importKey: `importKey of $
 const modes = {
   /** One slow build that must happen in one process only. */
   async once() {
-    const { artifact, reason } = await store.getOrBuild(request('once'), async (output) => {
+    return store.getOrBuild(request('once'), async (output) => {
       appendFileSync(join(dir, 'builds'), `${process.pid}\n`)
       await writeEngine(output, 'once', 8)
       await delay(300)
     })
-    return { sha256: artifact.sha256, reason }
   },
 
   /** Builds one engine after the other until it is killed. */
@@ -61,6 +60,20 @@ const modes = {
     return { stored, builds, warnings, known: known.reason }
   },
 
+  /** Removes what is old by a clock that is an hour ahead. */
+  async collectAhead() {
+    const now = Date.now
+    Date.now = () => now() + 3_600_000
+    const limits = { maxSize: 0, maxAge: 0 }
+    return openStore({ dir, ...limits, warn: (message) => warnings.push(message) }).collect()
+  },
+
+  /** Removes everything, as often as it is asked. */
+  async clean() {
+    process.on('message', async () => process.send(await store.clear()))
+    return store.clear()
+  },
+
   /** Stores one small engine. */
   async known() {
     return store.getOrBuild(request('known'), (output) => writeEngine(output, 'known', 1))
@@ -74,5 +87,5 @@ if (process.send) {
   await new Promise((resolve) => process.once('message', resolve))
 }
 const result = await modes[mode]()
-if (process.send) process.send(result, () => process.disconnect())
+if (process.send) process.send(result, () => mode === 'clean' || process.disconnect())
 else console.log(JSON.stringify(result))
