@@ -2,15 +2,14 @@ import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import path from 'node:path'
 import { isMainThread } from 'node:worker_threads'
-import type { Addon, Addons } from './addon.ts'
+import type { Addon } from './addon-base.ts'
+import type { Addons } from './addon.ts'
 import { closeAtExit } from './exit-gate.ts'
 import { foreignNote, nativePlatforms, platformName, type NativePlatform } from './platform.ts'
 
 export type {
   Addons,
   DimBounds,
-  Gpu,
-  GpuProbe,
   OnnxRuntimeAddon,
   OnnxRuntimeData,
   OnnxRuntimeEngine,
@@ -19,13 +18,17 @@ export type {
   OpenVinoDevice,
   OpenVinoEngine,
   OpenVinoPort,
+} from './addon.ts'
+export type {
+  Gpu,
+  GpuProbe,
   ProfiledInput,
   TensorRtAddon,
   TensorRtBuild,
   TensorRtEngine,
   TensorRtPort,
   TensorRtProfile,
-} from './addon.ts'
+} from './tensorrt-addon.ts'
 
 /** An addon, or why it could not be loaded: one sentence that lists every place that was tried. */
 export type LoadedAddon<N extends keyof Addons> = { readonly addon: Addons[N] } | { readonly reason: string }

@@ -89,7 +89,7 @@ function createEngine({ name, bindings }: ModelFacts, openEngine: () => Promise<
     },
     runSync(inputs) {
       if (opened?.session.inferSync === undefined) return new Map()
-      if (!opened.session.optionalInputs) refuseOptional(inputs)
+      if (!opened.session.optionalInputs) refuseOptional(subject, optional, inputs)
       return opened.session.inferSync(inputs)
     },
     run: (inputs, options) => work.track(run(inputs, options)),
@@ -124,23 +124,23 @@ function createEngine({ name, bindings }: ModelFacts, openEngine: () => Promise<
   }
 
   function inferIn({ session }: OpenedVariant, inputs: Tensors, options: InferOptions): Promise<Tensors> {
-    if (!session.optionalInputs) refuseOptional(inputs)
+    if (!session.optionalInputs) refuseOptional(subject, optional, inputs)
     return session.infer(inputs, options)
-  }
-
-  // To ignore the caller's value would give wrong numbers without an error.
-  function refuseOptional(inputs: Tensors): void {
-    const given = optional.find((name) => inputs.has(name))
-    if (given === undefined) return
-    throw new OnnxEngineError('INPUT_INVALID', `${subject}, input ${quote(given)}`, {
-      expected: 'nothing, because this engine has the default compiled in',
-      received: 'a value',
-      hint: 'Leave the input out.',
-    })
   }
 
   function refuseDisposed(): void {
     if (disposing)
       throw new OnnxEngineError('DISPOSED', subject, { expected: 'a model in use', received: 'a disposed one' })
   }
+}
+
+// To ignore the caller's value would give wrong numbers without an error.
+function refuseOptional(subject: string, optional: readonly string[], inputs: Tensors): void {
+  const given = optional.find((name) => inputs.has(name))
+  if (given === undefined) return
+  throw new OnnxEngineError('INPUT_INVALID', `${subject}, input ${quote(given)}`, {
+    expected: 'nothing, because this engine has the default compiled in',
+    received: 'a value',
+    hint: 'Leave the input out.',
+  })
 }

@@ -32,10 +32,15 @@ export interface Model<I extends CompactInputs = CompactBindings, O extends Comp
    * Undefined until the model is loaded, and where the loaded variant cannot: only native sessions of ONNX Runtime can.
    * Throws INPUT_INVALID, INFERENCE_FAILED or DISPOSED.
    */
-  readonly inferSync: ((inputs: Inputs<I>) => Outputs<O>) | undefined
+  readonly inferSync: SyncCall<I, O>['call'] | undefined
   /** Waits for calls in flight, then frees the engine. From then on, infer() rejects with DISPOSED. */
   dispose(): Promise<void>
   [Symbol.asyncDispose](): Promise<void>
+}
+
+// A method, because function properties are compared more strictly: a model with named inputs is a model, too.
+interface SyncCall<I extends CompactInputs, O extends CompactBindings> {
+  call(inputs: Inputs<I>): Outputs<O>
 }
 
 /** Inputs or outputs by name, each as compact text such as `float32[batch,3,448,448]`. */

@@ -18,7 +18,7 @@ export type Json = string | number | boolean | null | readonly Json[] | { readon
 export interface SourceDigest {
   /** SHA-256 of the .onnx file. */
   readonly model: string
-  /** SHA-256 of the .onnx file without the bytes of its weights: distinguishes 'graph changed' from 'weights changed'. */
+  /** SHA-256 of the .onnx file without the bytes of its weights, for 'graph changed' or 'weights changed'. */
   readonly graph: string
   /** SHA-256 of the byte ranges that the model uses of each external data file; `location` is relative to the model. */
   readonly external: readonly { readonly location: string; readonly sha256: string }[]

@@ -73,7 +73,9 @@ export const installables = {
     machines: Object.keys(tensorrtRtxWheels),
     folders: tensorrtSetups['tensorrt-rtx'],
     placeFromFile: (entry) => below('lib', entry, /^(lib)?tensorrt_(onnxparser_)?rtx[\w.]*\.(so[.\d]*|dll)$/),
-    otherwise: `Install the SDK of TensorRT-RTX and set TENSORRT_RTX_ROOT to its folder, or give NVIDIA's archive by --from`,
+    otherwise:
+      'Install the SDK of TensorRT-RTX and set TENSORRT_RTX_ROOT to its folder, ' +
+      `or give NVIDIA's archive by --from`,
     license: `NVIDIA's own license`,
     agreement: true,
   },

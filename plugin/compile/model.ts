@@ -64,7 +64,8 @@ async function compileOnce(
 
 function trainingWarning(name: string, nodes: readonly string[]): string {
   const cure = 'export it for inference: model.eval() before torch.onnx.export, without training=TrainingMode.TRAINING'
-  return `${name}: the model was exported for training, its outputs vary or depend on the batch (${nodes.join(', ')}); ${cure}`
+  const effect = `its outputs vary or depend on the batch (${nodes.join(', ')})`
+  return `${name}: the model was exported for training, ${effect}; ${cure}`
 }
 
 const printedLines = new WeakMap<Store, Set<string>>()

@@ -1,4 +1,4 @@
-import type { Node } from './graph.ts'
+import type { Node } from './proto.ts'
 import { int64, type Message, newMessage, safeInteger } from './proto.ts'
 
 type Attribute = Message<'AttributeProto'>

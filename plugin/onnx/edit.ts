@@ -1,16 +1,8 @@
 import { type StoredDType, dtypes } from '../../runtime/dtype.ts'
 import { OnnxEngineError } from '../../runtime/errors.ts'
 import { quote } from '../text.ts'
-import {
-  type Node,
-  type EditableModel,
-  scopesOf,
-  type Scope,
-  indexScope,
-  reads,
-  bodies,
-  declarations,
-} from './graph.ts'
+import { type EditableModel, scopesOf, type Scope, indexScope, reads, bodies, declarations } from './graph.ts'
+import type { Node } from './proto.ts'
 import { newMessage } from './proto.ts'
 
 /** A function that makes names which nothing in the model has. It knows the model as it is now, and its own names. */

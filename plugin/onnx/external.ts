@@ -68,22 +68,22 @@ export async function externalData(file: string): Promise<FindExternal> {
         throw new OnnxEngineError('EXTERNAL_DATA', where, { expected: 'a file', received: 'something else' })
       return { file: real, size: stats.size }
     }
-    const hint = (await backslashHint(location)) ?? 'Keep the data file in the folder of the model'
+    const hint = (await backslashHint(location, given)) ?? 'Keep the data file in the folder of the model'
     throw new OnnxEngineError('EXTERNAL_DATA', where, { expected: `a file in ${given}`, received: 'none', hint })
   }
+}
 
-  // ONNX wants slashes on every system; some exporters on Windows write what Windows has.
-  async function backslashHint(location: string): Promise<string | undefined> {
-    const slashed = location.replaceAll('\\', '/')
-    const candidate = resolve(given, slashed)
-    if (slashed === location || !isInside(candidate, given)) return undefined
-    const exists = await stat(candidate).then(
-      (found) => found.isFile(),
-      () => false,
-    )
-    if (!exists) return undefined
-    return `${quote(slashed)} is there: the model was saved with the separators of Windows. Save it again with slashes`
-  }
+// ONNX wants slashes on every system; some exporters on Windows write what Windows has.
+async function backslashHint(location: string, given: string): Promise<string | undefined> {
+  const slashed = location.replaceAll('\\', '/')
+  const candidate = resolve(given, slashed)
+  if (slashed === location || !isInside(candidate, given)) return undefined
+  const exists = await stat(candidate).then(
+    (found) => found.isFile(),
+    () => false,
+  )
+  if (!exists) return undefined
+  return `${quote(slashed)} is there: the model was saved with the separators of Windows. Save it again with slashes`
 }
 
 function wholeNumber(text: string, key: string, where: string): number {

@@ -2,7 +2,7 @@ import { resolve } from 'node:path'
 import { type Content, fileContent } from './bytes.ts'
 import { externalData } from './external.ts'
 import { rangeOf } from './model.ts'
-import { type Message, newMessage, int64, isMainDomain } from './proto.ts'
+import { type Message, type Node, newMessage, int64, isMainDomain } from './proto.ts'
 import { type Skeleton, readSkeleton } from './skeleton.ts'
 import { tensorsOf, isExternal } from './tensor.ts'
 
@@ -22,9 +22,6 @@ import { tensorsOf, isExternal } from './tensor.ts'
 //
 // edit.ts names, renames, redeclares and sorts; attribute.ts reads and makes attributes; signatures.ts knows where
 // floats may be float16 or bfloat16; content.ts reads and replaces the bytes of tensors; write.ts writes.
-
-/** A node of a graph: one call of an operator. */
-export type Node = Message<'NodeProto'>
 
 /** A model to be changed. Unchanged fields are written back as they were, unknown ones included. */
 export interface EditableModel {

@@ -35,6 +35,9 @@ export type Message<N extends MessageName> = {
       : Value<R[2]>
 }
 
+/** A node of a graph: one call of an operator. */
+export type Node = Message<'NodeProto'>
+
 /** One row of the schema. `message` is set when the field is a message of the schema. */
 export interface FieldRow {
   readonly name: string

@@ -1,5 +1,6 @@
 import { intsAttribute } from './attribute.ts'
-import { type Node, indexScope, type Scope, type ScopeIndex } from './graph.ts'
+import { indexScope, type Scope, type ScopeIndex } from './graph.ts'
+import type { Node } from './proto.ts'
 import { isMainDomain, type Message } from './proto.ts'
 
 type Ranks = ReadonlyMap<string, number>

@@ -1,7 +1,8 @@
 import { dtypeOfCode, type StoredDType } from '../../runtime/dtype.ts'
 import { attributeOf } from './attribute.ts'
 import { dtypeRules } from './dtype-rules.ts'
-import { type Node, bodies, type EditableModel, type Scope } from './graph.ts'
+import { bodies, type EditableModel, type Scope } from './graph.ts'
+import type { Node } from './proto.ts'
 import { decodeMessage, isMainDomain, type Message, safeInteger } from './proto.ts'
 
 type Graph = Message<'GraphProto'>

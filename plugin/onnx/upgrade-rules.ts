@@ -11,7 +11,7 @@ import {
 } from './attribute.ts'
 import type { Elements } from './content.ts'
 import { newNode } from './edit.ts'
-import type { Node } from './graph.ts'
+import type { Node } from './proto.ts'
 import type { TensorType } from './tensor.ts'
 import type { ValueType } from './types.ts'
 

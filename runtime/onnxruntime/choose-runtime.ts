@@ -62,8 +62,8 @@ async function nativeRuntime(
 }
 
 async function openLibrary(addon: OnnxRuntimeAddon, library: string): Promise<string | { readonly unusable: string }> {
-  // From 1.29 on ONNX Runtime for Linux sends names and hashes of models to its makers, and a process starts 50 ms later
-  // for it.
+  // From 1.29 on ONNX Runtime for Linux sends names and hashes of models to its makers, and a process starts 50 ms
+  // later for it.
   process.env['ORT_DISABLE_TELEMETRY'] ??= '1'
   const opening =
     opened.get(library) ??

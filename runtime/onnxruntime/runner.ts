@@ -41,7 +41,7 @@ async function open(
   bindings: Bindings,
   options: OpenOptions,
 ): Promise<Session> {
-  const runtime = await runtimeFor(bindings, options)
+  const runtime = await chooseRuntime(options)
   if ('refused' in runtime)
     throw new OnnxEngineError('BACKEND_UNAVAILABLE', `model ${JSON.stringify(options.model)}: ${runtime.refused}`)
   // Only the modules that are needed are loaded: a start is quicker without those of workers.
@@ -51,12 +51,4 @@ async function open(
   }
   const { openWorkerSession } = await import('./worker-session.ts')
   return openWorkerSession(variant, file, options)
-}
-
-// A native session has the defaults of optional inputs compiled in: the worker takes values for them.
-async function runtimeFor(bindings: Bindings, options: OpenOptions): ReturnType<typeof chooseRuntime> {
-  const runtime = await chooseRuntime(options)
-  if (options.session !== undefined || !bindings.inputs.some(({ optional }) => optional)) return runtime
-  const worker = await chooseRuntime({ ...options, session: 'worker' })
-  return 'refused' in worker ? runtime : worker
 }

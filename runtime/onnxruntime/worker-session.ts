@@ -50,7 +50,6 @@ export async function openWorkerSession(
 function sessionOf(engines: readonly Engine[], close: () => Promise<void>): Session {
   const session: Session = {
     kind: 'worker',
-    optionalInputs: true,
     infer(inputs, options) {
       return engines
         .reduce((least, engine) => (engine.pending() < least.pending() ? engine : least))

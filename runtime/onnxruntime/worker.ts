@@ -98,9 +98,7 @@ export function createEngineWorker(): EngineWorker {
       worker ??= launch()
       pump()
     },
-    async stop() {
-      await worker?.terminate()
-    },
+    stop: async () => void (await worker?.terminate()),
   }
 
   function pump(): void {
@@ -122,33 +120,13 @@ export function createEngineWorker(): EngineWorker {
   }
 
   function launch(): Worker {
-    // From 1.29 on ONNX Runtime for Linux sends names and hashes of models to its makers, and a process starts 50 ms
-    // later for it. Set here and not in the worker: setting a variable while another thread reads one can crash the
-    // process.
-    process.env['ORT_DISABLE_TELEMETRY'] ??= '1'
-    const gate = newGate()
-    // Flags of the process, such as loaders and inspectors, are not meant for this worker and slow its start.
-    const started = new Worker(new URL('./worker-main.cjs', import.meta.url), {
-      name: 'unplugin-onnx',
-      execArgv: [],
-      env: SHARE_ENV,
-      workerData: gate.buffer,
-    })
-    started.once('exit', () => gates.delete(gate))
-    let failure: unknown
+    const started = startThread()
     started.on('message', (reply: WorkerReply) => {
       sent.get(reply.id)?.resolve(reply)
       sent.delete(reply.id)
       pump()
     })
-    started.on('messageerror', (error) => {
-      failure = error
-      void started.terminate()
-    })
-    started.on('error', (error) => {
-      failure = error
-    })
-    started.on('exit', (code) => lose(started, code, failure))
+    onEnd(started, (code, failure) => lose(started, code, failure))
     return started
   }
 
@@ -158,18 +136,49 @@ export function createEngineWorker(): EngineWorker {
     generation++
     const lost = [...sent.values(), ...queue.splice(0)]
     sent.clear()
-    for (const { job, reject } of lost) {
-      const received = cause instanceof Error ? cause.message : `exit code ${code}`
-      reject(
-        new OnnxEngineError('WORKER_CRASHED', `${job.where}: the worker that runs ONNX Runtime ended`, {
-          expected: 'a reply',
-          received,
-          hint: 'The next call starts it again.',
-          cause,
-        }),
-      )
-    }
+    const received = cause instanceof Error ? cause.message : `exit code ${code}`
+    for (const { job, reject } of lost) reject(crashed(job, received, cause))
   }
+}
+
+/** Calls back when a thread has ended, with its exit code and the error that ended it, if there was one. */
+function onEnd(thread: Worker, ended: (code: number, failure: unknown) => void): void {
+  let failure: unknown
+  thread.on('messageerror', (error) => {
+    failure = error
+    void thread.terminate()
+  })
+  thread.on('error', (error) => {
+    failure = error
+  })
+  thread.on('exit', (code) => ended(code, failure))
+}
+
+function crashed({ where }: Job, received: string, cause: unknown): OnnxEngineError {
+  return new OnnxEngineError('WORKER_CRASHED', `${where}: the worker that runs ONNX Runtime ended`, {
+    expected: 'a reply',
+    received,
+    hint: 'The next call starts it again.',
+    cause,
+  })
+}
+
+/** Starts the thread, which the exit of this process waits for. */
+function startThread(): Worker {
+  // From 1.29 on ONNX Runtime for Linux sends names and hashes of models to its makers, and a process starts 50 ms
+  // later for it. Set here and not in the worker: setting a variable while another thread reads one can crash the
+  // process.
+  process.env['ORT_DISABLE_TELEMETRY'] ??= '1'
+  const gate = newGate()
+  // Flags of the process, such as loaders and inspectors, are not meant for this worker and slow its start.
+  const started = new Worker(new URL('./worker-main.cjs', import.meta.url), {
+    name: 'unplugin-onnx',
+    execArgv: [],
+    env: SHARE_ENV,
+    workerData: gate.buffer,
+  })
+  started.once('exit', () => gates.delete(gate))
+  return started
 }
 
 /**

@@ -1,6 +1,6 @@
 // One side of a comparison in a process of its own, since the idle threads of ONNX Runtime and OpenVINO spin and slow
-// other sessions down: `side-child.js <manifest.json or model.onnx> <input> <dims> <load options>`. Answers each request of
-// its parent with milliseconds.
+// other sessions down: `side-child.js <manifest.json or model.onnx> <input> <dims> <load options>`. Answers each
+// request of its parent with milliseconds.
 import { setTimeout } from 'node:timers/promises'
 import { loadModel, type InferOptions, type LoadOptions } from 'unplugin-onnx/runtime'
 import { loopDelayDuring, timed } from './measure.ts'

@@ -1,4 +1,5 @@
-// One result from a fresh process: `start-child.js ours manifest.json 1x3x48x320` or `start-child.js peer model.onnx ...`.
+// One result from a fresh process: `start-child.js ours manifest.json 1x3x48x320`, or `start-child.js peer model.onnx`
+// and the same dims.
 const [, , who, file = '', dimsText = ''] = process.argv
 const dims = dimsText.split('x').map(Number)
 const data = new Float32Array(dims.reduce((product, dim) => product * dim, 1)).fill(0.5)

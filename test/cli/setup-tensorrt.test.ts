@@ -39,15 +39,18 @@ describe.skipIf(!isLinux)('a jar of Maven', () => {
     expect(readFileSync(await fetchArtifact(artifact, { repository: repository() }))).toEqual(bytes)
     expect(await fetchArtifact(artifact, { repository: repository() })).toBe(jar)
     expect(readFileSync(join(folder, 'calls'), 'utf8').trim().split('\n')).toEqual([
-      `--batch-mode --quiet -Dmaven.repo.local=${repository()} dependency:get -Dartifact=org.example:lib:1.2-3:jar:linux-x86_64-redist -Dtransitive=false`,
+      `--batch-mode --quiet -Dmaven.repo.local=${repository()} dependency:get ` +
+        '-Dartifact=org.example:lib:1.2-3:jar:linux-x86_64-redist -Dtransitive=false',
     ])
   })
 
   test.each<[string, () => string, RegExp]>([
     [
       'with other bytes is refused and removed',
-      () =>
-        `mkdir -p "${dirname(artifactFile(artifact, repository()))}"; printf tampered > "${artifactFile(artifact, repository())}"`,
+      () => {
+        const jar = artifactFile(artifact, repository())
+        return `mkdir -p "${dirname(jar)}"; printf tampered > "${jar}"`
+      },
       /^Maven downloaded org\.example:lib:1\.2-3:jar:linux-x86_64-redist, but no file with SHA-256 /,
     ],
     [

@@ -79,7 +79,7 @@ const pose = c
     const printed = await runNode(folder, join(folder, 'dist', 'main.js'), [])
     // The options of the page fix the dims of every pose.onnx.
     expect(printed).toContain(JSON.stringify(Array.from({ length: 4 }, () => [1, 3, 448, 448])))
-    expect(printed).toMatch(/backend: 'onnxruntime', engine: 'fp32', skipped: \[\]/)
+    expect(printed).toMatch(/backend: 'onnxruntime',\s+engine: 'fp32',\s+session: '(?:native|worker)',\s+skipped: \[\]/)
   })
 
   test('compile() and the command write a model that loadModel() opens', async () => {

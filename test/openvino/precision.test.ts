@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import type { ProfiledInput } from '../../native/addon.ts'
+import type { ProfiledInput } from '../../native/load-addon.ts'
 import { loadAddon } from '../../native/load-addon.ts'
 import { loadGraph } from '../../plugin/onnx/graph.ts'
 import { upgradeOpset } from '../../plugin/onnx/upgrade.ts'

@@ -174,7 +174,8 @@ describe('options', () => {
     [{ cache: 'off' }, `option 'cache': expected an object, received 'off'`],
     [
       { cache: { maxsize: 1 } },
-      `option 'cache.maxsize': expected one of dir, maxSize, maxAge, remote, received 'maxsize'. Did you mean 'maxSize'?`,
+      `option 'cache.maxsize': expected one of dir, maxSize, maxAge, remote, received 'maxsize'. ` +
+        `Did you mean 'maxSize'?`,
     ],
     [
       { cache: { maxSize: '5 apples' } },

@@ -194,7 +194,8 @@ describe.each(schemes)('connecting over %s', (scheme) => {
     ['a server that is not live', { live: false }, {}, 'SERVER_UNAVAILABLE', /not live|status 400/],
     ['a model that is not ready', { ready: false }, {}, 'SERVER_UNAVAILABLE', /not ready/],
   ]
-  test.each(refused)('to %s is refused', async (_, model, options, code, text) => {
+  test.each(refused)('to %s is refused', async (...row) => {
+    const [, model, options, code, text] = row
     const { url } = await serve(scheme, { ...pose, ...model })
     const error = expect.objectContaining({ code, message: expect.stringMatching(text) })
     await expect(connect(url, { retries: 0, ...options })).rejects.toEqual(error)
@@ -464,7 +465,8 @@ describe('garbage over HTTP', () => {
       /limit for messages/,
     ],
   ]
-  test.each(answers)('%s is an error', async (_, place, answer, code, text) => {
+  test.each(answers)('%s is an error', async (...row) => {
+    const [, place, answer, code, text] = row
     const server = await serve('http', { ...pose, raw: (path) => (path === place ? answer : undefined) })
     const error = expect.objectContaining({ code, message: expect.stringMatching(text) })
     await expect(connect(server.url, { retries: 0 }).then((model) => model.infer({ x }))).rejects.toEqual(error)

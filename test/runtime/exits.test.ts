@@ -87,7 +87,8 @@ import { Worker, isMainThread } from 'node:worker_threads'
 import { createModel } from ${JSON.stringify(runtime)}
 
 const [, , moment, how] = process.argv
-const worker = isMainThread && how.includes('worker') ? new Worker(new URL(import.meta.url), { argv: [moment, how] }) : undefined
+const isParent = isMainThread && how.includes('worker')
+const worker = isParent ? new Worker(new URL(import.meta.url), { argv: [moment, how] }) : undefined
 if (worker) worker.on('error', (error) => console.error(error))
 const model = createModel(${JSON.stringify(manifest)}, ${JSON.stringify(options ?? {})})
 if (!worker) for (let caller = 0; caller < 4; caller++) void call()

@@ -78,7 +78,7 @@ describe.skipIf(missing)('model that TensorRT-RTX cannot build', () => {
         file: write('refit.onnx', affineModel({ weight: 3 })),
         options: { tensorrtRtx: { refit: true } },
         code: 'COMPILE_FAILED',
-        message: /^refit: .*'refit' takes one target, and it and, for most models, 'stripPlan' need an NVIDIA driver/s,
+        message: /^refit: .*'refit' takes one target. It and, for most models, 'stripPlan' need an NVIDIA driver/s,
       },
     ],
     [
@@ -133,7 +133,10 @@ describe.skipIf(missing)('progress of a TensorRT build', () => {
     const file = write('slow.onnx', readFileSync(ocrModel('cls_infer.onnx')))
     const options = { ...rtx, shapes: { x: [1, 3, 48, 192] } }
     const first = await build(own, file, options)
-    expect(first.lines).toEqual([expect.stringMatching(/^slow {2}fp32 {2}tensorrt-rtx {2}miss: new/)])
+    expect(first.lines).toEqual([
+      expect.stringMatching(/^slow {2}fp32 {2}tensorrt-rtx {2}miss: new/),
+      'slow  fp32  tensorrt-rtx: not verified: it takes a GPU to run it',
+    ])
     const second = await build(
       own,
       file,
@@ -297,6 +300,7 @@ test.skipIf(missing)('the first build makes the folder of the timing cache', asy
     product: 'TensorRT-RTX',
     library: join(rtxFolder(), 'lib', 'libtensorrt_rtx.so.1'),
     parser: join(rtxFolder(), 'lib', 'libtensorrt_onnxparser_rtx.so.1'),
+    plugins: '',
     targets: ['sm86'],
     computeCapabilities: [86],
     fixed: [],

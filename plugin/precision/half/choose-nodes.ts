@@ -1,7 +1,6 @@
 import { elementCount } from '../../../runtime/dtype.ts'
 import { intAttribute } from '../../onnx/attribute.ts'
 import {
-  type Node,
   type ScopeIndex,
   type EditableModel,
   type Scope,
@@ -10,6 +9,7 @@ import {
   bodies,
   declarations,
 } from '../../onnx/graph.ts'
+import type { Node } from '../../onnx/proto.ts'
 import { isMainDomain, type Message } from '../../onnx/proto.ts'
 import { floatSignature } from '../../onnx/signatures.ts'
 import { tensorType } from '../../onnx/tensor.ts'

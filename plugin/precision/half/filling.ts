@@ -1,7 +1,7 @@
 import { attributeOf, newAttribute } from '../../onnx/attribute.ts'
 import { newTensor, smallElements } from '../../onnx/content.ts'
 import { newNode } from '../../onnx/edit.ts'
-import type { Node } from '../../onnx/graph.ts'
+import type { Node } from '../../onnx/proto.ts'
 import { isMainDomain } from '../../onnx/proto.ts'
 import { type HalfDType, roundToHalf } from './rounding.ts'
 

@@ -1,6 +1,7 @@
 import { elementCount } from '../../../runtime/dtype.ts'
 import { tensorElements } from '../../onnx/content.ts'
-import { type EditableModel, indexScope, type Node, type Scope, type ScopeIndex } from '../../onnx/graph.ts'
+import { type EditableModel, indexScope, type Scope, type ScopeIndex } from '../../onnx/graph.ts'
+import type { Node } from '../../onnx/proto.ts'
 import { isMainDomain } from '../../onnx/proto.ts'
 import { tensorType } from '../../onnx/tensor.ts'
 import type { ValueTypes } from '../../onnx/types.ts'

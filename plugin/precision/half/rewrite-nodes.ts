@@ -2,15 +2,8 @@ import { dtypes } from '../../../runtime/dtype.ts'
 import { newAttribute } from '../../onnx/attribute.ts'
 import { tensorContent, setContent } from '../../onnx/content.ts'
 import { nameMaker, sortNodes, newNode, renameReads } from '../../onnx/edit.ts'
-import {
-  type Node,
-  type EditableModel,
-  type Scope,
-  type ScopeIndex,
-  indexScope,
-  declarations,
-  bodies,
-} from '../../onnx/graph.ts'
+import { type EditableModel, type Scope, type ScopeIndex, indexScope, declarations, bodies } from '../../onnx/graph.ts'
+import type { Node } from '../../onnx/proto.ts'
 import { newMessage, isMainDomain } from '../../onnx/proto.ts'
 import { tensorType } from '../../onnx/tensor.ts'
 import { inferTypes, type ValueType, type ValueTypes } from '../../onnx/types.ts'

@@ -1,6 +1,7 @@
 import { elementCount, type StoredDType } from '../../../runtime/dtype.ts'
 import { tensorContent } from '../../onnx/content.ts'
-import type { EditableModel, Node, ScopeIndex } from '../../onnx/graph.ts'
+import type { EditableModel, ScopeIndex } from '../../onnx/graph.ts'
+import type { Node } from '../../onnx/proto.ts'
 import type { Message } from '../../onnx/proto.ts'
 import { tensorType } from '../../onnx/tensor.ts'
 import type { ValueType } from '../../onnx/types.ts'

@@ -1,7 +1,8 @@
 import { floatAttribute, intAttribute } from '../../onnx/attribute.ts'
 import type { Content } from '../../onnx/bytes.ts'
 import { nameMaker } from '../../onnx/edit.ts'
-import { type Node, type EditableModel, indexScope, type Scope, type ScopeIndex } from '../../onnx/graph.ts'
+import { type EditableModel, indexScope, type Scope, type ScopeIndex } from '../../onnx/graph.ts'
+import type { Node } from '../../onnx/proto.ts'
 import { type Channels, channelsAlong, scaledContent } from './channels.ts'
 import { addConstant, addContent, floatNumbers, floatWeight, type GraphEditor, removeUnread } from './constants.ts'
 

@@ -1,5 +1,6 @@
 import { floatAttribute, intAttribute } from '../../onnx/attribute.ts'
-import { type Node, type Scope, indexScope, nodeName, type ScopeIndex } from '../../onnx/graph.ts'
+import { type Scope, indexScope, nodeName, type ScopeIndex } from '../../onnx/graph.ts'
+import type { Node } from '../../onnx/proto.ts'
 import { tensorType } from '../../onnx/tensor.ts'
 import type { Placement } from './backend-rules.ts'
 import { depthsOf, type ResidualContext, residualInputs } from './residual.ts'

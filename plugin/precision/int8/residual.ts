@@ -1,4 +1,5 @@
-import type { Node, Scope, ScopeIndex } from '../../onnx/graph.ts'
+import type { Scope, ScopeIndex } from '../../onnx/graph.ts'
+import type { Node } from '../../onnx/proto.ts'
 import type { Placement } from './backend-rules.ts'
 
 // An Add joins two branches, as in residual networks. Some backends compute it inside the kernel of the convolution
