@@ -2,8 +2,8 @@ import type { Facts } from './key.ts'
 
 /**
  * What differs between two keys, in words for the line that the build prints: 'weights changed', 'external data
- * changed: w.bin', 'shapes changed: x 1x3x48x320 -> 1x3x48x640', 'ONNX Runtime 1.30.0 -> 1.31.0'. A fact without words
- * of its own is told by its name. 'nothing changed' when the facts are equal.
+ * changed: w.bin', 'shapes changed: x 1x3x48x320 -> 1x3x48x640', 'ONNX Runtime 1.30.0 -> 1.31.0'. A fact that has no
+ * words appears by its name. 'nothing changed' when the facts are equal.
  */
 export function explain(before: Facts, after: Facts): string {
   const named = new Set([...Object.keys(labels), ...Object.keys(before), ...Object.keys(after)])

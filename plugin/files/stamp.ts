@@ -1,6 +1,6 @@
 import { stat } from 'node:fs/promises'
 
-/** What the file system says of a file that changes with its content, as text that JSON can hold. */
+/** Facts of the file system about a file that change with its content, as text that JSON can hold. */
 export interface Stamp {
   readonly size: string
   readonly mtimeNs: string

@@ -13,7 +13,7 @@ const unusable: ReadonlySet<string> = new Set([
   'EEXIST',
   'EIO',
   'ENAMETOOLONG',
-  // Something else is in the place of a file or folder: a folder, a link to itself, a FIFO.
+  // Something else has the name of a file or folder: a folder, a link to itself, a FIFO.
   'EISDIR',
   'ELOOP',
   'EINVAL',

@@ -175,8 +175,8 @@ function quantile({ counts, zeros, limit }: Histogram, share: number, side: 'low
 
 const magnitudeBins = 2048
 
-// Zeros, which an activation function makes many of, are exact at any scale: they would hide the rest. In their place
-// stands what lies beside them, as Nvidia's calibrators do it with their first bin.
+// Zeros, which an activation function makes many of, are exact at any scale: they would hide the rest. The
+// count of their neighbours replaces theirs, as Nvidia's calibrators do it with their first bin.
 function magnitudesOf({ counts, limit, step }: Histogram, largest: number): Float64Array {
   const magnitudes = new Float64Array(magnitudeBins)
   const width = (largest / magnitudeBins) * (half / limit)
@@ -200,9 +200,9 @@ const stride = 32
 /**
  * The threshold of |x| whose levels have the least Kullback-Leibler divergence from the values, by TensorRT's
  * calibration (S. Migacz, "8-bit Inference with TensorRT", GTC 2017), with the settings of Nvidia's
- * pytorch-quantization: 2048 bins, 128 levels of signed values and 256 of unsigned ones; what lies beyond the threshold
- * counts in the last bin. ONNX Runtime's entropy calibrator has 128 bins for 128 levels of both signs unless it is told
- * otherwise, so that its only candidate is the largest magnitude: it gives what minmax gives.
+ * pytorch-quantization: 2048 bins, 128 levels of signed values and 256 of unsigned ones; values beyond the threshold
+ * count in the last bin. ONNX Runtime's entropy calibrator has 128 bins for 128 levels of both signs by default, so
+ * that its only candidate is the largest magnitude: it gives what minmax gives.
  */
 function entropyThreshold(magnitudes: Float64Array, levels: number, largest: number): number {
   const total = magnitudes.reduce((sum, count) => sum + count, 0)

@@ -135,7 +135,7 @@ function publicLibrary(): Library {
   }
 }
 
-/** What onnxruntime-node/dist/binding.d.ts says of the native module, as far as it is used. */
+/** The part of onnxruntime-node/dist/binding.d.ts that is used of the native module. */
 interface Binding {
   initOrtOnce(logLevel: number, tensor: Library['Tensor'], isMainThread: boolean): void
   readonly InferenceSession: new () => NativeSession

@@ -9,7 +9,7 @@ import { createEngineWorker, type EngineWorker, type Job, type WorkerReply, type
 const require = createRequire(import.meta.url)
 
 /**
- * Never called: tracers of deployments (nft and its kin) follow a literal require, and no worker, to the worker and
+ * Never called: tracers of deployments (nft and similar) follow a literal require, and no worker, to the worker and
  * onnxruntime-node.
  */
 export const traced = (): unknown => require('./worker-main.cjs')
