@@ -30,7 +30,8 @@ describe('broken onnxruntime-node', () => {
       'model.onnx': affineModel(),
       'main.mjs': `
 import { loadModel } from 'unplugin-onnx/runtime'
-const error = await loadModel('engines/model.json', { session: 'worker' }).then((model) => model.load()).catch((error) => error)
+const loaded = loadModel('engines/model.json', { session: 'worker' }).then((model) => model.load())
+const error = await loaded.catch((error) => error)
 console.log(JSON.stringify({ code: error.code, received: error.received }))`,
     })
     await copyRuntime(folder, repository, new Set(['onnxruntime']))
