@@ -69,8 +69,9 @@ async function verify(
   lowering: LoweringReport | null,
 ): Promise<Verification> {
   const { pass, backend, options } = request
-  const emulated = pass !== undefined && !runsHere.has(backend)
-  if (!emulated && needsGpu.has(backend)) return { ...unverified('it takes a GPU to run it'), emulated }
+  const isForGpu = !runsHere.has(backend)
+  const emulated = isForGpu && pass !== undefined
+  if (isForGpu && !emulated) return { ...unverified('it takes a GPU to run it'), emulated }
   const timeout = (options.verify || {}).timeout ?? defaultTimeout
   const contest: Contest = { request, samples, known, module: reference.detail.module, late: countdown(timeout) }
   const result = emulated
@@ -91,9 +92,6 @@ const loweredModels = () => import('./lowered-candidate.ts')
 
 /** Backends whose engines run on the CPU of any machine that builds them. */
 const runsHere: ReadonlySet<BackendName> = new Set(['onnxruntime', 'openvino'])
-
-/** Backends whose engines may be for other machines than this one. */
-const needsGpu: ReadonlySet<BackendName> = new Set(['tensorrt-rtx', 'tensorrt'])
 
 function unverified(skipped: string): Omit<Verification, 'emulated'> {
   return { inputs: 'none', tried: [], skipped, outputs: [], failures: [], blame: [], spread: null, first: null }
