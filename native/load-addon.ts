@@ -11,7 +11,7 @@ export type {
   Addons,
   DimBounds,
   OnnxRuntimeAddon,
-  OnnxRuntimeData,
+  OnnxRuntimeCall,
   OnnxRuntimeEngine,
   OnnxRuntimeOutput,
   OpenVinoAddon,

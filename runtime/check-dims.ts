@@ -5,8 +5,8 @@ import { describeValue, listText, quote } from './text.ts'
 /** The size of each named dim and the input that set it, so that an error names both inputs that disagree. */
 export type NamedDims = Map<string, { readonly size: number; readonly input: string }>
 
-/** The input whose dims are checked, with its texts for messages. */
-export interface DimsSubject {
+/** An input of the model, with its texts for messages. */
+export interface ExpectedInput {
   readonly subject: string
   readonly binding: Binding
   /** The binding as declarations print it. */
@@ -20,7 +20,7 @@ const mostDims = 256
  * The dims that a caller gave for an input, checked against the binding and against the named dims of other inputs.
  * Without `named`, dims of one name may differ. Throws INPUT_INVALID.
  */
-export function checkDims(input: DimsSubject, dims: unknown, named: NamedDims | undefined): readonly number[] {
+export function checkDims(input: ExpectedInput, dims: unknown, named: NamedDims | undefined): readonly number[] {
   const { subject, binding, text } = input
   const given = countsOf(subject, dims)
   if (!binding.dims) return given
@@ -42,7 +42,7 @@ export function checkDims(input: DimsSubject, dims: unknown, named: NamedDims | 
 }
 
 function checkNamedDim(
-  { subject, binding }: DimsSubject,
+  { subject, binding }: ExpectedInput,
   named: NamedDims,
   { dim, axis, size }: { readonly dim: string; readonly axis: number; readonly size: number },
 ): void {

@@ -1,5 +1,5 @@
 import { abortable, abortedError } from './abort.ts'
-import { checkInputs } from './check-inputs.ts'
+import { inputCheck } from './check-inputs.ts'
 import { OnnxEngineError } from './errors.ts'
 import { createInFlight } from './in-flight.ts'
 import type { DimsCheck, ModelManifest } from './manifest.ts'
@@ -22,6 +22,7 @@ export interface ModelFacts extends Pick<ModelManifest, 'name' | 'bindings'> {
 export function modelOf(facts: ModelFacts, openEngine: () => Promise<OpenedVariant>): Model {
   const { name, bindings, dims } = facts
   const subject = modelSubject(name)
+  const check = inputCheck(name, bindings.inputs, dims)
   const engine = createEngine(facts, openEngine)
 
   const model: Model = {
@@ -38,7 +39,7 @@ export function modelOf(facts: ModelFacts, openEngine: () => Promise<OpenedVaria
       engine.refuseDisposed()
       const { signal, transfer } = checkInferOptions(name, callOptions)
       if (signal?.aborted) throw abortedError(subject, signal.reason)
-      const checked = checkInputs(name, bindings.inputs, inputs, dims)
+      const checked = check(inputs)
       const run = () => engine.run(transfer ? takeTensors(checked) : checked, { signal, transfer })
       return Object.fromEntries(await (signal ? abortable(signal, subject, run) : run())) as Outputs<CompactBindings>
     },
@@ -52,8 +53,7 @@ export function modelOf(facts: ModelFacts, openEngine: () => Promise<OpenedVaria
 
   function inferSync(inputs: Inputs<CompactBindings>): Outputs<CompactBindings> {
     engine.refuseDisposed()
-    const checked = checkInputs(name, bindings.inputs, inputs, dims)
-    return Object.fromEntries(engine.runSync(checked)) as Outputs<CompactBindings>
+    return Object.fromEntries(engine.runSync(check(inputs))) as Outputs<CompactBindings>
   }
 }
 

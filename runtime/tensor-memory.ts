@@ -30,9 +30,16 @@ export function bytesOf({ buffer, byteOffset, byteLength }: ArrayBufferView): Ui
   return new Uint8Array(buffer, byteOffset, byteLength)
 }
 
-/** The bytes that a view covers, or a copy of them where another thread may see them. */
-export function ownedBytesOf(view: ArrayBufferView): Uint8Array {
-  return isArrayBuffer(view.buffer) ? bytesOf(view) : bytesOf(view).slice()
+/** The same view, or a copy of its bytes where another thread may change them. */
+export function unsharedViewOf(view: ArrayBufferView): ArrayBufferView {
+  return isArrayBuffer(view.buffer) ? view : bytesOf(view).slice()
+}
+
+/** A new typed array of a dtype, of zeros. Throws a RangeError where there is no memory for it. */
+export function arrayOf(dtype: DType, length: number): ArrayBufferView {
+  const { array } = dtypes[dtype]
+  if (array === 'Array') throw new TypeError('strings have no bytes')
+  return new globalThis[array](length)
 }
 
 /** The typed array of a dtype over a part of a buffer. */
@@ -55,7 +62,7 @@ function take(buffer: ArrayBufferLike): ArrayBuffer | undefined {
   }
 }
 
-// By its tag: the buffer may come from another realm.
+// By its tag, since the buffer may come from another realm; that takes longer.
 function isArrayBuffer(buffer: ArrayBufferLike): buffer is ArrayBuffer {
-  return Object.prototype.toString.call(buffer) === '[object ArrayBuffer]'
+  return buffer instanceof ArrayBuffer || Object.prototype.toString.call(buffer) === '[object ArrayBuffer]'
 }

@@ -26,9 +26,10 @@ std::optional<Number> toNumber(const Napi::Object& object, const char* key) {
 template <typename Item, typename Convert>
 std::vector<Item> toList(const Napi::Value& value, Convert convert) {
   const auto array = value.As<Napi::Array>();
+  const uint32_t length = array.Length();
   std::vector<Item> list;
-  list.reserve(array.Length());
-  for (uint32_t i = 0; i < array.Length(); i++) list.push_back(convert(array.Get(i)));
+  list.reserve(length);
+  for (uint32_t i = 0; i < length; i++) list.push_back(convert(array.Get(i)));
   return list;
 }
 

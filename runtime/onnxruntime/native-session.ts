@@ -1,13 +1,14 @@
-import type { OnnxRuntimeData, OnnxRuntimeEngine, OnnxRuntimeOutput } from '../../native/load-addon.ts'
+import type { OnnxRuntimeCall, OnnxRuntimeEngine, OnnxRuntimeOutput } from '../../native/load-addon.ts'
 import { abortedError, onAbort } from '../abort.ts'
 import { readArtifact } from '../artifact.ts'
+import { elementCount, type DType } from '../dtype.ts'
 import { checkPortDtype, inferenceError, orClose } from '../engine-tensors.ts'
 import { OnnxEngineError, textOf } from '../errors.ts'
 import { createInFlight } from '../in-flight.ts'
 import type { Bindings, VariantManifest } from '../manifest.ts'
 import type { CheckedTensor, InferOptions, OpenOptions, Session } from '../session.ts'
 import { createSlots } from '../slots.ts'
-import { bytesOf, ownedBytesOf, viewOf } from '../tensor-memory.ts'
+import { arrayOf, unsharedViewOf, viewOf } from '../tensor-memory.ts'
 import { modelSubject } from '../text.ts'
 import type { NativeRuntime } from './choose-runtime.ts'
 import { createOutputDims } from './output-dims.ts'
@@ -66,9 +67,9 @@ function createSession(engine: OnnxRuntimeEngine, bindings: Bindings, subject: s
     kind: 'native',
     infer: (inputs, options) => calls.track(infer(inputs, options)),
     inferSync(inputs) {
-      const call = conversion.argumentsOf(inputs, ownedBytesOf)
       try {
-        return conversion.read(call, engine.inferSync(call.data, call.dims, call.outputs))
+        const call = conversion.callOf(inputs, unsharedViewOf)
+        return conversion.read(call, engine.inferSync(...call))
       } catch (cause) {
         throw inferenceError(subject, product, cause)
       }
@@ -93,10 +94,11 @@ function createSession(engine: OnnxRuntimeEngine, bindings: Bindings, subject: s
   }
 
   async function run({ inputs }: Packed, signal: InferOptions['signal']): Promise<Tensors> {
-    const call = conversion.argumentsOf(inputs, bytesOf)
     let forget: (() => void) | undefined
     try {
-      const { id, outputs } = engine.infer(call.data, call.dims, call.outputs)
+      // The inputs are in buffers of our own.
+      const call = conversion.callOf(inputs, (view) => view)
+      const { id, outputs } = engine.infer(...call)
       forget = signal && onAbort(signal, () => engine.cancel(id))
       return conversion.read(call, await outputs)
     } catch (cause) {
@@ -107,39 +109,41 @@ function createSession(engine: OnnxRuntimeEngine, bindings: Bindings, subject: s
   }
 }
 
-/** What the addon takes for a call: the inputs in their order, and the dims of outputs that are known before. */
-interface Arguments {
-  readonly data: readonly OnnxRuntimeData[]
-  readonly dims: readonly (readonly number[])[]
-  readonly outputs: readonly (readonly number[] | null)[]
-}
-
 interface Conversion {
-  /** `bytes` gives the bytes of an array, in place or not. */
-  argumentsOf(inputs: Tensors, bytes: (view: ArrayBufferView) => Uint8Array): Arguments
+  /** `view` gives the array that the addon may read, in place or not. Throws a RangeError if there is no memory. */
+  callOf(inputs: Tensors, view: (array: ArrayBufferView) => ArrayBufferView): OnnxRuntimeCall
   /** The outputs by name. Learns from their dims. */
-  read(call: Arguments, outputs: readonly OnnxRuntimeOutput[]): Tensors
+  read(call: OnnxRuntimeCall, outputs: readonly OnnxRuntimeOutput[]): Tensors
 }
 
-function createConversion(bindings: Bindings): Conversion {
-  const expected = createOutputDims(bindings)
+function createConversion({ inputs: inputBindings, outputs: outputBindings }: Bindings): Conversion {
+  const expected = createOutputDims({ inputs: inputBindings, outputs: outputBindings })
   return {
-    argumentsOf(inputs, bytes) {
-      const tensors = bindings.inputs.map(({ name }) => inputs.get(name) ?? { data: [], dims: [] })
-      const data = tensors.map(({ data }) => (ArrayBuffer.isView(data) ? bytes(data) : data))
+    callOf(inputs, view) {
+      const tensors = inputBindings.map(({ name }) => inputs.get(name) ?? { data: [], dims: [] })
+      const data = tensors.map(({ data }) => (ArrayBuffer.isView(data) ? view(data) : data))
       const dims = tensors.map((tensor) => tensor.dims)
-      return { data, dims, outputs: expected.expect(dims) }
+      const targetDims = expected.expect(dims)
+      const targets = outputBindings.map(({ dtype }, index) => targetOf(dtype, targetDims[index]))
+      return [data, dims, targets, targetDims]
     },
-    read({ dims }, outputs) {
-      const actual = outputs.map((output) => output.dims)
-      expected.learn(dims, actual)
-      return new Map(
-        bindings.outputs.map(({ name, dtype }, index): [string, CheckedTensor] => {
-          const output = outputs[index] ?? { strings: [], dims: [] }
-          const data = 'strings' in output ? output.strings : viewOf(dtype, output.buffer, 0, output.buffer.byteLength)
-          return [name, { dtype, dims: output.dims, data }]
-        }),
-      )
+    read([, dims, targets, targetDims], outputs) {
+      const tensors = outputBindings.map(({ dtype }, index): CheckedTensor => {
+        const output = outputs[index]
+        if (!output) return { dtype, dims: targetDims[index] ?? [], data: targets[index] ?? [] }
+        if ('strings' in output) return { dtype, dims: output.dims, data: output.strings }
+        return { dtype, dims: output.dims, data: viewOf(dtype, output.buffer, 0, output.buffer.byteLength) }
+      })
+      if (outputs.some((output) => output !== null))
+        expected.learn(
+          dims,
+          tensors.map((tensor) => tensor.dims),
+        )
+      return new Map(outputBindings.map(({ name }, index) => [name, tensors[index] as CheckedTensor]))
     },
   }
+}
+
+function targetOf(dtype: DType, dims: readonly number[] | null | undefined): ArrayBufferView | null {
+  return dims && dtype !== 'string' ? arrayOf(dtype, elementCount(dims)) : null
 }

@@ -17,15 +17,26 @@ Napi::Array fromPorts(Napi::Env env, const std::vector<Port>& ports) {
   });
 }
 
+struct Bytes {
+  void* data;
+  size_t bytes;
+};
+
+// Of a typed array of any type.
+Bytes bytesOf(const Napi::Value& value) {
+  auto array = value.As<Napi::Uint8Array>();
+  return {array.Data(), array.ByteLength()};
+}
+
 // `data` and `dims` have one entry for each input.
 std::vector<Tensor> toTensors(const Napi::Array& data, const Napi::Array& dims) {
   std::vector<Tensor> tensors(data.Length());
   for (uint32_t i = 0; i < tensors.size(); i++) {
     const Napi::Value value = data.Get(i);
     if (value.IsTypedArray()) {
-      auto bytes = value.As<Napi::Uint8Array>();
-      tensors[i].data = bytes.Data();
-      tensors[i].bytes = bytes.ByteLength();
+      const auto [address, size] = bytesOf(value);
+      tensors[i].data = address;
+      tensors[i].bytes = size;
     } else {
       tensors[i].strings = js::toTexts(value);
     }
@@ -34,42 +45,50 @@ std::vector<Tensor> toTensors(const Napi::Array& data, const Napi::Array& dims) 
   return tensors;
 }
 
-// A target for each output of which `dims` has the dims, in a new buffer of `buffers`.
-std::vector<Target> toTargets(Napi::Env env, const std::vector<Port>& ports, const Napi::Array& dims,
-                              const Napi::Array& buffers) {
-  std::vector<Target> targets(ports.size());
-  for (uint32_t i = 0; i < targets.size(); i++) {
-    const Napi::Value value = dims.Get(i);
-    if (!value.IsArray() || ports[i].type->bytes == 0) continue;
-    Target& target = targets[i];
-    target.dims = js::toDims(value);
-    target.bytes = elementCount(target.dims) * ports[i].type->bytes;
-    auto buffer = Napi::ArrayBuffer::New(env, target.bytes);
-    target.data = buffer.Data();
-    buffers.Set(i, buffer);
+// `targets` and `dims` have one entry for each output, which may be null.
+std::vector<Target> toTargets(const Napi::Array& targets, const Napi::Array& dims) {
+  std::vector<Target> converted(targets.Length());
+  for (uint32_t i = 0; i < converted.size(); i++) {
+    const Napi::Value value = targets.Get(i);
+    if (!value.IsTypedArray()) continue;
+    const auto [address, size] = bytesOf(value);
+    converted[i] = {address, size, js::toDims(dims.Get(i))};
   }
-  return targets;
+  return converted;
 }
 
-Napi::Array fromOutputs(Napi::Env env, const std::vector<Port>& ports, const std::vector<Output>& outputs,
-                        const Napi::Array& buffers) {
+Napi::Array fromOutputs(Napi::Env env, const std::vector<Port>& ports, const std::vector<Output>& outputs) {
   const auto results = Napi::Array::New(env, outputs.size());
   for (uint32_t i = 0; i < outputs.size(); i++) {
     const Output& output = outputs[i];
-    if (ports[i].type->bytes == 0) {
+    if (output.inTarget) {
+      results.Set(i, env.Null());
+    } else if (ports[i].type->bytes > 0) {
+      results.Set(i, js::fromOutput(env, js::fromBytes(env, output.data, output.bytes), output.dims));
+    } else {
       auto result = Napi::Object::New(env);
       result.Set("strings", js::fromList(env, output.strings,
                                          [env](const std::string& text) { return Napi::String::New(env, text); }));
       result.Set("dims", js::fromDims(env, output.dims));
       results.Set(i, result);
-      continue;
     }
-    const auto buffer =
-        output.value ? js::fromBytes(env, output.data, output.bytes) : buffers.Get(i).As<Napi::ArrayBuffer>();
-    results.Set(i, js::fromOutput(env, buffer, output.dims));
   }
   return results;
 }
+
+// What `infer` and `inferSync` take.
+struct Arguments {
+  explicit Arguments(const Napi::CallbackInfo& info)
+      : data(info[0].As<Napi::Array>()),
+        targets(info[2].As<Napi::Array>()),
+        tensors(toTensors(data, info[1].As<Napi::Array>())),
+        memory(toTargets(targets, info[3].As<Napi::Array>())) {}
+
+  Napi::Array data;
+  Napi::Array targets;
+  std::vector<Tensor> tensors;
+  std::vector<Target> memory;
+};
 
 }  // namespace
 
@@ -96,24 +115,25 @@ void EngineObject::onDone(Napi::Env env, Call* raw) {
   }
   // References die with the environment.
   call->inputs.SuppressDestruct();
-  call->buffers.SuppressDestruct();
+  call->targets.SuppressDestruct();
 }
 
-// infer(data, dims, outputs): { id, outputs }
+// infer(data, dims, targets, targetDims): { id, outputs }
 Napi::Value EngineObject::infer(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   Engine& engine = *openEngine(env);
-  const auto data = info[0].As<Napi::Array>();
-  const auto buffers = Napi::Array::New(env);
-  auto tensors = toTensors(data, info[1].As<Napi::Array>());
-  auto targets = toTargets(env, engine.session().outputs(), info[2].As<Napi::Array>(), buffers);
-  auto call = std::make_unique<Call>(
-      Call{this, Napi::Promise::Deferred::New(env), Napi::Persistent(data), Napi::Persistent(buffers), {}});
+  Arguments arguments(info);
+  auto call = std::make_unique<Call>(Call{this,
+                                          Napi::Promise::Deferred::New(env),
+                                          Napi::Persistent(arguments.data),
+                                          Napi::Persistent(arguments.targets),
+                                          {}});
   const Napi::Promise promise = call->deferred.Promise();
-  const uint64_t id = engine.submit(std::move(tensors), std::move(targets), [this, raw = call.get()](Outcome outcome) {
-    raw->outcome = std::move(outcome);
-    post(raw);
-  });
+  const uint64_t id = engine.submit(std::move(arguments.tensors), std::move(arguments.memory),
+                                    [this, raw = call.get()](Outcome outcome) {
+                                      raw->outcome = std::move(outcome);
+                                      post(raw);
+                                    });
   // `settle` owns it from here; it runs on this thread, and so after this.
   call.release();
   begin(env);
@@ -123,21 +143,19 @@ Napi::Value EngineObject::infer(const Napi::CallbackInfo& info) {
   return result;
 }
 
-// inferSync(data, dims, outputs): outputs
+// inferSync(data, dims, targets, targetDims): outputs
 Napi::Value EngineObject::inferSync(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   Engine& engine = *openEngine(env);
-  const auto buffers = Napi::Array::New(env);
-  const auto tensors = toTensors(info[0].As<Napi::Array>(), info[1].As<Napi::Array>());
-  const auto targets = toTargets(env, engine.session().outputs(), info[2].As<Napi::Array>(), buffers);
-  return fromOutputs(env, engine.session().outputs(), engine.runNow(tensors, targets), buffers);
+  const Arguments arguments(info);
+  return fromOutputs(env, engine.session().outputs(), engine.runNow(arguments.tensors, arguments.memory));
 }
 
 void EngineObject::settle(Napi::Env env, Call& call) {
   try {
     if (!call.outcome.error.empty()) throw std::runtime_error(call.outcome.error);
     if (!engine()) throw std::runtime_error("the engine is closed");
-    call.deferred.Resolve(fromOutputs(env, engine()->session().outputs(), call.outcome.outputs, call.buffers.Value()));
+    call.deferred.Resolve(fromOutputs(env, engine()->session().outputs(), call.outcome.outputs));
   } catch (const Napi::Error& error) {
     call.deferred.Reject(error.Value());
   } catch (const std::exception& error) {

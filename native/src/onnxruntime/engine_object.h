@@ -10,14 +10,14 @@ class EngineObject;
 struct Call {
   EngineObject* owner;
   Napi::Promise::Deferred deferred;
-  // Keeps the bytes of inputs and outputs alive.
+  // Keeps the bytes of inputs and targets alive.
   Napi::Reference<Napi::Array> inputs;
-  Napi::Reference<Napi::Array> buffers;
+  Napi::Reference<Napi::Array> targets;
   Outcome outcome;
 };
 
 // A loaded engine in JavaScript. See EngineWrap for lifetimes. ONNX Runtime reads inputs where they are, and writes
-// outputs of known dims into buffers of JavaScript: V8 does not move their bytes, and the event loop copies nothing.
+// outputs of known dims into arrays of JavaScript: V8 does not move their bytes, and the event loop copies nothing.
 class EngineObject : public EngineWrap<EngineObject, Engine, Call> {
  public:
   // `bytes` are those of the engine when it is computed on in place; otherwise empty.

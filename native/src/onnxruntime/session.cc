@@ -105,7 +105,6 @@ std::vector<Output> Session::run(const std::vector<Tensor>& inputs, const std::v
   }
 
   std::vector<OrtValue*> results;
-  bool direct = true;
   try {
     results = runRaw(pointers, fixed, options);
   } catch (const std::runtime_error&) {
@@ -115,20 +114,17 @@ std::vector<Output> Session::run(const std::vector<Tensor>& inputs, const std::v
     const bool anyTarget = std::any_of(fixed.begin(), fixed.end(), [](const auto& value) { return value != nullptr; });
     if (!anyTarget) throw;
     for (auto& value : fixed) value.reset();
-    direct = false;
     results = runRaw(pointers, fixed, options);
   }
-  // Owned before anything can throw.
+  // Owned before anything can throw. A target already is.
   std::vector<Handle<OrtValue>> owned;
   owned.reserve(results.size());
-  for (size_t i = 0; i < results.size(); i++) {
-    const bool isTarget = direct && fixed[i] != nullptr;
-    owned.emplace_back(isTarget ? fixed[i].release() : results[i], library_.api().ReleaseValue);
-  }
-  std::vector<Output> outputs;
+  for (size_t i = 0; i < results.size(); i++)
+    owned.emplace_back(fixed[i] == nullptr ? results[i] : nullptr, library_.api().ReleaseValue);
+  std::vector<Output> outputs(results.size());
   for (size_t i = 0; i < owned.size(); i++) {
-    outputs.push_back(fromValue(library_, *outputs_[i].type, std::move(owned[i])));
-    if (direct && targets[i].data != nullptr) outputs[i].value.reset();
+    outputs[i].inTarget = fixed[i] != nullptr;
+    if (!outputs[i].inTarget) outputs[i] = fromValue(library_, *outputs_[i].type, std::move(owned[i]));
   }
   return outputs;
 }

@@ -34,8 +34,10 @@ struct Target {
   std::vector<int64_t> dims;
 };
 
-// An output. `value` is null when the bytes were written into the target.
+// An output.
 struct Output {
+  // Its bytes were written into its target, whose dims it has: nothing else is set.
+  bool inTarget = false;
   Handle<OrtValue> value{nullptr, nullptr};
   const void* data = nullptr;
   size_t bytes = 0;
