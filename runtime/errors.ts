@@ -135,7 +135,7 @@ export function nearest(name: string, candidates: Iterable<string>): string | un
 }
 
 // By its name: a bundle may hold its own copy of this class next to the runtime's.
-function isOnnxEngineError(error: unknown): error is OnnxEngineError {
+export function isOnnxEngineError(error: unknown): error is OnnxEngineError {
   return error instanceof Error && error.name === 'OnnxEngineError'
 }
 
