@@ -48,6 +48,7 @@ export const openvino: Backend<'openvino', OpenVinoDetail> = {
     const plan = planOf({ device, properties, shapes: boundsOf(model, options), found })
     return [{ ...plan, lowering: precision.lowering, notes: notesOf(model, options.engine, device) }]
   },
+  knownWrong: async () => (await import('./known-wrong.ts')).knownWrong,
 }
 
 const probes = new Map<string, Promise<Probe<OpenVinoDetail>>>()
