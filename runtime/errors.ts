@@ -8,7 +8,8 @@ export const errorCodes = {
   MODEL_NOT_FOUND: 'The imported model file does not exist.',
   MODEL_INVALID: 'The file is not a readable ONNX model: empty, truncated, or not a model at all.',
   MODEL_UNSUPPORTED:
-    'The model is valid but not supported: a sequence, map, optional or sparse binding, or an unknown dtype.',
+    'The model is valid but not supported: a sequence, map, optional or sparse binding, an unknown dtype, or a node ' +
+    'that the backend is known to compute wrong.',
   EXTERNAL_DATA: 'External data of the model is missing, too short, or outside the folder of the model.',
   QUERY_INVALID: 'The query of an import is wrong: an unknown key, a wrong value, or a contradiction with the options.',
   OPTION_INVALID: 'An option is wrong: an unknown key, a wrong value, or a contradiction with another option.',
@@ -135,7 +136,7 @@ export function nearest(name: string, candidates: Iterable<string>): string | un
 }
 
 // By its name: a bundle may hold its own copy of this class next to the runtime's.
-function isOnnxEngineError(error: unknown): error is OnnxEngineError {
+export function isOnnxEngineError(error: unknown): error is OnnxEngineError {
   return error instanceof Error && error.name === 'OnnxEngineError'
 }
 

@@ -21,8 +21,22 @@ export async function openPreferred(
     return 'session' in opened ? opened : withSkipped(await openVariant(manifest, folder, local), [opened])
   }
   const opened = await tryVariants(manifest, folder, local)
-  if ('session' in opened) return opened
+  if ('session' in opened) return withServer(opened, manifest, remote)
   return withSkipped(await openServer(manifest, remote), opened.skipped)
+}
+
+/** After the last variant comes the server. */
+function withServer(opened: OpenedVariant, manifest: ModelManifest, remote: RemoteOptions): OpenedVariant {
+  const { backend, engine, skipped } = opened.variant
+  return {
+    ...opened,
+    async next(reason) {
+      const other = (await opened.next?.(reason)) ?? { skipped: [...skipped, { backend, engine, reason }] }
+      if ('session' in other) return withServer(other, manifest, remote)
+      const server = await tryRemote(manifest, remote)
+      return 'session' in server ? withSkipped(server, other.skipped) : { skipped: [...other.skipped, server] }
+    },
+  }
 }
 
 async function tryRemote(manifest: ModelManifest, remote: RemoteOptions): Promise<OpenedVariant | SkippedVariant> {
@@ -42,6 +56,15 @@ async function openServer({ name, bindings }: ModelManifest, remote: RemoteOptio
   return openRemote({ ...server, model: server.model ?? name, bindings })
 }
 
-function withSkipped({ session, variant }: OpenedVariant, before: readonly SkippedVariant[]): OpenedVariant {
-  return { session, variant: { ...variant, skipped: [...before, ...variant.skipped] } }
+function withSkipped({ session, variant, next }: OpenedVariant, before: readonly SkippedVariant[]): OpenedVariant {
+  return {
+    session,
+    variant: { ...variant, skipped: [...before, ...variant.skipped] },
+    next:
+      next &&
+      (async (reason) => {
+        const other = await next(reason)
+        return 'session' in other ? withSkipped(other, before) : { skipped: [...before, ...other.skipped] }
+      }),
+  }
 }

@@ -1,7 +1,7 @@
 import { pathOf, placeText } from './artifact.ts'
 import { OnnxEngineError } from './errors.ts'
 import type { BackendName, ModelManifest, VariantManifest } from './manifest.ts'
-import type { OpenedVariant } from './opened-variant.ts'
+import type { NoVariant, OpenedVariant } from './opened-variant.ts'
 import type { LoadOptions } from './options.ts'
 import type { Runner, Session } from './session.ts'
 import { modelSubject, quote } from './text.ts'
@@ -29,20 +29,32 @@ export async function openVariant(
   throw noVariantError(manifest, result.skipped, options.require)
 }
 
-/** The first variant that this machine can run, or why it can run none of them. Throws ARTIFACT_INVALID. */
+/**
+ * The first variant that this machine can run, or why it can run none of them. Throws ARTIFACT_INVALID.
+ *
+ * @param tried the variants at the beginning of the manifest that are not to be tried again
+ */
 export async function tryVariants(
   manifest: ModelManifest,
   folder: string,
   options: LoadOptions,
-): Promise<OpenedVariant | { readonly skipped: readonly SkippedVariant[] }> {
-  const skipped: SkippedVariant[] = []
-  for (const variant of manifest.variants) {
+  tried: readonly SkippedVariant[] = [],
+): Promise<OpenedVariant | NoVariant> {
+  const skipped = [...tried]
+  for (const variant of manifest.variants.slice(tried.length)) {
     const { backend, engine } = variant
     const file = pathOf(variant.file, folder)
     if (file === undefined) throw noFileError(manifest.name, variant)
     const result = await tryOpen(variant, file, manifest, options)
-    if (typeof result !== 'string')
-      return { session: result, variant: { backend, engine, session: result.kind, skipped } }
+    if (typeof result !== 'string') {
+      const next = (reason: string) => tryVariants(manifest, folder, options, [...skipped, { backend, engine, reason }])
+      const isLast = skipped.length === manifest.variants.length - 1
+      return {
+        session: result,
+        variant: { backend, engine, session: result.kind, skipped },
+        next: isLast ? undefined : next,
+      }
+    }
     skipped.push({ backend, engine, reason: result })
   }
   return { skipped }

@@ -2,6 +2,7 @@ import type { BackendName, Requirements } from '../../runtime/manifest.ts'
 import type { Facts } from '../cache/key.ts'
 import type { Model } from '../onnx/model.ts'
 import type { CompileOptions } from '../options/schema.ts'
+import type { KnownWrong } from './known-wrong.ts'
 
 // A backend compiles models into engines with one library. Each has a folder here: backend.ts looks for the library
 // and plans the engines, compile.ts makes one in a child process, and probe.ts, where there is one, opens the library
@@ -64,4 +65,6 @@ export interface Backend<B extends BackendName = BackendName, Detail = unknown> 
    *   OPTION_INVALID when this backend cannot compile the model with these options
    */
   plan(model: Model, options: CompileOptions, found: Available<Detail>): readonly BuildPlan<B>[]
+  /** Loads the table of what the compiler computes wrong, for models that no cache has. */
+  knownWrong?(): Promise<readonly KnownWrong[]>
 }

@@ -3,10 +3,12 @@ import type { Bindings } from '../../runtime/manifest.ts'
 import { runChild } from '../child/run.ts'
 import { temporaryFolder } from '../files/temporary-folder.ts'
 import { fixModel } from '../onnx/fix-graph.ts'
+import { loadGraph } from '../onnx/graph.ts'
 import { modelBytes } from '../onnx/size.ts'
 import type { LoweringReport } from '../precision/lower.ts'
 import type { PassRequest } from '../precision/pass.ts'
 import { keptOnnx } from '../verify/keep-onnx.ts'
+import { loaders } from './backends.ts'
 import type { PlannedEngine } from './choose-engines.ts'
 import { startProgress, type Progress } from './progress.ts'
 
@@ -33,12 +35,23 @@ export async function compileGraph(job: EngineJob, output: string): Promise<Lowe
   const progress = startProgress(title, await request.store.lastSeconds(importKey), request.log)
   try {
     await using folder = await temporaryFolder(dirname(output))
+    await refuseWrongNodes(job)
     const graph = await prepareGraph(job, folder.path, progress)
     await compile(job, graph.file, output, progress)
     return graph.report
   } finally {
     progress.stop()
   }
+}
+
+/** Before anything is lowered or compiled: what a compiler computes wrong in fp32 is no better in lower precision. */
+async function refuseWrongNodes({ planned, request }: EngineJob): Promise<void> {
+  const { backend, plan } = planned
+  const knownWrong = await (await loaders[backend]()).knownWrong?.()
+  if (!knownWrong) return
+  const { refuseKnownWrong } = await import('../backend/known-wrong.ts')
+  const { version } = plan.requires
+  await refuseKnownWrong(request.name, await loadGraph(request.model.file), { backend, version, knownWrong })
 }
 
 interface PreparedGraph {

@@ -225,7 +225,8 @@ function indexOfLargest(values: ArrayLike<number>, { start, width }: Row): numbe
   return best
 }
 
-function numbersOf({ dtype, data }: CheckedTensor): ArrayLike<number> | undefined {
+/** The elements of a tensor as numbers; undefined for strings. */
+export function numbersOf({ dtype, data }: CheckedTensor): ArrayLike<number> | undefined {
   if (!ArrayBuffer.isView(data)) return undefined
   if (data instanceof BigInt64Array || data instanceof BigUint64Array) return Float64Array.from(data, Number)
   if (dtype === 'float16' || dtype === 'bfloat16')

@@ -13,11 +13,12 @@ type Node = Message<'NodeProto'>
  * - `mask`: zeros and ones, mostly ones;
  * - `image`: numbers from 0 to 255, which the model itself normalises;
  * - `guarded`: integers that decide a shape or an index in a way that is not known: zeros and ones;
+ * - `divided`: integers that are divided: large ones, since a library that divides in float32 rounds those;
  * - `free`: any number.
  */
 export type InputRange =
   | { readonly kind: 'index'; readonly min: number; readonly max: number; readonly reader: string }
-  | { readonly kind: 'mask' | 'image' | 'guarded' | 'free' }
+  | { readonly kind: 'mask' | 'image' | 'guarded' | 'divided' | 'free' }
 
 /** What the readers of each graph input allow, by name, as far as the graph shows it. */
 export function inputRanges(model: EditableModel): ReadonlyMap<string, InputRange> {
@@ -60,6 +61,7 @@ function rangeOf(name: string, surroundings: Surroundings): InputRange {
   if (/(?:^|[^a-z])mask/i.test(name)) return { kind: 'mask' }
   if (uses.some((use) => normalisesBytes(use, surroundings.index))) return { kind: 'image' }
   if (uses.some(({ node, position }) => decidesShapes(node, position))) return { kind: 'guarded' }
+  if (uses.some(({ node, unchanged }) => unchanged && isDivision(node))) return { kind: 'divided' }
   return { kind: 'free' }
 }
 
@@ -191,6 +193,10 @@ function decidesShapes(node: Node, position: number): boolean {
   if (positions) return positions.includes(position)
   // An operator of another domain, and the body of a node, may do anything.
   return !isMainDomain(node.domain) || bodies(node).length > 0
+}
+
+function isDivision({ opType, domain }: Node): boolean {
+  return isMainDomain(domain) && (opType === 'Div' || opType === 'Mod')
 }
 
 /** Whether a node brings bytes of an image to about 1: it divides by 100 or more, or subtracts a mean of 50 or more. */

@@ -108,7 +108,7 @@ function drawn(dtype: Binding['dtype'], range: InputRange, draw: Draw, random: (
   }
   if (range.kind === 'index') return () => range.min + Math.floor(random() * (range.max - range.min + 1))
   if (range.kind === 'guarded') return () => (random() < 0.5 ? 0 : 1)
-  const [low, high] = boundsOf(dtype, draw.bits)
+  const [low, high] = boundsOf(dtype, range.kind === 'divided' && draw.bits > 1 ? Math.max(draw.bits, 31) : draw.bits)
   return () => low + Math.floor(random() * (high - low + 1))
 }
 

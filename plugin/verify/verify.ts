@@ -15,7 +15,7 @@ import { judge, unusableReference, type Verification } from './verdict.ts'
 // the nodes that cause a difference, and report.ts prints and keeps the report.
 
 /** Raised when the same outputs give another verdict. */
-const version = 6
+const version = 7
 
 /**
  * Compares an engine with the fp32 model on ONNX Runtime, on the samples of the options or on random inputs, and finds

@@ -5,7 +5,7 @@ import { globSync } from 'tinyglobby'
 import { describe, expect, it, test } from 'vitest'
 import { http } from '../../plugin/cache/remote/http-store.ts'
 import { resolveOptions } from '../../plugin/options/resolve.ts'
-import { architecturePage, errorsPage, optionsPage } from '../support/docs.ts'
+import { architecturePage, errorsPage, openvinoPage, optionsPage } from '../support/docs.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const pages = globSync(['*.md', 'docs/**/*.md', '.github/**/*.md'], { cwd: root, dot: true }).sort()
@@ -21,6 +21,10 @@ it('docs/errors.md lists every error code with its meaning', async () => {
 
 it('docs/architecture.md shows the floors that lint enforces', async () => {
   await expect(await architecturePage()).toMatchFileSnapshot('../../docs/architecture.md')
+})
+
+it('docs/openvino.md lists the nodes that a build refuses', async () => {
+  await expect(await openvinoPage()).toMatchFileSnapshot('../../docs/openvino.md')
 })
 
 describe('links between pages', () => {

@@ -25,8 +25,11 @@ testBackend({
     writeFileSync(file, onnxModel(spec))
     return (await build(folder, file)).manifest
   },
-  // Integers of more than 32 bits have tests of their own below.
   dtypes: ['float32', 'float64', 'float16', 'bfloat16', 'uint8', 'int8', 'uint16', 'int16', 'int32', 'bool'],
+  // Integers of more than 32 bits have tests of their own below.
+  narrowed: ['int64', 'uint64', 'uint32'],
+  refused: { string: 'MODEL_UNSUPPORTED' },
+  refusedZero: 'MODEL_UNSUPPORTED',
   missing,
 })
 

@@ -36,6 +36,7 @@ const model: Model = {
     inputs: [
       { name: 'x', dtype: 'float32', dims: ['n', 3, null] },
       { name: 'mask', dtype: 'float64', dims: ['n'] },
+      { name: 'scale', dtype: 'float32', dims: [] },
     ],
     outputs: [{ name: 'y', dtype: 'float32', dims: ['n'] }],
   },
@@ -93,6 +94,7 @@ describe('plan of an OpenVINO engine', () => {
       { shapes: { x: [2, 3, 4] } },
       { x: { min: [2, 3, 4], max: [2, 3, 4] }, mask: { min: [2], max: [2] } },
     ],
+    ['a scalar has no dims to fix', { shapes: { scale: [] } }, {}],
     [
       'there are several profiles: one range covers them',
       {

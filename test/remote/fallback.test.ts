@@ -65,6 +65,27 @@ describe('the load option remote', () => {
     })
   })
 
+  test('runs on the server when the engine here fails at its first call', async () => {
+    const url = await serve()
+    const manifest = await ortManifest(folder, 'failing', {
+      inputs: { x: 'float32[2]' },
+      outputs: { y: 'float32[2]' },
+      nodes: [{ op: 'Reshape', inputs: ['x', 'dims'], outputs: ['y'], name: 'impossible' }],
+      initializers: { dims: { dtype: 'int64', dims: [1], data: [7] } },
+    })
+    const { data, variant } = await infer({ ...manifest, name: 'pose' }, { remote: { url } })
+    expect(data).toEqual(remoteOutput)
+    expect(variant).toMatchObject({
+      backend: 'remote',
+      skipped: [{ backend: 'onnxruntime', reason: expect.stringContaining('impossible') }],
+    })
+    const unreachable = { url: 'http://127.0.0.1:9', retries: 0 }
+    await expect(infer({ ...manifest, name: 'pose' }, { remote: unreachable })).rejects.toMatchObject({
+      code: 'INFERENCE_FAILED',
+      message: expect.stringContaining('impossible'),
+    })
+  })
+
   test("with first: 'remote' runs on the server", async () => {
     const { data, variant } = await infer(local, { remote: { url: await serve(), first: 'remote' } })
     expect(data).toEqual(remoteOutput)

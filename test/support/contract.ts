@@ -9,6 +9,8 @@ import {
   type ModelManifest,
 } from 'unplugin-onnx/runtime'
 import { describe, expect, test } from 'vitest'
+import type { ErrorCode } from '../../runtime/errors.ts'
+import { testBindings } from './contract-bindings.ts'
 import { factsOf } from './engines.ts'
 import { tempFolder } from './helpers.ts'
 import type { ModelSpec } from './models.ts'
@@ -20,14 +22,21 @@ export interface ContractBackend {
   makeManifest(folder: string, name: string, spec: ModelSpec): Promise<ModelManifest>
   /** Options for all of its models. */
   readonly options?: LoadOptions
-  /** The dtypes that its bindings may have. */
+  /** The dtypes that its bindings may have, with all of their values. */
   readonly dtypes: readonly DType[]
+  /** Dtypes of which it takes the values that fit in 32 bits. */
+  readonly narrowed?: readonly DType[]
+  /** The error of a model with a binding of any other dtype. */
+  readonly refused?: Readonly<Partial<Record<DType, ErrorCode>>>
+  /** The error of a model with an input of which a dim is always 0, if it refuses that. */
+  readonly refusedZero?: ErrorCode
   /** Why it cannot run here; undefined when it can. */
   readonly missing?: string | undefined
 }
 
 /** What every backend owes to a caller of infer(). */
-export function testBackend({ name, makeManifest, options, dtypes: kinds, missing }: ContractBackend): void {
+export function testBackend(backend: ContractBackend): void {
+  const { name, makeManifest, options, dtypes: kinds, narrowed = [], refused = {}, refusedZero, missing } = backend
   const root = tempFolder()
   const cache = new Map<ModelSpec, Promise<ModelManifest>>()
   const compile = (spec: ModelSpec): Promise<ModelManifest> => {
@@ -49,6 +58,8 @@ export function testBackend({ name, makeManifest, options, dtypes: kinds, missin
   }
 
   describe.skipIf(missing)(`engine of ${name}`, () => {
+    testBindings({ open, dtypes: [...kinds, ...narrowed], refused, refusedZero })
+
     test('several inputs give outputs with their dims and dtype', async () => {
       await using model = await open(sum)
       const { total, product } = await model.infer({

@@ -3,6 +3,7 @@ import { posix, relative, resolve, sep } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseSync } from 'oxc-parser'
 import { format, type FormatConfig } from 'oxfmt'
+import { knownWrong } from '../../plugin/backend/openvino/known-wrong.ts'
 import {
   hardwareCompatibilities,
   optimizationLevels,
@@ -37,6 +38,12 @@ export function architecturePage(): Promise<string> {
   const floors = JSON.parse(readFileSync(file, 'utf8')) as { floor: string; rooms: string[]; holds: string }[]
   const rows = floors.map(({ floor, rooms, holds }) => [floor, rooms.map(code).join(', '), holds])
   return withTables('docs/architecture.md', { floors: table(['Floor', 'Rooms', 'What is there'], rows) })
+}
+
+/** What docs/openvino.md should say: its own prose, with the nodes that a build refuses. */
+export function openvinoPage(): Promise<string> {
+  const rows = knownWrong.map(({ operators, reason }) => [operators.map(code).join(', '), `${reason}.`])
+  return withTables('docs/openvino.md', { 'known wrong': table(['Operators', 'What happens'], rows) })
 }
 
 /** What docs/bundlers.md should say: its own prose, with a table of the cases that the tests build and run. */

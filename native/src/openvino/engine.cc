@@ -49,6 +49,17 @@ ov_shape_t shapeOf(const std::vector<int64_t>& dims) {
   return {static_cast<int64_t>(dims.size()), const_cast<int64_t*>(dims.data())};
 }
 
+// The C API has no shapes of rank 0: it refuses to read one. So a tensor of one element without a shape is a scalar.
+std::vector<int64_t> dimsOf(const Library& library, const ov_tensor_t* tensor, bool isOneElement) {
+  ov_shape_t shape{};
+  const ov_status_e status = library.ov_tensor_get_shape(tensor, &shape);
+  if (isOneElement && status == INVALID_C_PARAM) return {};
+  library.check(status, "ov_tensor_get_shape");
+  std::vector<int64_t> dims(shape.dims, shape.dims + shape.rank);
+  library.ov_shape_free(&shape);
+  return dims;
+}
+
 }  // namespace
 
 Engine::Engine(const Library& library, const void* bytes, size_t size, const LoadSettings& settings)
@@ -180,11 +191,8 @@ std::vector<Tensor> Engine::finish(size_t index) {
                    "ov_infer_request_get_tensor_by_const_port");
     const Handle<ov_tensor_t> tensor(raw, library_.ov_tensor_free);
     Tensor output;
-    ov_shape_t shape{};
-    library_.check(library_.ov_tensor_get_shape(raw, &shape), "ov_tensor_get_shape");
-    if (shape.rank > 0) output.dims.assign(shape.dims, shape.dims + shape.rank);
-    library_.ov_shape_free(&shape);
     library_.check(library_.ov_tensor_get_byte_size(raw, &output.bytes), "ov_tensor_get_byte_size");
+    output.dims = dimsOf(library_, raw, output.bytes == outputs_[outputs.size()].type.bytes);
     if (output.bytes > 0) library_.check(library_.ov_tensor_data(raw, &output.data), "ov_tensor_data");
     outputs.push_back(std::move(output));
   }

@@ -44,10 +44,11 @@ export const openvino: Backend<'openvino', OpenVinoDetail> = {
       INFERENCE_PRECISION_HINT: precision.hint,
       ...(threads !== undefined && { INFERENCE_NUM_THREADS: String(threads) }),
     }
-    refuseStrings(model)
+    refuseBindings(model)
     const plan = planOf({ device, properties, shapes: boundsOf(model, options), found })
     return [{ ...plan, lowering: precision.lowering, notes: notesOf(model, options.engine, device) }]
   },
+  knownWrong: async () => (await import('./known-wrong.ts')).knownWrong,
 }
 
 const probes = new Map<string, Promise<Probe<OpenVinoDetail>>>()
@@ -173,13 +174,15 @@ function precisionOn(device: OpenVinoDevice, { file }: Model, engine: Precision)
   )
 }
 
-function refuseStrings({ file, bindings }: Model): void {
-  const text = [...bindings.inputs, ...bindings.outputs].find(({ dtype }) => dtype === 'string')
-  if (text)
-    throw new OnnxEngineError('MODEL_UNSUPPORTED', `${file}: binding '${text.name}' with openvino`, {
-      expected: 'a numeric dtype',
-      received: 'string',
-    })
+function refuseBindings({ file, bindings }: Model): void {
+  const refuse = ({ name }: Binding, expected: string, received: string): never => {
+    throw new OnnxEngineError('MODEL_UNSUPPORTED', `${file}: binding '${name}' with openvino`, { expected, received })
+  }
+  for (const binding of [...bindings.inputs, ...bindings.outputs])
+    if (binding.dtype === 'string') refuse(binding, 'a numeric dtype', 'string')
+  // OpenVINO leaves such an input out of the engine. A dynamic dim may be 0.
+  for (const input of bindings.inputs)
+    if (input.dims?.includes(0)) refuse(input, 'dims above 0, or dynamic ones', `a dim that is always 0`)
 }
 
 /**
@@ -195,7 +198,8 @@ function boundsOf(
     inputs.flatMap((input): [string, DimBounds][] => {
       const fixed = dimsOf(shapes, input.name)
       const bounds = fixed ? { min: fixed, max: fixed } : (profiled(input.name, profiles) ?? partlyFixed(input, named))
-      return bounds ? [[input.name, bounds]] : []
+      // A scalar has nothing to fix, and OpenVINO's C API takes no shape of rank 0.
+      return bounds && bounds.min.length > 0 ? [[input.name, bounds]] : []
     }),
   )
 }

@@ -1,0 +1,107 @@
+import { OnnxEngineError } from './errors.ts'
+import { createInFlight } from './in-flight.ts'
+import type { Binding } from './manifest.ts'
+import type { OpenedVariant } from './opened-variant.ts'
+import type { CheckedTensor, InferOptions } from './session.ts'
+import { copyTensors } from './tensor-memory.ts'
+import { modelSubject, quote } from './text.ts'
+import { createTrial, type Trial } from './trial.ts'
+
+type Tensors = ReadonlyMap<string, CheckedTensor>
+
+/** An engine that is opened by its first use. */
+export interface ModelEngine {
+  /** Undefined until the engine is open, and once it is disposed. */
+  opened(): OpenedVariant | undefined
+  load(): Promise<unknown>
+  /** On the calling thread; only where the session of `opened()` has inferSync. */
+  runSync(inputs: Tensors): Tensors
+  /** With `transfer`, the tensors are in buffers of our own. */
+  run(inputs: Tensors, options: InferOptions): Promise<Tensors>
+  dispose(): Promise<void>
+  refuseDisposed(): void
+}
+
+/** The engine of a model. `openEngine` opens the first variant that this machine can run. */
+export function createModelEngine(
+  name: string,
+  inputBindings: readonly Binding[],
+  openEngine: () => Promise<OpenedVariant>,
+): ModelEngine {
+  const subject = modelSubject(name)
+  const checkOptional = optionalCheck(subject, inputBindings)
+  // An aborted call still occupies the engine: dispose() waits for the work, not for the caller's promise.
+  const work = createInFlight()
+  let trial: Trial | undefined
+  let opening: Promise<Trial> | undefined
+  let disposing: Promise<void> | undefined
+
+  return {
+    opened: () => trial?.current,
+    async load() {
+      refuseDisposed()
+      return work.track(open())
+    },
+    runSync(inputs) {
+      const variant = trial?.current
+      if (trial === undefined || variant?.session.inferSync === undefined) return new Map()
+      checkOptional(variant, inputs)
+      const outputs = variant.session.inferSync(inputs)
+      trial.accept(variant)
+      return outputs
+    },
+    run: (inputs, options) => work.track(run(inputs, options)),
+    dispose() {
+      disposing ??= (async () => {
+        await work.settled()
+        await trial?.dispose()
+        trial = undefined
+      })()
+      return disposing
+    },
+    refuseDisposed,
+  }
+
+  function open(): Promise<Trial> {
+    opening ??= openEngine().then(
+      (first) => (trial = createTrial(subject, first, inferIn)),
+      (error: unknown) => {
+        // The next call tries again: the user may have mended the cause.
+        opening = undefined
+        throw error
+      },
+    )
+    return opening
+  }
+
+  async function run(inputs: Tensors, options: InferOptions): Promise<Tensors> {
+    if (trial?.isOver) return inferIn(trial.current, inputs, options)
+    // The caller may change its arrays as soon as infer() has returned, which is before the engine is open.
+    const own = options.transfer ? inputs : copyTensors(inputs)
+    return (await open()).run(own, options)
+  }
+
+  function inferIn(variant: OpenedVariant, inputs: Tensors, options: InferOptions): Promise<Tensors> {
+    checkOptional(variant, inputs)
+    return variant.session.infer(inputs, options)
+  }
+
+  function refuseDisposed(): void {
+    if (disposing)
+      throw new OnnxEngineError('DISPOSED', subject, { expected: 'a model in use', received: 'a disposed one' })
+  }
+}
+
+/** Refuses values of optional inputs where their defaults are compiled in: ignoring them would give wrong numbers. */
+function optionalCheck(subject: string, bindings: readonly Binding[]) {
+  const optional = bindings.filter((input) => input.optional).map((input) => input.name)
+  return ({ session }: OpenedVariant, inputs: Tensors): void => {
+    const given = session.optionalInputs ? undefined : optional.find((name) => inputs.has(name))
+    if (given === undefined) return
+    throw new OnnxEngineError('INPUT_INVALID', `${subject}, input ${quote(given)}`, {
+      expected: 'nothing, because this engine has the default compiled in',
+      received: 'a value',
+      hint: 'Leave the input out.',
+    })
+  }
+}
