@@ -51,13 +51,16 @@ export const knownWrong: readonly KnownWrong[] = [
     reason: 'OpenVINO divides integers in float32, which does not hold this constant',
     matches: (node, facts) =>
       integers.has(facts.dtypeOf(node.input[0] ?? '') ?? '') &&
-      anyInput(node, facts, (value) => !isExtreme(value) && Math.fround(value) !== value),
+      anyConstant(node, facts, {
+        dtypes: integers,
+        test: (value) => !isExtreme(value) && Math.fround(value) !== value,
+      }),
   },
   {
     release,
     operators: ['Add', 'Sub', 'Mul', 'Div', 'Mod', 'Gather', 'GatherElements', 'GatherND', 'Where', 'Concat'],
     reason: 'OpenVINO computes integers in 32 bits, which do not hold this constant',
-    matches: (node, facts) => anyInput(node, facts, (value, dtype) => wideIntegers.has(dtype) && isBeyond32Bits(value)),
+    matches: (node, facts) => anyConstant(node, facts, { dtypes: wideIntegers, test: isBeyond32Bits }),
   },
   {
     release,
@@ -65,7 +68,7 @@ export const knownWrong: readonly KnownWrong[] = [
     reason: 'OpenVINO computes integers in 32 bits, which do not hold this constant',
     matches: (node, facts) =>
       wideIntegers.has(facts.dtypeOf(node.output[0] ?? '') ?? '') &&
-      anyInput(node, facts, (value, dtype) => plainNumbers.has(dtype) && isBeyond32Bits(value)),
+      anyConstant(node, facts, { dtypes: plainNumbers, test: isBeyond32Bits }),
   },
 ]
 
@@ -136,15 +139,19 @@ function isBeyond32Bits(value: number): boolean {
   return !isExtreme(value) && (value > 2 ** 31 - 1 || value < -(2 ** 31))
 }
 
-async function anyInput(
+interface ConstantTest {
+  /** Others are not read: the weights of a model may be gigabytes. */
+  readonly dtypes: ReadonlySet<string>
+  readonly test: (value: number) => boolean
+}
+
+async function anyConstant(
   { input }: Node,
   { elementsOf, dtypeOf }: GraphFacts,
-  test: (value: number, dtype: string) => boolean,
+  { dtypes, test }: ConstantTest,
 ): Promise<boolean> {
-  for (const name of input) {
-    const dtype = dtypeOf(name) ?? ''
-    if (elementsAre(await elementsOf(name), (value) => test(value, dtype))) return true
-  }
+  for (const name of input)
+    if (dtypes.has(dtypeOf(name) ?? '') && elementsAre(await elementsOf(name), test)) return true
   return false
 }
 
