@@ -106,7 +106,8 @@ function bindingRow({ name, dtype, dims }: Binding): readonly string[] {
   return [plain(name), `${dtype}[${texts.join(', ')}]`]
 }
 
-function columns(rows: readonly (readonly string[])[]): readonly string[] {
+/** Rows of a table, indented, with cells of equal widths. */
+export function columns(rows: readonly (readonly string[])[]): readonly string[] {
   const widths = (rows[0] ?? []).map((_, index) =>
     rows.reduce((widest, row) => Math.max(widest, row[index]?.length ?? 0), 0),
   )
@@ -117,8 +118,8 @@ function columns(rows: readonly (readonly string[])[]): readonly string[] {
   })
 }
 
-// A name in a hostile model may contain escape sequences for the terminal.
-function plain(text: string): string {
+/** A name in a hostile model may contain escape sequences for the terminal. */
+export function plain(text: string): string {
   return /^[^\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]*$/u.test(text)
     ? text
     : JSON.stringify(text).replaceAll(

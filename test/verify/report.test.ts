@@ -21,6 +21,7 @@ const lowering: LoweringReport = {
 const right: Verification = {
   inputs: 'random inputs',
   tried: [],
+  unvaried: { inputs: [], outputs: [] },
   outputs: [],
   emulated: false,
   failures: [],
