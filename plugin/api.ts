@@ -58,9 +58,11 @@ export async function writeModel(compiled: Compiled, folder: string): Promise<st
   return manifest
 }
 
-// There is no import here: these options, written as a query, name the engine's history in the cache. Calls with
-// different options do not explain each other's misses.
-function queryOf({ engine, precision: { io }, backends, targets, shapes, profiles }: CompileOptions): string {
+/**
+ * These options, written as a query: there is no import, and they name the engine's history in the cache. Calls with
+ * different options do not explain each other's misses.
+ */
+export function queryOf({ engine, precision: { io }, backends, targets, shapes, profiles }: CompileOptions): string {
   const query = {
     engine,
     ...(io !== 'fp32' && { io }),

@@ -16,7 +16,12 @@ import type { Model } from './types.ts'
 export async function loadModel(manifest: FileUrl | string, options: LoadOptions = {}): Promise<Model> {
   const path = pathOf(manifest, '.')
   if (path === undefined) throw manifestNotFound(placeText(manifest), 'a path or a file: URL of this machine')
-  return createModel(parseManifest(path, await readText(path)), options, dirname(path))
+  return createModel(await readManifest(path), options, dirname(path))
+}
+
+/** A manifest file, checked. Rejects with MODEL_NOT_FOUND or ARTIFACT_INVALID. */
+export async function readManifest(path: string): Promise<ModelManifest> {
+  return parseManifest(path, await readText(path))
 }
 
 async function readText(path: string): Promise<string> {

@@ -28,7 +28,7 @@ export type Precision = (typeof precisions)[number]
 
 /**
  * What an engine of each backend requires from the machine that runs it. Flat data: checked at load, shown by
- * `inspect`.
+ * `unplugin-onnx inspect` for a manifest.
  */
 export interface Requirements {
   readonly onnxruntime: {

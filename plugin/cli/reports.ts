@@ -1,4 +1,4 @@
-import type { Binding } from '../../runtime/manifest.ts'
+import type { Binding, ModelManifest } from '../../runtime/manifest.ts'
 import type { Probe } from '../backend/contract.ts'
 import type { ImportRecord } from '../cache/import-records.ts'
 import type { StoreEntry } from '../cache/list.ts'
@@ -33,6 +33,34 @@ export function modelReport({
     `initializers  ${initializers.length}, ${formatBytes(bytes)}`,
     ...[...files].map(([file, length]) => `external data  ${plain(file)}, ${formatBytes(length)}`),
   ].join('\n')
+}
+
+/** Text of `unplugin-onnx inspect` for a manifest: bindings, and what each engine requires. */
+export function manifestReport({ name, bindings, variants }: ModelManifest): string {
+  const engines = variants.map(({ backend, engine, size, requires, verified = true }) => [
+    backend,
+    engine,
+    formatBytes(size),
+    verified ? 'verified' : 'not verified',
+    plain(
+      Object.entries(requires)
+        .map(([key, value]) => `${key}=${requirementText(value)}`)
+        .join(' '),
+    ),
+  ])
+  return [
+    plain(name),
+    'inputs',
+    ...columns(bindings.inputs.map(bindingRow)),
+    'outputs',
+    ...columns(bindings.outputs.map(bindingRow)),
+    'engines',
+    ...columns(engines),
+  ].join('\n')
+}
+
+function requirementText(value: unknown): string {
+  return typeof value === 'string' ? value : JSON.stringify(value)
 }
 
 /** Text of `unplugin-onnx cache ls`: one line per engine, the most recently used first, and the total. */
@@ -106,7 +134,8 @@ function bindingRow({ name, dtype, dims }: Binding): readonly string[] {
   return [plain(name), `${dtype}[${texts.join(', ')}]`]
 }
 
-function columns(rows: readonly (readonly string[])[]): readonly string[] {
+/** Rows of a table, indented, with cells of equal widths. */
+export function columns(rows: readonly (readonly string[])[]): readonly string[] {
   const widths = (rows[0] ?? []).map((_, index) =>
     rows.reduce((widest, row) => Math.max(widest, row[index]?.length ?? 0), 0),
   )
@@ -117,8 +146,8 @@ function columns(rows: readonly (readonly string[])[]): readonly string[] {
   })
 }
 
-// A name in a hostile model may contain escape sequences for the terminal.
-function plain(text: string): string {
+/** A name in a hostile model may contain escape sequences for the terminal. */
+export function plain(text: string): string {
   return /^[^\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]*$/u.test(text)
     ? text
     : JSON.stringify(text).replaceAll(

@@ -1,20 +1,26 @@
 import type { CAC } from 'cac'
-import { precisions } from '../../runtime/manifest.ts'
-import { compile } from '../api.ts'
+import { type BackendName, backendNames, type Precision, precisions } from '../../runtime/manifest.ts'
 import { modelOptionsOf } from '../options/resolve.ts'
 import type { Options } from '../options/types.ts'
 import { oneOf, validate } from '../options/validators.ts'
-import { locationOptions, optionText, optionTexts, requestOf } from './arguments.ts'
+import { runsHere } from '../verify/request.ts'
+import { locationOptions, optionText, optionTexts, requestOf, usageError } from './arguments.ts'
+import { type ComparedEngine, compareEngines } from './compare-engines.ts'
+import { engineText } from './comparison-text.ts'
 import { printResult } from './print.ts'
 
-/** `unplugin-onnx verify`: compares an engine with the fp32 model. */
+/** `unplugin-onnx verify`: compares engines with the fp32 model, or with another engine. */
 export function addVerifyCommand(cli: CAC): void {
   cli
     .command(
       'verify <model>',
-      'Compare an engine of lower precision with the fp32 model; fails when it differs too much or cannot be compared',
+      'Compare engines with the fp32 model or with another engine. Exits with 2 if one differs too much, and with 1 ' +
+        'if one cannot be compared',
     )
-    .option('--engine <precision>', `One of ${loweredPrecisions.join(', ')} (default: fp16)`)
+    .option('--engine <precision>', `One of ${precisions.join(', ')} (default: fp32)`)
+    .option('--against <engine>', againstText)
+    .option('--all-nodes', 'Compare every value inside the model too, and mark the first node that differs')
+    .option('--save <dir>', 'Folder for the inputs and outputs as .npz files; with --all-nodes, for all values')
     .option('--io <precision>', 'As for build')
     .option('--backend <names>', 'As for build')
     .option('--target <names>', 'As for build')
@@ -32,31 +38,80 @@ export function addVerifyCommand(cli: CAC): void {
     .option('--root <dir>', optionTexts.root)
     .option('--cache-dir <dir>', optionTexts.cacheDir)
     .option('--json', optionTexts.json)
-    .action((file: string, flags: { json?: boolean }) => runVerify(cli, file, flags))
+    .action((file: string, flags: VerifyFlags) => runVerify(cli, file, flags))
 }
 
-const loweredPrecisions = precisions.slice(1)
+interface VerifyFlags {
+  readonly json?: boolean
+  readonly allNodes?: boolean
+}
 
-async function runVerify(cli: CAC, file: string, { json }: { json?: boolean }): Promise<void> {
+const againstText =
+  `What to compare with: ${[...runsHere].join(' or ')}, with a precision if it is not fp32, such as ` +
+  'onnxruntime:fp16 (default: onnxruntime:fp32, which is the model itself)'
+
+/** The exit code of the worst engine: what differs is more certain than what could not be compared. */
+const exitCodes = { same: 0, unknown: 1, differs: 2 } as const
+
+async function runVerify(cli: CAC, file: string, { json, allNodes = false }: VerifyFlags): Promise<void> {
   const { query } = requestOf(cli, file, ['backend', 'io', 'target', 'shapes'])
-  const wanted = optionText(cli, 'engine') ?? 'fp16'
-  const engine = validate(oneOf(loweredPrecisions), wanted, 'OPTION_INVALID', () => 'unplugin-onnx verify --engine')
+  const engine = precisionOf(optionText(cli, 'engine') ?? 'fp32', '--engine')
+  const other = againstOf(optionText(cli, 'against') ?? 'onnxruntime')
   const samples = optionText(cli, 'samples')
-  const options = {
+  const shared = {
     ...modelOptionsOf(query),
-    engine,
     verify: { samples, ...limitsOf(cli) },
-    ...(engine === 'int8' && { calibration: samples }),
     keepOnnx: optionText(cli, 'keep-onnx'),
     ...locationOptions(cli),
-  } as Options
-  const lines: string[] = []
-  const { variants } = await compile(file, options, { log: (line) => lines.push(line), warn: console.error })
-  // A comparison that was skipped is no success to a script; the printed line explains it.
-  const isCompared = variants.every(({ report }) => report?.verification && !report.verification.skipped)
-  if (!isCompared) process.exitCode = 1
-  const reports = variants.map(({ backend, report }) => ({ backend, engine, ...report }))
-  printResult(json, reports, lines.join('\n'))
+  }
+  const options = { ...shared, engine, ...(engine === 'int8' && { calibration: samples }) } as Options
+  const opponent = other && {
+    ...shared,
+    precision: {},
+    engine: other.engine,
+    backends: [other.backend],
+    ...(other.engine === 'int8' && { calibration: samples }),
+  }
+  const save = optionText(cli, 'save')
+  const compared = await compareEngines(file, { options, against: opponent as Options | undefined, allNodes, save })
+  process.exitCode = Math.max(...compared.map((one) => exitCodes[verdictOf(one)]))
+  printResult(json, compared.map(jsonOf), compared.map(engineText).join('\n'))
+}
+
+interface Against {
+  readonly backend: BackendName
+  readonly engine: Precision
+}
+
+/** 'openvino', 'onnxruntime:fp16'. Undefined for ONNX Runtime in fp32: that is the model itself. */
+function againstOf(text: string): Against | undefined {
+  const [name = '', precision = 'fp32', ...more] = text.split(':')
+  if (more.length > 0) throw usageError(`${against}: '${text}'`, `Write it as 'onnxruntime:fp16'`)
+  if (isGpuBackend(name))
+    throw usageError(`${against}: engines of ${name} are not run at build time`, `Give it as '--backend'`)
+  const backend = validate(oneOf([...runsHere]), name, 'OPTION_INVALID', () => against)
+  const engine = precisionOf(precision, '--against')
+  return backend === 'onnxruntime' && engine === 'fp32' ? undefined : { backend, engine }
+}
+
+const against = 'unplugin-onnx verify --against'
+
+function precisionOf(text: string, option: string): Precision {
+  return validate(oneOf(precisions), text, 'OPTION_INVALID', () => `unplugin-onnx verify ${option}`)
+}
+
+function isGpuBackend(name: string): boolean {
+  return backendNames.some((backend) => backend === name && !runsHere.has(backend))
+}
+
+function verdictOf({ verification }: ComparedEngine): keyof typeof exitCodes {
+  if (verification && verification.failures.length > 0) return 'differs'
+  return !verification || verification.skipped !== undefined ? 'unknown' : 'same'
+}
+
+function jsonOf({ request, against, lowering, verification, nodes, saved }: ComparedEngine): object {
+  const { backend, label, options } = request
+  return { backend, engine: options.engine, label, against, lowering, verification, nodes, saved }
 }
 
 function limitsOf(cli: CAC): Readonly<Record<string, number>> {

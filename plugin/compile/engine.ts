@@ -31,11 +31,33 @@ export interface ModelJob {
  *
  * @throws OnnxEngineError with any build-time code
  */
-export async function buildEngine(planned: PlannedEngine, job: ModelJob): Promise<Variant | undefined> {
-  const { name, context } = job
+export function buildEngine(planned: PlannedEngine, job: ModelJob): Promise<Variant | undefined> {
+  return unlessAutoLeavesOut(planned, job, () => buildVerified(planned, job))
+}
+
+/**
+ * One engine of one model for a comparison, and the report of its lowering. Undefined as in `buildEngine`.
+ *
+ * @throws OnnxEngineError with any build-time code
+ */
+export function buildUnverified(
+  planned: PlannedEngine,
+  job: ModelJob,
+): Promise<{ readonly request: VerifyRequest; readonly lowering: Json } | undefined> {
+  return unlessAutoLeavesOut(planned, job, async () => {
+    const engine = await buildOnce(planned, job, job.request.options)
+    return { request: verifyRequestOf(engine, planned), lowering: engine.metadata }
+  })
+}
+
+async function unlessAutoLeavesOut<T>(
+  planned: PlannedEngine,
+  { name, context }: ModelJob,
+  build: () => Promise<T>,
+): Promise<T | undefined> {
   for (const note of planned.plan.notes ?? []) context.log(`${name}: ${note}`)
   try {
-    return await buildVerified(planned, job)
+    return await build()
   } catch (error) {
     const fatal = planned.requested || context.signal?.aborted
     if (fatal || !(error instanceof OnnxEngineError) || failsEverywhere(planned, error)) throw error

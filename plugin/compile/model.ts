@@ -7,8 +7,8 @@ import { changedWhileRead, watchSources, type WatchedStore } from '../cache/watc
 import type { Model } from '../onnx/model.ts'
 import { checkShapes } from '../options/check-shapes.ts'
 import { checkIo, looseBindings } from '../options/engine-bindings.ts'
-import { chooseEngines } from './choose-engines.ts'
-import { bindingsOf, buildEngine } from './engine.ts'
+import { chooseEngines, type PlannedEngine } from './choose-engines.ts'
+import { bindingsOf, buildEngine, type ModelJob } from './engine.ts'
 import type { CompileContext, CompileRequest } from './request.ts'
 import type { Compiled } from './variant.ts'
 
@@ -38,10 +38,25 @@ export async function compileModel(request: CompileRequest, context: CompileCont
 /** Compilations that files may spoil by changing. */
 const attempts = 3
 
-async function compileOnce(
-  request: CompileRequest,
-  context: CompileContext & { readonly store: WatchedStore },
-): Promise<Compiled> {
+type WatchedContext = CompileContext & { readonly store: WatchedStore }
+
+async function compileOnce(request: CompileRequest, context: WatchedContext): Promise<Compiled> {
+  const { job, engines } = await prepareModel(request, context)
+  const { name, model } = job
+  const built = await Promise.all(engines.map((engine) => buildEngine(engine, job)))
+  const variants = built.filter((variant) => variant !== undefined)
+  if (variants.length === 0) throw nothingBuilt(name)
+  return { name, bindings: bindingsOf(model, request.options), variants, files: filesOf(model) }
+}
+
+/** A model that was read and checked, and the engines that the options ask for. */
+export interface PreparedModel {
+  readonly job: ModelJob
+  readonly engines: readonly PlannedEngine[]
+}
+
+/** Reads and checks a model and chooses its engines. Throws as `compileModel` does. */
+export async function prepareModel(request: CompileRequest, context: WatchedContext): Promise<PreparedModel> {
   const { file, options, root } = request
   const name = basename(file).replace(/\.onnx$/i, '')
   const { model: read, source } = await readSource(file, context.store.statIndex)
@@ -52,14 +67,13 @@ async function compileOnce(
   checkIo(options, name)
   const { engines, skipped } = await chooseEngines(model, options, root)
   for (const { message } of skipped) logOnce(context, `passed over ${message}`)
-  const job = { name, model, source: sourceFacts(source), request, context }
-  const built = await Promise.all(engines.map((engine) => buildEngine(engine, job)))
-  const variants = built.filter((variant) => variant !== undefined)
-  if (variants.length === 0) {
-    const hint = 'The warnings above say why'
-    throw new OnnxEngineError('COMPILE_FAILED', `${name}: no backend could compile the model`, { hint })
-  }
-  return { name, bindings: bindingsOf(model, options), variants, files: filesOf(model) }
+  return { job: { name, model, source: sourceFacts(source), request, context }, engines }
+}
+
+/** The error of a model that `'auto'` could make no engine of. */
+export function nothingBuilt(name: string): OnnxEngineError {
+  const hint = 'The warnings above say why'
+  return new OnnxEngineError('COMPILE_FAILED', `${name}: no backend could compile the model`, { hint })
 }
 
 function trainingWarning(name: string, nodes: readonly string[]): string {

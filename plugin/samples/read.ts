@@ -6,6 +6,7 @@ import type { CheckedTensor } from '../../runtime/session.ts'
 import { quote } from '../text.ts'
 import { imageTensor, decodeImage } from './image.ts'
 import { parseNpy } from './npy.ts'
+import { unzipNpz } from './npz.ts'
 import { type SampleSource, where } from './source.ts'
 
 /** One value for each input of the model, checked. */
@@ -73,24 +74,20 @@ function check(source: SampleSource, { label, value }: Raw): Sample {
 }
 
 async function* readArrays(source: Extract<SampleSource, { kind: 'arrays' }>): AsyncGenerator<Raw> {
+  const names = source.inputs.map(({ name }) => name)
   for (const { sample, files } of source.groups) {
     const arrays: [string, unknown][] = []
     for (const [input, file] of Object.entries(files)) {
       try {
         const bytes = await readFile(file)
         if (input !== '') arrays.push([input, parseNpy(bytes)])
-        else for (const [name, entry] of await unzip(bytes)) arrays.push([name, parseNpy(entry)])
+        else for (const [name, entry] of await unzipNpz(bytes, names)) arrays.push([name, parseNpy(entry)])
       } catch (cause) {
         throw unreadable(source, basename(file), cause)
       }
     }
     yield { label: `sample ${sample}`, value: Object.assign(Object.create(null), Object.fromEntries(arrays)) }
   }
-}
-
-async function unzip(bytes: Uint8Array): Promise<[string, Uint8Array][]> {
-  const { unzipSync } = await import('fflate')
-  return Object.entries(unzipSync(bytes)).map(([name, entry]) => [name.replace(/\.npy$/, ''), entry])
 }
 
 async function* readImages(source: Extract<SampleSource, { kind: 'images' }>): AsyncGenerator<Raw> {

@@ -8,8 +8,9 @@ import { modelBytes } from '../onnx/size.ts'
 import type { FoundSamples } from '../samples/find.ts'
 import { runWithSamples } from '../samples/run.ts'
 import type { SampleSource } from '../samples/source.ts'
+import type { Candidate } from './opened.ts'
 import type { KnownInputs } from './random-inputs.ts'
-import { defaultTimeout, type VerifyRequest } from './request.ts'
+import { opponentOf, timeoutOf, type VerifyRequest } from './request.ts'
 import type { Phase, VerifyResult, VerifySettings } from './verify-child.ts'
 
 /** What the fp32 model and its candidates run on, and until when. */
@@ -23,19 +24,30 @@ export interface Contest {
   readonly late: Countdown
 }
 
-/** An engine, by its manifest, or an ONNX file that ONNX Runtime runs. */
-export type Candidate = VerifySettings['candidate']
+/** What differs from a plain comparison with the opponent of the request. */
+export interface ComparisonOptions {
+  /** Most samples to use. */
+  readonly limit?: number | undefined
+  /** Stands for the opponent of the request. */
+  readonly reference?: Candidate | undefined
+  /** Folder that receives all tensors. */
+  readonly keep?: string | undefined
+}
 
 const worker = new URL('./verify-child.js', import.meta.url)
 
 /**
- * Runs the fp32 model and a candidate on the same inputs, in a child process, and returns how far apart they are.
+ * Runs a candidate, and what it is compared with, on the same inputs, in a child process, and returns how far apart
+ * they are.
  *
- * @param limit most samples to use
  * @throws OnnxEngineError VERIFICATION_FAILED when time runs out, INFERENCE_FAILED when the process dies,
  *   SAMPLES_INVALID, COMPILE_ABORTED
  */
-export async function compareCandidate(contest: Contest, candidate: Candidate, limit?: number): Promise<VerifyResult> {
+export async function compareCandidate(
+  contest: Contest,
+  candidate: Candidate,
+  { limit, keep, reference = opponentManifest(contest) }: ComparisonOptions = {},
+): Promise<VerifyResult> {
   const { request, samples, known, module, late } = contest
   const { model, name, signal, options } = request
   const { atol = null, rtol = null } = options.verify || {}
@@ -46,7 +58,10 @@ export async function compareCandidate(contest: Contest, candidate: Candidate, l
     bindings: model.bindings,
     atol,
     rtol,
-    noise: options.engine === 'fp32',
+    opponent: opponentOf(request),
+    noise: options.engine === 'fp32' && (request.against?.options.engine ?? 'fp32') === 'fp32',
+    ...(reference && { reference }),
+    ...(keep !== undefined && { keep }),
     ...(limit !== undefined && { limit }),
   }
   const either = signal ? AbortSignal.any([signal, late.signal]) : late.signal
@@ -81,14 +96,17 @@ export async function compareCandidate(contest: Contest, candidate: Candidate, l
   }
 }
 
+function opponentManifest({ request: { against } }: Contest): Candidate | undefined {
+  return against && { manifest: against.manifest }
+}
+
 function limited(source: SampleSource, limit = source.limit): SampleSource {
   return { ...source, limit: Math.min(limit, source.limit) }
 }
 
-function outOfTime({ name, options: { verify } }: VerifyRequest, cause: unknown): OnnxEngineError {
-  const { timeout = defaultTimeout } = verify || {}
-  return new OnnxEngineError('VERIFICATION_FAILED', name, {
-    expected: `a comparison within ${timeout / 1000} s`,
+function outOfTime(request: VerifyRequest, cause: unknown): OnnxEngineError {
+  return new OnnxEngineError('VERIFICATION_FAILED', request.name, {
+    expected: `a comparison within ${timeoutOf(request) / 1000} s`,
     received: 'none',
     hint: `Raise 'verify.timeout', give fewer samples, or set 'verify: false'`,
     cause,
@@ -96,18 +114,20 @@ function outOfTime({ name, options: { verify } }: VerifyRequest, cause: unknown)
 }
 
 /** The death of the process is a failed inference; any other error stays what it is. */
-function failure({ name, options: { engine }, backend }: VerifyRequest, phase: Phase, error: unknown): unknown {
+function failure(request: VerifyRequest, phase: Phase, error: unknown): unknown {
   if (!(error instanceof OnnxEngineError) || error.code !== 'COMPILE_FAILED') return error
-  const subject = `${name}: engine=${engine} on ${backend} could not be compared with the fp32 model`
-  return new OnnxEngineError('INFERENCE_FAILED', `${subject}: ${phases[phase]}: ${error.message}`, {
+  const { name, backend, options } = request
+  const opponent = opponentOf(request)
+  const subject = `${name}: engine=${options.engine} on ${backend} could not be compared with ${opponent}`
+  return new OnnxEngineError('INFERENCE_FAILED', `${subject}: ${phases[phase](opponent)}: ${error.message}`, {
     hint: `This says nothing about its accuracy. Use another precision or backend, or set 'verify: false'`,
     cause: error,
   })
 }
 
 /** What the child process was doing when it died. */
-const phases: Readonly<Record<Phase, string>> = {
-  wait: 'while it read a sample',
-  reference: 'while it ran the fp32 model',
-  engine: 'while it ran the engine',
+const phases: Readonly<Record<Phase, (opponent: string) => string>> = {
+  wait: () => 'while it read a sample',
+  reference: (opponent) => `while it ran ${opponent}`,
+  engine: () => 'while it ran the engine',
 }

@@ -52,9 +52,21 @@ export interface Threshold extends Partial<Limits> {
   readonly argmax: number
 }
 
-/** The thresholds of a request. What the user sets replaces the defaults as a whole. */
-export function thresholdOf({ options }: Pick<VerifyRequest, 'options'>): Threshold {
-  const { engine: precision, verify, calibration } = options
+/** From the narrowest limits to the widest. */
+const byWidth: readonly Precision[] = ['fp32', 'fp16', 'bf16', 'int8-weights', 'int8']
+
+/** The precision with the wider limits: two engines may differ by as much as the coarser one from the fp32 model. */
+function coarser(one: Precision, other: Precision): Precision {
+  return byWidth.indexOf(one) > byWidth.indexOf(other) ? one : other
+}
+
+/**
+ * The thresholds of a request. What the user sets replaces the defaults as a whole. Of two engines, the coarser
+ * precision decides.
+ */
+export function thresholdOf({ options, against }: Pick<VerifyRequest, 'options' | 'against'>): Threshold {
+  const { engine, verify, calibration } = options
+  const precision = coarser(engine, against?.options.engine ?? 'fp32')
   const { samples = calibration, argmax = 0, cosine, maxError, atol, rtol } = verify || {}
   const own = {
     precision,

@@ -1,11 +1,13 @@
 import { temporaryFolder } from '../files/temporary-folder.ts'
+import type { EditableModel } from '../onnx/graph.ts'
 import { emulateHalf } from '../precision/half/emulate.ts'
 import { widenIo } from '../precision/io.ts'
 import { lowerModel } from '../precision/lower.ts'
-import type { PrecisionPass } from '../precision/pass.ts'
+import type { Lowered, PassRequest, PrecisionPass } from '../precision/pass.ts'
 import { findBlame } from './blame.ts'
-import { compareCandidate, type Contest } from './compare-candidate.ts'
+import { compareCandidate, type ComparisonOptions, type Contest } from './compare-candidate.ts'
 import { describeCulprits } from './culprits.ts'
+import type { VerifyRequest } from './request.ts'
 import { distanceOf, judge, type Verification } from './verdict.ts'
 import type { VerifyResult } from './verify-child.ts'
 
@@ -14,36 +16,41 @@ import type { VerifyResult } from './verify-child.ts'
  * cannot run, and to try what happens when some nodes and weights stay in fp32.
  *
  * @param pinned names that stay in fp32, besides those of the options
- * @param limit most samples to use
  */
 export async function compareLowered(
   contest: Contest,
   pinned: readonly string[],
-  limit?: number,
+  options: ComparisonOptions = {},
 ): Promise<VerifyResult> {
   const { request } = contest
-  const { pass, options, name } = request
+  const { pass, name } = request
   if (!pass) throw new TypeError(`${name}: nothing was lowered`)
-  const precision = { ...options.precision, fp32: [...options.precision.fp32, ...pinned] }
-  const silent = { ...request, options: { ...options, precision }, log: () => {} }
+  const { precision } = request.options
+  const fp32 = [...precision.fp32, ...pinned]
+  const silent = { ...request, options: { ...request.options, precision: { ...precision, fp32 } }, log: () => {} }
   await using folder = await temporaryFolder()
   const { file } = await lowerModel(emulating(pass), silent, { into: folder.path })
   // Awaited here: the folder is removed when this function returns.
-  return await compareCandidate(contest, { onnx: file }, limit)
+  return await compareCandidate(contest, { onnx: file }, options)
 }
 
 // Without `inspect`: graphs that are only tried are not measured for the user.
-function emulating({ describe, lower }: PrecisionPass): PrecisionPass {
-  return {
-    describe,
-    async lower(graph, request) {
-      const lowered = await lower(graph, request)
-      // What is left as it is may hold 16 bits of its own, which the reference computes in the same way.
-      if (lowered.lowered > 0) emulateHalf(graph)
-      await widenIo(graph, request.model.bindings, request.options.precision.io)
-      return lowered
-    },
-  }
+function emulating(pass: PrecisionPass): PrecisionPass {
+  return { describe: pass.describe, lower: (graph, request) => emulateLowered(graph, { ...request, pass }) }
+}
+
+/** Lowers a graph, which ONNX Runtime's CPU then runs as a GPU would: with every result rounded, in fp32. */
+export async function emulateLowered(
+  graph: EditableModel,
+  request: PassRequest & Pick<VerifyRequest, 'pass'>,
+): Promise<Lowered> {
+  const { pass, name, model, options } = request
+  if (!pass) throw new TypeError(`${name}: nothing was lowered`)
+  const lowered = await pass.lower(graph, request)
+  // What is left as it is may hold 16 bits of its own, which the reference computes in the same way.
+  if (lowered.lowered > 0) emulateHalf(graph)
+  await widenIo(graph, model.bindings, options.precision.io)
+  return lowered
 }
 
 /**
@@ -76,7 +83,7 @@ export async function findCulprits(
   }
   const { names, spread } = await findBlame(changed, {
     isFine: (pinned) => attempt(() => isFine(pinned), false),
-    errorOf: (pinned) => attempt(async () => distanceOf(await compareLowered(contest, pinned, 1)), Infinity),
+    errorOf: (pinned) => attempt(async () => distanceOf(await compareLowered(contest, pinned, { limit: 1 })), Infinity),
     outOfTime: () => late.signal.aborted,
   })
   if (names.length === 0) return noBlame

@@ -15,9 +15,8 @@ export type EngineReport = {
 }
 
 /**
- * Verifies an engine of lower precision and logs one line: the share that was lowered, and how far the outputs are from
- * those of the fp32 model. With `keepOnnx` it writes the report as JSON. `pins` are the nodes to keep in fp32, when the
- * options ask for that and it helps.
+ * Verifies an engine and logs one line, as `measureEngine` does. `pins` are the nodes to keep in fp32, when the options
+ * ask for that and it helps.
  *
  * @param metadata what `lowerModel` returned when the engine was built; null when nothing was lowered
  * @throws OnnxEngineError VERIFICATION_FAILED, and what `verifyEngine` throws
@@ -26,23 +25,31 @@ export async function reportEngine(
   request: VerifyRequest,
   metadata: Json,
 ): Promise<EngineReport & { readonly pins: readonly string[] }> {
-  const {
-    name,
-    options: { engine, precision },
-    backend,
-    label,
-    log,
-  } = request
-  const lowering = metadata as LoweringReport | null
-  const verification = (await verifyEngine(request, lowering)) ?? null
-  const parts = [lowering && loweringText(lowering), verification && verificationText(verification)].filter(Boolean)
-  if (parts.length > 0) log(`${name}  ${engine}  ${label ? `${backend} (${label})` : backend}: ${parts.join(', ')}`)
-  await keepReport(request, request, { engine, backend, lowering, verification })
+  const { name, log } = request
+  const { lowering, verification } = await measureEngine(request, metadata)
   if (!verification || verification.failures.length === 0) return { lowering, verification, pins: [] }
-  if (!precision.autoPin || verification.blame.length === 0) throw verificationError(request, verification)
+  const { autoPin } = request.options.precision
+  if (!autoPin || verification.blame.length === 0) throw verificationError(request, verification)
   const pins = verification.blame.map((culprit) => culprit.name)
   log(`${name}: pinned to fp32: ${pins.join(', ')}`)
   return { lowering, verification, pins }
+}
+
+/**
+ * Compares an engine and logs one line: the share that was lowered, and how far the outputs are from those of the fp32
+ * model. An engine that is too far is in the report. With `keepOnnx` it writes the report as JSON.
+ */
+export async function measureEngine(request: VerifyRequest, metadata: Json): Promise<EngineReport> {
+  const { name, options, backend, label, log } = request
+  const { engine } = options
+  const lowering = metadata as LoweringReport | null
+  const verification = (await verifyEngine(request, lowering)) ?? null
+  const compared = options.verify === false ? `not verified: the option 'verify' is false` : undefined
+  const parts = [lowering && loweringText(lowering), verification ? verificationText(verification) : compared]
+  const line = parts.filter(Boolean).join(', ')
+  if (line !== '') log(`${name}  ${engine}  ${label ? `${backend} (${label})` : backend}: ${line}`)
+  await keepReport(request, request, { engine, backend, lowering, verification })
+  return { lowering, verification }
 }
 
 /** '93% of 407 nodes lowered, 7 kept, size 0.51x'. */

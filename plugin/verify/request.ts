@@ -1,4 +1,4 @@
-import type { ModelManifest } from '../../runtime/manifest.ts'
+import type { BackendName, ModelManifest } from '../../runtime/manifest.ts'
 import type { BuildPlan } from '../backend/contract.ts'
 import type { CacheKey } from '../cache/key.ts'
 import type { PassRequest, PrecisionPass } from '../precision/pass.ts'
@@ -15,7 +15,19 @@ export interface VerifyRequest extends PassRequest {
   readonly manifest: ModelManifest
   /** Whether this build compiled the engine, instead of finding it in the cache. */
   readonly fresh: boolean
+  /** Another engine of the model to compare with; absent: the fp32 model on ONNX Runtime. */
+  readonly against?: VerifyRequest
 }
 
-/** Milliseconds that a comparison may take where the options do not say. */
-export const defaultTimeout = 300_000
+/** How messages name what an engine is compared with. */
+export function opponentOf({ against }: Pick<VerifyRequest, 'against'>): string {
+  return against ? `${against.backend}:${against.options.engine}` : 'the fp32 model'
+}
+
+/** Backends whose engines run on the CPU of any machine that builds them. */
+export const runsHere: ReadonlySet<BackendName> = new Set(['onnxruntime', 'openvino'])
+
+/** Milliseconds that a comparison may take. */
+export function timeoutOf({ options: { verify } }: Pick<VerifyRequest, 'options'>): number {
+  return (verify || {}).timeout ?? 300_000
+}

@@ -5,11 +5,11 @@ import { quote } from '../text.ts'
 import type { Part } from './blame.ts'
 import type { Culprit } from './culprits.ts'
 import { failuresOf, percent, thresholdOf } from './limits.ts'
-import type { VerifyRequest } from './request.ts'
+import { opponentOf, type VerifyRequest } from './request.ts'
 import type { VerifyResult } from './verify-child.ts'
 
 /** One line for each output that is further away than the options allow. */
-export function judge({ outputs }: VerifyResult, request: Pick<VerifyRequest, 'options'>): string[] {
+export function judge({ outputs }: VerifyResult, request: Pick<VerifyRequest, 'options' | 'against'>): string[] {
   return failuresOf(outputs, thresholdOf(request))
 }
 
@@ -46,18 +46,19 @@ export function verificationError(request: VerifyRequest, verification: Verifica
   const { name, options, backend } = request
   const { inputs, failures, blame, spread, outputs, emulated, first } = verification
   const on = `engine=${options.engine} on ${backend}${emulated ? ' (emulated)' : ''}`
-  const subject = `${name}: ${on} differs from the fp32 model on ${inputs}: ${failures.join('; ')}`
-  const rows = outputs.map((output) => `  ${rowOf(output)}`)
+  const subject = `${name}: ${on} differs from ${opponentOf(request)} on ${inputs}: ${failures.join('; ')}`
+  const rows = outputRows(outputs)
   const advice = spread ? [spreadText(spread, blame.length)] : [...blameText(blame), ...firstText(first)]
   return new OnnxEngineError('VERIFICATION_FAILED', `${[subject, ...rows, ...advice].join('\n')}\n`, {
     hint: hintOf(request, verification),
   })
 }
 
-function hintOf({ pass, options }: VerifyRequest, { blame, spread }: Verification): string {
+function hintOf({ pass, options, against }: VerifyRequest, { blame, spread }: Verification): string {
   if (blame.length > 0 && !spread) {
     return `List them in the option 'precision.fp32', set 'precision.autoPin', or allow more by 'verify'`
   }
+  if (against) return `Compare each of the two with the fp32 model, or allow more by the option 'verify'`
   if (!pass && options.engine === 'fp32') return `Use another backend, or allow more by the option 'verify'`
   return `Use another precision, or allow more by the option 'verify'`
 }
@@ -78,10 +79,15 @@ function blameText(blame: readonly Culprit[]): readonly string[] {
  * The result of a comparison, for the line of a model: 'max abs 3.0e-4, cosine 0.99999, argmax 100% (random inputs)'.
  * It never describes outputs with nothing to compare as if they were right.
  */
-export function verificationText({ skipped, outputs, inputs, emulated }: Verification): string {
+export function verificationText({ skipped, outputs, inputs, emulated, unvaried }: Verification): string {
   if (skipped !== undefined) return `not verified: ${skipped}`
   const compared = outputs.filter(isCompared)
-  const others = outputs.filter((output) => !isCompared(output)).map(unverifiedText)
+  const others = [
+    ...outputs.filter((output) => !isCompared(output)).map(unverifiedText),
+    ...compared
+      .filter(({ name }) => unvaried.outputs.includes(name))
+      .map(({ name }) => `output ${quote(name)} never varied`),
+  ]
   const worst = compared.map(({ maxAbs }) => maxAbs ?? Infinity).reduce((most, value) => Math.max(most, value), 0)
   const cosine = Math.min(1, ...compared.map((output) => output.cosine))
   const argmax = Math.min(1, ...compared.map((output) => output.argmax))
@@ -111,6 +117,11 @@ function spreadText({ of, worst }: Spread, needed: number): string {
   )
   const amount = `${needed} of ${of} would have to stay in fp32`
   return `The loss is spread over many nodes or weights: ${amount}. Most is lost from ${parts.join(', ')}`
+}
+
+/** One line for each output. */
+export function outputRows(outputs: readonly Comparison[]): readonly string[] {
+  return outputs.map((output) => `  ${rowOf(output)}`)
 }
 
 function rowOf({ name, maxAbs, largest, cosine, argmax, nonFinite }: Comparison): string {

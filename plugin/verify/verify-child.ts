@@ -1,25 +1,28 @@
 import { writeFile } from 'node:fs/promises'
-import type { DType } from '../../runtime/dtype.ts'
 import { OnnxEngineError, textOf } from '../../runtime/errors.ts'
-import type { Bindings, ModelManifest } from '../../runtime/manifest.ts'
-import { createModel } from '../../runtime/model.ts'
-import type { CheckedTensor } from '../../runtime/session.ts'
+import type { Bindings } from '../../runtime/manifest.ts'
 import type { ChildJob, ChildTask } from '../child/contract.ts'
 import { addSample, type Comparison, type Counting, finish, newComparison } from '../measure/compare.ts'
-import { infer, type Onnxruntime } from '../measure/feed.ts'
+import type { Onnxruntime } from '../measure/feed.ts'
 import { loadGraph } from '../onnx/graph.ts'
-import { roundToHalf } from '../precision/half/rounding.ts'
 import { readSamples, type Sample } from '../samples/read.ts'
 import { type SampleSource, where } from '../samples/source.ts'
 import { acceptedInputs } from './accepted-inputs.ts'
 import { inputRanges } from './input-ranges.ts'
+import { tensorKeeper } from './keep-tensors.ts'
+import { type Candidate, openCandidate, type Opened, openOnnx, type Tensors } from './opened.ts'
 import type { KnownInputs } from './random-inputs.ts'
+import { unvariedOf, type Variation, watchSample } from './variation.ts'
 
 /** Settings for the comparing process. */
 export interface VerifySettings {
   /** File URL of the ONNX Runtime module. */
   readonly module: string
-  readonly candidate: { readonly manifest: ModelManifest } | { readonly onnx: string }
+  readonly candidate: Candidate
+  /** What the candidate is compared with; absent: the fp32 model, which ONNX Runtime optimises. */
+  readonly reference?: Candidate
+  /** How messages name what the candidate is compared with. */
+  readonly opponent: string
   /** Absent: random inputs. */
   readonly source?: SampleSource
   readonly bindings: Bindings
@@ -30,6 +33,8 @@ export interface VerifySettings {
   readonly limit?: number
   /** Whether to measure how far the fp32 model is from itself when ONNX Runtime sums in another order. */
   readonly noise?: boolean
+  /** Folder that receives all tensors; absent: they are dropped. */
+  readonly keep?: string
 }
 
 /** The result of a comparison. A type, not an interface: it is kept as JSON. */
@@ -38,6 +43,8 @@ export type VerifyResult = {
   readonly inputs: string
   /** The random draws and their dims, in words; empty for samples of the user. */
   readonly tried: readonly string[]
+  /** Inputs and expected outputs that were the same in all samples, or one number everywhere: these prove little. */
+  readonly unvaried: { readonly inputs: readonly string[]; readonly outputs: readonly string[] }
   /** Why nothing was compared. */
   readonly skipped?: string
   readonly outputs: readonly Comparison[]
@@ -46,13 +53,9 @@ export type VerifyResult = {
 /** The current phase, reported so that a crash is blamed on the right one. `wait` is for a sample. */
 export type Phase = 'wait' | 'reference' | 'engine'
 
-interface Opened {
-  infer(inputs: Sample): Promise<ReadonlyMap<string, CheckedTensor>>
-  dispose(): Promise<void>
-}
-
 /**
- * Runs the fp32 model and the engine on the same inputs, and writes how far apart they are. Runs in a child process.
+ * Runs an engine, and what it is compared with, on the same inputs, and writes how far apart they are. Runs in a child
+ * process.
  */
 export const run: ChildTask = async (job, log) => {
   const { output, settings } = job
@@ -71,39 +74,44 @@ interface Task {
 
 async function compare(task: Task): Promise<VerifyResult> {
   const { ort, job, settings, report } = task
-  const { candidate, source, noise = false } = settings
+  const { candidate, reference: opponent, source } = settings
   report('reference')
   let reference: Opened
   try {
-    reference = await openOnnx(ort, job.model, 'all')
+    reference = opponent ? await openCandidate(ort, opponent) : await openOnnx(ort, job.model, 'all')
   } catch (error) {
-    return skip(`ONNX Runtime cannot run the fp32 model: ${textOf(error)}`)
+    return skip(`${opponent ? '' : 'ONNX Runtime cannot run '}${settings.opponent}: ${textOf(error)}`)
   }
   const random = source ? undefined : await randomInputs(task, reference)
   if (typeof random === 'string') return { ...skip(random), inputs: 'random inputs' }
   report('engine')
   let engine: Opened
   try {
-    engine =
-      'onnx' in candidate ? await openOnnx(ort, candidate.onnx, 'disabled') : await openEngine(candidate.manifest)
+    engine = await openCandidate(ort, candidate)
   } catch (error) {
     const problem =
       'onnx' in candidate ? 'the lowered graph does not run on the CPU' : 'the engine cannot be opened here'
     return skip(`${problem}: ${textOf(error)}`)
   }
-  // Not optimised, it adds and rounds in another order. It fails where only an optimisation makes a model run.
-  const other = noise ? await openOnnx(ort, job.model, 'disabled').catch(() => undefined) : undefined
-  const outcome = await compareAll(task, { reference, engine, other }, random?.samples)
-  await Promise.all([reference.dispose(), engine.dispose(), other?.dispose()])
-  const { count, outputs } = outcome
+  const doubles = await openDoubles(task, reference)
+  const outcome = await compareAll(task, { reference, engine, doubles }, random?.samples)
+  await Promise.all(Array.from(new Set([reference, engine, ...(doubles ?? [])]), (opened) => opened.dispose()))
+  const { count, outputs, unvaried } = outcome
   const inputs = random ? 'random inputs' : `${count} ${count === 1 ? 'sample' : 'samples'}`
-  const nothing = outputs.every(({ compared, trouble }) => compared === 0 && trouble === undefined)
-  const skipped = nothing ? { skipped: `the fp32 model gives no finite number on ${inputs}` } : {}
-  return { inputs, tried: random?.tried ?? [], ...skipped, outputs }
+  const skipped = skippedText(outcome, inputs, settings.opponent)
+  return { inputs, tried: random?.tried ?? [], unvaried, ...(skipped && { skipped }), outputs }
 }
 
 function skip(skipped: string): VerifyResult {
-  return { inputs: 'none', tried: [], skipped, outputs: [] }
+  return { inputs: 'none', tried: [], unvaried: { inputs: [], outputs: [] }, skipped, outputs: [] }
+}
+
+/** Why nothing was compared; undefined when something was. */
+function skippedText({ outputs, refusal }: Outcome, inputs: string, opponent: string): string | undefined {
+  const nothing = outputs.every(({ compared, trouble }) => compared === 0 && trouble === undefined)
+  if (!nothing) return undefined
+  const refused = refusal !== undefined && outputs.every(({ nonFinite }) => nonFinite === 0)
+  return refused ? `the engine refuses ${inputs}: ${refusal}` : `${opponent} gives no finite number on ${inputs}`
 }
 
 async function randomInputs({ job, settings }: Task, reference: Opened) {
@@ -114,53 +122,94 @@ async function randomInputs({ job, settings }: Task, reference: Opened) {
   return { samples: found.samples.slice(0, limit), tried: found.tried.slice(0, limit) }
 }
 
+/** The fp32 model with and without the optimisations of ONNX Runtime, which sum in different orders. */
+type Doubles = readonly [Opened, Opened]
+
+/** Undefined when no noise is wanted, or where only an optimisation makes the model run. */
+async function openDoubles({ ort, job, settings }: Task, reference: Opened): Promise<Doubles | undefined> {
+  if (!settings.noise) return undefined
+  try {
+    const plain = await openOnnx(ort, job.model, 'disabled')
+    return [settings.reference ? await openOnnx(ort, job.model, 'all') : reference, plain]
+  } catch {
+    return undefined
+  }
+}
+
 interface Opponents {
   readonly reference: Opened
   readonly engine: Opened
-  /** The fp32 model once more, for its noise. */
-  readonly other: Opened | undefined
+  readonly doubles: Doubles | undefined
 }
 
 interface Outcome {
   readonly count: number
   readonly outputs: readonly Comparison[]
+  readonly unvaried: VerifyResult['unvaried']
+  /** Why the engine refused the last random inputs that it refused. */
+  readonly refusal: string | undefined
 }
 
 async function compareAll(
-  { job, settings, report }: Task,
-  { reference, engine, other }: Opponents,
+  task: Task,
+  { reference, engine, doubles }: Opponents,
   random: readonly Sample[] | undefined,
 ): Promise<Outcome> {
-  const { source, bindings, atol, rtol } = settings
+  const { source, bindings, atol, rtol, keep, opponent } = task.settings
+  const keepTensors = keep === undefined ? undefined : tensorKeeper(keep)
   const countings = bindings.outputs.map(({ name }) => newComparison(name, { atol, rtol }))
   const noises = bindings.outputs.map(({ name }) => newComparison(name, { atol: null, rtol: null }))
-  let count = 0
-  for await (const sample of random ?? readSamples(source!, report)) {
+  const [given, gotten]: [Variation, Variation] = [new Map(), new Map()]
+  let [count, refusal]: [number, string | undefined] = [0, undefined]
+  for await (const sample of random ?? readSamples(source!, task.report)) {
     count++
-    report('reference')
+    task.report('reference')
     const expected = await inferOr(reference, sample, (cause): never => {
-      const subject = `${source ? where(source) : job.name}, sample ${count}`
-      throw new OnnxEngineError('SAMPLES_INVALID', `${subject}: the fp32 model cannot run it: ${textOf(cause)}`, {
-        cause,
-      })
+      const subject = `${source ? where(source) : task.job.name}, sample ${count}`
+      throw new OnnxEngineError('SAMPLES_INVALID', `${subject}: ${opponent} cannot run it: ${textOf(cause)}`, { cause })
     })
-    const again = await other?.infer(sample).catch(() => undefined)
-    report('engine')
+    const again = doubles && (await inferTwice(doubles, sample, { reference, expected }))
+    task.report('engine')
     const received = await inferOr(engine, sample, (cause) => {
-      if (random && isRefusal(cause)) return undefined
-      const subject = `${job.name}: the engine fails on sample ${count}, which the fp32 model runs`
+      if (random && isRefusal(cause)) return void (refusal = cause.message)
+      const subject = `${task.job.name}: the engine fails on sample ${count}, which ${opponent} runs`
       throw new OnnxEngineError('INFERENCE_FAILED', `${subject}: ${textOf(cause)}`, { cause })
     })
-    if (received === undefined) continue
+    if (!received) continue
+    watchSample(given, sample)
+    watchSample(gotten, expected)
     addOutputs(countings, expected, received)
-    if (again) addOutputs(noises, expected, again)
+    if (again) addOutputs(noises, ...again)
+    for (const [role, tensors] of [
+      ['inputs', sample],
+      ['engine', received],
+      ['against', expected],
+    ] as const)
+      await keepTensors?.(count - 1, role, tensors)
   }
-  return { count, outputs: countings.map((counting, index) => withNoise(finish(counting), finish(noises[index]!))) }
+  const outputs = countings.map((counting, index) => withNoise(finish(counting), finish(noises[index]!)))
+  const unvaried = {
+    inputs: unvariedOf(given, bindings.inputs),
+    outputs: unvariedOf(gotten, bindings.outputs),
+  }
+  return { count, outputs, unvaried, refusal }
 }
 
-type Outputs = ReadonlyMap<string, CheckedTensor>
+/** Both doubles on a sample; undefined when one of them fails. `reference` has given what is expected already. */
+async function inferTwice(
+  [first, second]: Doubles,
+  sample: Sample,
+  known: { readonly reference: Opened; readonly expected: Tensors },
+): Promise<readonly [Tensors, Tensors] | undefined> {
+  try {
+    const once = first === known.reference ? known.expected : await first.infer(sample)
+    return [once, await second.infer(sample)]
+  } catch {
+    return undefined
+  }
+}
 
-function addOutputs(countings: readonly Counting[], expected: Outputs, received: Outputs): void {
+function addOutputs(countings: readonly Counting[], expected: Tensors, received: Tensors): void {
   for (const counting of countings) addSample(counting, expected.get(counting.name), received.get(counting.name))
 }
 
@@ -169,40 +218,11 @@ function withNoise(comparison: Comparison, { compared, trouble, maxAbs, argmax }
   return { ...comparison, noise: { maxAbs, argmax } }
 }
 
-async function inferOr<T>(opened: Opened, sample: Sample, fail: (cause: unknown) => T): Promise<Outputs | T> {
+async function inferOr<T>(opened: Opened, sample: Sample, fail: (cause: unknown) => T): Promise<Tensors | T> {
   return opened.infer(sample).catch(fail)
 }
 
 /** Whether an engine refuses an input by its name, as OpenVINO does with integers beyond 32 bits: that is not wrong. */
-function isRefusal(error: unknown): boolean {
+function isRefusal(error: unknown): error is OnnxEngineError {
   return error instanceof OnnxEngineError && error.code === 'INPUT_INVALID'
-}
-
-async function openOnnx(ort: Onnxruntime, file: string, graphOptimizationLevel: 'all' | 'disabled'): Promise<Opened> {
-  const session = await ort.InferenceSession.create(file, {
-    executionProviders: ['cpu'],
-    logSeverityLevel: 4,
-    graphOptimizationLevel,
-  })
-  return { infer: (sample) => infer(ort, session, sample), dispose: () => session.release() }
-}
-
-// The engine itself, as an app runs it.
-async function openEngine(manifest: ModelManifest): Promise<Opened> {
-  const model = await createModel(manifest).load()
-  return {
-    async infer(inputs) {
-      const feeds = Object.fromEntries(
-        manifest.bindings.inputs.map(({ name, dtype }) => [name, sampleAs(inputs.get(name)!, dtype)]),
-      )
-      return new Map(Object.entries((await model.infer(feeds as never)) as Record<string, CheckedTensor>))
-    },
-    dispose: () => model.dispose(),
-  }
-}
-
-// The engine's inputs may have 16 bits where the original's have 32.
-function sampleAs(sample: CheckedTensor, dtype: DType): object {
-  const half = dtype === 'float16' || dtype === 'bfloat16' ? roundToHalf[dtype] : undefined
-  return half && sample.data instanceof Float32Array ? { ...sample, dtype, data: half(sample.data) } : sample
 }

@@ -1,5 +1,4 @@
 import { readFile, writeFile } from 'node:fs/promises'
-import type { BackendName } from '../../runtime/manifest.ts'
 import { cacheKey } from '../cache/key.ts'
 import { countdown } from '../child/countdown.ts'
 import { findReference, type Reference } from '../measure/reference.ts'
@@ -7,7 +6,7 @@ import type { LoweringReport } from '../precision/lower.ts'
 import type { FoundSamples } from '../samples/find.ts'
 import { compareCandidate, type Contest } from './compare-candidate.ts'
 import type { KnownInputs } from './random-inputs.ts'
-import { defaultTimeout, type VerifyRequest } from './request.ts'
+import { opponentOf, runsHere, timeoutOf, type VerifyRequest } from './request.ts'
 import { judge, unusableReference, type Verification } from './verdict.ts'
 
 // Verification compares an engine with the fp32 model on ONNX Runtime and judges the difference. verify.ts is its
@@ -18,9 +17,9 @@ import { judge, unusableReference, type Verification } from './verdict.ts'
 const version = 7
 
 /**
- * Compares an engine with the fp32 model on ONNX Runtime, on the samples of the options or on random inputs, and finds
- * the nodes to blame when it is too far. The result is cached with the engine's key. Undefined when the options ask for
- * no comparison, or ONNX Runtime is not there to run the fp32 model.
+ * Compares an engine with the fp32 model on ONNX Runtime, or with the engine that the request names, on the samples of
+ * the options or on random inputs, and finds the nodes to blame when it is too far. The result is cached with the
+ * engine's key. Undefined when the options ask for no comparison, or ONNX Runtime is not there to run the fp32 model.
  *
  * @param lowering the report from when the engine was compiled; null when nothing was lowered
  * @throws OnnxEngineError VERIFICATION_FAILED when time runs out or the fp32 model gives no numbers on the samples,
@@ -30,50 +29,50 @@ export async function verifyEngine(
   request: VerifyRequest,
   lowering: LoweringReport | null,
 ): Promise<Verification | undefined> {
-  const { options, key, importKey, name, store, signal, log } = request
+  const { options, key, importKey, name, store, signal, log, against } = request
   if (options.verify === false) return undefined
-  const reference = await findReference(request)
-  if (!reference.available) {
-    log(`${name}: not verified, because ${reference.reason}`)
+  const found = await findContest(request)
+  if ('reason' in found) {
+    log(`${name}: not verified, because ${found.reason}`)
     return undefined
   }
-  const samples = await samplesOf(request)
-  const known = knownInputs(request)
+  const { contest, reference } = found
   const { samples: _, ...thresholds } = options.verify
   const facts = {
     verification: version,
     engine: key.digest,
+    ...(against && { against: against.key.digest }),
     reference: reference.version,
-    samples: samples?.digest ?? randomFact(known.values),
+    samples: contest.samples?.digest ?? randomFact(contest.known.values),
     thresholds: JSON.stringify(Object.entries(thresholds).sort()),
   }
   const stored = await store.getOrBuild(
     { key: cacheKey(facts), importKey: `${importKey} verification`, label: name, signal },
     async (output) => {
-      const verification = await verify(request, { reference, samples, known }, lowering)
+      const verification = await verify(contest, lowering)
       await writeFile(output, JSON.stringify(verification))
     },
   )
   return JSON.parse(await readFile(stored.artifact.file, 'utf8')) as Verification
 }
 
-interface VerifyInputs {
-  readonly reference: Reference
-  readonly samples: FoundSamples | undefined
-  readonly known: KnownInputs
+/** What an engine is compared on, or the reason why nothing can be compared. */
+export async function findContest(
+  request: VerifyRequest,
+): Promise<{ readonly contest: Contest; readonly reference: Reference } | { readonly reason: string }> {
+  const reference = await findReference(request)
+  if (!reference.available) return { reason: reference.reason }
+  const { module } = reference.detail
+  const [samples, known] = [await samplesOf(request), knownInputs(request)]
+  return { contest: { request, samples, known, module, late: countdown(timeoutOf(request)) }, reference }
 }
 
-async function verify(
-  request: VerifyRequest,
-  { reference, samples, known }: VerifyInputs,
-  lowering: LoweringReport | null,
-): Promise<Verification> {
-  const { pass, backend, options } = request
+async function verify(contest: Contest, lowering: LoweringReport | null): Promise<Verification> {
+  const { request, samples } = contest
+  const { pass, backend, against } = request
   const isForGpu = !runsHere.has(backend)
   const emulated = isForGpu && pass !== undefined
   if (isForGpu && !emulated) return { ...unverified('it takes a GPU to run it'), emulated }
-  const timeout = (options.verify || {}).timeout ?? defaultTimeout
-  const contest: Contest = { request, samples, known, module: reference.detail.module, late: countdown(timeout) }
   const result = emulated
     ? await (await loweredModels()).compareLowered(contest, [])
     : await compareCandidate(contest, { manifest: request.manifest })
@@ -82,7 +81,7 @@ async function verify(
   const failures = judge(result, request)
   const compared = { ...result, emulated, failures, blame: [], spread: null, first: null }
   if (failures.length === 0) return compared
-  if (!pass) return { ...compared, first: await whereItDiffers(contest) }
+  if (!pass || against) return { ...compared, first: await whereItDiffers(contest) }
   const { findCulprits } = await loweredModels()
   return { ...compared, ...(await findCulprits(contest, lowering?.changed ?? [], emulated)) }
 }
@@ -90,16 +89,16 @@ async function verify(
 // Loaded when a graph must be lowered again, which most comparisons do not need.
 const loweredModels = () => import('./lowered-candidate.ts')
 
-/** Backends whose engines run on the CPU of any machine that builds them. */
-const runsHere: ReadonlySet<BackendName> = new Set(['onnxruntime', 'openvino'])
-
 function unverified(skipped: string): Omit<Verification, 'emulated'> {
-  return { inputs: 'none', tried: [], skipped, outputs: [], failures: [], blame: [], spread: null, first: null }
+  const unvaried = { inputs: [], outputs: [] }
+  const none = { failures: [], blame: [], spread: null, first: null }
+  return { inputs: 'none', tried: [], unvaried, skipped, outputs: [], ...none }
 }
 
 /** The first node whose values differ, where nothing was lowered. An error of the search must not hide the verdict. */
 async function whereItDiffers(contest: Contest): Promise<Verification['first']> {
-  contest.request.log(`${contest.request.name}: too far from the fp32 model; looking for the first node that differs`)
+  const { name, log } = contest.request
+  log(`${name}: too far from ${opponentOf(contest.request)}; looking for the first node that differs`)
   const { firstDifference } = await import('./first-difference.ts')
   try {
     const found = await firstDifference(contest)

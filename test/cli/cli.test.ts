@@ -2,6 +2,7 @@ import { execFile, spawn } from 'node:child_process'
 import { appendFileSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { compile, writeModel } from 'unplugin-onnx'
 import { loadModel } from 'unplugin-onnx/runtime'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { cacheKey } from '../../plugin/cache/key.ts'
@@ -318,6 +319,32 @@ describe('inspect command', () => {
       bindings: { inputs: [{ name: 'x', dtype: 'float32', dims: ['batch', 4] }] },
       initializers: [{ name: 'weight', dtype: 'float32', dims: [1] }, { name: 'bias' }],
     })
+  })
+
+  it('inspect of a manifest prints the engines, and which were never compared', async () => {
+    const options = { root, engine: 'fp16', backends: ['onnxruntime'], cache: { dir: join(folder, 'cache') } } as const
+    const lines: string[] = []
+    for (const verify of [{}, false] as const) {
+      const context = { log: (line: string) => lines.push(line), warn: console.warn }
+      const compiled = await compile(model, { ...options, verify }, context)
+      const manifest = await writeModel(compiled, join(folder, `verified-${verify !== false}`))
+      const { stdout, code } = await run(['inspect', manifest])
+      expect(code).toBe(0)
+      const rows = stdout.split('\n').map((row) => row.trim().split(/ {2,}/))
+      const state = verify === false ? 'not verified' : 'verified'
+      expect(rows).toContainEqual(['x', 'float32[batch, 4]'])
+      expect(rows.at(-2)).toEqual([
+        'onnxruntime',
+        'fp16',
+        expect.any(String),
+        state,
+        expect.stringContaining('arch=any'),
+      ])
+      const { variants } = JSON.parse((await run(['inspect', manifest, '--json'])).stdout) as { variants: object[] }
+      expect(variants).toEqual([expect.objectContaining({ backend: 'onnxruntime' })])
+      expect('verified' in variants[0]!).toBe(verify === false)
+    }
+    expect(lines.at(-1)).toContain(`not verified: the option 'verify' is false`)
   })
 
   it('a name in a model cannot control the terminal', async () => {

@@ -21,6 +21,7 @@ const lowering: LoweringReport = {
 const right: Verification = {
   inputs: 'random inputs',
   tried: [],
+  unvaried: { inputs: [], outputs: [] },
   outputs: [],
   emulated: false,
   failures: [],
@@ -39,7 +40,7 @@ const figures = 'max abs 0.0e+0, cosine 1.00000, argmax 100% (random inputs)'
 async function report(
   metadata: LoweringReport | null,
   verification: Verification | undefined,
-  { label = '', precision = {} }: { label?: string; precision?: Options['precision'] } = {},
+  { label = '', precision = {}, verify = {} }: Pick<Options, 'precision' | 'verify'> & { readonly label?: string } = {},
 ) {
   vi.mocked(verifyEngine).mockResolvedValue(verification)
   const lines: string[] = []
@@ -48,12 +49,20 @@ async function report(
     backend: 'openvino',
     label,
     log: (line) => lines.push(line),
-    options: compileOptions(resolveOptions({ engine: 'fp16', precision: precision! }), { file: '/p.onnx', query: {} }),
+    options: compileOptions(resolveOptions({ engine: 'fp16', precision, verify }), { file: '/p.onnx', query: {} }),
   } as Partial<VerifyRequest> as VerifyRequest
   return { ...(await reportEngine(request, metadata)), lines }
 }
 
 describe('report of an engine', () => {
+  test('verify: false is in the line, with and without a lowering', async () => {
+    const text = `not verified: the option 'verify' is false`
+    const { lines } = await report(null, undefined, { verify: false })
+    expect(lines).toEqual([`pose  fp16  openvino: ${text}`])
+    const lowered = await report(lowering, undefined, { verify: false })
+    expect(lowered.lines).toEqual([`pose  fp16  openvino: 93% of 407 nodes lowered, 1 kept, size 0.51x, ${text}`])
+  })
+
   test.each<
     [title: string, { metadata: LoweringReport | null; verification?: Verification; line: string | undefined }]
   >([

@@ -32,6 +32,8 @@ function output(changed: Partial<Comparison> = {}): Comparison {
   }
 }
 
+const unvaried = { inputs: [], outputs: [] }
+
 function verification(changed: Partial<Verification> = {}): Verification {
   return {
     inputs: 'random inputs',
@@ -41,6 +43,7 @@ function verification(changed: Partial<Verification> = {}): Verification {
     blame: [],
     spread: null,
     tried: [],
+    unvaried,
     first: null,
     ...changed,
   }
@@ -64,7 +67,7 @@ describe('distance', () => {
     ['NaN is infinitely far away', { outputs: [output({ maxAbs: null })], distance: Infinity }],
     ['a wrong shape is infinitely far away', { outputs: [output({ trouble: 'other shape' })], distance: Infinity }],
   ])('%s', (_, { outputs, distance }) => {
-    expect(distanceOf({ inputs: '', tried: [], outputs })).toBeCloseTo(distance, 12)
+    expect(distanceOf({ inputs: '', tried: [], unvaried, outputs })).toBeCloseTo(distance, 12)
   })
 })
 
@@ -73,12 +76,14 @@ describe('unusable reference', () => {
     ['numbers and NaN in one output can be compared', { changed: { compared: 1, nonFinite: 99 } }],
     ['an empty output is no error', { changed: { compared: 0 } }],
   ])('%s', (_, { changed }) => {
-    expect(unusableReference(request(), { inputs: '2 samples', tried: [], outputs: [output(changed)] })).toBeUndefined()
+    expect(
+      unusableReference(request(), { inputs: '2 samples', tried: [], unvaried, outputs: [output(changed)] }),
+    ).toBeUndefined()
   })
 
   test('an output without one finite number in fp32 is an error about the samples', () => {
     const outputs = [output(), output({ name: 'z', compared: 0, nonFinite: 8 })]
-    expect(unusableReference(request(), { inputs: '2 samples', tried: [], outputs })).toMatchObject({
+    expect(unusableReference(request(), { inputs: '2 samples', tried: [], unvaried, outputs })).toMatchObject({
       code: 'VERIFICATION_FAILED',
       message: expect.stringContaining('pose: output "z" on 2 samples'),
       expected: 'numbers from the fp32 model',

@@ -1,8 +1,5 @@
-import { execFile } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
-import { promisify } from 'node:util'
 import ort from 'onnxruntime-node'
 import { compile, type Options } from 'unplugin-onnx'
 import { describe, expect, test } from 'vitest'
@@ -488,67 +485,6 @@ describe('unfinished comparison', () => {
     expect(blamed).toContain('n3')
     expect(blamed.length).toBeGreaterThan(1)
     expect(blamed.length).toBeLessThan(16)
-  })
-})
-
-describe('unplugin-onnx verify', () => {
-  const cli = fileURLToPath(new URL('../../dist/plugin/cli.js', import.meta.url))
-  const shell = (model: string, ...more: string[]) =>
-    promisify(execFile)(process.execPath, [
-      cli,
-      'verify',
-      model,
-      '--root',
-      folder,
-      '--backend',
-      'onnxruntime',
-      '--cache-dir',
-      'cache',
-      ...more,
-    ])
-
-  test('an engine that is too far from fp32 fails the command', async () => {
-    const file = write('shell.onnx', onnxModel(product))
-    write('shell.npy', npy([1, 64], uniform(64, 1, 1)))
-    expect((await shell(file)).stdout).toMatch(
-      /shell {2}fp16 {2}onnxruntime: 100% of 1 weights lowered.*cosine 1\.00000.*\(random inputs\)/,
-    )
-    const int8 = JSON.parse((await shell(file, '--engine', 'int8', '--samples', 'shell.npy', '--json')).stdout)
-    expect(int8[0]).toMatchObject({
-      backend: 'onnxruntime',
-      engine: 'int8',
-      lowering: { lowered: 1 },
-      verification: { inputs: '1 sample', failures: [] },
-    })
-    await expect(shell(file, '--atol', '0')).rejects.toMatchObject({
-      code: 1,
-      stdout: '',
-      stderr: expect.stringMatching(
-        /elements beyond atol and rtol[^]*Keeping these in fp32 fixes it: w \(read by MatMul product\)/,
-      ),
-    })
-  })
-
-  test('nothing to compare fails the command', async () => {
-    const file = write('roots.onnx', onnxModel(alone))
-    await expect(shell(file)).rejects.toMatchObject({
-      code: 1,
-      stdout: expect.stringContaining('not verified: the fp32 model gives no finite number on random inputs'),
-    })
-  })
-
-  test.each([
-    [
-      ['--engine', 'fp32'],
-      `unplugin-onnx verify --engine: expected one of fp16, bf16, int8, int8-weights, received 'fp32'`,
-    ],
-    [['--cosine', 'much'], `option 'verify.cosine': expected number, received NaN`],
-    [['--engine', 'int8'], 'engine=int8: expected calibration samples'],
-  ])('the arguments %j are refused', async (more, message) => {
-    await expect(shell(write('shell.onnx', onnxModel(product)), ...more)).rejects.toMatchObject({
-      code: 1,
-      stderr: expect.stringContaining(message),
-    })
   })
 })
 
