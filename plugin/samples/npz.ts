@@ -67,7 +67,8 @@ export async function writeNpz(file: string, entries: readonly NpzEntry[]): Prom
     const flush = async () => {
       const written = chunks
       chunks = []
-      for (const chunk of written) await target.write(chunk)
+      // Unlike write(), it goes on after a part of the bytes.
+      for (const chunk of written) await target.appendFile(chunk)
     }
     for (const { name, npy } of entries) {
       const entry = new ZipPassThrough(`${entryName(name)}.npy`)
