@@ -43,6 +43,8 @@ export interface BuildPlan<B extends BackendName = BackendName> {
   readonly lowering: Lowering
   /** Whether dims that the options fix are written into the graph first, because the backend cannot fix them itself. */
   readonly fixDims?: boolean
+  /** Whether the graph is made simpler first, because the compiler refuses or mistakes what ONNX Runtime takes. */
+  readonly simplify?: boolean
   /** Module that the child process loads; it exports `run: ChildTask`. */
   readonly worker: URL
   /** Structured-cloneable settings for the worker. */

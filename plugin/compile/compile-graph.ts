@@ -67,6 +67,11 @@ async function prepareGraph(job: EngineJob, into: string, progress: Progress): P
     const { lowerModel } = await import('../precision/lower.ts')
     return lowerModel(planned.pass, request, { into, bindings, keep: await keptOnnx(request) })
   }
+  if (request.simplify) {
+    progress.phase('simplifying the graph')
+    const { simplifyModel } = await import('../simplify/simplify.ts')
+    return { file: await simplifyModel({ ...request, bindings: request.simplify }, into) }
+  }
   if (!bindings) return { file: model.file }
   const file = join(into, 'model.onnx')
   await fixModel(bindings, model.file, file)

@@ -2,7 +2,7 @@ import { pathToFileURL } from 'node:url'
 import { OnnxEngineError } from '../../runtime/errors.ts'
 import type { Bindings } from '../../runtime/manifest.ts'
 import { importKeyOf } from '../cache/import-records.ts'
-import { cacheKey, engineFacts, graphFacts, type CacheKey, type Facts, type Json } from '../cache/key.ts'
+import { cacheKey, engineFacts, graphFacts, type CacheKey, type Facts, type Json, type Pass } from '../cache/key.ts'
 import type { WatchedStore } from '../cache/watched-sources.ts'
 import type { Model } from '../onnx/model.ts'
 import { engineBindings } from '../options/engine-bindings.ts'
@@ -110,14 +110,14 @@ interface BuiltEngine {
 }
 
 async function buildOnce(planned: PlannedEngine, job: ModelJob, options: CompileOptions): Promise<BuiltEngine> {
-  const { backend, plan, pass } = planned
+  const { backend, plan } = planned
   const { name, model, source, context } = job
   const { store, signal, log, verbose = false } = context
   const { root, query } = job.request
   const { label, extension, requires, lowering } = plan
-  const request: PassRequest = { name, model, options, backend, label, lowering, root, ...context }
-  const fixes = plan.fixDims ? [{ name: 'fix-dims', version: 1, options: {} }] : []
-  const passes = pass ? [...fixes, await pass.describe(request)] : fixes
+  const simplify = plan.simplify ? bindingsOf(model, options) : undefined
+  const request: PassRequest = { name, model, options, backend, label, lowering, simplify, root, ...context }
+  const passes = await passesOf(planned, request)
   const key = cacheKey(engineFacts(graphFacts(source, { passes, shapes: options.shapes }), backend, plan.facts))
   const importKey = importKeyOf(root, model.file, query, backend, label)
   const title = `${name}  ${options.engine}  ${label ? `${backend} (${label})` : backend}`
@@ -132,6 +132,16 @@ async function buildOnce(planned: PlannedEngine, job: ModelJob, options: Compile
   const variant = { backend, engine, label, extension, artifact, requires, cache, report: null, verified: true }
   log(`${title}  ${cache.reason}  ${formatBytes(artifact.size)}  ${cache.seconds.toFixed(2)} s`)
   return { variant, key, importKey, request, metadata }
+}
+
+/** The rewrites of the graph, as they are in the key. */
+async function passesOf({ plan, pass }: PlannedEngine, request: PassRequest): Promise<Pass[]> {
+  const { describeSimplify } = await import('../simplify/simplify.ts')
+  return [
+    ...(plan.fixDims ? [{ name: 'fix-dims', version: 1, options: {} }] : []),
+    ...(plan.simplify ? [await describeSimplify(request)] : []),
+    ...(pass ? [await pass.describe(request)] : []),
+  ]
 }
 
 function verifyRequestOf(

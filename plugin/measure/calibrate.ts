@@ -20,7 +20,7 @@ export async function calibrate(
   { source, digest }: FoundSamples,
   values: readonly string[],
 ): Promise<ReadonlyMap<string, Range>> {
-  const { model, options, signal } = request
+  const { model, graphFile = model.file, options, signal } = request
   const percentile = options.calibration?.percentile ?? 100
   const facts = {
     calibration: version,
@@ -31,7 +31,7 @@ export async function calibrate(
   const worker = new URL('./calibrate-child.js', import.meta.url)
   const ranges = await remember(request, { name: 'calibration', facts }, async (module) => {
     const settings = { module, values, percentile, digest } satisfies Omit<CalibrateSettings, 'source'>
-    return (await runWithSamples(worker, source, { settings, signal, model: model.file })) as [string, Range][]
+    return (await runWithSamples(worker, source, { settings, signal, model: graphFile })) as [string, Range][]
   })
   return new Map(ranges)
 }

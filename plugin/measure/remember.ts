@@ -3,6 +3,7 @@ import { OnnxEngineError } from '../../runtime/errors.ts'
 import { importKeyOf } from '../cache/import-records.ts'
 import { cacheKey, type Facts, sourceFacts } from '../cache/key.ts'
 import { readSource } from '../cache/source.ts'
+import { hashAround } from '../files/hash.ts'
 import type { SampleRequest } from '../samples/request.ts'
 import { findReference } from './reference.ts'
 
@@ -23,7 +24,7 @@ export async function remember<T>(
   measurement: Measurement,
   measure: (module: string) => Promise<T>,
 ): Promise<T> {
-  const { name, model, root, store, signal } = request
+  const { name, model, graphFile, root, store, signal } = request
   const reference = await findReference(request)
   if (!reference.available) {
     throw new OnnxEngineError('BACKEND_UNAVAILABLE', `${name}: calibration`, {
@@ -33,7 +34,10 @@ export async function remember<T>(
     })
   }
   const { source } = await readSource(model.file, store.statIndex)
-  const key = cacheKey({ ...sourceFacts(source), ...measurement.facts, onnxruntime: reference.version })
+  // Not by the store: a file that another stage wrote is gone when the store compares its files again.
+  const rewritten: Facts = graphFile === undefined ? {} : { rewritten: (await hashAround(graphFile, [])).whole }
+  const facts = { ...sourceFacts(source), ...rewritten, ...measurement.facts }
+  const key = cacheKey({ ...facts, onnxruntime: reference.version })
   const stored = await store.getOrBuild(
     { key, importKey: importKeyOf(root, model.file, measurement.name), label: name, signal },
     async (output) => {

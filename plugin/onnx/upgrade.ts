@@ -69,6 +69,12 @@ export function hideInitializers({ proto }: EditableModel): void {
   proto.irVersion = int64(Math.max(safeInteger(proto.irVersion) ?? 0, 4))
 }
 
+/** Whether a node would be rewritten on the way from an opset to a newer one, because its meaning changed. */
+export function isRewrittenBetween(node: Node, from: number, to: number): boolean {
+  if (to > newestOpset) return true
+  return Array.from({ length: to - from }, (_, step) => from + 1 + step).some((opset) => upgradeOf(node, opset))
+}
+
 function upgradeOf({ domain, opType }: Node, opset: number): Upgrade | undefined {
   return isMainDomain(domain) && Object.hasOwn(upgrades, opType) ? upgrades[opType]?.[opset] : undefined
 }

@@ -5,6 +5,7 @@ import { fixGraph } from '../onnx/fix-graph.ts'
 import { loadGraph } from '../onnx/graph.ts'
 import { modelBytes } from '../onnx/size.ts'
 import { writeGraph } from '../onnx/write.ts'
+import { simplifyModel } from '../simplify/simplify.ts'
 import type { Lowered, PrecisionPass, PassRequest } from './pass.ts'
 
 /** The changes of a pass, and the size before and after. */
@@ -39,9 +40,11 @@ export async function lowerModel(
   { into, bindings, keep }: LoweringTarget,
 ): Promise<LoweredModel> {
   const file = join(into, 'model.onnx')
-  const graph = await loadGraph(request.model.file)
+  const { simplify } = request
+  const graphFile = simplify && (await simplifyModel({ ...request, bindings: simplify }, into))
+  const graph = await loadGraph(graphFile ?? request.model.file)
   if (bindings) fixGraph(graph, bindings)
-  const lowered = await pass.lower(graph, request)
+  const lowered = await pass.lower(graph, { ...request, graphFile })
   // A backend's own file can take weights in, but must not point to the model's, which may change.
   await writeGraph({ ...graph, external: false }, file)
   if (keep !== undefined) await writeGraph({ ...graph, external: false }, keep)

@@ -1,4 +1,4 @@
-import type { BackendName } from '../../runtime/manifest.ts'
+import type { BackendName, Bindings } from '../../runtime/manifest.ts'
 import type { Lowering } from '../backend/contract.ts'
 import type { Pass } from '../cache/key.ts'
 import type { EditableModel } from '../onnx/graph.ts'
@@ -10,6 +10,8 @@ export interface PassRequest extends SampleRequest {
   /** Distinguishes the engine from the backend's others, such as 'portable'. */
   readonly label: string
   readonly lowering: Lowering
+  /** The bindings to simplify the graph for first; undefined when it stays as it is. */
+  readonly simplify?: Bindings | undefined
   readonly log: (line: string) => void
   readonly warn: (line: string) => void
 }

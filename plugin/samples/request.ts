@@ -7,6 +7,8 @@ export interface SampleRequest {
   /** Display name of the model, for messages. */
   readonly name: string
   readonly model: Model
+  /** The model as an earlier stage rewrote it: what is measured, instead of `model.file`. */
+  readonly graphFile?: string | undefined
   readonly options: CompileOptions
   /** Folder of the app: samples and libraries are searched from here. */
   readonly root: string

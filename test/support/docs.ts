@@ -60,6 +60,12 @@ export function bundlersPage(
   })
 }
 
+/** What docs/nvidia.md should say: its own prose, with a row for each net that `npm run test:nets` built. */
+export function nvidiaPage(rows: readonly (readonly string[])[]): Promise<string> {
+  const head = ['Net', 'What it finds', 'fp32 before', 'fp32', 'fp16 before', 'fp16', 'Why not']
+  return withTables('docs/nvidia.md', { nets: table(head, rows) })
+}
+
 /** The tables of docs/options.md. `path` leads to the defaults; samples have several places and no defaults there. */
 const sections: readonly { readonly table: string; readonly type: string; readonly path?: readonly string[] }[] = [
   { table: 'for each model', type: 'ModelOptions', path: [] },

@@ -29,6 +29,8 @@ export type AttributeSpec =
   | { readonly floats: readonly number[] }
   | { readonly tensor: TensorSpec }
   | { readonly graph: GraphSpec }
+  /** In a local function: the float attribute of its call. */
+  | { readonly ref: string }
 
 export interface TensorSpec {
   readonly dtype: StoredDType
@@ -56,7 +58,12 @@ export interface ModelSpec extends GraphSpec {
   readonly functions?: Readonly<
     Record<
       string,
-      { readonly inputs: readonly string[]; readonly outputs: readonly string[]; readonly nodes: readonly NodeSpec[] }
+      {
+        readonly inputs: readonly string[]
+        readonly outputs: readonly string[]
+        readonly nodes: readonly NodeSpec[]
+        readonly attributes?: readonly string[]
+      }
     >
   >
 }
@@ -70,11 +77,12 @@ export function onnxModel(spec: ModelSpec): Uint8Array {
     producerName: 'unplugin-onnx-test',
     opsetImport,
     graph: graphProto(spec),
-    functions: Object.entries(spec.functions ?? {}).map(([name, { inputs, outputs, nodes }]) => ({
+    functions: Object.entries(spec.functions ?? {}).map(([name, { inputs, outputs, nodes, attributes }]) => ({
       name,
       domain: 'local',
       input: inputs,
       output: outputs,
+      attribute: attributes,
       node: nodes.map(nodeProto),
       opsetImport,
     })),
@@ -194,6 +202,7 @@ function attributeProto(value: AttributeSpec): object {
   if ('f' in value) return { type: 1, f: value.f }
   if ('floats' in value) return { type: 6, floats: value.floats }
   if ('tensor' in value) return { type: 4, t: tensorProto('', value.tensor) }
+  if ('ref' in value) return { type: 1, refAttrName: value.ref }
   if ('graph' in value) return { type: 5, g: graphProto(value.graph) }
   return { type: 7, ints: value }
 }

@@ -81,7 +81,8 @@ export async function orSkip<T>(what: string, make: () => Promise<T>): Promise<T
   })
 }
 
-async function systemPython(): Promise<string> {
+/** The command of Python 3.10 or newer; rejects when there is none. */
+export async function systemPython(): Promise<string> {
   const check = 'import sys, venv; assert sys.version_info >= (3, 10)'
   for (const name of ['python3', 'python']) {
     if (

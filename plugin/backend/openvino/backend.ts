@@ -92,6 +92,7 @@ function planOf({ device, properties, shapes, found }: EnginePlan): Omit<BuildPl
       arch,
     },
     requires: { version, device: kind, arch, runtimeRequirements, properties },
+    simplify: true,
     worker,
     settings: { library: found.detail.library, device: name, properties, shapes } satisfies OpenVinoSettings,
   }

@@ -138,6 +138,7 @@ function planForTargets(
     facts: { ...facts, targets },
     requires: { version: found.version, targets, platform, arch },
     lowering: lowerings[options.engine],
+    simplify: true,
     worker,
     settings: { ...settings, targets, computeCapabilities: targets.map(numberOf) },
     notes:
@@ -179,6 +180,7 @@ function planForGpu(model: Model, options: CompileOptions, found: Found): BuildP
       arch,
     },
     lowering: lowerings[options.engine],
+    simplify: true,
     worker,
     settings: {
       ...settings,
