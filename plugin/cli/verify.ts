@@ -2,9 +2,8 @@ import type { CAC } from 'cac'
 import { precisions } from '../../runtime/manifest.ts'
 import { compile } from '../api.ts'
 import { modelOptionsOf } from '../options/resolve.ts'
-import type { Options } from '../options/types.ts'
 import { oneOf, validate } from '../options/validators.ts'
-import { locationOptions, optionText, optionTexts, requestOf } from './arguments.ts'
+import { modelCommandOptions, optionText, optionTexts, requestOf } from './arguments.ts'
 import { printResult } from './print.ts'
 
 /** `unplugin-onnx verify`: compares an engine with the fp32 model. */
@@ -42,14 +41,15 @@ async function runVerify(cli: CAC, file: string, { json }: { json?: boolean }): 
   const wanted = optionText(cli, 'engine') ?? 'fp16'
   const engine = validate(oneOf(loweredPrecisions), wanted, 'OPTION_INVALID', () => 'unplugin-onnx verify --engine')
   const samples = optionText(cli, 'samples')
-  const options = {
+  const limits = limitsOf(cli)
+  const isSet = samples !== undefined || Object.keys(limits).length > 0
+  const options = modelCommandOptions(cli, file, {
     ...modelOptionsOf(query),
     engine,
-    verify: { samples, ...limitsOf(cli) },
+    ...(isSet && { verify: { samples, ...limits } }),
     ...(engine === 'int8' && { calibration: samples }),
     keepOnnx: optionText(cli, 'keep-onnx'),
-    ...locationOptions(cli),
-  } as Options
+  })
   const lines: string[] = []
   const { variants } = await compile(file, options, { log: (line) => lines.push(line), warn: console.error })
   // A comparison that was skipped is no success to a script; the printed line explains it.
