@@ -10,22 +10,23 @@ import { engineAsset, copyEngine } from './emit/asset.ts'
 import { orOutputFailed } from './emit/output.ts'
 import { replaceFile } from './files/replace-file.ts'
 import { modelId } from './options/query.ts'
-import { compileOptions, resolveOptions } from './options/resolve.ts'
+import { appOptions, compileOptions } from './options/resolve.ts'
 import type { CompileOptions } from './options/schema.ts'
 import type { Options } from './options/types.ts'
 
 /**
  * Compiles one model as the plugin does, through the same cache, without a bundler. `file` is relative to the current
- * folder. Options under `models` apply when their glob matches. `log` receives a line for each engine.
+ * folder. Without options, those of `unplugin-onnx.config.ts` apply. Options under `models` apply when their glob
+ * matches. `log` receives a line for each engine.
  *
  * @throws OnnxEngineError OPTION_INVALID and any code of a build; docs/errors.md lists them.
  */
 export async function compile(
   file: string,
-  user: Options = {},
+  user?: Options,
   context: Partial<Omit<CompileContext, 'store'>> = {},
 ): Promise<Compiled> {
-  const resolved = resolveOptions(user)
+  const resolved = appOptions(user).options
   const { log = () => {}, warn = console.warn, verbose = resolved.verbose, signal } = context
   const path = resolve(file)
   const options = compileOptions(resolved, { file: path, query: {} })

@@ -2,6 +2,7 @@ import { adapters } from './bundler/adapters.ts'
 import { onnxPlugin, type OnnxPlugin } from './bundler/unplugin.ts'
 
 export { compile, writeModel } from './api.ts'
+export { defineConfig } from './config.ts'
 
 export type { Compiled, Variant } from './compile/variant.ts'
 

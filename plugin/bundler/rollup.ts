@@ -6,7 +6,7 @@ import { warnOfTemplates } from './template-imports.ts'
 
 /** Rollup and Rolldown. Their hooks run with their own context, and unplugin adds nothing to it. */
 export function rollupAdapter(project: Project): BundlerAdapter {
-  const assets = rollupAssets(project.options.assetsDir, project.writesTo)
+  const assets = rollupAssets(() => project.options.assetsDir, project.writesTo)
   const hooks = { ...assets.hooks, transform: warnOfTemplates }
   return {
     engineCode: (_, asset) => assets.engine(asset),

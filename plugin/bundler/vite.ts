@@ -8,7 +8,7 @@ import { inElectron } from './target.ts'
 
 /** Vite and Vitest: builds as in Rollup, and servers, which write no bundle. */
 export function viteAdapter(project: Project): BundlerAdapter {
-  const assets = rollupAssets(project.options.assetsDir, project.writesTo)
+  const assets = rollupAssets(() => project.options.assetsDir, project.writesTo)
   let isServer = false
   let plugins: readonly string[] = []
   let viteLogger: Logger | undefined

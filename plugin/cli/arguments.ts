@@ -1,7 +1,8 @@
-import { basename } from 'node:path'
+import { basename, resolve, sep } from 'node:path'
 import type { CAC } from 'cac'
 import { nearest, OnnxEngineError } from '../../runtime/errors.ts'
 import { type ModelRequest, parseRequest } from '../options/query.ts'
+import { appOptions } from '../options/resolve.ts'
 import type { Options } from '../options/types.ts'
 
 /** Descriptions of options that several commands share. */
@@ -12,9 +13,41 @@ export const optionTexts = {
   root: 'Folder of the app (default: the current folder)',
 } as const
 
-/** The options `--root` and `--cache-dir`, for `resolveOptions`. */
-export function locationOptions(cli: CAC): Options {
-  return { root: optionText(cli, 'root'), cache: { dir: optionText(cli, 'cache-dir') } }
+/**
+ * The options of a command: those of the app's `unplugin-onnx.config.ts`, with `--root`, `--cache-dir` and the flags of
+ * the command in front. Throws OPTION_INVALID.
+ */
+export function commandOptions(cli: CAC, flags: Flags = {}): Options {
+  const root = optionText(cli, 'root')
+  const { config } = appOptions(undefined, root)
+  const dir = optionText(cli, 'cache-dir')
+  return {
+    ...config?.options,
+    ...present({ root, ...flags }),
+    cache: { ...config?.options.cache, ...present({ dir }) },
+  }
+}
+
+/**
+ * The same for one model: flags also win over what the file says of this model. `file` is its path as the user typed
+ * it.
+ */
+export function modelCommandOptions(cli: CAC, file: string, flags: Flags, others: Flags = {}): Options {
+  const options = commandOptions(cli, { ...flags, ...others })
+  if (options.models === undefined) return options
+  // The last of the globs wins.
+  const glob = resolve(file)
+    .replaceAll(sep, '/')
+    .replace(/[*?[\]{}()!+@|^$]/g, '\\$&')
+  const { [glob]: own, ...models } = options.models
+  return { ...options, models: { ...models, [glob]: { ...own, ...present(flags) } } }
+}
+
+/** Options that flags set, not checked yet. */
+export type Flags = { readonly [K in keyof Options]?: unknown }
+
+function present(flags: object): object {
+  return Object.fromEntries(Object.entries(flags).filter(([, value]) => value !== undefined))
 }
 
 /**

@@ -3,8 +3,8 @@ import { backendNames, precisions } from '../../runtime/manifest.ts'
 import { compile, writeModel } from '../api.ts'
 import { queryKeys } from '../options/query.ts'
 import { modelOptionsOf } from '../options/resolve.ts'
-import { ioPrecisions, type Options } from '../options/types.ts'
-import { locationOptions, optionText, optionTexts, requestOf } from './arguments.ts'
+import { ioPrecisions } from '../options/types.ts'
+import { modelCommandOptions, optionText, optionTexts, requestOf } from './arguments.ts'
 import { printResult } from './print.ts'
 
 interface BuildFlags {
@@ -41,13 +41,12 @@ export function addBuildCommand(cli: CAC): void {
 
 async function runBuild(cli: CAC, file: string, { json, verbose, frozen }: BuildFlags): Promise<void> {
   const { query } = requestOf(cli, file, queryKeys)
-  const options = {
+  const flags = {
     ...modelOptionsOf(query),
     calibration: optionText(cli, 'samples'),
     keepOnnx: optionText(cli, 'keep-onnx'),
-    frozen,
-    ...locationOptions(cli),
-  } as Options
+  }
+  const options = modelCommandOptions(cli, file, flags, { frozen })
   const compiled = await compile(file, options, { log: console.error, warn: console.error, verbose })
   const manifest = await writeModel(compiled, optionText(cli, 'out') ?? '.')
   printResult(json, { manifest, ...compiled }, manifest)

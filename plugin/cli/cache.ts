@@ -3,7 +3,7 @@ import { openStore, type Store } from '../cache/store.ts'
 import { resolveOptions } from '../options/resolve.ts'
 import { oneOf, validate } from '../options/validators.ts'
 import { count, formatBytes } from '../text.ts'
-import { locationOptions, optionTexts, usageError } from './arguments.ts'
+import { commandOptions, optionTexts, usageError } from './arguments.ts'
 import { printResult } from './print.ts'
 import { cacheReport, whyReport } from './reports.ts'
 
@@ -19,7 +19,7 @@ export function addCacheCommand(cli: CAC): void {
     .option('--json', optionTexts.json)
     .action(async (text: string, name: string | undefined, { json }: { json?: boolean }) => {
       const verb = validate(oneOf(verbNames), text, 'OPTION_INVALID', () => 'unplugin-onnx cache')
-      const { cache } = resolveOptions(locationOptions(cli))
+      const { cache } = resolveOptions(commandOptions(cli))
       const store = openStore({ ...cache, warn: console.error })
       const result = await verbs[verb](store, cache.dir, name)
       printResult(json, result.data, result.text)

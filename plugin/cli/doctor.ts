@@ -3,7 +3,7 @@ import { openStore } from '../cache/store.ts'
 import { allBackends } from '../compile/backends.ts'
 import { resolveOptions } from '../options/resolve.ts'
 import type { ResolvedOptions } from '../options/schema.ts'
-import { locationOptions, optionTexts } from './arguments.ts'
+import { commandOptions, optionTexts } from './arguments.ts'
 import { onnxruntimeSession } from './onnxruntime-session.ts'
 import { printResult } from './print.ts'
 import { type Diagnosis, doctorReport } from './reports.ts'
@@ -16,7 +16,7 @@ export function addDoctorCommand(cli: CAC, version: string): void {
     .option('--cache-dir <dir>', optionTexts.cacheDir)
     .option('--json', optionTexts.json)
     .action(async ({ json }: { json?: boolean }) => {
-      const diagnosis = await diagnose(resolveOptions(locationOptions(cli)), version)
+      const diagnosis = await diagnose(resolveOptions(commandOptions(cli)), version)
       if (!diagnosis.backends.some(({ available }) => available)) process.exitCode = 1
       printResult(json, diagnosis, doctorReport(diagnosis))
     })

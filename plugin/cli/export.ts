@@ -6,9 +6,9 @@ import { exportModel, exportTargets } from '../export/export-model.ts'
 import { tritonBackends } from '../export/triton-config.ts'
 import { queryKeys } from '../options/query.ts'
 import { compileOptions, modelOptionsOf, resolveOptions } from '../options/resolve.ts'
-import { ioPrecisions, type Options } from '../options/types.ts'
+import { ioPrecisions } from '../options/types.ts'
 import { oneOf, validate } from '../options/validators.ts'
-import { locationOptions, optionText, optionTexts, requestOf, usageError } from './arguments.ts'
+import { modelCommandOptions, optionText, optionTexts, requestOf, usageError } from './arguments.ts'
 import { printResult } from './print.ts'
 
 /** `unplugin-onnx export`: writes a model for an inference server. */
@@ -51,8 +51,8 @@ async function runExport(cli: CAC, file: string, { json, gpu = false }: ExportFl
   // The backend here is that of the server, not the one of a query.
   const keys = queryKeys.filter((key) => key !== 'backend' && key !== 'target')
   const request = requestOf(cli, file, keys)
-  const user = { ...modelOptionsOf(request.query), calibration: optionText(cli, 'samples'), ...locationOptions(cli) }
-  const resolved = resolveOptions(user as Options)
+  const flags = { ...modelOptionsOf(request.query), calibration: optionText(cli, 'samples') }
+  const resolved = resolveOptions(modelCommandOptions(cli, file, flags))
   const path = resolve(file)
   const backend = validate(
     oneOf(tritonBackends),

@@ -2,7 +2,7 @@ import type { CAC } from 'cac'
 import { recordError } from '../../runtime/errors.ts'
 import { resolveOptions } from '../options/resolve.ts'
 import { linesOf, typesReport, typeSources } from '../types/sync.ts'
-import { optionText, optionTexts, usageError } from './arguments.ts'
+import { commandOptions, optionText, optionTexts, usageError } from './arguments.ts'
 import { printResult } from './print.ts'
 import { staleTypesReport } from './reports.ts'
 import { watchTypes } from './watch-types.ts'
@@ -28,9 +28,10 @@ export function addTypesCommand(cli: CAC): void {
 async function runTypes(cli: CAC, { check = false, watch = false, json }: TypesFlags): Promise<void> {
   if (watch && (check || json))
     throw usageError(`--watch and ${check ? '--check' : '--json'} exclude each other`, 'Give one of them')
-  const options = resolveOptions({ root: optionText(cli, 'root'), types: { dir: optionText(cli, 'types-dir') } })
-  if (watch) return watchTypes(options, { log: console.log, warn: console.error })
-  const { notes, problems, ...sources } = await typeSources(options, { check })
+  const dir = optionText(cli, 'types-dir')
+  const readOptions = () => resolveOptions(commandOptions(cli, { types: dir === undefined ? undefined : { dir } }))
+  if (watch) return watchTypes(readOptions, { log: console.log, warn: console.error })
+  const { notes, problems, ...sources } = await typeSources(readOptions(), { check })
   for (const line of linesOf({ notes, problems })) console.error(line)
   const isStale = sources.written.length + sources.removed.length > 0
   if (problems.length > 0 || (check && isStale)) process.exitCode = 1

@@ -1,10 +1,9 @@
 import type { CAC } from 'cac'
 import { type BackendName, backendNames, type Precision, precisions } from '../../runtime/manifest.ts'
 import { modelOptionsOf } from '../options/resolve.ts'
-import type { Options } from '../options/types.ts'
 import { oneOf, validate } from '../options/validators.ts'
 import { runsHere } from '../verify/request.ts'
-import { locationOptions, optionText, optionTexts, requestOf, usageError } from './arguments.ts'
+import { modelCommandOptions, optionText, optionTexts, requestOf, usageError } from './arguments.ts'
 import { type ComparedEngine, compareEngines } from './compare-engines.ts'
 import { engineText } from './comparison-text.ts'
 import { printResult } from './print.ts'
@@ -58,22 +57,21 @@ async function runVerify(cli: CAC, file: string, { json, allNodes = false }: Ver
   const engine = precisionOf(optionText(cli, 'engine') ?? 'fp32', '--engine')
   const other = againstOf(optionText(cli, 'against') ?? 'onnxruntime')
   const samples = optionText(cli, 'samples')
+  const limits = limitsOf(cli)
+  const isSet = samples !== undefined || Object.keys(limits).length > 0
   const shared = {
     ...modelOptionsOf(query),
-    verify: { samples, ...limitsOf(cli) },
+    ...(isSet && { verify: { samples, ...limits } }),
     keepOnnx: optionText(cli, 'keep-onnx'),
-    ...locationOptions(cli),
   }
-  const options = { ...shared, engine, ...(engine === 'int8' && { calibration: samples }) } as Options
-  const opponent = other && {
-    ...shared,
-    precision: {},
-    engine: other.engine,
-    backends: [other.backend],
-    ...(other.engine === 'int8' && { calibration: samples }),
+  const optionsFor = (precision: Precision, flags: object = {}) => {
+    const calibration = precision === 'int8' ? samples : undefined
+    return modelCommandOptions(cli, file, { ...shared, engine: precision, calibration, ...flags })
   }
+  const options = optionsFor(engine)
+  const opponent = other && optionsFor(other.engine, { precision: {}, backends: [other.backend] })
   const save = optionText(cli, 'save')
-  const compared = await compareEngines(file, { options, against: opponent as Options | undefined, allNodes, save })
+  const compared = await compareEngines(file, { options, against: opponent, allNodes, save })
   process.exitCode = Math.max(...compared.map((one) => exitCodes[verdictOf(one)]))
   printResult(json, compared.map(jsonOf), compared.map(engineText).join('\n'))
 }

@@ -7,7 +7,11 @@ import { linesOf, typeSources, typesReport } from '../types/sync.ts'
  * Keeps the types of all sources up to date until the signal aborts. Prints only when something changed: files, or the
  * lines about what is wrong.
  */
-export async function watchTypes(options: ResolvedOptions, { log, warn }: Logger, signal?: AbortSignal): Promise<void> {
+export async function watchTypes(
+  readOptions: () => ResolvedOptions,
+  { log, warn }: Logger,
+  signal?: AbortSignal,
+): Promise<void> {
   let isFirst = true
   let lastWarning = ''
   const warnIfNew = (text: string) => {
@@ -15,7 +19,7 @@ export async function watchTypes(options: ResolvedOptions, { log, warn }: Logger
     lastWarning = text
   }
   const update = async () => {
-    const sources = await typeSources(options)
+    const sources = await typeSources(readOptions())
     const warning = linesOf(sources).join('\n')
     const isChanged = sources.written.length + sources.removed.length > 0
     if (isFirst || isChanged || warning !== lastWarning) log(typesReport(sources))
@@ -24,5 +28,5 @@ export async function watchTypes(options: ResolvedOptions, { log, warn }: Logger
     return sources.imports.map(({ file }) => file)
   }
   const onError = (error: unknown) => warnIfNew(error instanceof Error ? error.message : String(error))
-  await watchSources(options, update, { onError, ...(signal && { signal }) })
+  await watchSources(readOptions(), update, { onError, ...(signal && { signal }) })
 }

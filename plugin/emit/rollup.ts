@@ -7,10 +7,10 @@ import { locate, relativeUrl, type EngineCode } from './location.ts'
 /**
  * Engines in Rollup, Rolldown and builds of Vite. A module cannot know its chunk, and Vite removes assets of server
  * builds and rewrites URLs that it recognises. So a module contains a placeholder; `renderChunk` replaces it with the
- * location relative to the chunk, and after every other plugin the engines that chunks use are written into `folder` of
- * the output. `onOutput` receives the path of each output folder, undefined for an output in memory.
+ * location relative to the chunk, and after every other plugin the engines that chunks use are written into the folder
+ * `folderOf()` of the output. `onOutput` receives the path of each output folder, undefined for an output in memory.
  */
-export function rollupAssets(folder: string, onOutput: (output: string | undefined) => void): RollupAssets {
+export function rollupAssets(folderOf: () => string, onOutput: (output: string | undefined) => void): RollupAssets {
   // Kept between builds: a watcher loads only the modules that changed.
   const assets = new Map<string, EngineAsset>()
   return {
@@ -23,6 +23,7 @@ export function rollupAssets(folder: string, onOutput: (output: string | undefin
         filter: { code: /__ONNX_ENGINE_/ },
         async handler(code, chunk, { format, sourcemap }) {
           if (!code.includes('__ONNX_ENGINE_')) return null
+          const folder = folderOf()
           const locationOf = (text: string, _quote: string, sha256: string, name: string): string => {
             // A model may have an input of such a name, but none with the hash of its own engine.
             if (assets.get(name)?.sha256 !== sha256) return text
@@ -39,6 +40,7 @@ export function rollupAssets(folder: string, onOutput: (output: string | undefin
         order: 'post',
         async handler({ dir, file }, bundle, isWrite) {
           if (assets.size === 0) return
+          const folder = folderOf()
           const chunks = Object.values(bundle).map((output) => output.code ?? '')
           const output = resolve(dir ?? dirname(file ?? ''))
           onOutput(isWrite ? output : undefined)

@@ -86,7 +86,8 @@ function unwatchFolder(watchers: Map<string, FSWatcher>, folder: string): void {
 
 // A folder may appear, disappear, or be renamed with everything in it.
 function isRelevant(file: string, watchers: ReadonlyMap<string, FSWatcher>): boolean {
-  if (extensions.has(extname(file)) || /^(?:package|[tj]sconfig.*)\.json$/.test(basename(file))) return true
+  if (extensions.has(extname(file)) || /^(?:package|[tj]sconfig.*|unplugin-onnx\.config)\.json$/.test(basename(file)))
+    return true
   return watchers.has(file) || (statSync(file, { throwIfNoEntry: false })?.isDirectory() ?? false)
 }
 

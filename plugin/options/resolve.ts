@@ -1,27 +1,45 @@
 // The options of the plugin, from what users write to what a compilation uses: types.ts and backend-types.ts declare
 // them, the schemas check them and fill in defaults, query.ts reads the query of an import, and this file puts the
 // layers together.
-import { resolve, relative, sep } from 'node:path'
+import { basename, resolve, relative, sep } from 'node:path'
 import picomatch from 'picomatch'
 import type * as v from 'valibot'
 import { OnnxEngineError } from '../../runtime/errors.ts'
 import { keyPath, shorten, byName } from '../text.ts'
+import { type ConfigFile, readConfig } from './config-file.ts'
 import { type ModelRequest, modelId, type Query } from './query.ts'
 import { type CompileOptions, type ResolvedOptions, schema, modelSchema } from './schema.ts'
-import type { ModelOptions } from './types.ts'
+import type { ModelOptions, Options } from './types.ts'
 import { validate } from './validators.ts'
 
 /**
- * Checks the user's options and fills in every default. `root` is the bundler's; the option of that name wins. Throws
- * OPTION_INVALID with the key path, what was expected, what was received and the nearest valid name.
+ * The options of an entry, checked, and the file that they are from: if the entry received none, that of the app. Given
+ * options replace the file. Throws OPTION_INVALID.
  */
-export function resolveOptions(user: unknown = {}, root: string = process.cwd()): ResolvedOptions {
+export function appOptions(user: Options | undefined, root: string = process.cwd()): AppOptions {
+  const config = user === undefined ? readConfig(root) : undefined
+  return { options: resolveOptions(user ?? config?.options, root, config?.file), config }
+}
+
+export interface AppOptions {
+  readonly options: ResolvedOptions
+  /** The file that the options are from; undefined if they are from elsewhere. */
+  readonly config: ConfigFile | undefined
+}
+
+/**
+ * Checks the user's options and fills in every default. `root` is the bundler's; the option of that name wins. Throws
+ * OPTION_INVALID with the key path, what was expected, what was received and the nearest valid name. `file` is where
+ * the options are from, for messages.
+ */
+export function resolveOptions(user: unknown = {}, root: string = process.cwd(), file?: string): ResolvedOptions {
+  const place = file === undefined ? '' : `${basename(file)}: `
   const options = validate(schema, user, 'OPTION_INVALID', (path) =>
-    path.length > 0 ? `option '${keyPath(path)}'` : 'the options',
+    path.length > 0 ? `${place}option '${keyPath(path)}'` : `${place}the options`,
   )
   for (const glob of Object.keys(options.models)) {
     if (glob === '' || glob.startsWith('!')) {
-      throw new OnnxEngineError('OPTION_INVALID', `option '${keyPath(['models', glob])}'`, {
+      throw new OnnxEngineError('OPTION_INVALID', `${place}option '${keyPath(['models', glob])}'`, {
         expected: `a glob that is not empty and does not start with '!'`,
         received: `'${glob}'`,
       })

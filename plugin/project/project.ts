@@ -1,8 +1,7 @@
 /**
- * What one instance of the plugin remembers of the app that it builds, between the hooks of a bundler: options,
- * imports, compiled models and output folders. This room knows no bundler; bundler/ calls it. project.ts resolves and
- * compiles imports, typed-imports.ts writes their types, outputs.ts serves the option `standalone`, importer-error.ts
- * adds the importing file to errors.
+ * What one instance of the plugin remembers of an app between the hooks of a bundler. This room knows no bundler:
+ * bundler/ calls it. project.ts resolves and compiles imports, current-options.ts has the options, typed-imports.ts
+ * writes types, outputs.ts serves the option `standalone`, importer-error.ts adds the importing file to errors.
  */
 import { existsSync } from 'node:fs'
 import { isAbsolute, relative } from 'node:path'
@@ -11,10 +10,11 @@ import type { Store } from '../cache/store.ts'
 import type { Compiled } from '../compile/variant.ts'
 import { type ImportSite, resolveModel } from '../imports/resolve.ts'
 import { type ModelId, modelId, parseRequest, queryText } from '../options/query.ts'
-import { compileOptions, resolveOptions, unusedGlobs } from '../options/resolve.ts'
+import { compileOptions, unusedGlobs } from '../options/resolve.ts'
 import type { ResolvedOptions } from '../options/schema.ts'
 import type { Options } from '../options/types.ts'
 import { shorten } from '../text.ts'
+import { type CurrentOptions, openOptions } from './current-options.ts'
 import { atImporter } from './importer-error.ts'
 import { openOutputs, type Outputs } from './outputs.ts'
 import { type TypedImports, typedImports } from './typed-imports.ts'
@@ -35,8 +35,7 @@ export interface LoadHook extends Logger {
 
 export interface Project {
   readonly options: ResolvedOptions
-  /** Reads the options again, relative to the bundler's root, which some bundlers announce late. */
-  moveTo(root: string): void
+  readonly moveTo: CurrentOptions['moveTo']
   /**
    * The id of the module that represents an imported model, the same for every spelling; undefined for other imports.
    * `resolveImport` is the bundler's resolver.
@@ -68,17 +67,16 @@ export interface Project {
  * loaded at that time: a build without models does not wait for them.
  */
 export function openProject(user: Options | undefined): Project {
-  const state = openState(resolveOptions(user))
+  const state = openState(user)
   return {
     get options() {
       return state.options
     },
-    moveTo(root) {
-      state.options = resolveOptions(user, root)
-    },
+    moveTo: state.current.moveTo,
     resolve: (specifier, importer, resolveImport) => resolveModelId(state, specifier, { importer, resolveImport }),
     compile: (id, hook) => compileImport(state, id, hook),
     buildStart() {
+      state.current.refresh()
       state.builds += 1
       state.hasFailed = false
     },
@@ -94,7 +92,8 @@ export function openProject(user: Options | undefined): Project {
 
 /** Everything that a project remembers between hooks. */
 interface ProjectState {
-  options: ResolvedOptions
+  readonly current: CurrentOptions
+  readonly options: ResolvedOptions
   /** Opened by the first compilation. */
   store: Store | undefined
   /** Cancels the compilations of the current builds. */
@@ -116,9 +115,16 @@ interface ProjectState {
   readonly outputs: Outputs
 }
 
-function openState(options: ResolvedOptions): ProjectState {
+function openState(user: Options | undefined): ProjectState {
+  const current = openOptions(user, () => {
+    // The cache may be in another folder now.
+    state.store = undefined
+  })
   const state: ProjectState = {
-    options,
+    current,
+    get options() {
+      return current.options
+    },
     store: undefined,
     running: new AbortController(),
     builds: 0,
@@ -140,8 +146,9 @@ async function resolveModelId(
   specifier: string,
   { importer, resolveImport }: Omit<ImportSite, 'root'>,
 ): Promise<string | undefined> {
-  const { root } = state.options
   try {
+    state.current.refresh()
+    const { root } = state.options
     const request = parseRequest(specifier)
     const file = request && (await resolveModel(request.file, { importer, root, resolveImport }))
     if (request === undefined || file === undefined) return undefined
@@ -155,7 +162,7 @@ async function resolveModelId(
     }
     return text
   } catch (error) {
-    throw atImporter(error, importer, root)
+    throw atImporter(error, importer, state.options.root)
   }
 }
 
@@ -184,6 +191,8 @@ async function compileImport(state: ProjectState, text: string, hook: LoadHook):
   state.logger = logger
   // Before anything can fail, so that a repaired file is tried again.
   watch(file)
+  state.current.refresh()
+  if (state.current.file !== undefined) watch(state.current.file)
   // A hit has the bindings at once, so the model is read once; types do not wait for a long compilation.
   const early = setTimeout(() => state.types.declare(text), 1000)
   try {

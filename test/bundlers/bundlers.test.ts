@@ -657,6 +657,28 @@ describe.each(Object.entries(watchers))('%s, watching', (name, watch) => {
   })
 })
 
+// Those of Rollup and Rolldown start from the current folder.
+const rooted = Object.entries(watchers).filter(([name]) => !name.startsWith('Roll'))
+
+test.each(rooted)('%s, watching, reads unplugin-onnx.config.json again when it changes', async (name, watch) => {
+  const root = tempFolder()
+  install(root, ['unplugin-onnx'])
+  writeSmallApp(root, 2)
+  const configure = (engine: string) =>
+    writeFiles(root, { 'unplugin-onnx.config.json': JSON.stringify({ engine, onnxruntime: { portable: false } }) })
+  configure('fp32')
+  const dir = join(output, `${name} configured`)
+  const stop = await watch({ root, dir })
+  const precision = () => /\bengine"?: ?"(\w+)/.exec(filesOf(dir, /main\.mjs$/))?.[1]
+  try {
+    await expect.poll(precision, { timeout: 20_000 }).toBe('fp32')
+    configure('fp16')
+    await expect.poll(precision, { timeout: 20_000 }).toBe('fp16')
+  } finally {
+    await stop()
+  }
+})
+
 test('tests of Vitest import a model, in a simulated browser too', async () => {
   const imported = `
 import { expect, test } from 'vitest'
@@ -707,6 +729,7 @@ function build(name: string, source?: string): Build {
 }
 
 function filesOf(dir: string, names: RegExp): string {
+  if (!existsSync(dir)) return ''
   return readdirSync(dir, { recursive: true, encoding: 'utf8' })
     .filter((file) => names.test(file))
     .map((file) => readFileSync(join(dir, file), 'utf8'))

@@ -1,6 +1,17 @@
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { cac, type CAC } from 'cac'
 import { describe, expect, test } from 'vitest'
-import { hintFor, locationOptions, optionText, refuseUnknownOptions, requestOf } from '../../plugin/cli/arguments.ts'
+import {
+  commandOptions,
+  hintFor,
+  modelCommandOptions,
+  optionText,
+  refuseUnknownOptions,
+  requestOf,
+} from '../../plugin/cli/arguments.ts'
+import { compileOptions, resolveOptions } from '../../plugin/options/resolve.ts'
+import { tempFolder } from '../support/helpers.ts'
 
 /** A parser with one command that has every kind of option, after it has read these arguments. */
 function parsed(...args: readonly string[]): CAC {
@@ -33,8 +44,30 @@ describe('the text of an option', () => {
   })
 })
 
-test('the options --root and --cache-dir are the location', () => {
-  expect(locationOptions(parsed('--root', 'app', '--cache-dir', '007'))).toEqual({ root: 'app', cache: { dir: '007' } })
+describe('the options of a command', () => {
+  const root = tempFolder()
+  const cli = parsed('--root', root, '--cache-dir', '007')
+
+  test('--root and --cache-dir are options', () => {
+    expect(commandOptions(cli)).toEqual({ root, cache: { dir: '007' } })
+  })
+
+  test('flags win over the file of the app, also over what it says of the model', () => {
+    const models = { '**': { engine: 'int8', targets: ['sm86'] } }
+    const config = { engine: 'bf16', verbose: true, cache: { dir: 'x', maxSize: 5 }, models }
+    writeFileSync(join(root, 'unplugin-onnx.config.json'), JSON.stringify(config))
+    expect(commandOptions(cli)).toEqual({ ...config, root, cache: { dir: '007', maxSize: 5 } })
+    const model = join(root, 'a [b](c)!.onnx')
+    const options = resolveOptions(modelCommandOptions(cli, model, { engine: 'fp16', shapes: undefined }))
+    expect(options.engine).toBe('fp16')
+    expect(compileOptions(options, { file: model, query: {} })).toMatchObject({ engine: 'fp16', targets: ['sm86'] })
+    expect(compileOptions(options, { file: join(root, 'a b.onnx'), query: {} })).toMatchObject({ engine: 'int8' })
+  })
+
+  test('a mistake in the file of the app names the file', () => {
+    writeFileSync(join(root, 'unplugin-onnx.config.json'), JSON.stringify({ engin: 'fp16' }))
+    expect(() => commandOptions(cli)).toThrow(/^unplugin-onnx\.config\.json: option 'engin': .* Did you mean 'engine'/)
+  })
 })
 
 describe('the request of a command', () => {

@@ -60,12 +60,20 @@ describe('options in code blocks', () => {
     const call = /^\w+:/.test(code) ? `onnx({ ${code} })` : code
     const body = call.replaceAll(/^import .*$/gm, '').replace('export default', 'void')
     // oxlint-disable-next-line no-new-func -- these blocks are ours
-    new Function('onnx', 'defineConfig', 'http', 'process', body)(onnx, asItIs, http, { env: secrets })
+    new Function('onnx', 'defineConfig', 'http', 'process', body)(
+      onnx,
+      code.includes(ownConfig) ? onnx : asItIs,
+      http,
+      { env: secrets },
+    )
     expect(accepted.length).toBeGreaterThan(0)
   })
 })
 
 const secrets = { CACHE_SECRET: 'a secret of at least 32 characters' }
+
+// Vite has a function of the same name.
+const ownConfig = `import { defineConfig } from 'unplugin-onnx/config'`
 
 const asItIs = (config: unknown) => config
 
@@ -73,7 +81,7 @@ const asItIs = (config: unknown) => config
 function optionBlocksOf(page: string): readonly string[] {
   return [...textOf(page).matchAll(/^```[jt]s\r?\n(.*?)^```/gms)]
     .map(([, code = '']) => code)
-    .filter((code) => code.includes('onnx(') || /^\w+: [{[]/.test(code))
+    .filter((code) => code.includes('onnx(') || code.includes(ownConfig) || /^\w+: [{[]/.test(code))
 }
 
 function textOf(page: string): string {

@@ -55,7 +55,10 @@ describe('an engine in the output', () => {
 
 test('text that looks like the placeholder of an engine, such as the name of an input, stays as it is', async () => {
   const { asset } = setUp()
-  const { engine, hooks } = rollupAssets('', () => {})
+  const { engine, hooks } = rollupAssets(
+    () => '',
+    () => {},
+  )
   const { location } = engine(asset)
   const others = [
     '"__ONNX_ENGINE_x__"',
