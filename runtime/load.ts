@@ -14,9 +14,15 @@ import type { Model } from './types.ts'
  * OPTION_INVALID.
  */
 export async function loadModel(manifest: FileUrl | string, options: LoadOptions = {}): Promise<Model> {
-  const path = pathOf(manifest, '.')
-  if (path === undefined) throw manifestNotFound(placeText(manifest), 'a path or a file: URL of this machine')
-  return createModel(parseManifest(path, await readText(path)), options, dirname(path))
+  const read = await readManifest(manifest)
+  return createModel(read.manifest, options, dirname(read.path))
+}
+
+/** Reads a manifest file and checks its form. Rejects with MODEL_NOT_FOUND or ARTIFACT_INVALID. */
+export async function readManifest(place: FileUrl | string): Promise<{ manifest: ModelManifest; path: string }> {
+  const path = pathOf(place, '.')
+  if (path === undefined) throw manifestNotFound(placeText(place), 'a path or a file: URL of this machine')
+  return { manifest: parseManifest(path, await readText(path)), path }
 }
 
 async function readText(path: string): Promise<string> {
