@@ -20,6 +20,7 @@ const unit = [
   'test/project/*.test.ts',
   'test/samples/npy.test.ts',
   'test/tensorrt/{bounds,kernel-cache,key,machine}.test.ts',
+  'test/tools/{compare-reports,statistics,trtexec}.test.ts',
   'test/types/write.test.ts',
   'test/verify/{inputs,limits,report,verdict}.test.ts',
 ]

@@ -5,26 +5,20 @@
  */
 import { readFileSync } from 'node:fs'
 import { stripVTControlCharacters } from 'node:util'
-import { type CAC, cac } from 'cac'
+import type { CAC } from 'cac'
 import { OnnxEngineError } from '../runtime/errors.ts'
 import { hintFor, refuseUnknownOptions, usageError } from './cli/arguments.ts'
-import { addBuildCommand } from './cli/build.ts'
-import { addCacheCommand } from './cli/cache.ts'
-import { addDoctorCommand } from './cli/doctor.ts'
-import { addExportCommand } from './cli/export.ts'
-import { addInspectCommand } from './cli/inspect.ts'
-import { addSetupCommand } from './cli/setup.ts'
-import { addTypesCommand } from './cli/types.ts'
-import { addVerifyCommand } from './cli/verify.ts'
+import { commands } from './cli/commands.ts'
+import { fromTrtexec } from './cli/trtexec.ts'
 
 const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
   version: string
 }
 
 async function main(argv: string[]): Promise<void> {
-  const cli = commands()
+  const cli = commands(version)
   try {
-    cli.parse(argv, { run: false })
+    cli.parse(await withOurSpelling(argv), { run: false })
     if (cli.matchedCommand) {
       refuseUnknownOptions(cli)
       await cli.runMatchedCommand()
@@ -39,18 +33,11 @@ async function main(argv: string[]): Promise<void> {
   }
 }
 
-/** In the order of `--help`. */
-function commands(): CAC {
-  const cli = cac('unplugin-onnx')
-  addBuildCommand(cli)
-  addVerifyCommand(cli)
-  addExportCommand(cli)
-  addDoctorCommand(cli, version)
-  addSetupCommand(cli)
-  addInspectCommand(cli)
-  addTypesCommand(cli)
-  addCacheCommand(cli)
-  return cli.help().version(version)
+/** trtexec's options of `bench` in our spelling, which is printed once. */
+async function withOurSpelling([node = '', script = '', ...args]: string[]): Promise<string[]> {
+  const translated = args[0] === 'bench' ? await fromTrtexec(args) : undefined
+  if (translated) console.error(`unplugin-onnx ${translated.join(' ')}`)
+  return [node, script, ...(translated ?? args)]
 }
 
 function unknownCommand({ commands }: CAC, name: string): OnnxEngineError {

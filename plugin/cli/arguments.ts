@@ -1,6 +1,7 @@
-import { basename, resolve, sep } from 'node:path'
+import { basename } from 'node:path'
 import type { CAC } from 'cac'
 import { nearest, OnnxEngineError } from '../../runtime/errors.ts'
+import { type Flags, forModel, present } from '../options/for-model.ts'
 import { type ModelRequest, parseRequest } from '../options/query.ts'
 import { appOptions } from '../options/resolve.ts'
 import type { Options } from '../options/types.ts'
@@ -33,21 +34,7 @@ export function commandOptions(cli: CAC, flags: Flags = {}): Options {
  * it.
  */
 export function modelCommandOptions(cli: CAC, file: string, flags: Flags, others: Flags = {}): Options {
-  const options = commandOptions(cli, { ...flags, ...others })
-  if (options.models === undefined) return options
-  // The last of the globs wins.
-  const glob = resolve(file)
-    .replaceAll(sep, '/')
-    .replace(/[*?[\]{}()!+@|^$]/g, '\\$&')
-  const { [glob]: own, ...models } = options.models
-  return { ...options, models: { ...models, [glob]: { ...own, ...present(flags) } } }
-}
-
-/** Options that flags set, not checked yet. */
-export type Flags = { readonly [K in keyof Options]?: unknown }
-
-function present(flags: object): object {
-  return Object.fromEntries(Object.entries(flags).filter(([, value]) => value !== undefined))
+  return forModel(commandOptions(cli, { ...flags, ...others }), file, flags)
 }
 
 /**

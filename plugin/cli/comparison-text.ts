@@ -1,8 +1,8 @@
+import { columns, plain } from '../table.ts'
 import { count, quote } from '../text.ts'
 import type { NodeComparison } from '../verify/compare-nodes.ts'
 import { outputRows, verificationError } from '../verify/verdict.ts'
 import type { ComparedEngine } from './compare-engines.ts'
-import { columns, plain } from './reports.ts'
 
 /** Text of `unplugin-onnx verify` for one engine: the summary, its outputs, what was tried, and the values inside. */
 export function engineText({ request, against, lines, verification, nodes, saved }: ComparedEngine): string {

@@ -4,6 +4,7 @@ import type { ImportRecord } from '../cache/import-records.ts'
 import type { StoreEntry } from '../cache/list.ts'
 import type { ModelWithInitializers } from '../onnx/model.ts'
 import { byteLength } from '../onnx/tensor.ts'
+import { columns, plain } from '../table.ts'
 import { formatBytes, count } from '../text.ts'
 import type { TypedSources } from '../types/sync.ts'
 import type { OnnxruntimeSession } from './onnxruntime-session.ts'
@@ -132,26 +133,4 @@ function bindingRow({ name, dtype, dims }: Binding): readonly string[] {
   if (dims === null) return [plain(name), `${dtype} of unknown rank`]
   const texts = dims.map((dim) => (dim === null ? '?' : plain(String(dim))))
   return [plain(name), `${dtype}[${texts.join(', ')}]`]
-}
-
-/** Rows of a table, indented, with cells of equal widths. */
-export function columns(rows: readonly (readonly string[])[]): readonly string[] {
-  const widths = (rows[0] ?? []).map((_, index) =>
-    rows.reduce((widest, row) => Math.max(widest, row[index]?.length ?? 0), 0),
-  )
-  return rows.map((row) => {
-    // The last cell is not padded: no line ends in spaces.
-    const cells = row.map((cell, index) => (index === row.length - 1 ? cell : cell.padEnd(widths[index] ?? 0)))
-    return `  ${cells.join('  ')}`
-  })
-}
-
-/** A name in a hostile model may contain escape sequences for the terminal. */
-export function plain(text: string): string {
-  return /^[^\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]*$/u.test(text)
-    ? text
-    : JSON.stringify(text).replaceAll(
-        /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu,
-        (char) => `\\u{${char.codePointAt(0)?.toString(16)}}`,
-      )
 }

@@ -2,7 +2,7 @@ import type { Bindings } from '../../runtime/manifest.ts'
 import type { Calibration } from '../options/schema.ts'
 
 /** The options that take samples. */
-export type SampleOption = 'calibration' | 'verify.samples'
+export type SampleOption = 'calibration' | 'verify.samples' | 'input'
 
 /** How the pixels of an image become the elements of an input. */
 export type Preprocess = NonNullable<Calibration['preprocess']>
@@ -43,4 +43,5 @@ export function where({ name, option, text }: Pick<SampleSource, 'name' | 'optio
 const sampleNames: Readonly<Record<SampleOption, string>> = {
   calibration: 'calibration samples',
   'verify.samples': 'verification samples',
+  input: 'input',
 }

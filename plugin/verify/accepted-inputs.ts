@@ -21,10 +21,18 @@ export interface InputKnowledge {
   readonly ranges: ReadonlyMap<string, InputRange>
 }
 
+/** A random sample that the model accepts. */
+export interface FirstAccepted {
+  readonly sample: Sample
+  readonly shapes: ReadonlyMap<string, readonly number[]>
+  readonly sizes: DimSizes
+  /** How long the model took. */
+  readonly milliseconds: number
+}
+
 /**
- * Random inputs for a comparison: dims are guessed where nothing fixes them, until the model accepts the mildest draw.
- * Then come the other draws, and other dims: two in a batch, an odd length, the bounds of a profile. What the model
- * refuses is left out.
+ * Random inputs for a comparison: first the mildest draw. Then come the other draws, and other dims: two in a batch, an
+ * odd length, the bounds of a profile. What the model refuses is left out.
  *
  * @returns the reason when it accepts nothing
  */
@@ -32,23 +40,35 @@ export async function acceptedInputs(
   knowledge: InputKnowledge,
   tryInputs: TryInputs,
 ): Promise<AcceptedInputs | string> {
+  const first = await firstAccepted(knowledge, tryInputs)
+  if (typeof first === 'string') return first
+  const { sample, shapes, sizes, milliseconds } = first
+  const plans =
+    milliseconds > slow ? draws.slice(1, 2).map((draw) => ({ draw, sizes })) : furtherPlans(knowledge, sizes)
+  return more(knowledge, plans, tryInputs, { samples: [sample], tried: [planText(draws[0], shapes)] })
+}
+
+/**
+ * The mildest draw; dims are guessed where nothing fixes them, until the model accepts it.
+ *
+ * @returns the reason when it accepts nothing
+ */
+export async function firstAccepted(knowledge: InputKnowledge, tryInputs: TryInputs): Promise<FirstAccepted | string> {
   const { bindings, known } = knowledge
   let last = 'an input has an unknown rank, or holds strings'
   for (const others of guesses) {
     const sizes = { first: 1, others }
     const shapes = randomDims(bindings.inputs, known.dims, sizes)
     if (!shapes) break
-    const first = randomSample(bindings.inputs, shapes, limitsOf(knowledge), { draw: draws[0], seed: 1 })
+    const sample = randomSample(bindings.inputs, shapes, limitsOf(knowledge), { draw: draws[0], seed: 1 })
     const started = performance.now()
     try {
-      await tryInputs(first)
+      await tryInputs(sample)
     } catch (error) {
       last = textOf(error)
       continue
     }
-    const isSlow = performance.now() - started > slow
-    const plans = isSlow ? draws.slice(1, 2).map((draw) => ({ draw, sizes })) : furtherPlans(knowledge, sizes)
-    return more(knowledge, plans, tryInputs, { samples: [first], tried: [planText(draws[0], shapes)] })
+    return { sample, shapes, sizes, milliseconds: performance.now() - started }
   }
   return `the fp32 model does not run on random inputs: ${last}`
 }

@@ -1,5 +1,6 @@
 import { dtypes, elementCount } from '../../runtime/dtype.ts'
 import type { Binding } from '../../runtime/manifest.ts'
+import type { CompileOptions } from '../options/schema.ts'
 import { roundToHalf } from '../precision/half/rounding.ts'
 import type { Sample } from '../samples/read.ts'
 import type { InputRange } from './input-ranges.ts'
@@ -12,6 +13,15 @@ export interface KnownInputs {
   readonly bounds?: readonly Readonly<Record<string, readonly number[]>>[]
   /** Values of shape tensors that a profile is tuned for. */
   readonly values: Readonly<Record<string, readonly number[]>>
+}
+
+/** Dims and values that the options give to inputs; the first profile's `opt` counts. */
+export function knownInputs({ profiles, shapes }: Pick<CompileOptions, 'profiles' | 'shapes'>): KnownInputs {
+  const [profile] = profiles
+  const values = Object.fromEntries(Object.entries(profile?.values ?? {}).map(([input, { opt }]) => [input, opt]))
+  const extremes = profiles.flatMap(({ min, max }) => [min, max]).filter((dims) => Object.keys(dims).length > 0)
+  const bounds = extremes.map((dims) => ({ ...dims, ...shapes }))
+  return { dims: { ...profile?.opt, ...shapes }, bounds, values }
 }
 
 /** How the values of one sample are drawn. */

@@ -5,7 +5,7 @@ import { findReference, type Reference } from '../measure/reference.ts'
 import type { LoweringReport } from '../precision/lower.ts'
 import type { FoundSamples } from '../samples/find.ts'
 import { compareCandidate, type Contest } from './compare-candidate.ts'
-import type { KnownInputs } from './random-inputs.ts'
+import { type KnownInputs, knownInputs } from './random-inputs.ts'
 import { opponentOf, runsHere, timeoutOf, type VerifyRequest } from './request.ts'
 import { judge, unusableReference, type Verification } from './verdict.ts'
 
@@ -63,7 +63,7 @@ export async function findContest(
   const reference = await findReference(request)
   if (!reference.available) return { reason: reference.reason }
   const { module } = reference.detail
-  const [samples, known] = [await samplesOf(request), knownInputs(request)]
+  const [samples, known] = [await samplesOf(request), knownInputs(request.options)]
   return { contest: { request, samples, known, module, late: countdown(timeoutOf(request)) }, reference }
 }
 
@@ -116,15 +116,6 @@ async function samplesOf(request: VerifyRequest): Promise<FoundSamples | undefin
   if (!calibration) return undefined
   const { modelSamples } = await import('../samples/find.ts')
   return modelSamples({ ...request, options: { ...options, calibration } }, samples ? 'verify.samples' : 'calibration')
-}
-
-/** Dims and values that the options give to inputs; the first profile's `opt` counts. */
-function knownInputs({ options: { profiles, shapes } }: VerifyRequest): KnownInputs {
-  const [profile] = profiles
-  const values = Object.fromEntries(Object.entries(profile?.values ?? {}).map(([input, { opt }]) => [input, opt]))
-  const extremes = profiles.flatMap(({ min, max }) => [min, max]).filter((dims) => Object.keys(dims).length > 0)
-  const bounds = extremes.map((dims) => ({ ...dims, ...shapes }))
-  return { dims: { ...profile?.opt, ...shapes }, bounds, values }
 }
 
 // Values of shape tensors are in the keys of TensorRT's engines alone.

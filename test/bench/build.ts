@@ -1,7 +1,8 @@
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { basename, dirname, join } from 'node:path'
-import { inTurn, runNode } from './measure.ts'
+import { inTurn } from '../../plugin/bench/statistics.ts'
+import { runNode } from './measure.ts'
 import { classifier, detector, recogniser, workFolder } from './models.ts'
 import type { Row } from './row.ts'
 

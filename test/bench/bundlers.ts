@@ -1,8 +1,9 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { inTurn } from '../../plugin/bench/statistics.ts'
 import { bunBinary } from '../support/bun.ts'
-import { inTurn, runProgram } from './measure.ts'
+import { runProgram } from './measure.ts'
 import { workFolder } from './models.ts'
 import type { Row } from './row.ts'
 

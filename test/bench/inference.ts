@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { inTurn } from '../../plugin/bench/statistics.ts'
 import { affineModel } from '../support/models.ts'
-import { inTurn } from './measure.ts'
 import { classifier, compiled, detector, recogniser, workFolder, type BenchModel } from './models.ts'
 import type { Row } from './row.ts'
 import { openSide, sideBySide, type Sides } from './side.ts'

@@ -1,11 +1,12 @@
 import { closeSync, ftruncateSync, openSync, writeFileSync } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { join } from 'node:path'
+import { timed } from '../../plugin/bench/measure-calls.ts'
+import { inTurn } from '../../plugin/bench/statistics.ts'
 import { digestSource } from '../../plugin/cache/source.ts'
 import { openStatIndex } from '../../plugin/cache/stat-index.ts'
 import { readModel } from '../../plugin/onnx/model.ts'
 import { onnxModel } from '../support/models.ts'
-import { inTurn, timed } from './measure.ts'
 import { workFolder } from './models.ts'
 import type { Row } from './row.ts'
 

@@ -13,6 +13,7 @@ import { measured, ratio, reached, type Bench, type Row } from './row.ts'
 import { sizeBench } from './size.ts'
 import { startBench } from './start.ts'
 import { tensorrtBench } from './tensorrt.ts'
+import { toolsBench } from './tools.ts'
 
 /** All benchmarks by name; `npm run bench start key` runs two of them. */
 const benches: Readonly<Record<string, Bench>> = {
@@ -28,6 +29,7 @@ const benches: Readonly<Record<string, Bench>> = {
   'fp16-nets': fp16NetsBench,
   int8: int8Bench,
   size: sizeBench,
+  tools: toolsBench,
 }
 
 const names = process.argv.slice(2)

@@ -1,9 +1,10 @@
+import { setTimeout } from 'node:timers/promises'
+import { loadModel, type InferOptions, type LoadOptions } from 'unplugin-onnx/runtime'
 // One side of a comparison in a process of its own, since the idle threads of ONNX Runtime and OpenVINO spin and slow
 // other sessions down: `side-child.js <manifest.json or model.onnx> <input> <dims> <load options>`. Answers each
 // request of its parent with milliseconds.
-import { setTimeout } from 'node:timers/promises'
-import { loadModel, type InferOptions, type LoadOptions } from 'unplugin-onnx/runtime'
-import { loopDelayDuring, timed } from './measure.ts'
+import { loopDelayDuring, timed } from '../../plugin/bench/measure-calls.ts'
+import { answerRequests } from '../../plugin/bench/measured-process.ts'
 import type { SideRequest } from './side.ts'
 
 const [, , file = '', input = '', dimsText = '', optionsText = '{}'] = process.argv
@@ -57,12 +58,11 @@ const measurements: Readonly<Record<SideRequest['what'], (opened: Opened, calls:
 }
 
 const opened = await open()
-process.on('message', async ({ what, calls }: SideRequest) => {
+answerRequests<SideRequest>(async ({ what, calls }) => {
   // Wakes the threads that slept while the other side was measured.
   await opened.run()
-  process.send?.(await measurements[what](opened, calls))
+  return measurements[what](opened, calls)
 })
-process.on('disconnect', () => process.exit())
 
 async function open(): Promise<Opened> {
   if (file.endsWith('.json')) {

@@ -1,8 +1,8 @@
-import { fork } from 'node:child_process'
-import { fileURLToPath } from 'node:url'
 import type { LoadOptions } from 'unplugin-onnx/runtime'
+import { startMeasured } from '../../plugin/bench/measured-process.ts'
+import { inTurn } from '../../plugin/bench/statistics.ts'
 import type { BackendName } from '../../runtime/manifest.ts'
-import { childEnvironment, inTurn } from './measure.ts'
+import { childEnvironment } from './measure.ts'
 import type { BenchModel } from './models.ts'
 
 /** A measurement. */
@@ -51,24 +51,10 @@ export interface Side {
 
 /** Starts a side: a manifest with the backend that must run it, or an .onnx file for onnxruntime-node. */
 export function openSide(file: string, { input, dims }: BenchModel, backend = '', options: LoadOptions = {}): Side {
-  const child = fork(
-    fileURLToPath(new URL('./side-child.js', import.meta.url)),
-    [file, input, dims.join('x'), JSON.stringify({ ...(backend && { require: backend }), ...options })],
-    { env: childEnvironment() },
-  )
-  return {
-    measure(request) {
-      return new Promise((resolve, reject) => {
-        const ended = (code: number | null) =>
-          reject(new Error(`the process that measures ${file} exited with code ${code}`))
-        child.once('exit', ended)
-        child.once('message', (milliseconds) => {
-          child.off('exit', ended)
-          resolve(Number(milliseconds))
-        })
-        child.send(request)
-      })
-    },
-    close: () => child.disconnect(),
-  }
+  const loadOptions = JSON.stringify({ ...(backend && { require: backend }), ...options })
+  const child = startMeasured(new URL('./side-child.js', import.meta.url), {
+    args: [file, input, dims.join('x'), loadOptions],
+    env: childEnvironment(),
+  })
+  return { measure: (request) => child.ask<number>(request), close: () => child.close() }
 }

@@ -1,5 +1,6 @@
 import { fileURLToPath } from 'node:url'
-import { inTurn, runNode } from './measure.ts'
+import { inTurn } from '../../plugin/bench/statistics.ts'
+import { runNode } from './measure.ts'
 import { classifier, compiled, recogniser, type BenchModel } from './models.ts'
 import type { Row } from './row.ts'
 

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { compile, type Options } from 'unplugin-onnx'
 import onnx from 'unplugin-onnx/vite'
 import { createServer } from 'vite'
-import { loopDelayDuring } from './measure.ts'
+import { loopDelayDuring } from '../../plugin/bench/measure-calls.ts'
 
 const [, , what = '', file = '', shapes = '{}', targets = '[]'] = process.argv
 const folder = mkdtempSync(join(tmpdir(), 'unplugin-onnx-bench-'))

@@ -1,4 +1,4 @@
-import { execFile, spawn } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { appendFileSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -7,6 +7,7 @@ import { loadModel } from 'unplugin-onnx/runtime'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { cacheKey } from '../../plugin/cache/key.ts'
 import { openStore } from '../../plugin/cache/store.ts'
+import { type CommandResult, runCommand } from '../support/command.ts'
 import { tempFolder } from '../support/helpers.ts'
 import { affineModel, onnxModel } from '../support/models.ts'
 import { writeProject } from '../support/typed-project.ts'
@@ -429,11 +430,6 @@ function wide(size: number): object {
   return { inputs: { x: `float32[${size}]` }, outputs: { y: `float32[${size}]` } }
 }
 
-async function run(args: readonly string[]): Promise<{ code: number; stdout: string; stderr: string }> {
-  return new Promise((resolve) => {
-    execFile(process.execPath, [bin, ...args], { cwd: folder }, (error, stdout, stderr) => {
-      const failure = error ? -1 : 0
-      resolve({ code: typeof error?.code === 'number' ? error.code : failure, stdout, stderr })
-    })
-  })
+function run(args: readonly string[]): Promise<CommandResult> {
+  return runCommand(args, folder)
 }

@@ -90,12 +90,12 @@ describe('the report of cache why', () => {
       "pose.onnx  miss: new  2026-01-02T00:00:00.000Z  0123456789ab
         model   pose
         layout  8
-        passes  
+        passes
 
       face.onnx  miss: new  2026-01-02T00:00:00.000Z  0123456789ab
         model   pose
         layout  8
-        passes  "
+        passes"
     `)
   })
 

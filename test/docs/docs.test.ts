@@ -5,7 +5,7 @@ import { globSync } from 'tinyglobby'
 import { describe, expect, it, test } from 'vitest'
 import { http } from '../../plugin/cache/remote/http-store.ts'
 import { resolveOptions } from '../../plugin/options/resolve.ts'
-import { architecturePage, errorsPage, openvinoPage, optionsPage } from '../support/docs.ts'
+import { architecturePage, commandPage, errorsPage, openvinoPage, optionsPage } from '../support/docs.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const pages = globSync(['*.md', 'docs/**/*.md', '.github/**/*.md'], { cwd: root, dot: true }).sort()
@@ -17,6 +17,10 @@ it('docs/options.md lists every option with its type, default and meaning', asyn
 
 it('docs/errors.md lists every error code with its meaning', async () => {
   await expect(await errorsPage()).toMatchFileSnapshot('../../docs/errors.md')
+})
+
+it('docs/command.md lists every option of every command', async () => {
+  await expect(await commandPage()).toMatchFileSnapshot('../../docs/command.md')
 })
 
 it('docs/architecture.md shows the floors that lint enforces', async () => {

@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { parseSync } from 'oxc-parser'
 import { format, type FormatConfig } from 'oxfmt'
 import { knownWrong } from '../../plugin/backend/openvino/known-wrong.ts'
+import { commands } from '../../plugin/cli/commands.ts'
 import {
   hardwareCompatibilities,
   optimizationLevels,
@@ -30,6 +31,15 @@ export function optionsPage(): Promise<string> {
 export function errorsPage(): Promise<string> {
   const rows = Object.entries(errorCodes).map(([name, meaning]) => [code(name), meaning])
   return withTables('docs/errors.md', { codes: table(['Code', 'Meaning'], rows) })
+}
+
+/** What docs/command.md should say: its own prose, with a table of the options of each command. */
+export function commandPage(): Promise<string> {
+  const tables = commands('').commands.map(({ name, options }) => {
+    const rows = options.map(({ rawName, description }) => [code(rawName), description])
+    return [name, table(['Option', 'Meaning'], rows)] as const
+  })
+  return withTables('docs/command.md', Object.fromEntries(tables))
 }
 
 /** What docs/architecture.md should say: its own prose, with the floors that lint enforces. */

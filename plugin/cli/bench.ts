@@ -1,0 +1,164 @@
+import { readFile, writeFile } from 'node:fs/promises'
+import { resolve } from 'node:path'
+import type { CAC } from 'cac'
+import { backendNames, precisions } from '../../runtime/manifest.ts'
+import { writeModel } from '../api.ts'
+import { compareReports, hasFigures, parseReport, rowsAbove } from '../bench/compare-reports.ts'
+import { findContenders } from '../bench/contenders.ts'
+import type { BenchReport, InputOrigin } from '../bench/contract.ts'
+import { type BenchProgress, type BenchSettings, runBench } from '../bench/run-bench.ts'
+import { compileOptions, modelOptionsOf, resolveOptions } from '../options/resolve.ts'
+import type { Options } from '../options/types.ts'
+import { oneOf, validate } from '../options/validators.ts'
+import { commandOptions, modelCommandOptions, optionText, optionTexts, requestOf, usageError } from './arguments.ts'
+import { benchText, comparisonText, progressText, rowText } from './bench-tables.ts'
+import { paintFor } from './colour.ts'
+import { isInteractive, liveLines } from './live.ts'
+import { printResult } from './print.ts'
+
+/** `unplugin-onnx bench`: measures the engines of a model side by side. */
+export function addBenchCommand(cli: CAC): void {
+  cli
+    .command('bench <model>', 'Measure the engines of a model (.onnx, or the .json of a build) side by side, in turn')
+    .option('--engine <list>', `Some of ${precisions.join(',')} (default: fp32)`)
+    .option('--backend <names>', `all, or some of ${backendNames.join(',')} (default: all that are installed)`)
+    .option('--target <names>', 'As for build')
+    .option('--shapes <shapes>', 'As for build')
+    .option('--min <shapes>', 'As for build')
+    .option('--opt <shapes>', 'As for build; the inputs have these dims')
+    .option('--max <shapes>', 'As for build')
+    .option('--samples <glob>', 'Samples for the calibration of int8')
+    .option('--out <dir>', 'Write the engines and their manifests too')
+    .option('--warmup <ms>', 'Milliseconds that do not count (default: 200)')
+    .option('--duration <s>', 'Seconds to measure each row, at least (default: 3)')
+    .option('--iterations <n>', 'Inferences to measure in each row, at least (default: 10)')
+    .option('--concurrency <list>', 'Callers at once, such as 1,4,16; each number is a row (default: 1)')
+    .option('--threads <n>', `Threads of one inference (default: the backend's own choice)`)
+    .option('--device <n>', 'Index of the GPU (default: 0)')
+    .option(
+      '--input <values>',
+      'random, zeros, or a .npy or .npz file; <name>.npy for several inputs (default: random)',
+    )
+    .option('--against <library>', 'onnxruntime-node: measure the plain library as a row')
+    .option('--save <file>', 'Write the report as JSON')
+    .option('--compare <file>', 'Compare with a saved report')
+    .option('--fail-above <ratio>', 'With --compare: fail when a row is this many times as slow, noise aside')
+    .option('--root <dir>', optionTexts.root)
+    .option('--cache-dir <dir>', optionTexts.cacheDir)
+    .option('--json', optionTexts.json)
+    .action((file: string, flags: { json?: boolean }) => runBenchCommand(cli, file, flags))
+}
+
+async function runBenchCommand(cli: CAC, file: string, { json }: { json?: boolean }): Promise<void> {
+  const limit = failAbove(cli)
+  const before = await savedReport(cli)
+  const engines = listOf(cli, 'engine', 'fp32').map((name) => validate(oneOf(precisions), name, ...invalid('--engine')))
+  const options = optionsOf(cli, file)
+  const against = optionText(cli, 'against')
+  if (against !== undefined) validate(oneOf(['onnxruntime-node']), against, ...invalid('--against'))
+  const { settings, load } = settingsOf(cli, file, options)
+  const request = { model: file, precisions: engines, options, againstPlain: against !== undefined, load }
+  const print = { log: console.error, warn: console.error }
+  const found = await findContenders(request, print)
+  const out = optionText(cli, 'out')
+  if (out !== undefined) for (const compiled of found.compiled) await writeModel(compiled, out)
+  const report = await withProgress((show) => runBench(found, settings, show))
+  const comparison = before && compareReports(before, report)
+  const save = optionText(cli, 'save')
+  if (save !== undefined) await writeFile(save, `${JSON.stringify(report, null, 2)}\n`)
+  const paint = paintFor(process.stdout)
+  const texts = [benchText(report, paint), ...(comparison ? ['', comparisonText(comparison, paint)] : [])]
+  printResult(json, comparison ? { ...report, comparison } : report, texts.join('\n'))
+  const isSlower = comparison && limit !== undefined && rowsAbove(comparison, limit).length > 0
+  if (isSlower || !hasFigures(report)) process.exitCode = 1
+}
+
+/** Options of the compilation. A manifest has none: its engines are as they are. */
+function optionsOf(cli: CAC, file: string): Options {
+  if (file.endsWith('.json')) return commandOptions(cli)
+  const keys = ['target', 'shapes', 'min', 'opt', 'max', ...(optionText(cli, 'backend') === 'all' ? [] : ['backend'])]
+  const { query } = requestOf(cli, file, keys)
+  return modelCommandOptions(cli, file, { ...modelOptionsOf(query), calibration: optionText(cli, 'samples') })
+}
+
+function settingsOf(cli: CAC, file: string, options: Options) {
+  const resolved = resolveOptions(options)
+  const { shapes, profiles } = compileOptions(resolved, { file: resolve(file), query: {} })
+  const threads = numberOf(cli, 'threads', { least: 1, whole: true })
+  const device = numberOf(cli, 'device', { least: 0, whole: true })
+  const settings: BenchSettings = {
+    amount: {
+      warmup: numberOf(cli, 'warmup', { least: 0 }) ?? 200,
+      milliseconds: 1000 * (numberOf(cli, 'duration', { least: 0 }) ?? 3),
+      calls: numberOf(cli, 'iterations', { least: 1, whole: true }) ?? 10,
+    },
+    concurrency: listOf(cli, 'concurrency', '1').map((text) =>
+      parseNumber(text, 'concurrency', { least: 1, whole: true }),
+    ),
+    origin: originOf(optionText(cli, 'input') ?? 'random'),
+    options: { shapes, profiles },
+    root: process.cwd(),
+  }
+  return { settings, load: { ...(threads !== undefined && { threads }), ...(device !== undefined && { device }) } }
+}
+
+function originOf(text: string): InputOrigin {
+  return text === 'random' || text === 'zeros' ? text : { samples: text }
+}
+
+/** Runs with a live table in a terminal, and with a line for each row that ends elsewhere. */
+async function withProgress<T>(run: (show: (progress: BenchProgress) => void) => Promise<T>): Promise<T> {
+  if (isInteractive(process.stderr)) {
+    const live = liveLines(process.stderr)
+    try {
+      return await run((progress) => live.show(progressText(progress, process.stderr.columns)))
+    } finally {
+      live.clear()
+    }
+  }
+  const printed = new Set<string>()
+  return run(({ rows }) => {
+    for (const row of rows) {
+      const name = rowText(row)
+      if (row.done < 1 || printed.has(name)) continue
+      printed.add(name)
+      console.error(row.failed === undefined ? `${name}: ${row.median.toPrecision(3)} ms` : `${name}: not measured`)
+    }
+  })
+}
+
+function failAbove(cli: CAC): number | undefined {
+  const limit = numberOf(cli, 'fail-above', { least: 0 })
+  if (limit !== undefined && optionText(cli, 'compare') === undefined)
+    throw usageError('--fail-above needs something to compare with', 'Give a saved report with --compare')
+  return limit
+}
+
+async function savedReport(cli: CAC): Promise<BenchReport | undefined> {
+  const file = optionText(cli, 'compare')
+  return file === undefined ? undefined : parseReport(file, await readFile(file, 'utf8'))
+}
+
+function listOf(cli: CAC, name: string, otherwise: string): readonly string[] {
+  return [...new Set((optionText(cli, name) ?? otherwise).split(',').map((text) => text.trim()))]
+}
+
+interface NumberRule {
+  readonly least: number
+  readonly whole?: boolean
+}
+
+function numberOf(cli: CAC, name: string, rule: NumberRule): number | undefined {
+  const text = optionText(cli, name)
+  return text === undefined ? undefined : parseNumber(text, name, rule)
+}
+
+function parseNumber(text: string, name: string, { least, whole = false }: NumberRule): number {
+  const value = Number(text)
+  if (text.trim() !== '' && value >= least && value < 1e9 && (!whole || Number.isInteger(value))) return value
+  throw usageError(`--${name} ${text}`, `Give a ${whole ? 'whole ' : ''}number from ${least}`)
+}
+
+function invalid(flag: string) {
+  return ['OPTION_INVALID', () => `unplugin-onnx bench ${flag}`] as const
+}

@@ -1,0 +1,35 @@
+import { clearScreenDown, moveCursor } from 'node:readline'
+import type { WriteStream } from 'node:tty'
+
+/** Lines of a terminal that are written over again and again. */
+export interface LiveLines {
+  show(lines: readonly string[]): void
+  /** Removes the lines. */
+  clear(): void
+}
+
+/** Live lines on a terminal. */
+export function liveLines(terminal: WriteStream): LiveLines {
+  let height = 0
+  const clear = () => {
+    if (height === 0) return
+    moveCursor(terminal, -terminal.columns, -height)
+    clearScreenDown(terminal)
+    height = 0
+  }
+  return {
+    show(lines) {
+      clear()
+      // More lines than the terminal has would scroll away, and could not be written over.
+      const visible = lines.slice(-Math.max(1, terminal.rows - 1))
+      terminal.write(`${visible.join('\n')}\n`)
+      height = visible.length
+    },
+    clear,
+  }
+}
+
+/** Whether a person looks at this stream: a terminal, and not that of a CI service. */
+export function isInteractive(stream: { readonly isTTY?: boolean }): boolean {
+  return stream.isTTY === true && (process.env['CI'] ?? '') === ''
+}
