@@ -26,7 +26,7 @@ export async function compile(
   context: Partial<Omit<CompileContext, 'store'>> = {},
 ): Promise<Compiled> {
   const resolved = resolveOptions(user)
-  const { log = () => {}, warn = console.warn, verbose = resolved.verbose, signal } = context
+  const { log = () => {}, warn = console.warn, verbose = resolved.verbose, ...others } = context
   const path = resolve(file)
   const options = compileOptions(resolved, { file: path, query: {} })
   // Loaded late: this module is part of the package's main entry, which bundlers load for their plugin.
@@ -37,7 +37,7 @@ export async function compile(
   const store = openStore({ ...resolved.cache, frozen: resolved.frozen, warn })
   const compiled = await compileModel(
     { file: path, query: queryOf(options), options, root: resolved.root },
-    { store, log, warn, verbose, ...(signal && { signal }) },
+    { ...others, store, log, warn, verbose },
   )
   await store.collect()
   return compiled

@@ -4,11 +4,12 @@ import { OnnxEngineError } from './errors.ts'
 import { createInFlight } from './in-flight.ts'
 import type { DimsCheck, ModelManifest } from './manifest.ts'
 import type { OpenedVariant } from './opened-variant.ts'
-import { checkInferOptions } from './options.ts'
+import { checkInferOptions, checkLoadCall } from './options.ts'
+import { createProgress } from './progress.ts'
 import type { CheckedTensor, InferOptions } from './session.ts'
 import { copyTensors, takeTensors } from './tensor-memory.ts'
 import { modelSubject, quote } from './text.ts'
-import type { CompactBindings, Inputs, Model, Outputs } from './types.ts'
+import type { CompactBindings, Inputs, Model, OnProgress, Outputs } from './types.ts'
 
 type Tensors = ReadonlyMap<string, CheckedTensor>
 
@@ -19,7 +20,7 @@ export interface ModelFacts extends Pick<ModelManifest, 'name' | 'bindings'> {
 }
 
 /** A model whose engine is opened by load() or the first infer(), whether here or on a server. */
-export function modelOf(facts: ModelFacts, openEngine: () => Promise<OpenedVariant>): Model {
+export function modelOf(facts: ModelFacts, openEngine: (onProgress: OnProgress) => Promise<OpenedVariant>): Model {
   const { name, bindings, dims } = facts
   const subject = modelSubject(name)
   const engine = createEngine(facts, openEngine)
@@ -30,8 +31,8 @@ export function modelOf(facts: ModelFacts, openEngine: () => Promise<OpenedVaria
     get variant() {
       return engine.opened?.variant
     },
-    async load() {
-      await engine.load()
+    async load(options = {}) {
+      await engine.load(checkLoadCall(name, options).onProgress)
       return model
     },
     async infer(inputs, callOptions = {}) {
@@ -61,7 +62,7 @@ export function modelOf(facts: ModelFacts, openEngine: () => Promise<OpenedVaria
 interface Engine {
   /** Undefined until the engine is open, and once it is disposed. */
   readonly opened: OpenedVariant | undefined
-  load(): Promise<unknown>
+  load(onProgress: OnProgress | undefined): Promise<unknown>
   /** On the calling thread; only where the session of `opened` has inferSync. */
   runSync(inputs: Tensors): Tensors
   /** With `transfer`, the tensors are in buffers of our own. */
@@ -70,11 +71,15 @@ interface Engine {
   refuseDisposed(): void
 }
 
-function createEngine({ name, bindings }: ModelFacts, openEngine: () => Promise<OpenedVariant>): Engine {
+function createEngine(
+  { name, bindings }: ModelFacts,
+  openEngine: (onProgress: OnProgress) => Promise<OpenedVariant>,
+): Engine {
   const subject = modelSubject(name)
   const optional = bindings.inputs.filter((input) => input.optional).map((input) => input.name)
   // An aborted call still occupies the engine: dispose() waits for the work, not for the caller's promise.
   const work = createInFlight()
+  const progress = createProgress()
   let opened: OpenedVariant | undefined
   let opening: Promise<OpenedVariant> | undefined
   let disposing: Promise<void> | undefined
@@ -83,9 +88,9 @@ function createEngine({ name, bindings }: ModelFacts, openEngine: () => Promise<
     get opened() {
       return opened
     },
-    async load() {
+    async load(onProgress) {
       refuseDisposed()
-      return work.track(open())
+      return work.track(progress.during(open, onProgress))
     },
     runSync(inputs) {
       if (opened?.session.inferSync === undefined) return new Map()
@@ -105,7 +110,7 @@ function createEngine({ name, bindings }: ModelFacts, openEngine: () => Promise<
   }
 
   function open(): Promise<OpenedVariant> {
-    opening ??= openEngine().then(
+    opening ??= openEngine(progress.emit).then(
       (result) => (opened = result),
       (error: unknown) => {
         // The next call tries again: the user may have mended the cause.

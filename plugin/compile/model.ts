@@ -50,7 +50,7 @@ async function compileOnce(
   checkShapes(options, model.bindings, name)
   if (model.training) context.warn(trainingWarning(name, model.training))
   checkIo(options, name)
-  const { engines, skipped } = await chooseEngines(model, options, root)
+  const { engines, skipped } = await chooseEngines(model, options, { root, target: context.target ?? 'node' })
   for (const { message } of skipped) logOnce(context, `passed over ${message}`)
   const job = { name, model, source: sourceFacts(source), request, context }
   const built = await Promise.all(engines.map((engine) => buildEngine(engine, job)))

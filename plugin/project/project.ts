@@ -10,6 +10,7 @@ import type { BackendName } from '../../runtime/manifest.ts'
 import type { Store } from '../cache/store.ts'
 import type { Compiled } from '../compile/variant.ts'
 import { type ImportSite, resolveModel } from '../imports/resolve.ts'
+import { type Side, targetOf } from '../options/build-target.ts'
 import { type ModelId, modelId, parseRequest, queryText } from '../options/query.ts'
 import { compileOptions, resolveOptions, unusedGlobs } from '../options/resolve.ts'
 import type { ResolvedOptions } from '../options/schema.ts'
@@ -31,6 +32,8 @@ export interface LoadHook extends Logger {
   watch(file: string): void
   /** Called with the model's file before it is read; throws if no model can run in this build. */
   check(file: string): void
+  /** Where the output of this build runs. */
+  readonly side: Side
 }
 
 export interface Project {
@@ -180,7 +183,7 @@ async function compileImport(state: ProjectState, text: string, hook: LoadHook):
   const id = findModelId(state, text)
   if (id === undefined) return undefined
   const { file } = id.request
-  const { watch, check, ...logger } = hook
+  const { watch, check, side, ...logger } = hook
   state.logger = logger
   // Before anything can fail, so that a repaired file is tried again.
   watch(file)
@@ -188,7 +191,7 @@ async function compileImport(state: ProjectState, text: string, hook: LoadHook):
   const early = setTimeout(() => state.types.declare(text), 1000)
   try {
     check(file)
-    const compiled = await compileModelId(state, id, logger)
+    const compiled = await compileModelId(state, id, { ...logger, side })
     for (const part of compiled.files) watch(part)
     state.files.add(file)
     for (const { backend } of compiled.variants) state.backends.add(backend)
@@ -203,7 +206,11 @@ async function compileImport(state: ProjectState, text: string, hook: LoadHook):
   }
 }
 
-async function compileModelId(state: ProjectState, id: ModelId, logger: Logger): Promise<Compiled> {
+async function compileModelId(
+  state: ProjectState,
+  id: ModelId,
+  { side, ...logger }: Pick<LoadHook, 'log' | 'warn' | 'side'>,
+): Promise<Compiled> {
   const [{ openStore }, { compileModel }] = await Promise.all([
     import('../cache/store.ts'),
     import('../compile/model.ts'),
@@ -213,7 +220,7 @@ async function compileModelId(state: ProjectState, id: ModelId, logger: Logger):
   const store = (state.store ??= openStore({ ...options.cache, frozen: options.frozen, warn: logger.warn }))
   return compileModel(
     { file, query: queryText(id), options: compileOptions(options, id.request), root: options.root },
-    { ...logger, store, verbose: options.verbose, signal: state.running.signal },
+    { ...logger, store, verbose: options.verbose, signal: state.running.signal, target: targetOf(side, options.web) },
   )
 }
 
