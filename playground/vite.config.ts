@@ -25,10 +25,12 @@ const profile = (min: readonly number[], opt: readonly number[], max: readonly n
   { min: { x: min }, opt: { x: opt }, max: { x: max } },
 ]
 
-export default defineConfig({
+// `npm run playground -- --page` builds the app for browsers.
+export default defineConfig(({ mode }) => ({
   root: fileURLToPath(new URL('.', import.meta.url)),
   plugins: [
     onnx({
+      web: { isolate: true },
       engine: engine === 'int8' ? 'int8-weights' : engine,
       models: {
         '**/ch_PP-OCRv4_det_infer.onnx': {
@@ -44,5 +46,5 @@ export default defineConfig({
       },
     }),
   ],
-  build: { ssr: 'src/main.ts', target: 'node20' },
-})
+  build: mode === 'page' ? { outDir: 'dist/page' } : { ssr: 'src/main.ts', target: 'node20' },
+}))

@@ -27,7 +27,7 @@ export async function compile(
   context: Partial<Omit<CompileContext, 'store'>> = {},
 ): Promise<Compiled> {
   const resolved = appOptions(user).options
-  const { log = () => {}, warn = console.warn, verbose = resolved.verbose, signal } = context
+  const { log = () => {}, warn = console.warn, verbose = resolved.verbose, ...others } = context
   const path = resolve(file)
   const options = compileOptions(resolved, { file: path, query: {} })
   // Loaded late: this module is part of the package's main entry, which bundlers load for their plugin.
@@ -38,7 +38,7 @@ export async function compile(
   const store = openStore({ ...resolved.cache, frozen: resolved.frozen, warn })
   const compiled = await compileModel(
     { file: path, query: queryOf(options), options, root: resolved.root },
-    { store, log, warn, verbose, ...(signal && { signal }) },
+    { ...others, store, log, warn, verbose },
   )
   await store.collect()
   return compiled

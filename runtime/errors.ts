@@ -25,7 +25,8 @@ export const errorCodes = {
   CACHE_FAILED: 'The cache folder cannot be used.',
   OUTPUT_FAILED: 'An engine or the runtime cannot be written into the output folder.',
   TYPES_FAILED: 'Type declarations cannot be written, or a source file that imports models cannot be parsed.',
-  ARTIFACT_INVALID: 'An engine file is missing or truncated, or its checksum is not the one it was shipped with.',
+  ARTIFACT_INVALID:
+    'An engine file, or a file of the library of a page, is missing, truncated or not the one that was shipped.',
   NO_VARIANT: 'No variant of the model can run on this machine; the message gives the reason for each.',
   INPUT_INVALID: 'An input of infer() does not fit the bindings: name, dtype, rank, dims, or length.',
   INFERENCE_FAILED: "The backend failed while it ran the model; the message includes the backend's text.",

@@ -53,6 +53,8 @@ const requirements: Readonly<Record<BackendName, Schema>> = {
       ...machine,
     },
   },
+  wasm: { keys: { version: text } },
+  webgpu: { keys: { version: text, shaderF16: optionalTrue } },
 }
 
 const variantKeys: Readonly<Record<string, Schema>> = {

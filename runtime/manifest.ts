@@ -91,6 +91,18 @@ export interface Requirements {
     readonly platform: string
     readonly arch: string
   }
+  readonly wasm: {
+    /**
+     * The ONNX Runtime that wrote the engine: a page runs it with this version, or a later one of the same major
+     * version.
+     */
+    readonly version: string
+  }
+  readonly webgpu: {
+    readonly version: string
+    /** Set for an engine that computes in fp16, which takes a GPU with the feature `shader-f16`. */
+    readonly shaderF16?: true
+  }
 }
 
 export type BackendName = keyof Requirements
@@ -99,6 +111,8 @@ export const backendNames = [
   'openvino',
   'tensorrt-rtx',
   'tensorrt',
+  'wasm',
+  'webgpu',
 ] as const satisfies readonly BackendName[]
 
 /** One engine of a model: where it is, how it is verified, and what it requires. */

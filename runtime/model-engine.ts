@@ -2,10 +2,12 @@ import { OnnxEngineError } from './errors.ts'
 import { createInFlight } from './in-flight.ts'
 import type { Binding } from './manifest.ts'
 import type { OpenedVariant } from './opened-variant.ts'
+import { createProgress } from './progress.ts'
 import type { CheckedTensor, InferOptions } from './session.ts'
 import { copyTensors } from './tensor-memory.ts'
 import { modelSubject, quote } from './text.ts'
 import { createTrial, type Trial } from './trial.ts'
+import type { OnProgress } from './types.ts'
 
 type Tensors = ReadonlyMap<string, CheckedTensor>
 
@@ -13,7 +15,7 @@ type Tensors = ReadonlyMap<string, CheckedTensor>
 export interface ModelEngine {
   /** Undefined until the engine is open, and once it is disposed. */
   opened(): OpenedVariant | undefined
-  load(): Promise<unknown>
+  load(onProgress: OnProgress | undefined): Promise<unknown>
   /** On the calling thread; only where the session of `opened()` has inferSync. */
   runSync(inputs: Tensors): Tensors
   /** With `transfer`, the tensors are in buffers of our own. */
@@ -26,21 +28,22 @@ export interface ModelEngine {
 export function createModelEngine(
   name: string,
   inputBindings: readonly Binding[],
-  openEngine: () => Promise<OpenedVariant>,
+  openEngine: (onProgress: OnProgress) => Promise<OpenedVariant>,
 ): ModelEngine {
   const subject = modelSubject(name)
   const checkOptional = optionalCheck(subject, inputBindings)
   // An aborted call still occupies the engine: dispose() waits for the work, not for the caller's promise.
   const work = createInFlight()
+  const progress = createProgress()
   let trial: Trial | undefined
   let opening: Promise<Trial> | undefined
   let disposing: Promise<void> | undefined
 
   return {
     opened: () => trial?.current,
-    async load() {
+    async load(onProgress) {
       refuseDisposed()
-      return work.track(open())
+      return work.track(progress.during(open, onProgress))
     },
     runSync(inputs) {
       const variant = trial?.current
@@ -63,7 +66,7 @@ export function createModelEngine(
   }
 
   function open(): Promise<Trial> {
-    opening ??= openEngine().then(
+    opening ??= openEngine(progress.emit).then(
       (first) => (trial = createTrial(subject, first, inferIn)),
       (error: unknown) => {
         // The next call tries again: the user may have mended the cause.
@@ -87,9 +90,12 @@ export function createModelEngine(
   }
 
   function refuseDisposed(): void {
-    if (disposing)
-      throw new OnnxEngineError('DISPOSED', subject, { expected: 'a model in use', received: 'a disposed one' })
+    if (disposing) throw disposedError(subject)
   }
+}
+
+function disposedError(subject: string): OnnxEngineError {
+  return new OnnxEngineError('DISPOSED', subject, { expected: 'a model in use', received: 'a disposed one' })
 }
 
 /** Refuses values of optional inputs where their defaults are compiled in: ignoring them would give wrong numbers. */

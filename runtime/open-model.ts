@@ -3,10 +3,10 @@ import { inputCheck } from './check-inputs.ts'
 import type { DimsCheck, ModelManifest } from './manifest.ts'
 import { createModelEngine } from './model-engine.ts'
 import type { OpenedVariant } from './opened-variant.ts'
-import { checkInferOptions } from './options.ts'
+import { checkInferOptions, checkLoadCall } from './options.ts'
 import { takeTensors } from './tensor-memory.ts'
 import { modelSubject } from './text.ts'
-import type { CompactBindings, Inputs, Model, Outputs } from './types.ts'
+import type { CompactBindings, Inputs, Model, OnProgress, Outputs } from './types.ts'
 
 /** What callers know of a model before its engine is open. */
 export interface ModelFacts extends Pick<ModelManifest, 'name' | 'bindings'> {
@@ -15,7 +15,7 @@ export interface ModelFacts extends Pick<ModelManifest, 'name' | 'bindings'> {
 }
 
 /** A model whose engine is opened by load() or the first infer(), whether here or on a server. */
-export function modelOf(facts: ModelFacts, openEngine: () => Promise<OpenedVariant>): Model {
+export function modelOf(facts: ModelFacts, openEngine: (onProgress: OnProgress) => Promise<OpenedVariant>): Model {
   const { name, bindings, dims } = facts
   const subject = modelSubject(name)
   const check = inputCheck(name, bindings.inputs, dims)
@@ -27,8 +27,8 @@ export function modelOf(facts: ModelFacts, openEngine: () => Promise<OpenedVaria
     get variant() {
       return engine.opened()?.variant
     },
-    async load() {
-      await engine.load()
+    async load(options = {}) {
+      await engine.load(checkLoadCall(name, options).onProgress)
       return model
     },
     async infer(inputs, callOptions = {}) {

@@ -1,6 +1,7 @@
 import { pathOf, placeText } from './artifact.ts'
 import { OnnxEngineError } from './errors.ts'
 import type { BackendName, ModelManifest, VariantManifest } from './manifest.ts'
+import { noVariantError } from './no-variant.ts'
 import type { NoVariant, OpenedVariant } from './opened-variant.ts'
 import type { LoadOptions } from './options.ts'
 import type { Runner, Session } from './session.ts'
@@ -26,7 +27,15 @@ export async function openVariant(
 ): Promise<OpenedVariant> {
   const result = await tryVariants(manifest, folder, options)
   if ('session' in result) return result
-  throw noVariantError(manifest, result.skipped, options.require)
+  throw noVariantError(manifest.name, result.skipped, {
+    expected:
+      options.require === undefined
+        ? 'a variant that this machine can run'
+        : `a variant of ${options.require} that this machine can run`,
+    hint: manifest.variants.some((variant) => variant.backend === 'onnxruntime')
+      ? 'Follow the reason of a variant above, or compile the model on this kind of machine.'
+      : 'Add "onnxruntime" to the backends of the build: it runs on every CPU.',
+  })
 }
 
 /**
@@ -86,25 +95,5 @@ function noFileError(model: string, { backend, engine, file }: VariantManifest):
     expected: 'a path or a file: URL of this machine',
     received: placeText(file),
     hint: 'Build for Node.js: engines are read from disk.',
-  })
-}
-
-function noVariantError(
-  { name, variants }: ModelManifest,
-  skipped: readonly SkippedVariant[],
-  required: BackendName | undefined,
-): OnnxEngineError {
-  const received = skipped.map(({ backend, engine, reason }) => `${backend} ${engine} (${reason})`).join('; ')
-  const hint = variants.some((variant) => variant.backend === 'onnxruntime')
-    ? 'Follow the reason of a variant above, or compile the model on this kind of machine.'
-    : 'Add "onnxruntime" to the backends of the build: it runs on every CPU.'
-  const expected =
-    required === undefined
-      ? 'a variant that this machine can run'
-      : `a variant of ${required} that this machine can run`
-  return new OnnxEngineError('NO_VARIANT', modelSubject(name), {
-    expected,
-    received: received || 'no variants',
-    hint,
   })
 }

@@ -3,6 +3,7 @@ import { backendNames, dimsChecks, type BackendName, type DimsCheck } from './ma
 import type { ServerOptions } from './server-options.ts'
 import type { InferOptions, SessionOptions } from './session.ts'
 import { modelSubject } from './text.ts'
+import type { LoadCallOptions } from './types.ts'
 
 /** Options of `createModel` and `loadModel`. */
 export interface LoadOptions extends SessionOptions {
@@ -35,7 +36,7 @@ const modelRules: Readonly<Record<keyof LoadOptions, Rule>> = {
   session: { expected: `'native' or 'worker'`, accepts: (value) => value === 'native' || value === 'worker' },
   library: { expected: 'a path', accepts: (value) => typeof value === 'string' && value !== '' },
   require: {
-    expected: 'onnxruntime, openvino, tensorrt-rtx or tensorrt',
+    expected: `one of ${backendNames.join(', ')}`,
     accepts: (value) => backendNames.some((name) => name === value),
   },
   dims: { expected: `'named' or 'loose'`, accepts: (value) => dimsChecks.some((check) => check === value) },
@@ -51,6 +52,15 @@ const inferRules: Readonly<Record<keyof InferOptions, Rule>> = {
 /** Throws OPTION_INVALID for an unknown key or a wrong value. */
 export function checkLoadOptions(model: string, options: LoadOptions): LoadOptions {
   return checkOptions(`${modelSubject(model)}, option`, options, modelRules)
+}
+
+const loadRules: Readonly<Record<keyof LoadCallOptions, Rule>> = {
+  onProgress: { expected: 'a function', accepts: (value) => typeof value === 'function' },
+}
+
+/** Throws OPTION_INVALID for an unknown key or a wrong value. */
+export function checkLoadCall(model: string, options: LoadCallOptions): LoadCallOptions {
+  return checkOptions(`${modelSubject(model)}, option of load()`, options, loadRules)
 }
 
 /** Throws OPTION_INVALID for an unknown key or a wrong value. */

@@ -112,7 +112,10 @@ function createCloser(): (variant: OpenedVariant) => Promise<void> {
 function warn(subject: string, { variant: left }: OpenedVariant, { variant }: OpenedVariant): void {
   const reason = variant.skipped[left.skipped.length]?.reason
   const text = `${subject}: ${nameOf(left)} failed on its first call, so ${nameOf(variant)} runs instead: ${reason}`
-  process.emitWarning(text, { type: 'OnnxEngineWarning' })
+  // A page has no process.
+  const { process } = globalThis as { readonly process?: NodeJS.Process }
+  if (process?.emitWarning) process.emitWarning(text, { type: 'OnnxEngineWarning' })
+  else console.warn(text)
 }
 
 function nameOf({ backend, engine }: OpenedVariant['variant']): string {

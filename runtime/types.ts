@@ -18,9 +18,9 @@ export interface Model<I extends CompactInputs = CompactBindings, O extends Comp
   readonly variant: LoadedVariant | undefined
   /**
    * Opens the engine now instead of at the first infer(). Later calls wait for the same engine. Rejects with
-   * NO_VARIANT, ARTIFACT_INVALID, BACKEND_UNAVAILABLE or DISPOSED.
+   * NO_VARIANT, ARTIFACT_INVALID, BACKEND_UNAVAILABLE or DISPOSED. After a rejection, the next call tries again.
    */
-  load(): Promise<this>
+  load(options?: LoadCallOptions): Promise<this>
   /**
    * Runs the model once. Many calls may be in flight. The arrays passed in stay the caller's, unless `transfer` is
    * true. Rejects with INPUT_INVALID, INFERENCE_FAILED, WORKER_CRASHED, ABORTED or DISPOSED, and with the codes of
@@ -41,6 +41,20 @@ export interface Model<I extends CompactInputs = CompactBindings, O extends Comp
 // A method, because function properties are compared more strictly: a model with named inputs is a model, too.
 interface SyncCall<I extends CompactInputs, O extends CompactBindings> {
   call(inputs: Inputs<I>): Outputs<O>
+}
+
+/** Options of one call of load(). */
+export interface LoadCallOptions {
+  /** Called in a page whenever more of the engine has arrived, for a progress bar. Elsewhere, engines are files. */
+  readonly onProgress?: OnProgress | undefined
+}
+
+export type OnProgress = (progress: LoadProgress) => void
+
+/** Bytes of the engine, and of the library if the page does not have it yet, as they are after decompression. */
+export interface LoadProgress {
+  readonly received: number
+  readonly expected: number
 }
 
 /** Inputs or outputs by name, each as compact text such as `float32[batch,3,448,448]`. */

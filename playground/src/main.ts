@@ -1,23 +1,21 @@
 /**
- * A real app: reads the text in images with three models of PaddleOCR. main.ts runs it and compares with expected.json;
- * detect.ts, classify.ts and recognise.ts each call one model; regions.ts, rectangle.ts, quad.ts and ctc.ts are the
- * algorithms between them; image.ts holds pixels; annotate.ts and report.ts show the result.
+ * A real app: reads the text in images with three models of PaddleOCR. main.ts runs it and compares with expected.json,
+ * and page.ts runs it in a browser. read.ts is its story; detect.ts, classify.ts and recognise.ts each call one model;
+ * regions.ts, rectangle.ts, quad.ts and ctc.ts are the algorithms between them; image.ts holds pixels; annotate.ts and
+ * report.ts show the result.
  */
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { annotate } from './annotate.ts'
-import { classifier, classify } from './classify.ts'
-import { detect, detector } from './detect.ts'
-import { decodePng, encodePng, type Image } from './image.ts'
-import { readingOrder } from './quad.ts'
-import { recognise, recogniser } from './recognise.ts'
+import { classifier } from './classify.ts'
+import { detector } from './detect.ts'
+import { decodePng, encodePng } from './image.ts'
+import { read } from './read.ts'
+import { recogniser } from './recognise.ts'
 import { indexPage, imagePage, type Line, type Result } from './report.ts'
 
 // Both are relative to the bundle, playground/dist/main.js.
 const images = new URL('../images/', import.meta.url)
 const report = new URL('./report/', import.meta.url)
-
-// Lines with a lower confidence are not text, by PaddleOCR's rule (drop_score).
-const minConfidence = 0.5
 
 for (const [name, model] of Object.entries({ detector, classifier, recogniser })) {
   const { variant } = await model.load()
@@ -48,24 +46,6 @@ for (const [name, texts] of Object.entries(expected)) {
 }
 await writeFile(new URL('index.html', report), indexPage(results))
 console.log(`\nreport: ${new URL('index.html', report).href}`)
-
-/** The whole app: finds the text, turns it upright, reads it. */
-async function read(name: string, image: Image): Promise<Result> {
-  const start = performance.now()
-  const found = await detect(image)
-  const detected = performance.now()
-  const upright = await classify(image, found)
-  const classified = performance.now()
-  const lines = await Promise.all(
-    upright.map(async (quad): Promise<Line> => ({ quad, ...(await recognise(image, quad)) })),
-  )
-  const recognised = performance.now()
-  return {
-    name,
-    lines: readingOrder(lines.filter(({ confidence }) => confidence >= minConfidence)),
-    milliseconds: { detect: detected - start, classify: classified - detected, recognise: recognised - classified },
-  }
-}
 
 function print({ name, lines, milliseconds }: Result): void {
   const stages = Object.entries(milliseconds).map(([stage, ms]) => `${stage} ${ms.toFixed(0)} ms`)

@@ -3,8 +3,8 @@ import { fileLoaderAssets } from '../emit/file-loader.ts'
 import { modelFilter } from '../options/query.ts'
 import type { Project } from '../project/project.ts'
 import type { BundlerAdapter, NativeContext, Refusal } from './adapter.ts'
-import { contextLogger, externalRuntime, importFilter, nativeContext } from './context.ts'
-import { nodeOnly } from './target.ts'
+import { contextLogger, runtimeOf, importFilter, nativeContext } from './context.ts'
+import { nodeOnly, noPages } from './target.ts'
 import { warnOfTemplate } from './template-imports.ts'
 
 /** Bun's bundler. Plugins cannot use its resolver. */
@@ -12,9 +12,10 @@ export function bunAdapter(project: Project): BundlerAdapter {
   const assets = fileLoaderAssets()
   return {
     engineCode: (_, asset, index) => assets.engine(asset, index),
-    resolveRuntime: () => externalRuntime(),
+    resolveRuntime: (side) => runtimeOf(side),
+    side: () => 'node',
     logger: contextLogger,
-    refusal: (context) => refusalOf(nativeContext<'bun'>(context)),
+    refusal: (context) => noPages(project, 'Bun') ?? refusalOf(nativeContext<'bun'>(context)),
     hooks: {
       bun: {
         setup(build) {

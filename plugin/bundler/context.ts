@@ -1,8 +1,22 @@
+import { join } from 'node:path'
 import type { NativeBuildContext } from 'unplugin'
-import type { Logger } from '../project/project.ts'
+import { ownFolder } from '../files/find-package.ts'
+import type { Side } from '../options/build-target.ts'
+import type { Logger } from '../project/state.ts'
 import type { NativeContext, RuntimeImport } from './adapter.ts'
 
 export const runtime = 'unplugin-onnx/runtime'
+
+/** The runtime of pages, for generated modules: an app imports `runtime`, which means this one in a page. */
+export const webRuntime = 'unplugin-onnx/web'
+
+/** The runtime of pages as a file, which is bundled: a model of another package cannot see the app's dependencies. */
+export const webRuntimeFile: string = join(ownFolder, 'dist', 'runtime', 'web', 'index.js')
+
+/** The runtime of a side, for bundlers without hooks of their own for it. */
+export function runtimeOf(side: Side, isBundled = true): RuntimeImport {
+  return side === 'browser' ? { id: webRuntimeFile, external: false } : externalRuntime(isBundled)
+}
 
 /**
  * The runtime as an external module. Its worker and addon are files next to it, which a bundled copy would not find. A
@@ -13,8 +27,11 @@ export function externalRuntime(isBundled = true): RuntimeImport {
   return { id: isBundled ? runtime : import.meta.resolve(runtime), external: true }
 }
 
+/** The imports of the runtime, in an app and in a generated module. */
+export const runtimeImports: RegExp = /^unplugin-onnx\/(?:runtime|web)$/
+
 /** The imports that the plugin resolves: models and the runtime. Also valid as a regular expression of Go and Rust. */
-export const importFilter: RegExp = /\.onnx(?:\?|$)|^unplugin-onnx\/runtime$/
+export const importFilter: RegExp = /\.onnx(?:\?|$)|^unplugin-onnx\/(?:runtime|web)$/
 
 /** The bundler's own objects, which unplugin's context hides. Only for bundlers that unplugin translates for. */
 export function nativeContext<Name extends NativeBuildContext['framework']>(context: object): NativeContext<Name> {

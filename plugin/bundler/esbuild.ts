@@ -2,23 +2,31 @@ import { dirname, resolve } from 'node:path'
 import type { PluginBuild } from 'esbuild'
 import { OnnxEngineError } from '../../runtime/errors.ts'
 import { type FileLoaderAssets, fileLoaderAssets } from '../emit/file-loader.ts'
+import type { Side } from '../options/build-target.ts'
 import { modelFilter } from '../options/query.ts'
 import type { Project } from '../project/project.ts'
 import type { BundlerAdapter, Refusal, Resolve } from './adapter.ts'
-import { contextLogger, externalRuntime, importFilter, nativeContext } from './context.ts'
+import {
+  contextLogger,
+  externalRuntime,
+  importFilter,
+  nativeContext,
+  runtimeImports,
+  webRuntimeFile,
+} from './context.ts'
 import { folderOf, ownQuestion } from './resolver.ts'
-import { nodeOnly } from './target.ts'
 
 export function esbuildAdapter(project: Project): BundlerAdapter {
   const assets = fileLoaderAssets()
   return {
     engineCode: (_, asset, index) => assets.engine(asset, index),
     resolver: (context, importer) => esbuildResolver(nativeContext<'esbuild'>(context).build, importer),
-    resolveRuntime: () => externalRuntime(),
+    resolveRuntime: (side) => (side === 'node' ? externalRuntime() : undefined),
     logger(context) {
       const level = nativeContext<'esbuild'>(context).build.initialOptions.logLevel ?? ''
       return contextLogger(context, ['silent', 'error', 'warning'].includes(level))
     },
+    side: (context) => sideOf(nativeContext<'esbuild'>(context).build),
     refusal: (context) => refusalOf(nativeContext<'esbuild'>(context).build),
     hooks: {
       esbuild: {
@@ -43,8 +51,11 @@ function setUpEsbuild(build: PluginBuild, project: Project, assets: FileLoaderAs
   project.moveTo(absWorkingDir)
   const output = resolve(absWorkingDir, outdir ?? dirname(outfile))
   project.writesTo(write ? output : undefined)
-  if (publicPath) refuseNestedOutputs(build, output, absWorkingDir)
-  assets.setup(build, { format, publicPath })
+  const side = project.options.platform === 'auto' ? sideOf(build) : project.options.platform
+  if (publicPath && side === 'node') refuseNestedOutputs(build, output, absWorkingDir)
+  assets.setup(build, { format, publicPath, side })
+  // Not by unplugin's hook, which gives every file that it resolves a namespace, and then does not load it.
+  if (side === 'browser') build.onResolve({ filter: runtimeImports }, () => ({ path: webRuntimeFile }))
 }
 
 function esbuildResolver(build: PluginBuild, importer: string | undefined): Resolve {
@@ -59,14 +70,18 @@ function esbuildResolver(build: PluginBuild, importer: string | undefined): Reso
   }
 }
 
+function sideOf({ initialOptions: { platform = 'browser' } }: PluginBuild): Side {
+  return platform === 'browser' ? 'browser' : 'node'
+}
+
 function refusalOf(build: PluginBuild): Refusal | undefined {
-  const { platform = 'browser', outdir, outfile } = build.initialOptions
-  if (platform !== 'node')
+  const { platform, outdir, outfile } = build.initialOptions
+  if (platform === 'neutral')
     return {
       subject: `the option 'platform' of esbuild`,
-      expected: `'node'`,
+      expected: `'node' or 'browser'`,
       received: `'${platform}'`,
-      hint: nodeOnly,
+      hint: 'Choose where the output runs',
     }
   if (outdir !== undefined || outfile !== undefined) return undefined
   return {

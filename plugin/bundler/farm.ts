@@ -2,9 +2,9 @@ import { relative, resolve } from 'node:path'
 import { copiedEngine } from '../emit/farm.ts'
 import type { Project } from '../project/project.ts'
 import type { BundlerAdapter, NativeContext, Resolve } from './adapter.ts'
-import { contextLogger, externalRuntime, nativeContext } from './context.ts'
+import { contextLogger, runtimeOf, nativeContext } from './context.ts'
 import { ownQuestion } from './resolver.ts'
-import { nodeOnly } from './target.ts'
+import { nodeOnly, noPages } from './target.ts'
 
 export function farmAdapter(project: Project): BundlerAdapter {
   let targetEnv: string | undefined
@@ -12,11 +12,12 @@ export function farmAdapter(project: Project): BundlerAdapter {
   return {
     engineCode: (_, asset) => copiedEngine(asset, project.options.assetsDir, output),
     resolver: (context) => farmResolver(nativeContext<'farm'>(context)),
-    resolveRuntime: () => externalRuntime(),
+    resolveRuntime: (side) => runtimeOf(side),
+    side: () => 'node',
     // unplugin resolves Farm's relative paths from the current folder instead of the root.
     importerPath: (importer) => resolve(project.options.root, relative(process.cwd(), importer)),
     logger: contextLogger,
-    refusal: () => refusalOf(targetEnv),
+    refusal: () => noPages(project, 'Farm') ?? refusalOf(targetEnv),
     hooks: {
       farm: {
         configResolved({ root = process.cwd(), compilation }) {

@@ -5,20 +5,24 @@
  * add a bundler, add an adapter and a line to the list.
  */
 import type { UnpluginOptions } from 'unplugin'
-import { engineAsset } from '../emit/asset.ts'
-import { moduleText } from '../emit/module.ts'
+import { type EngineAsset, engineAsset } from '../emit/asset.ts'
+import type { EngineCode } from '../emit/location.ts'
+import { type LibraryCode, moduleText } from '../emit/module.ts'
+import type { Side } from '../options/build-target.ts'
 import { modelFilter } from '../options/query.ts'
+import type { ResolvedOptions } from '../options/schema.ts'
 import type { Options } from '../options/types.ts'
 import { openProject } from '../project/project.ts'
 import type { AdapterFactory } from './adapter.ts'
-import { importFilter, runtime } from './context.ts'
+import { importFilter, runtimeImports, webRuntime } from './context.ts'
 import { isOwnQuestion, modelResolver } from './resolver.ts'
-import { checkTarget } from './target.ts'
+import { checkTarget, sideOfBuild } from './target.ts'
 
 /** The hooks of the plugin in unplugin's terms. Throws OPTION_INVALID. */
 export function pluginHooks(user: Options | undefined, createAdapter: AdapterFactory): UnpluginOptions {
   const project = openProject(user)
   const adapter = createAdapter(project)
+  const sideOf = (context: object): Side => sideOfBuild(project, adapter, context)
   const resolveId: UnpluginOptions['resolveId'] & { order: 'pre' } = {
     // Before aliases are resolved: types are declared for the text that the user wrote.
     order: 'pre',
@@ -26,7 +30,7 @@ export function pluginHooks(user: Options | undefined, createAdapter: AdapterFac
     async handler(id, importer) {
       // Old versions of Vite and Rollup ignore filters.
       if (isOwnQuestion(id) || !importFilter.test(id)) return undefined
-      if (id === runtime) return adapter.resolveRuntime()
+      if (runtimeImports.test(id)) return adapter.resolveRuntime(id === webRuntime ? 'browser' : sideOf(this))
       const from = importer === undefined ? undefined : (adapter.importerPath?.(importer) ?? importer)
       return project.resolve(id, from, modelResolver(adapter, this, from))
     },
@@ -35,15 +39,19 @@ export function pluginHooks(user: Options | undefined, createAdapter: AdapterFac
     filter: { id: modelFilter },
     async handler(id) {
       if (!modelFilter.test(id)) return undefined
+      const side = sideOf(this)
       const compiled = await project.compile(id, {
         ...adapter.logger(this),
+        side,
         watch: (file) => this.addWatchFile(file),
         check: (file) => checkTarget(file, adapter.refusal(this)),
       })
       if (compiled === undefined) return undefined
       const assets = compiled.variants.map((variant) => engineAsset(compiled.name, variant))
-      const engines = await Promise.all(assets.map((asset, index) => adapter.engineCode(this, asset, index)))
-      return { code: moduleText(compiled, engines), moduleType: 'js' }
+      const codeOf = async (asset: EngineAsset, index: number) => adapter.engineCode(this, asset, index)
+      const engines = await Promise.all(assets.map(codeOf))
+      const web = side === 'browser' ? await libraryCode(project.options, assets.length, codeOf) : undefined
+      return { code: moduleText(compiled, engines, web), moduleType: 'js' }
     },
   }
   return {
@@ -59,4 +67,18 @@ export function pluginHooks(user: Options | undefined, createAdapter: AdapterFac
     load,
     ...adapter.hooks,
   }
+}
+
+// Loaded when a page needs it: a build for Node.js does not wait for it.
+async function libraryCode(
+  options: ResolvedOptions,
+  firstIndex: number,
+  codeOf: (asset: EngineAsset, index: number) => Promise<EngineCode>,
+): Promise<LibraryCode> {
+  const { webFiles, webLibrary } = await import('../emit/web-library.ts')
+  const library = await webLibrary(options)
+  const places = await Promise.all(
+    webFiles.map(async (name, index) => [name, await codeOf(library.files[name], firstIndex + index)] as const),
+  )
+  return { library, places: Object.fromEntries(places) as LibraryCode['places'] }
 }

@@ -1,22 +1,39 @@
 import { rollupAssets } from '../emit/rollup.ts'
+import type { Side } from '../options/build-target.ts'
 import type { Project } from '../project/project.ts'
 import type { BundlerAdapter, Resolve } from './adapter.ts'
-import { contextLogger, externalRuntime } from './context.ts'
+import { contextLogger, runtimeOf } from './context.ts'
+import { sideOfBuild } from './target.ts'
 import { warnOfTemplates } from './template-imports.ts'
 
 /** Rollup and Rolldown. Their hooks run with their own context, and unplugin adds nothing to it. */
 export function rollupAdapter(project: Project): BundlerAdapter {
-  const assets = rollupAssets(() => project.options.assetsDir, project.writesTo)
+  let rolldownPlatform: unknown
+  const side = (): Side => (rolldownPlatform === 'browser' ? 'browser' : 'node')
+  const sideOf = () => sideOfBuild(project, adapter, {})
+  const assets = rollupAssets(() => project.options.assetsDir, project.writesTo, sideOf)
   const hooks = { ...assets.hooks, transform: warnOfTemplates }
-  return {
+  const adapter: BundlerAdapter = {
     engineCode: (_, asset) => assets.engine(asset),
     resolver: rollupResolver,
-    resolveRuntime: () => externalRuntime(),
+    resolveRuntime: (side) => runtimeOf(side),
     logger: contextLogger,
     // Their builds have a target only when the output has a format: emit/rollup.ts refuses formats of browsers.
     refusal: () => undefined,
-    hooks: { rollup: hooks, rolldown: hooks },
+    // Rolldown's default is 'browser' for every ES module, so only the user's own word counts.
+    side,
+    hooks: {
+      rollup: hooks,
+      rolldown: {
+        ...hooks,
+        options(input: { readonly platform?: unknown }) {
+          rolldownPlatform = input.platform
+          return null
+        },
+      },
+    },
   }
+  return adapter
 }
 
 /** The part of the plugin context that Rollup, Rolldown and Vite share. */

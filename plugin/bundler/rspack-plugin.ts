@@ -4,6 +4,7 @@ import type { RspackPluginInstance, Compiler, NormalModule, Compilation, Resolve
 import { foreignQuery, modelFilter } from '../options/query.ts'
 import type { Options } from '../options/types.ts'
 import { atImporter } from '../project/importer-error.ts'
+import type { RuntimeImport } from './adapter.ts'
 import { importFilter } from './context.ts'
 import { pluginHooks } from './hooks.ts'
 import type { RspackLoader } from './rspack-loader.mts'
@@ -74,7 +75,9 @@ export function rspackPlugin(options: Options | undefined): RspackPluginInstance
 /** The hooks that this file calls. */
 interface Plugin {
   readonly name: string
-  readonly resolveId: { handler(this: object, id: string, importer: string | undefined): Promise<string | undefined> }
+  readonly resolveId: {
+    handler(this: object, id: string, importer: string | undefined): Promise<string | RuntimeImport | undefined>
+  }
   readonly load: { handler(this: object, id: string): Promise<{ readonly code: string } | undefined> }
   rspack(compiler: Compiler): void
   buildStart(): void
@@ -136,6 +139,10 @@ async function resolveImport(build: Build, compilation: Compilation, data: Resol
   const { issuer } = data.contextInfo
   const id = await build.plugin.resolveId.handler.call(contextOf(build, compilation), data.request, issuer || undefined)
   if (id === undefined) return
+  if (typeof id === 'object') {
+    data.request = id.id
+    return
+  }
   build.issuers.set(id, issuer)
   // Not the model's own path: its real path may have another name, and a '#' in it would have a meaning.
   data.request = `${loaderFile}?${mark}=${encodeURIComponent(relative(build.compiler.context, id))}`

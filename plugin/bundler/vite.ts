@@ -1,37 +1,59 @@
 import { cachedEngine } from '../emit/asset.ts'
 import { rollupAssets } from '../emit/rollup.ts'
-import type { Logger, Project } from '../project/project.ts'
+import type { Side } from '../options/build-target.ts'
+import type { Project } from '../project/project.ts'
+import type { Logger } from '../project/state.ts'
 import type { BundlerAdapter, Refusal } from './adapter.ts'
-import { contextLogger, externalRuntime } from './context.ts'
+import { contextLogger, runtimeOf } from './context.ts'
 import { rollupResolver } from './rollup.ts'
-import { inElectron } from './target.ts'
+import { preloadRefusal, sideOfBuild } from './target.ts'
+import { isolation, servedFiles } from './vite-server.ts'
 
 /** Vite and Vitest: builds as in Rollup, and servers, which write no bundle. */
 export function viteAdapter(project: Project): BundlerAdapter {
-  const assets = rollupAssets(() => project.options.assetsDir, project.writesTo)
+  const sideOf = (context: object): Side => sideOfBuild(project, adapter, context)
+  const assets = rollupAssets(() => project.options.assetsDir, project.writesTo, sideOf)
+  const served = servedFiles(() => project.options.web)
   let isServer = false
   let plugins: readonly string[] = []
   let viteLogger: Logger | undefined
-  return {
-    engineCode: (_, asset) => (isServer ? cachedEngine(asset) : assets.engine(asset)),
+  const adapter: BundlerAdapter = {
+    engineCode(context, asset) {
+      if (!isServer) return assets.engine(asset)
+      return sideOf(context) === 'browser' ? served.engine(asset) : cachedEngine(asset)
+    },
     resolver: rollupResolver,
-    resolveRuntime: () => externalRuntime(!isServer),
+    resolveRuntime: (side) => runtimeOf(side, !isServer),
     logger: (context) => viteLogger ?? contextLogger(context),
-    refusal: ({ environment }: { environment?: ViteEnvironment }) => environment && refusalOf(environment, plugins),
+    side: ({ environment }: { environment?: ViteEnvironment }) =>
+      environment ? sideOfEnvironment(environment, plugins) : 'node',
+    refusal(context: { environment?: ViteEnvironment }) {
+      if (plugins.some((plugin) => electronPreload.test(plugin))) return preloadRefusal
+      const { environment } = context
+      return environment && sideOf(context) === 'node' ? refusalOf(environment, plugins) : undefined
+    },
     isPartial: () => isServer,
     hooks: {
       vite: {
         ...assets.hooks,
+        config: () => ({
+          // One copy of the runtime: that of the generated modules, which Vite serves as it is.
+          optimizeDeps: { exclude: ['unplugin-onnx'] },
+          ...isolation(project.options.web),
+        }),
         configResolved(config) {
-          const { command, root, logger } = config
+          const { command, root, base, logger } = config
           project.moveTo(root)
           isServer = command === 'serve'
+          served.base = base
           plugins = config.plugins.map(({ name }) => name)
           viteLogger = { log: (line) => logger.info(line), warn: (line) => logger.warn(line) }
         },
+        configureServer: (server) => void server.middlewares.use(served.respond),
       },
     },
   }
+  return adapter
 }
 
 /** The part of an environment of Vite that shows where its code will run. */
@@ -44,15 +66,16 @@ interface ViteEnvironment {
   }
 }
 
+function sideOfEnvironment({ config }: ViteEnvironment, plugins: readonly string[]): Side {
+  if (plugins.some((plugin) => electronWindow.test(plugin))) return 'browser'
+  if (config.resolve.conditions.includes('node') || testsInNode(plugins)) return 'node'
+  // The main process of Electron is built as a library in the environment 'client'.
+  return config.consumer === 'client' && !config.build.lib ? 'browser' : 'node'
+}
+
 function refusalOf({ name, config }: ViteEnvironment, plugins: readonly string[]): Refusal | undefined {
-  for (const [names, side] of electronPlugins) if (plugins.some((plugin) => names.test(plugin))) return inElectron(side)
-  const { consumer, build } = config
   const { conditions } = config.resolve
-  if (conditions.includes('node') || testsInNode(plugins)) return undefined
-  if (consumer === 'client') {
-    // The main process of Electron is built as a library in the environment 'client'.
-    return build.lib ? undefined : { subject: `the environment '${name}' of Vite`, ...clientRefusal }
-  }
+  if (conditions.includes('node') || testsInNode(plugins) || config.consumer === 'client') return undefined
   const foreign = conditions.find((condition) => foreignRuntimes.has(condition))
   if (foreign === undefined) return undefined
   return {
@@ -63,22 +86,10 @@ function refusalOf({ name, config }: ViteEnvironment, plugins: readonly string[]
   }
 }
 
-const clientRefusal = {
-  expected: 'code for Node.js',
-  received: 'code for browsers',
-  hint:
-    `Build for Node.js with 'build.ssr', 'build.lib' or 'resolve.conditions': ['node'], ` +
-    'or import models only in code of the server; in Electron, only in the main process, as docs/electron.md shows',
-}
-
-/**
- * Names of the plugins that electron-vite, Electron Forge and vite-plugin-electron-renderer add to builds of windows
- * and of preload scripts, and to no other builds.
- */
-const electronPlugins = [
-  [/electron.*renderer/, 'a window'],
-  [/electron.*preload/, 'a preload script'],
-] as const
+// Names of the plugins that electron-vite, Electron Forge and vite-plugin-electron-renderer add to builds of windows
+// and of preload scripts, and to no other builds.
+const electronWindow = /electron.*renderer/
+const electronPreload = /electron.*preload/
 
 // Conditions of edge runtimes; Vite sets 'browser' for `ssr.target: 'webworker'`.
 const foreignRuntimes: ReadonlySet<string> = new Set(['browser', 'edge-light', 'worker', 'workerd'])

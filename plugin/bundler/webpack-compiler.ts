@@ -1,14 +1,17 @@
-import { runtime, unbundledImport } from './context.ts'
+import { unbundledImport } from './context.ts'
 
 /**
  * Prepares webpack or Rspack for two things that differ in them. An external that a plugin resolves becomes an empty
- * module, so the runtime is made external by their own plugin. And an import with a variable matches files without
- * their query, so it warns.
+ * module, so the `externals` are made by their own plugin. And an import with a variable matches files without their
+ * query, so it warns.
  */
-export function setUpWebpack(compiler: WebpackCompiler): void {
-  new compiler.webpack.ExternalsPlugin(compiler.options.output.module ? 'module' : 'node-commonjs', [runtime]).apply(
-    compiler,
-  )
+export function setUpWebpack(compiler: WebpackCompiler, externalsOf: () => string[]): void {
+  // The target is known only after all plugins were applied.
+  compiler.hooks.afterEnvironment.tap('unplugin-onnx', () => {
+    const externals = externalsOf()
+    const type = compiler.options.output.module ? 'module' : 'node-commonjs'
+    if (externals.length > 0) new compiler.webpack.ExternalsPlugin(type, externals).apply(compiler)
+  })
   compiler.hooks.compilation.tap('unplugin-onnx', (compilation, { contextModuleFactory }) => {
     contextModuleFactory.hooks.beforeResolve.tap('unplugin-onnx', (data) => {
       // Not a test with the expression itself: Rspack passes one that matches nothing.
@@ -43,6 +46,7 @@ export interface WebpackCompiler {
     ) => { apply(compiler: WebpackCompiler): void }
   }
   readonly hooks: {
+    readonly afterEnvironment: { tap(name: string, fn: () => void): void }
     readonly compilation: {
       tap(name: string, fn: (compilation: WebpackCompilation, params: WebpackParams) => void): void
     }

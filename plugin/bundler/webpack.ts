@@ -1,11 +1,12 @@
 import type { Compiler as RspackCompiler } from '@rspack/core'
 import type { Compiler } from 'webpack'
 import { webpackEngine, type WebpackLoader } from '../emit/webpack.ts'
+import type { Side } from '../options/build-target.ts'
 import type { Project } from '../project/project.ts'
 import type { BundlerAdapter, NativeContext, Refusal, Resolve } from './adapter.ts'
-import { nativeContext } from './context.ts'
+import { nativeContext, runtime, runtimeOf } from './context.ts'
 import { folderOf, ownQuestion } from './resolver.ts'
-import { inElectron, nodeOnly } from './target.ts'
+import { nodeOnly, preloadRefusal } from './target.ts'
 import { hasPersistentCache, setUpWebpack, type WebpackCompiler } from './webpack-compiler.ts'
 
 /** webpack and Rspack. */
@@ -15,18 +16,25 @@ export function webpackAdapter(project: Project): BundlerAdapter {
     project.moveTo(compiler.context)
     project.writesTo(compiler.options.output.path ?? '')
     isCached = hasPersistentCache(compiler.options)
-    setUpWebpack(compiler as unknown as WebpackCompiler)
+    // Where a browser runs it, the runtime is a part of the bundle.
+    const hasExternals = () => platformOf(project, compiler.options) === 'node'
+    setUpWebpack(compiler as unknown as WebpackCompiler, () => (hasExternals() ? [runtime] : []))
   }
   return {
-    engineCode: (context, asset) =>
-      webpackEngine(asset, project.options.assetsDir, webpackContext(context).loaderContext as WebpackLoader),
+    engineCode(context, asset) {
+      const { compiler, loaderContext } = webpackContext(context)
+      const side = platformOf(project, compiler.options)
+      const loader = loaderContext as WebpackLoader
+      return webpackEngine(asset, { folder: project.options.assetsDir, side, loader })
+    },
+    side: (context) => sideOf(webpackContext(context).compiler.options),
     resolver: (context, importer) => {
       const { compiler, resolved } = webpackContext(context)
       if (resolved !== undefined) return async () => resolved
       return webpackResolver(compiler as unknown as WebpackCompiler, importer)
     },
     // An external that a plugin resolves becomes an empty module: setUpWebpack uses their own plugin for externals.
-    resolveRuntime: () => undefined,
+    resolveRuntime: (side) => (side === 'browser' ? runtimeOf(side) : undefined),
     logger(context) {
       const logger = webpackContext(context).compiler.getInfrastructureLogger('unplugin-onnx')
       return { log: (line) => logger.info(line), warn: (line) => logger.warn(line) }
@@ -58,14 +66,35 @@ function webpackResolver(compiler: WebpackCompiler, importer: string | undefined
     })
 }
 
+const edgeRefusal: Refusal = {
+  subject: `the compiler 'edge-server' of Next.js`,
+  expected: 'code for Node.js or for pages',
+  received: 'an edge runtime, which has neither native code nor workers',
+  hint: `Export const runtime = 'nodejs' from the route`,
+}
+
+interface TargetOptions {
+  readonly externalsPresets: { readonly electronRenderer?: unknown; readonly node?: unknown; readonly web?: unknown }
+}
+
+// Windows of Electron have Node.js' modules with some settings, but are pages with all.
+function sideOf({ externalsPresets: { electronRenderer, node, web } }: TargetOptions): Side {
+  return electronRenderer || (web && !node) ? 'browser' : 'node'
+}
+
+function platformOf({ options: { platform } }: Project, compiler: TargetOptions): Side {
+  return platform === 'auto' ? sideOf(compiler) : platform
+}
+
 function refusalOf({ framework, compiler }: WebpackContext): Refusal | undefined {
-  const { externalsPresets, target } = compiler.options
-  if (externalsPresets.electronRenderer) return inElectron('a window')
-  if (externalsPresets.electronPreload) return inElectron('a preload script')
-  if (externalsPresets.node) return undefined
+  const { externalsPresets, target, name } = compiler.options
+  if (externalsPresets.electronPreload) return preloadRefusal
+  // Next.js builds them with the target of pages.
+  if (name === 'edge-server') return edgeRefusal
+  if (externalsPresets.electronRenderer || externalsPresets.node || externalsPresets.web) return undefined
   return {
     subject: `the option 'target' of ${framework}`,
-    expected: `a target with Node.js, such as 'node' or 'electron-main'`,
+    expected: `a target with Node.js or of browsers, such as 'node', 'electron-main' or 'web'`,
     received: JSON.stringify(target ?? 'web'),
     hint: nodeOnly,
   }

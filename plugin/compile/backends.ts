@@ -7,9 +7,11 @@ export const loaders: Readonly<Record<BackendName, () => Promise<Backend>>> = {
   'tensorrt-rtx': async () => (await import('../backend/tensorrt/backend.ts')).tensorrtRtx,
   openvino: async () => (await import('../backend/openvino/backend.ts')).openvino,
   onnxruntime: async () => (await import('../backend/onnxruntime/backend.ts')).onnxruntime,
+  wasm: async () => (await import('../backend/web/backend.ts')).wasm,
+  webgpu: async () => (await import('../backend/web/backend.ts')).webgpu,
 }
 
-/** Every backend, in the order that `'auto'` prefers them: the CPU that needs nothing else comes last. */
+/** Every backend. */
 export function allBackends(): Promise<readonly Backend[]> {
   return Promise.all(Object.values(loaders).map((load) => load()))
 }

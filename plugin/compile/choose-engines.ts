@@ -1,10 +1,12 @@
+import { basename } from 'node:path'
 import { OnnxEngineError } from '../../runtime/errors.ts'
 import type { BackendName } from '../../runtime/manifest.ts'
 import type { BuildPlan, Backend, Probe } from '../backend/contract.ts'
 import type { Model } from '../onnx/model.ts'
+import { backendsFor, type BuildTarget } from '../options/build-target.ts'
 import type { CompileOptions } from '../options/schema.ts'
 import type { PrecisionPass } from '../precision/pass.ts'
-import { allBackends, loaders } from './backends.ts'
+import { loaders } from './backends.ts'
 import { precisionPass } from './passes.ts'
 
 /** An engine to make, and the backend that makes it. */
@@ -23,17 +25,23 @@ export interface Choice {
   readonly skipped: readonly OnnxEngineError[]
 }
 
+/** Where a build looks for libraries, and where its output runs. */
+export interface BuildPlace {
+  readonly root: string
+  readonly target: BuildTarget
+}
+
 /**
  * Asks each backend for its library, then for its plan of the model.
  *
- * @throws OnnxEngineError BACKEND_UNAVAILABLE and what the plans throw: for a named backend, and for the last one when
- *   none is left.
+ * @throws OnnxEngineError UNSUPPORTED_TARGET, BACKEND_UNAVAILABLE and what the plans throw: for a named backend, and
+ *   for the last one when none is left.
  */
-export async function chooseEngines(model: Model, options: CompileOptions, root: string): Promise<Choice> {
+export async function chooseEngines(model: Model, options: CompileOptions, place: BuildPlace): Promise<Choice> {
+  const { root, target } = place
   const requested = options.backends !== 'auto'
-  const candidates = await (options.backends === 'auto'
-    ? allBackends()
-    : Promise.all(options.backends.map((name) => loaders[name]())))
+  const names = backendsFor(target, options.backends, basename(model.file))
+  const candidates = await Promise.all(names.map((name) => loaders[name]()))
   const engines: PlannedEngine[] = []
   const skipped: OnnxEngineError[] = []
   for (const backend of candidates) {

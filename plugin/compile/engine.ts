@@ -12,6 +12,7 @@ import { formatBytes } from '../text.ts'
 import type { VerifyRequest } from '../verify/request.ts'
 import type { PlannedEngine } from './choose-engines.ts'
 import { modelManifest } from './manifest.ts'
+import { nativeTwin } from './native-twin.ts'
 import type { CompileContext, CompileRequest } from './request.ts'
 import type { Variant } from './variant.ts'
 
@@ -75,10 +76,11 @@ function inOneLine(message: string): string {
 
 /**
  * Whether the build must end, though `'auto'` chose the backend. Samples are the same for all. An engine of ONNX
- * Runtime that is too far loses by its precision, and it is the one that every machine can run.
+ * Runtime that is too far loses by its precision, and it is the one that every machine, or every page, can run.
  */
 function failsEverywhere({ backend }: PlannedEngine, { code }: OnnxEngineError): boolean {
-  return code === 'SAMPLES_INVALID' || (code === 'VERIFICATION_FAILED' && backend === 'onnxruntime')
+  const isLast = backend === 'onnxruntime' || backend === 'wasm'
+  return code === 'SAMPLES_INVALID' || (code === 'VERIFICATION_FAILED' && isLast)
 }
 
 /** ONNX Runtime in fp32 is what all engines are compared with. */
@@ -149,7 +151,7 @@ function verifyRequestOf(
   { pass, plan }: PlannedEngine,
 ): VerifyRequest {
   const { name, model, options } = request
-  const compiled = { name, bindings: bindingsOf(model, options), variants: [variant], files: [] }
+  const compiled = { name, bindings: bindingsOf(model, options), variants: [nativeTwin(variant)], files: [] }
   const manifest = modelManifest(compiled, [pathToFileURL(variant.artifact.file).href])
   return { ...request, pass, plan, key, importKey, manifest, fresh: !variant.cache.hit }
 }

@@ -65,7 +65,7 @@ export async function prepareModel(request: CompileRequest, context: WatchedCont
   checkShapes(options, model.bindings, name)
   if (model.training) context.warn(trainingWarning(name, model.training))
   checkIo(options, name)
-  const { engines, skipped } = await chooseEngines(model, options, root)
+  const { engines, skipped } = await chooseEngines(model, options, { root, target: context.target ?? 'node' })
   for (const { message } of skipped) logOnce(context, `passed over ${message}`)
   return { job: { name, model, source: sourceFacts(source), request, context }, engines }
 }

@@ -1,4 +1,5 @@
 import type { Store } from '../cache/store.ts'
+import type { BuildTarget } from '../options/build-target.ts'
 import type { CompileOptions } from '../options/schema.ts'
 
 /** One model to compile, all options resolved. */
@@ -23,4 +24,6 @@ export interface CompileContext {
   /** Prints every line that the backends log. */
   readonly verbose?: boolean
   readonly signal?: AbortSignal
+  /** Where the engines run. Default: Node.js. */
+  readonly target?: BuildTarget
 }

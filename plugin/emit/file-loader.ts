@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
+import type { Side } from '../options/build-target.ts'
 import { type EngineAsset, readEngine } from './asset.ts'
-import { type EngineCode, locate } from './location.ts'
+import { type EngineCode, fromPage, locate } from './location.ts'
 
 /** The part of a build that esbuild and Bun share. */
 export interface FileLoaderBuild {
@@ -18,7 +19,14 @@ export interface FileLoaderBuild {
 
 export interface FileLoaderAssets {
   engine(asset: EngineAsset, index: number): EngineCode
-  setup(build: FileLoaderBuild, output: { readonly format: string; readonly publicPath?: string }): void
+  setup(build: FileLoaderBuild, output: FileLoaderOutput): void
+}
+
+export interface FileLoaderOutput {
+  readonly format: string
+  readonly publicPath?: string
+  /** Where the output runs. Default: Node.js. */
+  readonly side?: Side
 }
 
 /**
@@ -36,7 +44,7 @@ export function fileLoaderAssets(): FileLoaderAssets {
         location: `engine${index}`,
       }
     },
-    setup(build, { format, publicPath = '' }) {
+    setup(build, output) {
       build.onResolve({ filter: /^unplugin-onnx-(?:engine|file):/ }, ({ path }) => {
         const colon = path.indexOf(':')
         return { namespace: path.slice(0, colon), path: path.slice(colon + 1) }
@@ -44,10 +52,9 @@ export function fileLoaderAssets(): FileLoaderAssets {
       build.onLoad({ filter: /^/, namespace: engineNamespace }, async ({ path }) => {
         // Bun identifies modules only by their path, hence the '.js'.
         const engine = `${fileNamespace}:${path.slice(0, -'.js'.length)}`
-        const location = locate(format === 'esm' ? 'es' : format, pathInChunk(publicPath))
         const contents = [
           `import file from ${JSON.stringify(engine)}`,
-          `export default /* @__PURE__ */ ${location}`,
+          `export default /* @__PURE__ */ ${locationIn(output)}`,
         ].join('\n')
         return { contents, loader: 'js' }
       })
@@ -61,6 +68,11 @@ export function fileLoaderAssets(): FileLoaderAssets {
 
 const engineNamespace = 'unplugin-onnx-engine'
 const fileNamespace = 'unplugin-onnx-file'
+
+function locationIn({ format, publicPath = '', side = 'node' }: FileLoaderOutput): string {
+  if (side === 'browser' && publicPath !== '') return fromPage('file')
+  return locate(format === 'esm' ? 'es' : format, pathInChunk(publicPath), side)
+}
 
 // The loader writes `publicPath`, which is for browsers, before the name.
 function pathInChunk(publicPath: string): string {

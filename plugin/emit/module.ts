@@ -1,19 +1,27 @@
 import { modelManifest, facts } from '../compile/manifest.ts'
 import type { Compiled } from '../compile/variant.ts'
 import type { EngineCode } from './location.ts'
+import { type WebFile, webFiles, type WebLibrary } from './web-library.ts'
+
+/** The library of a page as code: a place for each of its files. */
+export interface LibraryCode {
+  readonly places: Readonly<Record<WebFile, EngineCode>>
+  readonly library: WebLibrary
+}
 
 /**
  * The JavaScript module that an import of a model evaluates: the manifest as data and one call into the runtime.
- * `engines` are in the order of the variants.
+ * `engines` are in the order of the variants. In a page, the runtime needs a library as well.
  */
-export function moduleText(compiled: Compiled, engines: readonly EngineCode[]): string {
+export function moduleText(compiled: Compiled, engines: readonly EngineCode[], web?: LibraryCode): string {
   const { schema, name, bindings } = modelManifest(compiled, [])
   const rows = compiled.variants.map(
     (variant, index) => `    { "file": ${engines[index]?.location}, ${literal(facts(variant)).slice(1)},`,
   )
+  const codes = [...engines, ...Object.values(web?.places ?? {})]
   return [
-    `import { createModel } from 'unplugin-onnx/runtime'`,
-    ...new Set(engines.flatMap(({ prelude = [] }) => prelude)),
+    `import { createModel } from 'unplugin-onnx/${web ? 'web' : 'runtime'}'`,
+    ...new Set(codes.flatMap(({ prelude = [] }) => prelude)),
     '',
     'export default /* #__PURE__ */ createModel({',
     `  "schema": ${schema},`,
@@ -22,9 +30,17 @@ export function moduleText(compiled: Compiled, engines: readonly EngineCode[]): 
     '  "variants": [',
     ...rows,
     '  ],',
-    '})',
+    ...(web ? ['}, {', ...libraryRows(web), '})'] : ['})']),
     '',
   ].join('\n')
+}
+
+function libraryRows({ places, library }: LibraryCode): readonly string[] {
+  const rows = webFiles.map((name) => {
+    const { size, sha256 } = library.files[name]
+    return `  ${literal(name)}: { "file": ${places[name].location}, ${literal({ size, sha256 }).slice(1)},`
+  })
+  return [...rows, `  ...${literal(library.facts)},`]
 }
 
 // JSON is JavaScript except for one key: a plain "__proto__" would set the prototype, and an input may have that name.

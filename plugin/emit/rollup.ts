@@ -1,6 +1,8 @@
+import { createHash } from 'node:crypto'
 import { posix, resolve, dirname, join } from 'node:path'
 import type { MagicString } from 'magic-string'
 import { OnnxEngineError } from '../../runtime/errors.ts'
+import type { Side } from '../options/build-target.ts'
 import { copyEngine, type EngineAsset, readEngine } from './asset.ts'
 import { locate, relativeUrl, type EngineCode } from './location.ts'
 
@@ -10,7 +12,11 @@ import { locate, relativeUrl, type EngineCode } from './location.ts'
  * location relative to the chunk, and after every other plugin the engines that chunks use are written into the folder
  * `folderOf()` of the output. `onOutput` receives the path of each output folder, undefined for an output in memory.
  */
-export function rollupAssets(folderOf: () => string, onOutput: (output: string | undefined) => void): RollupAssets {
+export function rollupAssets(
+  folderOf: () => string,
+  onOutput: (output: string | undefined) => void,
+  sideOf: (context: object) => Side = () => 'node',
+): RollupAssets {
   // Kept between builds: a watcher loads only the modules that changed.
   const assets = new Map<string, EngineAsset>()
   return {
@@ -24,11 +30,12 @@ export function rollupAssets(folderOf: () => string, onOutput: (output: string |
         async handler(code, chunk, { format, sourcemap }) {
           if (!code.includes('__ONNX_ENGINE_')) return null
           const folder = folderOf()
+          const side = sideOf(this)
           const locationOf = (text: string, _quote: string, sha256: string, name: string): string => {
             // A model may have an input of such a name, but none with the hash of its own engine.
             if (assets.get(name)?.sha256 !== sha256) return text
             const path = posix.relative(posix.dirname(chunk.fileName), posix.join(folder, name))
-            return locate(format, JSON.stringify(format === 'es' ? relativeUrl(path) : path))
+            return locate(format, JSON.stringify(format === 'cjs' ? path : relativeUrl(path)), side)
           }
           if (!sourcemap) return { code: code.replace(placeholder, locationOf), map: null }
           const { MagicString } = await import('magic-string')
@@ -46,8 +53,8 @@ export function rollupAssets(folderOf: () => string, onOutput: (output: string |
           onOutput(isWrite ? output : undefined)
           const used = [...assets.values()].filter(({ name }) => chunks.some((code) => code.includes(name)))
           const fileNames = used.map(({ name }) => posix.join(folder, name))
-          const taken = fileNames.find((fileName) => bundle[fileName] !== undefined)
-          if (taken !== undefined) throw nameTaken(taken)
+          const taken = used.find(({ sha256 }, index) => isOther(bundle[fileNames[index] ?? ''], sha256))
+          if (taken !== undefined) throw nameTaken(posix.join(folder, taken.name))
           // A copy needs no memory, whatever the size of the engine; Rolldown would hold two copies of an emitted file.
           if (isWrite) await Promise.all(used.map((asset) => copyEngine(asset, join(output, folder))))
           else
@@ -67,6 +74,7 @@ export interface RollupAssets {
     readonly renderChunk: {
       readonly filter: { readonly code: RegExp }
       handler(
+        this: object,
         code: string,
         chunk: { readonly fileName: string },
         options: { readonly format: string; readonly sourcemap?: unknown },
@@ -89,11 +97,27 @@ export interface RollupOutput {
   readonly file?: string
 }
 
-export type RollupBundle = Readonly<Record<string, { readonly type: string; readonly code?: string }>>
+export type RollupBundle = Readonly<Record<string, RollupFile>>
+
+export interface RollupFile {
+  readonly type: string
+  readonly code?: string
+  readonly source?: string | Uint8Array
+}
 
 /** The part of the plugin context that Rollup, Rolldown and Vite share. */
 export interface RollupContext {
   emitFile(asset: { readonly type: 'asset'; readonly fileName: string; readonly source: Uint8Array }): unknown
+}
+
+// Vite's builds of workers, which are builds of their own, may have brought the same engine.
+function isOther(file: RollupFile | undefined, sha256: string): boolean {
+  if (file === undefined) return false
+  return (
+    createHash('sha256')
+      .update(file.source ?? '')
+      .digest('hex') !== sha256
+  )
 }
 
 function nameTaken(file: string): OnnxEngineError {

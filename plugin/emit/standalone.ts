@@ -1,10 +1,10 @@
-import { existsSync, realpathSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { cp } from 'node:fs/promises'
-import { createRequire } from 'node:module'
-import { dirname, join, relative, sep } from 'node:path'
+import { join, relative, sep } from 'node:path'
 import { platformName } from '../../native/platform.ts'
 import { OnnxEngineError } from '../../runtime/errors.ts'
 import { backendNames, type BackendName } from '../../runtime/manifest.ts'
+import { findPackage, ownFolder as own } from '../files/find-package.ts'
 import { orOutputFailed } from './output.ts'
 
 /** The files of this package that are needed to run models, and the folders that contain them. */
@@ -17,7 +17,7 @@ const onnxruntimeFiles = new RegExp(
 const onnxruntimeCommonFiles = /^(?:package\.json|dist(?:\/cjs(?:\/(?:[\w-]+\.js|package\.json))?)?)$/
 
 /** The library of a backend, which is not copied, and how to install it. */
-const libraries: Readonly<Record<Exclude<BackendName, 'onnxruntime'>, string>> = {
+const libraries: Readonly<Partial<Record<BackendName, string>>> = {
   openvino: 'OpenVINO, which takes hundreds of megabytes: install it there, as docs/openvino.md shows',
   'tensorrt-rtx': 'the library of TensorRT-RTX and a driver: install them there, as docs/nvidia.md shows',
   tensorrt: 'the library of TensorRT and a driver: install them there, as docs/nvidia.md shows',
@@ -35,7 +35,6 @@ export async function copyRuntime(
   root: string,
   backends: ReadonlySet<BackendName>,
 ): Promise<readonly string[]> {
-  const own = dirname(createRequire(import.meta.url).resolve('unplugin-onnx/package.json'))
   const copy = (name: string, folder: string, files: RegExp) => {
     const filter = (file: string) => file === folder || files.test(relative(folder, file).replaceAll(sep, '/'))
     return orOutputFailed(output, () =>
@@ -47,12 +46,12 @@ export async function copyRuntime(
     await copy('onnxruntime-node', onnxruntime, onnxruntimeFiles)
     await copy('onnxruntime-common', folderOf('onnxruntime-common', onnxruntime), onnxruntimeCommonFiles)
   }
-  const native = backendNames.filter((name) => name !== 'onnxruntime').filter((name) => backends.has(name))
+  const native = backendNames.filter((name) => libraries[name] !== undefined && backends.has(name))
   const addons = `@unplugin-onnx/native-${platformName()}`
-  const isOwn = findFolder(addons, root, own) === undefined && existsSync(join(own, 'native', 'build', 'Release'))
+  const isOwn = findPackage(addons, root, own) === undefined && existsSync(join(own, 'native', 'build', 'Release'))
   await copy('unplugin-onnx', own, isOwn ? runtimeFilesWithAddons : runtimeFiles)
   // ONNX Runtime runs in a worker where there is no addon; the others need theirs.
-  const addonFolder = native.length > 0 && !isOwn ? folderOf(addons, root, own) : findFolder(addons, root, own)
+  const addonFolder = native.length > 0 && !isOwn ? folderOf(addons, root, own) : findPackage(addons, root, own)
   if (addonFolder !== undefined) await copy(addons, addonFolder, /^/)
   return native.map(
     (name) => `option 'standalone': on the machine that runs the output, engines of ${name} need ${libraries[name]}`,
@@ -60,19 +59,11 @@ export async function copyRuntime(
 }
 
 function folderOf(name: string, ...from: readonly string[]): string {
-  const found = findFolder(name, ...from)
+  const found = findPackage(name, ...from)
   if (found !== undefined) return found
   throw new OnnxEngineError('BACKEND_UNAVAILABLE', `option 'standalone': package '${name}'`, {
     expected: 'an installed package to copy',
     received: 'none',
     hint: `Install it: npm install ${name}`,
   })
-}
-
-// Searches folders instead of using the module system: `exports` may hide package.json. The real path shows which
-// packages are next to the package.
-function findFolder(name: string, ...from: readonly string[]): string | undefined {
-  const places = from.flatMap((folder) => createRequire(join(folder, 'package.json')).resolve.paths(name) ?? [])
-  const found = places.map((place) => join(place, name)).find((folder) => existsSync(join(folder, 'package.json')))
-  return found === undefined ? undefined : realpathSync(found)
 }

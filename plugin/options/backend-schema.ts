@@ -1,6 +1,13 @@
 import * as v from 'valibot'
-import { hardwareCompatibilities, optimizationLevels, performanceHints, profilingVerbosities } from './backend-types.ts'
-import { byteCount, oneOf, filePath, section, wholeNumber } from './validators.ts'
+import {
+  hardwareCompatibilities,
+  optimizationLevels,
+  performanceHints,
+  profilingVerbosities,
+  webGpuFlavours,
+  type WebOptions,
+} from './backend-types.ts'
+import { byteCount, oneOf, filePath, section, type SchemasOf, wholeNumber } from './validators.ts'
 
 // The sections of the backends, as entries: at the top level with these defaults, under `models` without.
 
@@ -32,3 +39,16 @@ export const tensorrt = {
   versionCompatible: v.optional(v.boolean(), false),
   timingCache: v.optional(v.boolean(), true),
 }
+
+/** The engine library of pages: one for all models of a build. */
+export const web = section({
+  webgpu: v.optional(
+    v.lazy((input) =>
+      typeof input === 'string' ? oneOf(webGpuFlavours) : v.literal(false, `false, 'jspi' or 'asyncify'`),
+    ),
+    false,
+  ),
+  threads: v.optional(wholeNumber(1)),
+  isolate: v.optional(v.boolean(), false),
+  allowSoftware: v.optional(v.boolean(), false),
+} satisfies SchemasOf<WebOptions>)

@@ -65,3 +65,20 @@ export interface TensorRtOptions extends TensorRtRtxOptions {
   /** Keeps kernel timings for the next build on this GPU. */
   readonly timingCache?: boolean
 }
+
+export const webGpuFlavours = ['jspi', 'asyncify'] as const
+export type WebGpuFlavour = (typeof webGpuFlavours)[number]
+
+export interface WebOptions {
+  /**
+   * Adds WebGPU to the library in the output: `'jspi'` for browsers with JSPI (16.8 MB instead of 14.2), `'asyncify'`
+   * for all (26.8 MB).
+   */
+  readonly webgpu?: false | WebGpuFlavour
+  /** Threads of one inference in a page that is isolated. Default: half of the processors, at most 4. */
+  readonly threads?: number
+  /** Isolates the pages of Vite's dev server and preview by their headers, so that they can use threads. */
+  readonly isolate?: boolean
+  /** Accepts a software adapter for WebGPU, which is slower than the CPU: for tests. */
+  readonly allowSoftware?: boolean
+}

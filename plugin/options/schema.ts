@@ -1,6 +1,7 @@
 import * as v from 'valibot'
 import { backendNames, dimsChecks, precisions } from '../../runtime/manifest.ts'
-import { onnxruntime, openvino, tensorrt, tensorrtRtx } from './backend-schema.ts'
+import { onnxruntime, openvino, tensorrt, tensorrtRtx, web } from './backend-schema.ts'
+import { platforms } from './build-target.ts'
 import { remoteCache } from './remote-schema.ts'
 import { calibration } from './sample-schema.ts'
 import { ioPrecisions } from './types.ts'
@@ -134,6 +135,8 @@ export const schema = section({
     'assets',
   ),
   standalone: v.optional(v.boolean(), false),
+  platform: v.optional(oneOf(platforms), 'auto'),
+  web: v.optional(web, {}),
   frozen: v.optional(v.boolean(), false),
   verbose: v.optional(v.boolean(), false),
 } satisfies SchemasOf<Options>)

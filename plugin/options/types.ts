@@ -1,5 +1,12 @@
 import type { BackendName, DimsCheck, Precision } from '../../runtime/manifest.ts'
-import type { OnnxRuntimeOptions, OpenVinoOptions, TensorRtOptions, TensorRtRtxOptions } from './backend-types.ts'
+import type {
+  OnnxRuntimeOptions,
+  OpenVinoOptions,
+  TensorRtOptions,
+  TensorRtRtxOptions,
+  WebOptions,
+} from './backend-types.ts'
+import type { Platform } from './build-target.ts'
 import type { RemoteCacheOptions } from './remote-types.ts'
 
 /** Dims by input name. These records have no prototype, so an input can have any name. */
@@ -31,7 +38,10 @@ export interface ValueBounds {
 export interface ModelOptions {
   /** Precision of imports without one: `./pose.onnx` and `./pose.onnx?engine`. */
   readonly engine?: Precision
-  /** Backends to compile for, in order of preference. `'auto'`: every backend whose library is found, the CPU last. */
+  /**
+   * Backends to compile for, in order of preference; a build takes those that run where its output does. `'auto'`:
+   * every backend whose library is found, the CPU last.
+   */
   readonly backends?: 'auto' | readonly BackendName[]
   /** Compute capabilities to compile for, such as `'sm86'`. Empty: the backend's default list. */
   readonly targets?: readonly string[]
@@ -185,6 +195,13 @@ export interface Options extends ModelOptions {
    * `node_modules` of the output folder, so the output runs without the app's `node_modules`.
    */
   readonly standalone?: boolean
+  /**
+   * Where the output runs. Default: where the bundler's own target says, and Node.js in Rollup and Rolldown, which have
+   * none.
+   */
+  readonly platform?: Platform
+  /** The library that runs models in pages: see docs/browser.md. */
+  readonly web?: WebOptions
   /** Fails with NOT_CACHED instead of compiling an engine that no cache has. */
   readonly frozen?: boolean
   /** Prints everything that the backends log. */

@@ -1,29 +1,22 @@
 /**
  * What one instance of the plugin remembers of an app between the hooks of a bundler. This room knows no bundler:
- * bundler/ calls it. project.ts resolves and compiles imports, current-options.ts has the options, typed-imports.ts
- * writes types, outputs.ts serves the option `standalone`, importer-error.ts adds the importing file to errors.
+ * bundler/ calls it. project.ts resolves and compiles imports, state.ts is its memory, current-options.ts the options,
+ * typed-imports.ts writes types, outputs.ts serves the option `standalone`, importer-error.ts adds the importing file
+ * to errors.
  */
 import { existsSync } from 'node:fs'
 import { isAbsolute, relative } from 'node:path'
-import type { BackendName } from '../../runtime/manifest.ts'
-import type { Store } from '../cache/store.ts'
 import type { Compiled } from '../compile/variant.ts'
 import { type ImportSite, resolveModel } from '../imports/resolve.ts'
+import { type Side, targetOf } from '../options/build-target.ts'
 import { type ModelId, modelId, parseRequest, queryText } from '../options/query.ts'
 import { compileOptions, unusedGlobs } from '../options/resolve.ts'
 import type { ResolvedOptions } from '../options/schema.ts'
 import type { Options } from '../options/types.ts'
 import { shorten } from '../text.ts'
-import { type CurrentOptions, openOptions } from './current-options.ts'
+import type { CurrentOptions } from './current-options.ts'
 import { atImporter } from './importer-error.ts'
-import { openOutputs, type Outputs } from './outputs.ts'
-import { type TypedImports, typedImports } from './typed-imports.ts'
-
-/** Where a project prints its lines. */
-export interface Logger {
-  log(line: string): void
-  warn(line: string): void
-}
+import { type Logger, openState, type ProjectState, warnOnce } from './state.ts'
 
 /** What a project needs from the bundler that loads a model. */
 export interface LoadHook extends Logger {
@@ -31,6 +24,8 @@ export interface LoadHook extends Logger {
   watch(file: string): void
   /** Called with the model's file before it is read; throws if no model can run in this build. */
   check(file: string): void
+  /** Where the output of this build runs. */
+  readonly side: Side
 }
 
 export interface Project {
@@ -90,57 +85,6 @@ export function openProject(user: Options | undefined): Project {
   }
 }
 
-/** Everything that a project remembers between hooks. */
-interface ProjectState {
-  readonly current: CurrentOptions
-  readonly options: ResolvedOptions
-  /** Opened by the first compilation. */
-  store: Store | undefined
-  /** Cancels the compilations of the current builds. */
-  running: AbortController
-  /** Builds in progress: one instance may serve several environments of Vite at once. */
-  builds: number
-  hasFailed: boolean
-  /** That of the last compilation, for hooks that have none. */
-  logger: Logger
-  /** Ids that were handed to the bundler, by their text. */
-  readonly ids: Map<string, ModelId>
-  /** The last importer of each id, for messages. */
-  readonly importers: Map<string, string>
-  /** Models that were compiled, as absolute paths. */
-  readonly files: Set<string>
-  readonly backends: Set<BackendName>
-  readonly warned: Set<string>
-  readonly types: TypedImports
-  readonly outputs: Outputs
-}
-
-function openState(user: Options | undefined): ProjectState {
-  const current = openOptions(user, () => {
-    // The cache may be in another folder now.
-    state.store = undefined
-  })
-  const state: ProjectState = {
-    current,
-    get options() {
-      return current.options
-    },
-    store: undefined,
-    running: new AbortController(),
-    builds: 0,
-    hasFailed: false,
-    logger: console,
-    ids: new Map(),
-    importers: new Map(),
-    files: new Set(),
-    backends: new Set(),
-    warned: new Set(),
-    types: typedImports(() => state.options),
-    outputs: openOutputs(() => state.options),
-  }
-  return state
-}
-
 async function resolveModelId(
   state: ProjectState,
   specifier: string,
@@ -187,7 +131,7 @@ async function compileImport(state: ProjectState, text: string, hook: LoadHook):
   const id = findModelId(state, text)
   if (id === undefined) return undefined
   const { file } = id.request
-  const { watch, check, ...logger } = hook
+  const { watch, check, side, ...logger } = hook
   state.logger = logger
   // Before anything can fail, so that a repaired file is tried again.
   watch(file)
@@ -197,7 +141,7 @@ async function compileImport(state: ProjectState, text: string, hook: LoadHook):
   const early = setTimeout(() => state.types.declare(text), 1000)
   try {
     check(file)
-    const compiled = await compileModelId(state, id, logger)
+    const compiled = await compileModelId(state, id, { ...logger, side })
     for (const part of compiled.files) watch(part)
     state.files.add(file)
     for (const { backend } of compiled.variants) state.backends.add(backend)
@@ -212,7 +156,11 @@ async function compileImport(state: ProjectState, text: string, hook: LoadHook):
   }
 }
 
-async function compileModelId(state: ProjectState, id: ModelId, logger: Logger): Promise<Compiled> {
+async function compileModelId(
+  state: ProjectState,
+  id: ModelId,
+  { side, ...logger }: Pick<LoadHook, 'log' | 'warn' | 'side'>,
+): Promise<Compiled> {
   const [{ openStore }, { compileModel }] = await Promise.all([
     import('../cache/store.ts'),
     import('../compile/model.ts'),
@@ -222,7 +170,7 @@ async function compileModelId(state: ProjectState, id: ModelId, logger: Logger):
   const store = (state.store ??= openStore({ ...options.cache, frozen: options.frozen, warn: logger.warn }))
   return compileModel(
     { file, query: queryText(id), options: compileOptions(options, id.request), root: options.root },
-    { ...logger, store, verbose: options.verbose, signal: state.running.signal },
+    { ...logger, store, verbose: options.verbose, signal: state.running.signal, target: targetOf(side, options.web) },
   )
 }
 
@@ -241,10 +189,4 @@ async function endBuild(state: ProjectState, logger: Logger, isComplete: boolean
     (path) => `option '${path}' matches no model that this build imports. Imported models: ${shorten(names, 300)}`,
   )
   warnOnce(state, lines, logger)
-}
-
-// A watcher prints a line once, not after each change.
-function warnOnce({ warned }: ProjectState, lines: readonly string[], logger: Logger): void {
-  for (const line of lines) if (!warned.has(line)) logger.warn(line)
-  for (const line of lines) warned.add(line)
 }

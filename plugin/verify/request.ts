@@ -25,7 +25,7 @@ export function opponentOf({ against }: Pick<VerifyRequest, 'against'>): string 
 }
 
 /** Backends whose engines run on the CPU of any machine that builds them. */
-export const runsHere: ReadonlySet<BackendName> = new Set(['onnxruntime', 'openvino'])
+export const runsHere: ReadonlySet<BackendName> = new Set(['onnxruntime', 'openvino', 'wasm'])
 
 /** Milliseconds that a comparison may take. */
 export function timeoutOf({ options: { verify } }: Pick<VerifyRequest, 'options'>): number {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { AdapterFactory, BundlerAdapter, BundlerName } from '../../plugin/bundler/adapter.ts'
 import { adapters } from '../../plugin/bundler/adapters.ts'
-import { importFilter } from '../../plugin/bundler/context.ts'
+import { importFilter, webRuntimeFile } from '../../plugin/bundler/context.ts'
 import { isOwnQuestion, modelResolver, ownQuestion } from '../../plugin/bundler/resolver.ts'
 import { checkTarget } from '../../plugin/bundler/target.ts'
 import { warnOfTemplate } from '../../plugin/bundler/template-imports.ts'
@@ -24,22 +24,16 @@ const bunContext = (config: object) => hookContext('bun', { build: { config } })
 describe('a build that cannot run models is refused:', () => {
   test.each<[string, BundlerName, object, RegExp]>([
     [
-      'webpack for browsers',
+      'webpack for NW.js',
       'webpack',
-      webpackContext('webpack', { target: 'web' }),
-      /the option 'target' of webpack: .* received "web"/,
+      webpackContext('webpack', { target: 'nwjs' }),
+      /the option 'target' of webpack: .* received "nwjs"/,
     ],
     [
-      'Rspack without a target',
+      'Rspack without presets',
       'rspack',
       webpackContext('rspack', {}),
       /the option 'target' of rspack: .* received "web"/,
-    ],
-    [
-      'webpack for a window of Electron',
-      'webpack',
-      webpackContext('webpack', { externalsPresets: { electronRenderer: true, node: true } }),
-      /code of a window of Electron/,
     ],
     [
       'webpack for a preload script of Electron',
@@ -47,7 +41,7 @@ describe('a build that cannot run models is refused:', () => {
       webpackContext('webpack', { externalsPresets: { electronPreload: true, node: true } }),
       /code of a preload script of Electron/,
     ],
-    ['esbuild without a platform', 'esbuild', esbuildContext({ outdir: 'dist' }), /'platform' of esbuild.*'browser'/],
+    ['esbuild for no platform', 'esbuild', esbuildContext({ platform: 'neutral' }), /'platform' of esbuild.*'neutral'/],
     [
       'esbuild without an output',
       'esbuild',
@@ -78,45 +72,73 @@ describe('a build for Node.js is accepted:', () => {
     ['Vite 5 and Vitest without environments', 'vite', {}],
   ])('%s', (_, name, context) => {
     expect(adapterOf(name).refusal(context)).toBeUndefined()
+    expect(adapterOf(name).side(context)).toBe('node')
+  })
+})
+
+describe('a build for browsers is recognised:', () => {
+  test.each<[string, BundlerName, object]>([
+    ['webpack', 'webpack', webpackContext('webpack', { externalsPresets: { web: true } })],
+    [
+      'webpack for a window of Electron',
+      'webpack',
+      webpackContext('webpack', { externalsPresets: { electronRenderer: true, node: true, web: true } }),
+    ],
+    ['Rspack', 'rspack', webpackContext('rspack', { externalsPresets: { web: true } })],
+    ['esbuild without a platform', 'esbuild', esbuildContext({ outdir: 'dist' })],
+  ])('%s', (_, name, context) => {
+    expect(adapterOf(name).refusal(context)).toBeUndefined()
+    expect(adapterOf(name).side(context)).toBe('browser')
+  })
+
+  test.each(['bun', 'farm'] as const)("%s, which makes none, refuses the option 'platform'", (name) => {
+    const adapter = adapters[name](openProject({ platform: 'browser' }))
+    const context = bunContext({ target: 'node' })
+    expect(() => checkTarget('/app/pose.onnx', adapter.refusal(context))).toThrow(/'platform': expected 'node'/)
   })
 })
 
 describe('an environment of Vite', () => {
   const environment = { name: 'x', consumer: 'server', conditions: [] as string[], lib: false, plugins: [] as string[] }
 
-  test.each<[string, Partial<typeof environment>, string]>([
-    ['of a server is accepted', {}, ''],
-    ['of a client is refused', { consumer: 'client' }, "the environment 'x' of Vite: code for browsers"],
-    ['of a client with the condition node is accepted', { consumer: 'client', conditions: ['node'] }, ''],
-    ['of a library is accepted', { consumer: 'client', lib: true }, ''],
+  test.each<[string, Partial<typeof environment>, 'node' | 'browser', string]>([
+    ['of a server is accepted', {}, 'node', ''],
+    ['of a client is for browsers', { consumer: 'client' }, 'browser', ''],
+    ['of a client with the condition node is for Node.js', { consumer: 'client', conditions: ['node'] }, 'node', ''],
+    ['of a library is for Node.js', { consumer: 'client', lib: true }, 'node', ''],
     [
       'of an edge runtime is refused',
       { conditions: ['workerd'] },
+      'node',
       "the environment 'x' of Vite: 'workerd', of a runtime that loads no native code",
     ],
-    ['of Vitest is accepted', { consumer: 'client', plugins: ['vitest'] }, ''],
+    ['of Vitest is for Node.js', { consumer: 'client', plugins: ['vitest'] }, 'node', ''],
     [
-      "of Vitest's browser mode is refused",
+      "of Vitest's browser mode is for browsers",
       { consumer: 'client', plugins: ['vitest', 'vitest:browser'] },
-      "the environment 'x' of Vite: code for browsers",
+      'browser',
+      '',
     ],
     [
-      'of a window in electron-vite is refused',
+      'of a window in electron-vite is for browsers',
       { plugins: ['vite:electron-renderer-preset-config'] },
-      'code of a window of Electron, where models cannot run',
+      'browser',
+      '',
     ],
     [
       'of a preload script in electron-vite is refused',
       { plugins: ['vite:electron-preload-preset-config'] },
+      'node',
       'code of a preload script of Electron, where models cannot run',
     ],
-  ])('%s', (_, change, message) => {
+  ])('%s', (_, change, side, message) => {
     const { name, consumer, conditions, lib, plugins } = { ...environment, ...change }
     const adapter = adapterOf('vite')
     const { configResolved } = adapter.hooks.vite as { configResolved(config: object): void }
     const logger = { info() {}, warn() {} }
     configResolved({ command: 'build', root: '/app', logger, plugins: plugins.map((plugin) => ({ name: plugin })) })
     const config = { consumer, resolve: { conditions }, build: { lib } }
+    expect(adapter.side({ environment: { name, config } })).toBe(side)
     const refusal = adapter.refusal({ environment: { name, config } })
     expect([refusal?.subject, refusal?.received].filter(Boolean).join(': ')).toBe(message)
   })
@@ -124,18 +146,20 @@ describe('an environment of Vite', () => {
 
 describe('the import of the runtime', () => {
   const external = { id: 'unplugin-onnx/runtime', external: true }
+  const bundled = { id: webRuntimeFile, external: false }
 
-  test.each<[BundlerName, object | undefined]>([
-    ['rollup', external],
-    ['rolldown', external],
-    ['vite', external],
-    ['esbuild', external],
-    ['bun', external],
-    ['farm', external],
-    ['webpack', undefined],
-    ['rspack', undefined],
-  ])('in %s is %j', (name, answer) => {
-    expect(adapterOf(name).resolveRuntime()).toEqual(answer)
+  test.each<[BundlerName, object | undefined, object | undefined]>([
+    ['rollup', external, bundled],
+    ['rolldown', external, bundled],
+    ['vite', external, bundled],
+    ['esbuild', external, undefined],
+    ['bun', external, bundled],
+    ['farm', external, bundled],
+    ['webpack', undefined, bundled],
+    ['rspack', undefined, bundled],
+  ])('in %s is %j in Node.js and %j in a page', (name, inNode, inPage) => {
+    expect(adapterOf(name).resolveRuntime('node')).toEqual(inNode)
+    expect(adapterOf(name).resolveRuntime('browser')).toEqual(inPage)
   })
 })
 
@@ -144,6 +168,7 @@ describe('the filter of imports', () => {
     ['./pose.onnx', true],
     ['./pose.onnx?engine=fp16', true],
     ['unplugin-onnx/runtime', true],
+    ['unplugin-onnx/web', true],
     ['./pose.onnx.js', false],
     ['unplugin-onnx/runtime/other', false],
     ['./other.js', false],

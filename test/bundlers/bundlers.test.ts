@@ -49,6 +49,7 @@ import {
 import { bundlersPage } from '../support/docs.ts'
 import { compilers, tempFolder } from '../support/helpers.ts'
 import { affineModel } from '../support/models.ts'
+import { pageCases } from '../support/page-bundlers.ts'
 
 const app = tempFolder()
 const output = tempFolder()
@@ -423,26 +424,13 @@ const viteInput = { rolldownOptions: { input: join(app, source) } }
 const withViteAs = (config: InlineConfig, settings: ViteOptions = viteInput) =>
   withVite(build('bad'), settings, undefined, config)
 const packs = { webpack: withWebpack, ...rspacks } as Readonly<
-  Record<string, (of: Build, settings: { target: string | string[] }) => Promise<void>>
+  Record<string, (of: Build, settings: { target: string | string[]; name?: string }) => Promise<void>>
 >
 
 /** Builds in which no model can run: what the one message says, and the build. */
 const unsupported: Readonly<Record<string, readonly [message: RegExp, run: () => Promise<unknown>]>> = {
   'iife of Rollup': [/received 'iife'/, () => withRollup(build('bad', source), { format: 'iife', name: 'app' })],
   'umd of Rollup': [/received 'umd'/, () => withRollup(build('bad', source), { format: 'umd', name: 'app' })],
-  'the default of Vite': [
-    /the environment 'client' of Vite: expected code for Node\.js, received code for browsers\. Build for Node\.js with 'build\.ssr'.*in Electron, only in the main process/,
-    () => withViteAs({}),
-  ],
-  'the default of Vite 6': [
-    /the environment 'client' of Vite: .*received code for browsers/,
-    () =>
-      withVite(
-        build('bad'),
-        { rollupOptions: { input: join(app, source) } },
-        buildVite6 as unknown as typeof buildVite,
-      ),
-  ],
   'ssr.target webworker of Vite': [
     /the environment 'ssr' of Vite: expected the condition 'node' .*'browser', of a runtime that loads no native code/,
     () => withViteAs({ ssr: { target: 'webworker' } }, { ssr: source }),
@@ -458,9 +446,25 @@ const unsupported: Readonly<Record<string, readonly [message: RegExp, run: () =>
     /the environment 'ssr' of Vite: .*'workerd', of a runtime/,
     () => withViteAs({ environments: { ssr: { resolve: { conditions: ['workerd', 'module'] } } } }, { ssr: source }),
   ],
-  'a window of Electron by Vite': [
-    /received code of a window of Electron.*exposeModel\(\)/,
-    () => withViteAs({ plugins: [{ name: '@electron-forge/plugin-vite:expose-renderer' }] }),
+  'a client build of Vite without a backend for it': [
+    /the backends of a build for browsers: expected some of wasm, received onnxruntime\. Add 'wasm'/,
+    () =>
+      withVite(
+        { ...build('bad'), options: { backends: ['onnxruntime'] } },
+        { rolldownOptions: { input: join(app, source) } },
+      ),
+  ],
+  'a build for Node.js without a backend for it': [
+    /the backends of a build for Node\.js: expected some of .*onnxruntime, received wasm\. Add 'onnxruntime'/,
+    () => withRollup({ ...build('bad', source), options: { backends: ['wasm'] } }, { format: 'es' }),
+  ],
+  'webgpu of a page without its library': [
+    /expected some of wasm, received webgpu\. .*'web\.webgpu'/,
+    () => withEsbuild({ ...build('bad', source), options: { backends: ['webgpu'] } }, { platform: 'browser' }),
+  ],
+  'cjs of a page by Rollup': [
+    /expected an ES module, or a script \(iife or umd\), received 'cjs'/,
+    () => withRollup({ ...build('bad', source), options: { platform: 'browser' } }, { format: 'cjs' }),
   ],
   'a preload script of electron-vite': [
     /received code of a preload script of Electron.*exposeModel\(\)/,
@@ -469,22 +473,10 @@ const unsupported: Readonly<Record<string, readonly [message: RegExp, run: () =>
   ...Object.fromEntries(
     Object.entries(packs).flatMap(([name, run]) => [
       [
-        `web of ${name}`,
+        `an edge function of Next.js by ${name}`,
         [
-          /the option 'target' of \w+: expected a target with Node\.js.*received "web"/,
-          () => run(build('bad', source), { target: 'web' }),
-        ],
-      ],
-      [`webworker of ${name}`, [/received "webworker"/, () => run(build('bad', source), { target: 'webworker' })]],
-      [
-        `an edge function of ${name}`,
-        [/received \["web","es6"\]/, () => run(build('bad', source), { target: ['web', 'es6'] })],
-      ],
-      [
-        `electron-renderer of ${name}`,
-        [
-          /received code of a window of Electron.*exposeModel\(\)/,
-          () => run(build('bad', source), { target: 'electron-renderer' }),
+          /the compiler 'edge-server' of Next\.js: .*received an edge runtime/,
+          () => run(build('bad', source), { target: ['web', 'es6'], name: 'edge-server' }),
         ],
       ],
       [
@@ -496,12 +488,8 @@ const unsupported: Readonly<Record<string, readonly [message: RegExp, run: () =>
       ],
     ]),
   ),
-  'the default of esbuild': [
-    /the option 'platform' of esbuild: expected 'node', received 'browser'/,
-    () => withEsbuild(build('bad', source), { platform: undefined }),
-  ],
   'neutral of esbuild': [
-    /the option 'platform' of esbuild: expected 'node', received 'neutral'/,
+    /the option 'platform' of esbuild: expected 'node' or 'browser', received 'neutral'/,
     () => withEsbuild(build('bad', source), { platform: 'neutral' }),
   ],
   'iife of esbuild': [/received 'iife'/, () => withEsbuild(build('bad', source), { format: 'iife' })],
@@ -609,11 +597,13 @@ describe('dev server of Vite', () => {
     },
   )
 
-  test('an import in code for browsers is refused', async () => {
+  test('an import in code for browsers gives the module for pages, next to that of the server', async () => {
     writeSmallApp(root, 2)
-    await expect(server.environments.client.transformRequest('/src/model.onnx')).rejects.toThrow(
-      /the environment 'client' of Vite: expected code for Node\.js, received code for browsers/,
-    )
+    const inPage = await server.environments.client.transformRequest('/src/model.onnx')
+    expect(inPage?.code).toMatch(/runtime\/web\/index\.js/)
+    expect(inPage?.code).toMatch(/"\/@unplugin-onnx\/model-wasm-[\da-f]+\.ort"/)
+    const onServer = await server.environments.ssr.transformRequest('/src/model.onnx')
+    expect(onServer?.code).not.toMatch(/wasm/)
   })
 
   test.each(Object.entries(runners))(
@@ -709,7 +699,7 @@ test('docs/bundlers.md lists what was built and run here', async (context) => {
     ...Object.keys(runners).map((how) => ['Vite 8', `dev server, ${how}`] as const),
     ...Object.keys(watchers).map((bundler) => [bundler, 'watching'] as const),
   ]
-  await expect(await bundlersPage(cases, watched)).toMatchFileSnapshot('../../docs/bundlers.md')
+  await expect(await bundlersPage(cases, watched, pageCases)).toMatchFileSnapshot('../../docs/bundlers.md')
 })
 
 test('modules that import no model never reach the plugin', async () => {

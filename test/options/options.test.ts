@@ -44,6 +44,8 @@ describe('options', () => {
       types: { dir: resolve('/app/.unplugin-onnx') },
       assetsDir: 'assets',
       standalone: false,
+      platform: 'auto',
+      web: { webgpu: false, isolate: false, allowSoftware: false },
       frozen: false,
       verbose: false,
     })
@@ -88,7 +90,7 @@ describe('options', () => {
       { engin: 'fp16' },
       `option 'engin': expected one of engine, backends, targets, shapes, profiles, dims, calibration, ` +
         'precision, verify, keepOnnx, onnxruntime, openvino, tensorrtRtx, tensorrt, models, root, ' +
-        `cache, types, assetsDir, standalone, frozen, verbose, received 'engin'. Did you mean 'engine'?`,
+        `cache, types, assetsDir, standalone, platform, web, frozen, verbose, received 'engin'. Did you mean 'engine'?`,
     ],
     [
       { engine: 'FP16' },
@@ -101,12 +103,12 @@ describe('options', () => {
     [
       { backends: 'onnxruntime' },
       `option 'backends': expected 'auto' or a list of onnxruntime, openvino, tensorrt-rtx, ` +
-        `tensorrt, received 'onnxruntime'`,
+        `tensorrt, wasm, webgpu, received 'onnxruntime'`,
     ],
     [
       { backends: ['onnxruntim'] },
       `option 'backends[0]': expected one of onnxruntime, openvino, tensorrt-rtx, tensorrt, ` +
-        `received 'onnxruntim'. Did you mean 'onnxruntime'?`,
+        `wasm, webgpu, received 'onnxruntim'. Did you mean 'onnxruntime'?`,
     ],
     [{ backends: [] }, `option 'backends': expected at least one backend, received []`],
     [
@@ -204,7 +206,7 @@ describe('options', () => {
       { ['a'.repeat(1000)]: 1 },
       `option '["${'a'.repeat(80)}..."]': expected one of engine, backends, targets, shapes, ` +
         'profiles, dims, calibration, precision, verify, keepOnnx, onnxruntime, openvino, tensorrtRtx, ' +
-        'tensorrt, models, root, cache, types, assetsDir, standalone, frozen, verbose, received ' +
+        'tensorrt, models, root, cache, types, assetsDir, standalone, platform, web, frozen, verbose, received ' +
         `'${'a'.repeat(80)}'... 920 more characters`,
     ],
   ])('the options %j are refused', (user, message) => {
@@ -390,14 +392,14 @@ describe('options of one import', () => {
       'm/a.onnx?backend=cpu',
       'QUERY_INVALID',
       `import 'm/a.onnx?backend=cpu': backend: expected one of onnxruntime, openvino, ` +
-        `tensorrt-rtx, tensorrt, received 'cpu'`,
+        `tensorrt-rtx, tensorrt, wasm, webgpu, received 'cpu'`,
     ],
     [
       {},
       'm/a.onnx?backend=auto,openvino',
       'QUERY_INVALID',
       `import 'm/a.onnx?backend=auto,openvino': backend: expected one of onnxruntime, openvino, ` +
-        `tensorrt-rtx, tensorrt, received 'auto'`,
+        `tensorrt-rtx, tensorrt, wasm, webgpu, received 'auto'`,
     ],
     [
       {},

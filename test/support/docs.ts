@@ -10,7 +10,9 @@ import {
   optimizationLevels,
   performanceHints,
   profilingVerbosities,
+  webGpuFlavours,
 } from '../../plugin/options/backend-types.ts'
+import { platforms } from '../../plugin/options/build-target.ts'
 import { resolveOptions } from '../../plugin/options/resolve.ts'
 import { calibrationMethods, imageChannels, imageLayouts, ioPrecisions } from '../../plugin/options/types.ts'
 import { errorCodes } from '../../runtime/errors.ts'
@@ -60,6 +62,7 @@ export function openvinoPage(): Promise<string> {
 export function bundlersPage(
   cases: readonly { readonly bundler: string; readonly format: string; readonly how: string }[],
   watched: readonly (readonly [bundler: string, how: string])[],
+  pages: readonly { readonly bundler: string; readonly how: string }[],
 ): Promise<string> {
   return withTables('docs/bundlers.md', {
     cases: table(
@@ -67,6 +70,10 @@ export function bundlersPage(
       cases.map(({ bundler, format, how }) => [bundler, format, how]),
     ),
     watched: table(['Bundler', 'Takes a changed model into account'], watched),
+    pages: table(
+      ['Bundler', 'With'],
+      pages.map(({ bundler, how }) => [bundler, how]),
+    ),
   })
 }
 
@@ -90,6 +97,7 @@ const sections: readonly { readonly table: string; readonly type: string; readon
   { table: 'tensorrt', type: 'TensorRtOptions', path: ['tensorrt'] },
   { table: 'for the plugin', type: 'Options', path: [] },
   { table: 'cache', type: 'CacheOptions', path: ['cache'] },
+  { table: 'web', type: 'WebOptions', path: ['web'] },
   { table: 'types', type: 'TypesOptions', path: ['types'] },
 ]
 /** `Profile` and `ValueBounds` are explained in prose. */
@@ -117,6 +125,8 @@ const typeTexts: Readonly<Record<string, string>> = {
   ImageChannels: union(imageChannels),
   ProfilingVerbosity: union(profilingVerbosities),
   HardwareCompatibility: union(hardwareCompatibilities),
+  WebGpuFlavour: union(webGpuFlavours),
+  Platform: union(platforms),
   Shapes: 'Record<string, number[]>',
 }
 const defaultsRoot = resolve('/project')

@@ -33,7 +33,10 @@ export function fromSource(): Plugin {
 
 /** The entry points of package.json, each with its source file. */
 function entryPoints(): { find: RegExp; replacement: string }[] {
-  return Object.entries(manifest.exports).flatMap(([name, file]) =>
+  const files = Object.entries(manifest.exports).map(
+    ([name, file]) => [name, typeof file === 'string' ? file : file.default] as const,
+  )
+  return files.flatMap(([name, file]) =>
     file.startsWith('./dist/')
       ? [
           {

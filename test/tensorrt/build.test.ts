@@ -274,7 +274,12 @@ describe.skipIf(missing || !isLinux)('TensorRT build that ends early', () => {
     const logger = { log: (line: string) => void lines.emit('line', line), warn: () => {} }
     const begun = once(lines, 'line')
     project.buildStart()
-    const compiling = project.compile(`${ocrModel('det_infer.onnx')}?engine`, { ...logger, watch() {}, check() {} })
+    const compiling = project.compile(`${ocrModel('det_infer.onnx')}?engine`, {
+      ...logger,
+      side: 'node',
+      watch() {},
+      check() {},
+    })
     compiling.catch(() => {})
     await begun
     await project.buildEnd(logger, true)

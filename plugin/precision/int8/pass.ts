@@ -82,4 +82,6 @@ const weightOperators: Readonly<Record<BackendName, readonly string[]>> = {
   openvino: all,
   tensorrt: products,
   'tensorrt-rtx': products,
+  wasm: all,
+  webgpu: products,
 }

@@ -1,0 +1,67 @@
+import { OnnxEngineError } from '../../runtime/errors.ts'
+import type { BackendName } from '../../runtime/manifest.ts'
+import type { WebOptions } from './backend-types.ts'
+
+export const platforms = ['auto', 'node', 'browser'] as const
+export type Platform = (typeof platforms)[number]
+
+/** Where the code of a build runs, without the wish for WebGPU. */
+export type Side = Exclude<Platform, 'auto'>
+
+/** Where the code of a build runs, as far as backends care. */
+export type BuildTarget = 'node' | 'browser' | 'browser with WebGPU'
+
+export function targetOf(side: Side, { webgpu }: Required<Pick<WebOptions, 'webgpu'>>): BuildTarget {
+  if (side === 'node') return 'node'
+  return webgpu ? 'browser with WebGPU' : 'browser'
+}
+
+interface TargetBackends {
+  /** The backends that `'auto'` tries, in order of preference: the CPU that needs nothing else comes last. */
+  readonly automatic: readonly BackendName[]
+  /** How to get an engine that runs there. */
+  readonly hint: string
+}
+
+const targets: Readonly<Record<BuildTarget, TargetBackends>> = {
+  node: {
+    automatic: ['tensorrt', 'tensorrt-rtx', 'openvino', 'onnxruntime'],
+    hint: `Add 'onnxruntime' to the backends, or build for browsers`,
+  },
+  browser: {
+    automatic: ['wasm'],
+    hint: `Add 'wasm' to the backends; 'webgpu' takes the option 'web.webgpu' besides`,
+  },
+  'browser with WebGPU': {
+    automatic: ['webgpu', 'wasm'],
+    hint: `Add 'wasm' or 'webgpu' to the backends`,
+  },
+}
+
+/**
+ * The backends of a build, from those that the options ask for: one configuration may serve builds for Node.js and for
+ * browsers, so each takes what runs there.
+ *
+ * @throws OnnxEngineError UNSUPPORTED_TARGET when none of them runs there
+ */
+export function backendsFor(
+  target: BuildTarget,
+  wanted: 'auto' | readonly BackendName[],
+  model: string,
+): readonly BackendName[] {
+  const { automatic, hint } = targets[target]
+  if (wanted === 'auto') return automatic
+  const usable = wanted.filter((name) => automatic.includes(name))
+  if (usable.length > 0) return usable
+  throw new OnnxEngineError('UNSUPPORTED_TARGET', `${model}: the backends of a build for ${placeNames[target]}`, {
+    expected: `some of ${automatic.join(', ')}`,
+    received: wanted.join(', '),
+    hint,
+  })
+}
+
+const placeNames: Readonly<Record<BuildTarget, string>> = {
+  node: 'Node.js',
+  browser: 'browsers',
+  'browser with WebGPU': 'browsers',
+}
