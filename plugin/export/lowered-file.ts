@@ -1,8 +1,11 @@
-import { basename } from 'node:path'
+import { existsSync } from 'node:fs'
+import { rename, rm } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
 import type { Bindings } from '../../runtime/manifest.ts'
 import type { Lowering } from '../backend/contract.ts'
 import type { Store } from '../cache/store.ts'
 import { precisionPass } from '../compile/passes.ts'
+import { temporaryFolder } from '../files/temporary-folder.ts'
 import { fixGraph } from '../onnx/fix-graph.ts'
 import { loadGraph } from '../onnx/graph.ts'
 import { readModel } from '../onnx/model.ts'
@@ -10,7 +13,9 @@ import { writeGraph } from '../onnx/write.ts'
 import { checkShapes } from '../options/check-shapes.ts'
 import { checkIo, engineBindings } from '../options/engine-bindings.ts'
 import type { CompileOptions } from '../options/schema.ts'
+import { widenIo } from '../precision/io.ts'
 import type { TritonBackend } from './triton-config.ts'
+import { verifyFile } from './verify-file.ts'
 
 /** A model to write as an .onnx file of its precision. */
 export interface LoweredFileRequest {
@@ -29,8 +34,9 @@ export interface LoweredFileRequest {
 
 /**
  * Writes the model in the precision of the options into `output`, with the fixed dims of `shapes`, and its weights
- * inside it or, above 2 GB, next to it. Rejects as a build does: MODEL_INVALID, PRECISION_UNSUPPORTED, SAMPLES_INVALID
- * and others.
+ * inside it or, above 2 GB, next to it. A lower precision is compared with the fp32 model first: a file that was there
+ * stays when the new one is too far. Rejects as a build does: MODEL_INVALID, PRECISION_UNSUPPORTED, SAMPLES_INVALID,
+ * VERIFICATION_FAILED and others.
  */
 export async function writeLoweredFile(request: LoweredFileRequest, output: string): Promise<Bindings> {
   const { file, options, backend } = request
@@ -39,7 +45,6 @@ export async function writeLoweredFile(request: LoweredFileRequest, output: stri
   checkShapes(options, model.bindings, name)
   checkIo(options, name)
   const { io } = options.precision
-  const bindings = engineBindings(model.bindings, { shapes: options.shapes, io })
   const pass = { ...request, name, model, label: '', lowering: loweringOf(request) }
   const lowering = await precisionPass({ model, options, backend, lowering: pass.lowering })
   const graph = await loadGraph(file)
@@ -47,8 +52,20 @@ export async function writeLoweredFile(request: LoweredFileRequest, output: stri
     fixGraph(graph, engineBindings(model.bindings, { shapes: options.shapes, io: 'fp32' }))
   const lowered = await lowering?.lower(graph, pass)
   for (const note of lowered?.notes ?? []) request.log(`${name}: ${note}`)
-  await writeGraph({ ...graph, external: false }, output)
-  return bindings
+  await using folder = await temporaryFolder(dirname(output))
+  const written = join(folder.path, basename(output))
+  await writeGraph({ ...graph, external: false }, written)
+  if (options.engine !== 'fp32') {
+    const compared = io === 'fp32' ? written : join(folder.path, 'compared.onnx')
+    await widenIo(graph, model.bindings, io)
+    if (compared !== written) await writeGraph({ ...graph, external: false }, compared)
+    await verifyFile({ ...pass, pass: lowering }, compared)
+  }
+  // Weights before what refers to them.
+  if (existsSync(`${written}.data`)) await rename(`${written}.data`, `${output}.data`)
+  else await rm(`${output}.data`, { force: true })
+  await rename(written, output)
+  return engineBindings(model.bindings, { shapes: options.shapes, io })
 }
 
 const onCpu: Readonly<Record<CompileOptions['engine'], Lowering>> = {

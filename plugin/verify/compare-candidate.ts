@@ -10,12 +10,12 @@ import { runWithSamples } from '../samples/run.ts'
 import type { SampleSource } from '../samples/source.ts'
 import type { Candidate } from './opened.ts'
 import type { KnownInputs } from './random-inputs.ts'
-import { opponentOf, timeoutOf, type VerifyRequest } from './request.ts'
+import { type ContestRequest, opponentOf, timeoutOf, type VerifyRequest } from './request.ts'
 import type { Phase, VerifyResult, VerifySettings } from './verify-child.ts'
 
 /** What the fp32 model and its candidates run on, and until when. */
-export interface Contest {
-  readonly request: VerifyRequest
+export interface Contest<Request extends ContestRequest = VerifyRequest> {
+  readonly request: Request
   /** Undefined: random inputs. */
   readonly samples: FoundSamples | undefined
   readonly known: KnownInputs
@@ -44,7 +44,7 @@ const worker = new URL('./verify-child.js', import.meta.url)
  *   SAMPLES_INVALID, COMPILE_ABORTED
  */
 export async function compareCandidate(
-  contest: Contest,
+  contest: Contest<ContestRequest>,
   candidate: Candidate,
   { limit, keep, reference = opponentManifest(contest) }: ComparisonOptions = {},
 ): Promise<VerifyResult> {
@@ -96,7 +96,7 @@ export async function compareCandidate(
   }
 }
 
-function opponentManifest({ request: { against } }: Contest): Candidate | undefined {
+function opponentManifest({ request: { against } }: Contest<ContestRequest>): Candidate | undefined {
   return against && { manifest: against.manifest }
 }
 
@@ -104,7 +104,7 @@ function limited(source: SampleSource, limit = source.limit): SampleSource {
   return { ...source, limit: Math.min(limit, source.limit) }
 }
 
-function outOfTime(request: VerifyRequest, cause: unknown): OnnxEngineError {
+function outOfTime(request: ContestRequest, cause: unknown): OnnxEngineError {
   return new OnnxEngineError('VERIFICATION_FAILED', request.name, {
     expected: `a comparison within ${timeoutOf(request) / 1000} s`,
     received: 'none',
@@ -114,7 +114,7 @@ function outOfTime(request: VerifyRequest, cause: unknown): OnnxEngineError {
 }
 
 /** The death of the process is a failed inference; any other error stays what it is. */
-function failure(request: VerifyRequest, phase: Phase, error: unknown): unknown {
+function failure(request: ContestRequest, phase: Phase, error: unknown): unknown {
   if (!(error instanceof OnnxEngineError) || error.code !== 'COMPILE_FAILED') return error
   const { name, backend, options } = request
   const opponent = opponentOf(request)

@@ -7,7 +7,7 @@ import type { Lowered, PassRequest, PrecisionPass } from '../precision/pass.ts'
 import { findBlame } from './blame.ts'
 import { compareCandidate, type ComparisonOptions, type Contest } from './compare-candidate.ts'
 import { describeCulprits } from './culprits.ts'
-import type { VerifyRequest } from './request.ts'
+import type { ContestRequest } from './request.ts'
 import { distanceOf, judge, type Verification } from './verdict.ts'
 import type { VerifyResult } from './verify-child.ts'
 
@@ -18,7 +18,7 @@ import type { VerifyResult } from './verify-child.ts'
  * @param pinned names that stay in fp32, besides those of the options
  */
 export async function compareLowered(
-  contest: Contest,
+  contest: Contest<ContestRequest>,
   pinned: readonly string[],
   options: ComparisonOptions = {},
 ): Promise<VerifyResult> {
@@ -42,7 +42,7 @@ function emulating(pass: PrecisionPass): PrecisionPass {
 /** Lowers a graph, which ONNX Runtime's CPU then runs as a GPU would: with every result rounded, in fp32. */
 export async function emulateLowered(
   graph: EditableModel,
-  request: PassRequest & Pick<VerifyRequest, 'pass'>,
+  request: PassRequest & Pick<ContestRequest, 'pass'>,
 ): Promise<Lowered> {
   const { pass, name, model, options } = request
   if (!pass) throw new TypeError(`${name}: nothing was lowered`)

@@ -3,9 +3,16 @@ import type { BuildPlan } from '../backend/contract.ts'
 import type { CacheKey } from '../cache/key.ts'
 import type { PassRequest, PrecisionPass } from '../precision/pass.ts'
 
-/** An engine to verify. */
-export interface VerifyRequest extends PassRequest {
+/** What is compared: a model as the options want it. */
+export interface ContestRequest extends PassRequest {
+  /** Another engine of the model to compare with; absent: the fp32 model on ONNX Runtime. */
+  readonly against?: VerifyRequest
+  /** What lowers the graph; undefined when it stays as it is. */
   readonly pass: PrecisionPass | undefined
+}
+
+/** An engine to verify. */
+export interface VerifyRequest extends ContestRequest {
   /** The engine's own key: another engine is another comparison. */
   readonly key: CacheKey
   /** The import in the cache's history. */
@@ -15,8 +22,6 @@ export interface VerifyRequest extends PassRequest {
   readonly manifest: ModelManifest
   /** Whether this build compiled the engine, instead of finding it in the cache. */
   readonly fresh: boolean
-  /** Another engine of the model to compare with; absent: the fp32 model on ONNX Runtime. */
-  readonly against?: VerifyRequest
 }
 
 /** How messages name what an engine is compared with. */

@@ -5,11 +5,11 @@ import { quote } from '../text.ts'
 import type { Part } from './blame.ts'
 import type { Culprit } from './culprits.ts'
 import { failuresOf, percent, thresholdOf } from './limits.ts'
-import { opponentOf, type VerifyRequest } from './request.ts'
+import { type ContestRequest, opponentOf } from './request.ts'
 import type { VerifyResult } from './verify-child.ts'
 
 /** One line for each output that is further away than the options allow. */
-export function judge({ outputs }: VerifyResult, request: Pick<VerifyRequest, 'options' | 'against'>): string[] {
+export function judge({ outputs }: VerifyResult, request: Pick<ContestRequest, 'options' | 'against'>): string[] {
   return failuresOf(outputs, thresholdOf(request))
 }
 
@@ -42,7 +42,7 @@ export function unusableReference(
 }
 
 /** The error of an engine that is too far from the fp32 model: a table of its outputs, and the nodes to blame. */
-export function verificationError(request: VerifyRequest, verification: Verification): OnnxEngineError {
+export function verificationError(request: ContestRequest, verification: Verification): OnnxEngineError {
   const { name, options, backend } = request
   const { inputs, failures, blame, spread, outputs, emulated, first } = verification
   const on = `engine=${options.engine} on ${backend}${emulated ? ' (emulated)' : ''}`
@@ -54,7 +54,7 @@ export function verificationError(request: VerifyRequest, verification: Verifica
   })
 }
 
-function hintOf({ pass, options, against }: VerifyRequest, { blame, spread }: Verification): string {
+function hintOf({ pass, options, against }: ContestRequest, { blame, spread }: Verification): string {
   if (blame.length > 0 && !spread) {
     return `List them in the option 'precision.fp32', set 'precision.autoPin', or allow more by 'verify'`
   }

@@ -6,7 +6,7 @@ import type { LoweringReport } from '../precision/lower.ts'
 import type { FoundSamples } from '../samples/find.ts'
 import { compareCandidate, type Contest } from './compare-candidate.ts'
 import { type KnownInputs, knownInputs } from './random-inputs.ts'
-import { opponentOf, runsHere, timeoutOf, type VerifyRequest } from './request.ts'
+import { type ContestRequest, opponentOf, runsHere, timeoutOf, type VerifyRequest } from './request.ts'
 import { judge, unusableReference, type Verification } from './verdict.ts'
 
 // Verification compares an engine with the fp32 model on ONNX Runtime and judges the difference. verify.ts is its
@@ -57,9 +57,9 @@ export async function verifyEngine(
 }
 
 /** What an engine is compared on, or the reason why nothing can be compared. */
-export async function findContest(
-  request: VerifyRequest,
-): Promise<{ readonly contest: Contest; readonly reference: Reference } | { readonly reason: string }> {
+export async function findContest<Request extends ContestRequest>(
+  request: Request,
+): Promise<{ readonly contest: Contest<Request>; readonly reference: Reference } | { readonly reason: string }> {
   const reference = await findReference(request)
   if (!reference.available) return { reason: reference.reason }
   const { module } = reference.detail
@@ -110,7 +110,7 @@ async function whereItDiffers(contest: Contest): Promise<Verification['first']> 
   }
 }
 
-async function samplesOf(request: VerifyRequest): Promise<FoundSamples | undefined> {
+async function samplesOf(request: ContestRequest): Promise<FoundSamples | undefined> {
   const { options } = request
   const { samples } = options.verify || {}
   const calibration = samples ?? options.calibration

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { describe, expect, test } from 'vitest'
@@ -163,6 +163,41 @@ describe('unplugin-onnx export', () => {
     expect(readFileSync(join(into, 'double', 'README.md'), 'utf8')).toContain(
       '--minShapes=x:1x64 --optShapes=x:4x64 --maxShapes=x:8x64',
     )
+  })
+
+  test.each(['fp16', 'bf16', 'int8-weights'])('compares engine=%s with the fp32 model', async (engine) => {
+    const into = join(folder, `compared-${engine}`)
+    const args = ['export', file, '--root', folder, '--triton', into, '--engine', engine]
+    const { stderr } = await run(process.execPath, [cli, ...args])
+    expect(stderr).toMatch(new RegExp(`double  ${engine}  for onnxruntime: max abs [\\d.e+-]+, cosine [\\d.]+`))
+  })
+
+  test('refuses a precision that is too far, and leaves the model that was there', async () => {
+    const root = join(folder, 'strict')
+    mkdirSync(root)
+    writeFileSync(join(root, 'package.json'), '{}')
+    writeFileSync(join(root, 'unplugin-onnx.config.json'), '{ "verify": { "maxError": 0 } }')
+    const model = join(root, 'thirds.onnx')
+    const data = Array.from({ length: 4096 }, (_, index) => index / 3)
+    writeFileSync(
+      model,
+      onnxModel({
+        inputs: { x: 'float32[n,64]' },
+        outputs: { y: 'float32[n,64]' },
+        nodes: [{ op: 'MatMul', inputs: ['x', 'w'], outputs: ['y'] }],
+        initializers: { w: { dtype: 'float32', dims: [64, 64], data } },
+      }),
+    )
+    const into = join(folder, 'refused')
+    const args = [cli, 'export', model, '--root', root, '--triton', into, '--engine']
+    await run(process.execPath, [...args, 'fp32'])
+    const before = files(into)
+    const bytes = readFileSync(join(into, 'thirds', '1', 'model.onnx'))
+    await expect(run(process.execPath, [...args, 'fp16'])).rejects.toMatchObject({
+      stderr: expect.stringContaining('engine=fp16 on onnxruntime differs from the fp32 model'),
+    })
+    expect(files(into)).toEqual(before)
+    expect(readFileSync(join(into, 'thirds', '1', 'model.onnx'))).toEqual(bytes)
   })
 
   test.each([
