@@ -38,6 +38,8 @@ export type Comparison = {
   readonly compared: number
   /** Elements that are NaN or infinite in the fp32 model already. They count for nothing else. */
   readonly nonFinite: number
+  /** Whether its elements are probabilities by the operator that makes them, so that their range is 1. */
+  readonly probability?: true
   /** Why it cannot be compared: another dtype or length than expected. */
   readonly trouble?: string
   /** How far the fp32 model is from itself when ONNX Runtime sums in another order; only where that was measured. */
