@@ -26,7 +26,9 @@ export async function allNets(folder: string): Promise<readonly Net[]> {
     await ocrNet(folder, ocrModel('det_infer.onnx'), 'detector', [1, 3, 320, 320]),
     await ocrNet(folder, ocrModel('cls_infer.onnx'), 'classifier', [1, 3, 48, 192]),
     await ocrNet(folder, ocrModel('rec_infer.onnx'), 'recogniser', [1, 3, 48, 320]),
-    ...Object.entries(sileroModels).map(([name, file]) => sileroNet(folder, name, file)),
+    // The others are the same net with operators that OpenVINO does not read.
+    sileroNet(folder, 'tuned', sileroModels.tuned),
+    sileroNet(folder, 'flat', sileroModels.flat),
     ...(await lightFiles()).map((file) => lightNet(folder, file)),
   ]
 }

@@ -22,13 +22,14 @@ const nets = [
     net: 'the OCR detector on pages',
     file: ocrModel('det_infer.onnx'),
     options: { shapes: { x: [1, 3, 320, 320] }, verify: { samples: join(samples, '*.npy') } },
-    refusing: precisions,
+    // Edges of its map are sharp: right engines in bf16 and int8 change elements by as much.
+    refusing: ['fp32', 'fp16'],
   },
   {
     net: 'the OCR classifier on random inputs',
     file: ocrModel('cls_infer.onnx'),
     options: { shapes: { x: [1, 3, 48, 192] } },
-    // Less than one channel in eight changes: rounding to 16 bits, by design, may do as much to other nets.
+    // One wrong channel changes less than rounding does to other nets.
     refusing: ['fp32'],
   },
 ] as const
