@@ -38,15 +38,15 @@ const defaults: Readonly<Record<'samples' | 'random', Readonly<Record<Precision,
 }
 
 /**
- * Differences of probabilities that mean nothing. A detector finds nothing in random inputs: of probabilities of 1e-5,
- * rounding changes the direction and the length, and no decision.
+ * Differences of probabilities that mean nothing. A text detector finds nothing in random inputs: of probabilities up
+ * to 0.013, rounding to bf16 changes 0.009, and to int8 weights 0.036.
  */
 const negligible: Readonly<Record<Precision, number>> = {
   fp32: 0,
-  fp16: 0.001,
-  bf16: 0.01,
-  'int8-weights': 0.01,
-  int8: 0.02,
+  fp16: 0.002,
+  bf16: 0.02,
+  'int8-weights': 0.05,
+  int8: 0.05,
 }
 
 /**

@@ -1,8 +1,9 @@
+import { intsAttribute, newAttribute, setAttribute } from '../../plugin/onnx/attribute.ts'
 import { bytesContent } from '../../plugin/onnx/bytes.ts'
 import { setContent, tensorElements } from '../../plugin/onnx/content.ts'
 import { newNode } from '../../plugin/onnx/edit.ts'
 import { type EditableModel, indexScope, loadGraph } from '../../plugin/onnx/graph.ts'
-import { decodeMessage, int64, type Message, newMessage, type Node } from '../../plugin/onnx/proto.ts'
+import { decodeMessage, type Message, type Node } from '../../plugin/onnx/proto.ts'
 import { tensorType } from '../../plugin/onnx/tensor.ts'
 import { writeGraph } from '../../plugin/onnx/write.ts'
 import { encode } from './models.ts'
@@ -32,9 +33,12 @@ export const mistakes: readonly Mistake[] = [
     make: (model, node) => after(model, node, (from, to) => [newNode('Mul', [from, constant(model, 1.25)], [to])]),
   },
   {
-    what: 'its result is off by one index',
-    fits: ({ opType }) => opType === 'Conv',
-    make: (model, node) => after(model, node, (from, to) => shifted(model, from, to)),
+    what: 'its window is off by one index',
+    fits: (node) => node.opType === 'Conv' && (intsAttribute(node, 'pads')?.[3] ?? 0) > 0,
+    make(_, node) {
+      const [top = 0, left = 0, bottom = 0, right = 0] = intsAttribute(node, 'pads') ?? []
+      setAttribute(node, newAttribute('pads', { ints: [top, left + 1, bottom, right - 1] }))
+    },
   },
   {
     what: 'it is another activation',
@@ -46,7 +50,7 @@ export const mistakes: readonly Mistake[] = [
   },
 ]
 
-const otherActivations: Readonly<Record<string, string>> = { Relu: 'Tanh', HardSigmoid: 'Sigmoid', Sigmoid: 'Tanh' }
+const otherActivations: Readonly<Record<string, string>> = { Relu: 'Tanh', HardSigmoid: 'Tanh', Sigmoid: 'Tanh' }
 
 /** The nodes of the main graph that can have a mistake, at these places from 0 (the first) to 1 (the last). */
 export async function nodesWith(
@@ -89,29 +93,8 @@ function after(model: EditableModel, node: Node, make: (from: string, to: string
   graph.node.splice(graph.node.indexOf(node) + 1, 0, ...make(from, to))
 }
 
-/** Every element of a feature map moves by one along its width; the last one comes first. */
-function shifted(model: EditableModel, from: string, to: string): readonly Node[] {
-  const [last, end, axis, start] = [-1, 2 ** 31 - 1, 3, 0].map((value) => integer(model, value)) as [
-    string,
-    string,
-    string,
-    string,
-  ]
-  return [
-    newNode('Slice', [from, last, end, axis], [`${to} last`]),
-    newNode('Slice', [from, start, last, axis], [`${to} rest`]),
-    newNode('Concat', [`${to} last`, `${to} rest`], [to], {
-      attribute: [newMessage('AttributeProto', { name: 'axis', type: 2, i: int64(3) })],
-    }),
-  ]
-}
-
 function constant(model: EditableModel, value: number): string {
   return initializer(model, { dataType: 1, dims: [], floatData: [value] })
-}
-
-function integer(model: EditableModel, value: number): string {
-  return initializer(model, { dataType: 7, dims: [1], int64Data: [value] })
 }
 
 function initializer({ proto: { graph } }: EditableModel, fields: object): string {
