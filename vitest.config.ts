@@ -22,7 +22,7 @@ const unit = [
   'test/tensorrt/{bounds,kernel-cache,key,machine}.test.ts',
   'test/tools/{compare-reports,statistics,trtexec}.test.ts',
   'test/types/write.test.ts',
-  'test/verify/{inputs,limits,report,verdict}.test.ts',
+  'test/verify/{inputs,limits,nodes,report,verdict}.test.ts',
 ]
 
 /** Real bundlers build apps, whose output runs in Node.js. */

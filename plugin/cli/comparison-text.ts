@@ -1,5 +1,5 @@
 import { columns, plain } from '../table.ts'
-import { count, quote } from '../text.ts'
+import { count, quote, shorten } from '../text.ts'
 import type { NodeComparison } from '../verify/compare-nodes.ts'
 import { outputRows, verificationError } from '../verify/verdict.ts'
 import type { ComparedEngine } from './compare-engines.ts'
@@ -30,16 +30,17 @@ function nodesText(nodes: readonly NodeComparison[]): readonly string[] {
   const first = nodes.find(({ comparison, problem }) => comparison && problem !== undefined)
   const head = ['', 'node', 'operator', 'value', 'max abs', 'of', 'cosine', '']
   const table = columns([head, ...nodes.map((node) => rowOf(node, node === first))]).map((row) => row.trimEnd())
-  if (!first) return [...table, '  no value differs']
-  return [
-    ...table,
-    `  ${quote(first.node)} (${first.operator}) is the first that differs: ${plain(first.name)} ${first.problem}`,
-  ]
+  const missing = nodes.filter(({ comparison }) => !comparison).length
+  const notes = missing > 0 ? [`  ${count(missing, 'value')} could not be compared`] : []
+  if (!first) return [...table, '  no value differs', ...notes]
+  const where = `${quote(first.node)} (${plain(shorten(first.operator))})`
+  return [...table, `  ${where} is the first that differs: ${quote(first.name)} ${first.problem}`, ...notes]
 }
 
 function rowOf({ node, operator, name, comparison, problem }: NodeComparison, isFirst: boolean): readonly string[] {
-  const names = [plain(node), plain(operator), plain(name)]
-  if (!comparison) return ['?', ...names, '', '', '', `not compared: ${problem}`]
+  // A hostile name may be megabytes long, and all cells of a column get its width.
+  const names = [node, operator, name].map((text) => plain(shorten(text)))
+  if (!comparison) return ['?', ...names, '', '', '', `not compared: ${problem.split('\n', 1)[0]}`]
   const { maxAbs, largest, cosine, constant, trouble, compared } = comparison
   const figures = trouble
     ? ['', '', '']

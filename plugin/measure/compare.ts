@@ -1,4 +1,5 @@
 import type { CheckedTensor } from '../../runtime/session.ts'
+import { numbersOf } from './numbers.ts'
 
 /**
  * How far an output of an engine is from that of the fp32 model, over all inputs. A type, not an interface: it is kept
@@ -10,6 +11,11 @@ export type Comparison = {
   readonly maxAbs: number | null
   /** Largest finite magnitude that is expected. */
   readonly largest: number
+  /**
+   * Largest difference beyond a hundredth of the element itself. It shows wrong small elements next to large ones, such
+   * as scores next to coordinates.
+   */
+  readonly excess: number
   /** Whether the fp32 model gives one and the same number everywhere, which proves little. */
   readonly constant: boolean
   /** Whether the elements are integers, bools or text: those are the same or not. */
@@ -32,6 +38,8 @@ export type Comparison = {
   readonly compared: number
   /** Elements that are NaN or infinite in the fp32 model already. They count for nothing else. */
   readonly nonFinite: number
+  /** Whether its elements are probabilities by the operator that makes them, so that their range is 1. */
+  readonly probability?: true
   /** Why it cannot be compared: another dtype or length than expected. */
   readonly trouble?: string
   /** How far the fp32 model is from itself when ONNX Runtime sums in another order; only where that was measured. */
@@ -43,6 +51,7 @@ export interface Counting {
   readonly name: string
   readonly tolerance: { readonly atol: number; readonly rtol: number } | undefined
   maxAbs: number
+  excess: number
   discrete: boolean
   largest: number
   least: number
@@ -66,6 +75,7 @@ export function newComparison(name: string, { atol, rtol }: { atol: number | nul
     name,
     tolerance,
     maxAbs: 0,
+    excess: 0,
     discrete: false,
     largest: 0,
     least: Infinity,
@@ -142,6 +152,7 @@ export function finish({
   name,
   tolerance,
   maxAbs,
+  excess,
   discrete,
   largest,
   least,
@@ -162,6 +173,7 @@ export function finish({
     name,
     maxAbs: Number.isFinite(maxAbs) ? maxAbs : null,
     largest,
+    excess: Number.isFinite(excess) ? excess : 0,
     constant: compared > 0 && least === most,
     discrete,
     cosine: Number.isFinite(cosine) ? cosine : 0,
@@ -199,6 +211,7 @@ function addElement(counting: Counting, wanted: number, given: number): void {
   counting.compared++
   const distance = Number.isFinite(given) ? Math.abs(wanted - given) : Infinity
   counting.maxAbs = Math.max(counting.maxAbs, distance)
+  counting.excess = Math.max(counting.excess, distance - Math.abs(wanted) / 100)
   counting.largest = Math.max(counting.largest, Math.abs(wanted))
   counting.least = Math.min(counting.least, wanted)
   counting.most = Math.max(counting.most, wanted)
@@ -223,27 +236,4 @@ function indexOfLargest(values: ArrayLike<number>, { start, width }: Row): numbe
   let best = start
   for (let i = start + 1; i < start + width; i++) if ((values[i] ?? 0) > (values[best] ?? 0)) best = i
   return best
-}
-
-/** The elements of a tensor as numbers; undefined for strings. */
-export function numbersOf({ dtype, data }: CheckedTensor): ArrayLike<number> | undefined {
-  if (!ArrayBuffer.isView(data)) return undefined
-  if (data instanceof BigInt64Array || data instanceof BigUint64Array) return Float64Array.from(data, Number)
-  if (dtype === 'float16' || dtype === 'bfloat16')
-    return Float32Array.from(data as Uint16Array, dtype === 'float16' ? fromFloat16 : fromBfloat16)
-  return data as unknown as ArrayLike<number>
-}
-
-const word = new Uint32Array(1)
-const single = new Float32Array(word.buffer)
-
-function fromBfloat16(bits: number): number {
-  word[0] = bits << 16
-  return single[0] ?? 0
-}
-
-function fromFloat16(bits: number): number {
-  const [sign, exponent, fraction] = [bits & 0x8000 ? -1 : 1, (bits >> 10) & 31, bits & 1023]
-  if (exponent === 31) return fraction === 0 ? sign * Infinity : NaN
-  return sign * (exponent === 0 ? fraction * 2 ** -24 : (1024 + fraction) * 2 ** (exponent - 25))
 }

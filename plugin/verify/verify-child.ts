@@ -11,6 +11,7 @@ import { acceptedInputs } from './accepted-inputs.ts'
 import { inputRanges } from './input-ranges.ts'
 import { tensorKeeper } from './keep-tensors.ts'
 import { type Candidate, openCandidate, type Opened, openOnnx, type Tensors } from './opened.ts'
+import { probabilities } from './probabilities.ts'
 import type { KnownInputs } from './random-inputs.ts'
 import { unvariedOf, type Variation, watchSample } from './variation.ts'
 
@@ -187,7 +188,11 @@ async function compareAll(
     ] as const)
       await keepTensors?.(count - 1, role, tensors)
   }
-  const outputs = countings.map((counting, index) => withNoise(finish(counting), finish(noises[index]!)))
+  const likely = probabilities(await loadGraph(task.job.model))
+  const outputs = countings.map((counting, index) => {
+    const comparison = withNoise(finish(counting), finish(noises[index]!))
+    return likely.has(comparison.name) ? { ...comparison, probability: true as const } : comparison
+  })
   const unvaried = {
     inputs: unvariedOf(given, bindings.inputs),
     outputs: unvariedOf(gotten, bindings.outputs),

@@ -14,6 +14,7 @@ import { sizeBench } from './size.ts'
 import { startBench } from './start.ts'
 import { tensorrtBench } from './tensorrt.ts'
 import { toolsBench } from './tools.ts'
+import { verifyBench } from './verify.ts'
 
 /** All benchmarks by name; `npm run bench start key` runs two of them. */
 const benches: Readonly<Record<string, Bench>> = {
@@ -22,6 +23,7 @@ const benches: Readonly<Record<string, Bench>> = {
   build: buildBench,
   bundlers: bundlersBench,
   key: keyBench,
+  verify: verifyBench,
   openvino: openvinoBench,
   tensorrt: tensorrtBench,
   precision: precisionBench,

@@ -221,7 +221,7 @@ describe.skipIf(withoutOpenVino)('verify with OpenVINO', () => {
       ['>', 'pool', 'AveragePool', 'p'],
       ['*', 'root', 'Sqrt', 'y'],
     ])
-    expect(stdout).toContain('"pool" (AveragePool) is the first that differs: p has cosine')
+    expect(stdout).toContain('"pool" (AveragePool) is the first that differs: "p" has cosine')
     expect(stdout).toContain('The first node that differs is pool (AveragePool)')
     const json = JSON.parse((await verify(file, ...args, '--json')).stdout) as [{ nodes: object[] }]
     expect(json[0].nodes).toMatchObject([

@@ -54,7 +54,7 @@ async function build({ file, shapes, title }: Net, engine: 'fp32' | 'fp16', simp
   mkdirSync(join(folder, 'build'), { recursive: true })
   const started = performance.now()
   try {
-    const [planned] = (await chooseEngines(model, options, root)).engines
+    const [planned] = (await chooseEngines(model, options, { root, target: 'node' })).engines
     const { lowering, label } = planned!.plan
     const simplify = simplified ? bindingsOf(model, options) : undefined
     const silent = { log: () => {}, warn: () => {} }

@@ -58,6 +58,33 @@ export function openvinoPage(): Promise<string> {
   return withTables('docs/openvino.md', { 'known wrong': table(['Operators', 'What happens'], rows) })
 }
 
+/** What docs/precision-measurements.md should say: its own prose, with the figures of real nets. */
+export function measurementsPage(
+  rows: readonly {
+    readonly net: string
+    readonly engine: string
+    readonly inputs: string
+    readonly error: number
+    readonly cosine: number
+    readonly length: number
+    readonly decisions: number
+    readonly share: number
+  }[],
+): Promise<string> {
+  const head = ['Net', 'Engine', 'Compared on', 'Largest difference', 'Cosine', 'Length', 'Decisions', 'Of its limit']
+  const cells = rows.map(({ net, engine, inputs, error, cosine, length, decisions, share }) => [
+    net,
+    engine,
+    inputs,
+    error.toExponential(1),
+    cosine.toFixed(6),
+    length.toExponential(1),
+    `${(100 * decisions).toFixed(1)}%`,
+    share === 0 ? '0' : share.toPrecision(2),
+  ])
+  return withTables('docs/precision-measurements.md', { limits: table(head, cells) })
+}
+
 /** What docs/bundlers.md should say: its own prose, with a table of the cases that the tests build and run. */
 export function bundlersPage(
   cases: readonly { readonly bundler: string; readonly format: string; readonly how: string }[],

@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest'
 import { loadGraph } from '../../plugin/onnx/graph.ts'
 import { type AcceptedInputs, acceptedInputs } from '../../plugin/verify/accepted-inputs.ts'
 import { inputRanges } from '../../plugin/verify/input-ranges.ts'
+import { probabilities } from '../../plugin/verify/probabilities.ts'
 import { draws, randomDims, randomSample } from '../../plugin/verify/random-inputs.ts'
 import type { Bindings } from '../../runtime/manifest.ts'
 import { tempFolder } from '../support/helpers.ts'
@@ -17,6 +18,32 @@ const node = (op: string, inputs: string[], outputs = ['y'], attributes = {}): N
   inputs,
   outputs,
   attributes,
+})
+
+describe('outputs that are probabilities', () => {
+  test.each([
+    { how: 'of a Sigmoid', nodes: [node('Sigmoid', ['x'])], expected: ['y'] },
+    {
+      how: 'of a Softmax behind a Reshape and a Cast',
+      nodes: [
+        node('Softmax', ['x'], ['s']),
+        node('Reshape', ['s', 'axes'], ['r']),
+        node('Cast', ['r'], ['y'], { to: 1 }),
+      ],
+      expected: ['y'],
+    },
+    {
+      how: 'not of a Sigmoid that is scaled',
+      nodes: [node('Sigmoid', ['x'], ['s']), node('Add', ['s', 's'])],
+      expected: [],
+    },
+    { how: 'not an input', nodes: [node('Identity', ['x'])], expected: [] },
+  ])('$how', async ({ nodes, expected }) => {
+    const file = join(folder, 'probabilities.onnx')
+    const initializers = { axes: { dtype: 'int64', dims: [1], data: [-1] } } as const
+    writeFileSync(file, onnxModel({ inputs: { x: 'float32[4]' }, outputs: { y: 'float32[4]' }, nodes, initializers }))
+    expect([...probabilities(await loadGraph(file))]).toEqual(expected)
+  })
 })
 
 describe('ranges of inputs', () => {

@@ -18,6 +18,7 @@ function output(changed: Partial<Comparison> = {}): Comparison {
     name: 'y',
     maxAbs: 0,
     largest: 1,
+    excess: 0,
     cosine: 1,
     norm: 1,
     argmax: 1,
