@@ -5,6 +5,7 @@ import { elementCount, type DType } from '../dtype.ts'
 import { checkPortDtype, inferenceError, orClose } from '../engine-tensors.ts'
 import { OnnxEngineError, textOf } from '../errors.ts'
 import { createInFlight } from '../in-flight.ts'
+import { inputsOfEngines } from '../input-defaults.ts'
 import type { Bindings, VariantManifest } from '../manifest.ts'
 import type { CheckedTensor, InferOptions, OpenOptions, Session } from '../session.ts'
 import { createSlots } from '../slots.ts'
@@ -35,8 +36,7 @@ export async function openNativeSession(
   { addon, library }: NativeRuntime,
   { variant, file, bindings: declared, options }: Opening,
 ): Promise<Session> {
-  // The defaults of optional inputs are compiled in.
-  const bindings = { ...declared, inputs: declared.inputs.filter(({ optional }) => !optional) }
+  const bindings = { ...declared, inputs: inputsOfEngines(declared.inputs) }
   const subject = modelSubject(options.model)
   const bytes = new Uint8Array(await readArtifact(file, variant, options.model))
   const settings = {
@@ -65,6 +65,7 @@ function createSession(engine: OnnxRuntimeEngine, bindings: Bindings, subject: s
 
   return {
     kind: 'native',
+    optionalInputs: 'filled',
     infer: (inputs, options) => calls.track(infer(inputs, options)),
     inferSync(inputs) {
       try {

@@ -50,6 +50,7 @@ export async function openWorkerSession(
 function sessionOf(engines: readonly Engine[], close: () => Promise<void>): Session {
   const session: Session = {
     kind: 'worker',
+    optionalInputs: 'filled',
     infer(inputs, options) {
       return engines
         .reduce((least, engine) => (engine.pending() < least.pending() ? engine : least))
