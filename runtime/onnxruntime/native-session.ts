@@ -12,6 +12,7 @@ import { createSlots } from '../slots.ts'
 import { arrayOf, unsharedViewOf, viewOf } from '../tensor-memory.ts'
 import { modelSubject } from '../text.ts'
 import type { NativeRuntime } from './choose-runtime.ts'
+import { engineParts, weightsName } from './large-engine.ts'
 import { createOutputDims } from './output-dims.ts'
 import { giveBack, packInputs, takeInputs, type Packed } from './pack-inputs.ts'
 
@@ -38,15 +39,17 @@ export async function openNativeSession(
 ): Promise<Session> {
   const bindings = { ...declared, inputs: inputsOfEngines(declared.inputs) }
   const subject = modelSubject(options.model)
-  const bytes = new Uint8Array(await readArtifact(file, variant, options.model))
+  const { model, weights } = engineParts(await readArtifact(file, variant, options.model))
   const settings = {
     inputs: bindings.inputs.map(({ name }) => name),
     outputs: bindings.outputs.map(({ name }) => name),
     threads: options.threads ?? null,
     runs: options.workers ?? null,
+    weights,
+    weightsName,
   }
   try {
-    const engine = await addon.load(library, bytes, settings)
+    const engine = await addon.load(library, model, settings)
     return await orClose(engine, () => createSession(engine, bindings, subject))
   } catch (cause) {
     const text = `${subject}: ONNX Runtime could not open ${file}: ${textOf(cause)}`
