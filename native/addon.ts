@@ -69,6 +69,10 @@ export interface OnnxRuntimeAddon extends Addon {
       readonly threads: number | null
       /** Runs at once; null shares those of the process with other models. */
       readonly runs: number | null
+      /** External data of the model, which is copied; null if it has none. */
+      readonly weights: Uint8Array | null
+      /** The file as which the model names its external data. */
+      readonly weightsName: string
     },
   ): Promise<OnnxRuntimeEngine>
 }

@@ -63,12 +63,15 @@ export async function writeModel(compiled: Compiled, folder: string): Promise<st
  * These options, written as a query: there is no import, and they name the engine's history in the cache. Calls with
  * different options do not explain each other's misses.
  */
-export function queryOf({ engine, precision: { io }, backends, targets, shapes, profiles }: CompileOptions): string {
+export function queryOf(options: CompileOptions): string {
+  const { engine, precision, backends, targets, outputs, shapes, profiles } = options
+  const { io } = precision
   const query = {
     engine,
     ...(io !== 'fp32' && { io }),
     ...(backends !== 'auto' && { backend: backends }),
     ...(targets.length > 0 && { target: targets }),
+    ...(outputs.length > 0 && { outputs }),
     ...(Object.keys(shapes).length > 0 && { shapes }),
   }
   return [query, ...profiles].map((part) => modelId({ file: '', query: part }).text).join('')

@@ -8,8 +8,8 @@ export const errorCodes = {
   MODEL_NOT_FOUND: 'The imported model file does not exist.',
   MODEL_INVALID: 'The file is not a readable ONNX model: empty, truncated, or not a model at all.',
   MODEL_UNSUPPORTED:
-    'The model is valid but not supported: a sequence, map, optional or sparse binding, an unknown dtype, or a node ' +
-    'that the backend is known to compute wrong.',
+    'The model is valid but not supported here: a sequence, map, optional or sparse binding, a dtype, or a node that ' +
+    'the backend is known to compute wrong.',
   EXTERNAL_DATA: 'External data of the model is missing, too short, or outside the folder of the model.',
   QUERY_INVALID: 'The query of an import is wrong: an unknown key, a wrong value, or a contradiction with the options.',
   OPTION_INVALID: 'An option is wrong: an unknown key, a wrong value, or a contradiction with another option.',

@@ -25,6 +25,10 @@ const bindingSchema: Schema = {
       accepts: (value) => value === null || (Array.isArray(value) && value.every(isDim)),
     },
     optional: optionalTrue,
+    default: {
+      text: 'dims and data in base64, or nothing',
+      accepts: (value) => value === undefined || isDefault(value),
+    },
   },
 }
 
@@ -138,6 +142,13 @@ function kindOf(value: unknown): string {
 
 function isBinding(dtype: string): boolean {
   return dtypes[dtype as keyof typeof dtypes].array !== null
+}
+
+function isDefault(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null || !('dims' in value) || !('data' in value)) return false
+  const { dims, data } = value
+  const areDims = Array.isArray(dims) && dims.every((dim) => Number.isSafeInteger(dim) && Number(dim) >= 0)
+  return areDims && typeof data === 'string' && /^[A-Za-z0-9+/]*={0,2}$/.test(data)
 }
 
 function isDim(dim: unknown): boolean {

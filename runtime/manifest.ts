@@ -10,6 +10,15 @@ export interface Binding {
   readonly dims: readonly Dim[] | null
   /** Set for an input that has a default in the model (an initializer of the same name): infer() may leave it out. */
   readonly optional?: true
+  /** Of an optional input: what an engine that takes the input gets when it is left out. */
+  readonly default?: InputDefault
+}
+
+/** The default of an input. */
+export interface InputDefault {
+  readonly dims: readonly number[]
+  /** The elements as little-endian bytes, in base64. */
+  readonly data: string
 }
 
 /** Whether infer() checks that dims of one name are equal. */

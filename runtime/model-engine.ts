@@ -1,5 +1,6 @@
 import { OnnxEngineError } from './errors.ts'
 import { createInFlight } from './in-flight.ts'
+import { createDefaults } from './input-defaults.ts'
 import type { Binding } from './manifest.ts'
 import type { OpenedVariant } from './opened-variant.ts'
 import { createProgress } from './progress.ts'
@@ -31,7 +32,7 @@ export function createModelEngine(
   openEngine: (onProgress: OnProgress) => Promise<OpenedVariant>,
 ): ModelEngine {
   const subject = modelSubject(name)
-  const checkOptional = optionalCheck(subject, inputBindings)
+  const takeOptional = createOptionalInputs(subject, inputBindings)
   // An aborted call still occupies the engine: dispose() waits for the work, not for the caller's promise.
   const work = createInFlight()
   const progress = createProgress()
@@ -48,8 +49,7 @@ export function createModelEngine(
     runSync(inputs) {
       const variant = trial?.current
       if (trial === undefined || variant?.session.inferSync === undefined) return new Map()
-      checkOptional(variant, inputs)
-      const outputs = variant.session.inferSync(inputs)
+      const outputs = variant.session.inferSync(takeOptional(variant, inputs))
       trial.accept(variant)
       return outputs
     },
@@ -84,9 +84,8 @@ export function createModelEngine(
     return (await open()).run(own, options)
   }
 
-  function inferIn(variant: OpenedVariant, inputs: Tensors, options: InferOptions): Promise<Tensors> {
-    checkOptional(variant, inputs)
-    return variant.session.infer(inputs, options)
+  async function inferIn(variant: OpenedVariant, inputs: Tensors, options: InferOptions): Promise<Tensors> {
+    return variant.session.infer(takeOptional(variant, inputs), options)
   }
 
   function refuseDisposed(): void {
@@ -98,16 +97,28 @@ function disposedError(subject: string): OnnxEngineError {
   return new OnnxEngineError('DISPOSED', subject, { expected: 'a model in use', received: 'a disposed one' })
 }
 
-/** Refuses values of optional inputs where their defaults are compiled in: ignoring them would give wrong numbers. */
-function optionalCheck(subject: string, bindings: readonly Binding[]) {
-  const optional = bindings.filter((input) => input.optional).map((input) => input.name)
-  return ({ session }: OpenedVariant, inputs: Tensors): void => {
-    const given = session.optionalInputs ? undefined : optional.find((name) => inputs.has(name))
-    if (given === undefined) return
-    throw new OnnxEngineError('INPUT_INVALID', `${subject}, input ${quote(given)}`, {
-      expected: 'nothing, because this engine has the default compiled in',
-      received: 'a value',
-      hint: 'Leave the input out.',
-    })
+/** Prepares the inputs of a call for a session: with the defaults of those that were left out, or without any. */
+function createOptionalInputs(
+  subject: string,
+  inputs: readonly Binding[],
+): (opened: OpenedVariant, tensors: Tensors) => Tensors {
+  const optional = inputs.filter((input) => input.optional)
+  const compiledIn = optional.filter((input) => input.default === undefined)
+  const fill = createDefaults(inputs)
+  return ({ session: { optionalInputs } }, tensors) => {
+    if (optional.length === 0 || optionalInputs === 'any') return tensors
+    refuse(subject, optionalInputs === 'filled' ? compiledIn : optional, tensors)
+    return optionalInputs === 'filled' ? fill(tensors) : tensors
   }
+}
+
+// To ignore the caller's value would give wrong numbers without an error.
+function refuse(subject: string, optional: readonly Binding[], tensors: Tensors): void {
+  const given = optional.find(({ name }) => tensors.has(name))
+  if (given === undefined) return
+  throw new OnnxEngineError('INPUT_INVALID', `${subject}, input ${quote(given.name)}`, {
+    expected: 'nothing, because this engine has the default compiled in',
+    received: 'a value',
+    hint: 'Leave the input out.',
+  })
 }

@@ -27,8 +27,11 @@ export type SessionKind = 'native' | 'worker'
 export interface Session {
   /** Where it runs: in native threads of this process, in a worker, or on a server. */
   readonly kind: SessionKind | 'server'
-  /** Whether infer() accepts optional inputs. Without it, their defaults are compiled in, and a value is refused. */
-  readonly optionalInputs?: true
+  /**
+   * How infer() takes optional inputs: `any` accepts them or does without, `filled` gets all that have a default in the
+   * bindings. Without it, their defaults are compiled in, and a value is refused.
+   */
+  readonly optionalInputs?: 'any' | 'filled'
   /**
    * Copies the inputs before it returns its promise, so that callers may reuse their arrays at once; with `transfer`
    * the inputs are the session's own, in ArrayBuffers that nobody else sees. When the signal aborts, `model.ts` has

@@ -56,6 +56,8 @@ export interface BuildPlan<B extends BackendName = BackendName> {
 /** One engine compiler. A plain object; heavy dependencies are loaded inside its functions. */
 export interface Backend<B extends BackendName = BackendName, Detail = unknown> {
   readonly name: B
+  /** Whether its engines have the defaults of optional inputs compiled in, instead of taking them as inputs. */
+  readonly fixesOptionalInputs?: true
   /**
    * Looks for the library without loading anything that could crash this process. Never throws for an absent library.
    */

@@ -1,9 +1,11 @@
 import { resolve } from 'node:path'
 import { fileLoaderAssets } from '../emit/file-loader.ts'
+import { importedTexts } from '../imports/model-packages.ts'
 import { modelFilter } from '../options/query.ts'
 import type { Project } from '../project/project.ts'
 import type { BundlerAdapter, NativeContext, Refusal } from './adapter.ts'
 import { contextLogger, runtimeOf, importFilter, nativeContext } from './context.ts'
+import { checkExternals, quotedNames } from './external-packages.ts'
 import { nodeOnly, noPages } from './target.ts'
 import { warnOfTemplate } from './template-imports.ts'
 
@@ -25,12 +27,24 @@ export function bunAdapter(project: Project): BundlerAdapter {
           // A hook for code would be called for every module, across threads: check the output instead.
           build.onEnd?.(async ({ outputs = [] }: BunResult) => {
             for (const output of outputs)
-              if (/\.[cm]?js$/.test(output.path)) warnOfTemplate(await output.text(), console.warn)
+              if (/\.[cm]?js$/.test(output.path)) await checkOutput(await output.text(), project)
           })
         },
       },
     },
   }
+}
+
+async function checkOutput(code: string, { options: { root } }: Project): Promise<void> {
+  warnOfTemplate(code, console.warn)
+  await checkExternals(importedTexts(code), { root, cure: bundleInBun })
+}
+
+function bundleInBun(names: readonly string[]): string {
+  return (
+    `Leave ${quotedNames(names)} out of 'external'; instead of packages: 'external', ` +
+    `list the packages in 'external' that are to stay outside`
+  )
 }
 
 interface BunResult {

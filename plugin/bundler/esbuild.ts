@@ -14,6 +14,7 @@ import {
   runtimeImports,
   webRuntimeFile,
 } from './context.ts'
+import { checkExternals, quotedNames } from './external-packages.ts'
 import { folderOf, ownQuestion } from './resolver.ts'
 
 export function esbuildAdapter(project: Project): BundlerAdapter {
@@ -47,6 +48,8 @@ function setUpEsbuild(build: PluginBuild, project: Project, assets: FileLoaderAs
     outdir,
     outfile = '',
     write = true,
+    packages,
+    external = [],
   } = build.initialOptions
   project.moveTo(absWorkingDir)
   const output = resolve(absWorkingDir, outdir ?? dirname(outfile))
@@ -54,6 +57,7 @@ function setUpEsbuild(build: PluginBuild, project: Project, assets: FileLoaderAs
   const side = project.options.platform === 'auto' ? sideOf(build) : project.options.platform
   if (publicPath && side === 'node') refuseNestedOutputs(build, output, absWorkingDir)
   assets.setup(build, { format, publicPath, side })
+  if (packages === 'external' || external.length > 0) refusePackagesWithModels(build, project)
   // Not by unplugin's hook, which gives every file that it resolves a namespace, and then does not load it.
   if (side === 'browser') build.onResolve({ filter: runtimeImports }, () => ({ path: webRuntimeFile }))
 }
@@ -114,4 +118,25 @@ function nestedOutput(file: string): OnnxEngineError {
     received: 'one below it',
     hint: `Remove 'publicPath', which is for browsers, or change 'entryNames' and 'chunkNames'`,
   })
+}
+
+function refusePackagesWithModels(build: PluginBuild, project: Project): void {
+  build.initialOptions.metafile = true
+  build.onEnd(async ({ metafile }) => {
+    const imports = Object.values(metafile?.outputs ?? {}).flatMap((output) => output.imports)
+    const externals = imports.flatMap(({ path, external }) => (external ? [path] : []))
+    try {
+      await checkExternals(externals, { root: project.options.root, cure: bundleInEsbuild })
+    } catch (error) {
+      return { errors: [{ text: (error as Error).message, detail: error }] }
+    }
+    return undefined
+  })
+}
+
+function bundleInEsbuild(names: readonly string[]): string {
+  return (
+    `Leave ${quotedNames(names)} out of 'external'; instead of packages: 'external', ` +
+    `list the packages in 'external' that are to stay outside`
+  )
 }

@@ -1,8 +1,10 @@
 import { relative, resolve } from 'node:path'
 import { copiedEngine } from '../emit/farm.ts'
+import { importedTexts } from '../imports/model-packages.ts'
 import type { Project } from '../project/project.ts'
 import type { BundlerAdapter, NativeContext, Resolve } from './adapter.ts'
 import { contextLogger, runtimeOf, nativeContext } from './context.ts'
+import { checkExternals, quotedNames } from './external-packages.ts'
 import { ownQuestion } from './resolver.ts'
 import { nodeOnly, noPages } from './target.ts'
 
@@ -25,6 +27,13 @@ export function farmAdapter(project: Project): BundlerAdapter {
           targetEnv = compilation?.output?.targetEnv
           output = resolve(root, compilation?.output?.path ?? 'dist')
           project.writesTo(output)
+        },
+        writeResources: {
+          async executor({ resourcesMap }) {
+            const scripts = Object.values(resourcesMap).filter(({ resourceType }) => resourceType === 'js')
+            const imports = scripts.flatMap(({ bytes }) => importedTexts(Buffer.from(bytes).toString()))
+            await checkExternals(imports, { root: project.options.root, cure: bundleInFarm })
+          },
         },
       },
     },
@@ -49,4 +58,8 @@ function refusalOf(targetEnv = 'browser') {
     received: `'${targetEnv}'`,
     hint: nodeOnly,
   }
+}
+
+function bundleInFarm(names: readonly string[]): string {
+  return `Leave ${quotedNames(names)} out of 'compilation.external'`
 }

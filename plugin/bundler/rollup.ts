@@ -1,8 +1,9 @@
-import { rollupAssets } from '../emit/rollup.ts'
+import { type RollupAssets, rollupAssets } from '../emit/rollup.ts'
 import type { Side } from '../options/build-target.ts'
 import type { Project } from '../project/project.ts'
 import type { BundlerAdapter, Resolve } from './adapter.ts'
 import { contextLogger, runtimeOf } from './context.ts'
+import { checkExternals, quotedNames } from './external-packages.ts'
 import { sideOfBuild } from './target.ts'
 import { warnOfTemplates } from './template-imports.ts'
 
@@ -12,7 +13,7 @@ export function rollupAdapter(project: Project): BundlerAdapter {
   const side = (): Side => (rolldownPlatform === 'browser' ? 'browser' : 'node')
   const sideOf = () => sideOfBuild(project, adapter, {})
   const assets = rollupAssets(() => project.options.assetsDir, project.writesTo, sideOf)
-  const hooks = { ...assets.hooks, transform: warnOfTemplates }
+  const hooks = { ...checkedHooks(assets, project, bundleInRollup), transform: warnOfTemplates }
   const adapter: BundlerAdapter = {
     engineCode: (_, asset) => assets.engine(asset),
     resolver: rollupResolver,
@@ -50,4 +51,35 @@ export function rollupResolver(context: object, importer: string | undefined): R
     const resolved = await (context as RollupContext).resolve(specifier, importer, { skipSelf: true })
     return resolved && !resolved.external ? resolved.id : undefined
   }
+}
+
+/** The hooks that write engines, after a look at the packages that the output leaves external. */
+export function checkedHooks(
+  { hooks }: RollupAssets,
+  project: Project,
+  cure: (names: readonly string[]) => string,
+): RollupAssets['hooks'] {
+  const { order, handler: write } = hooks.generateBundle
+  return {
+    ...hooks,
+    generateBundle: {
+      order,
+      async handler(options, bundle, isWrite) {
+        const imports = Object.values(bundle).flatMap(({ imports = [], dynamicImports = [] }) => [
+          ...imports,
+          ...dynamicImports,
+        ])
+        const externals = imports.filter((id) => bundle[id] === undefined)
+        await checkExternals(externals, { root: project.options.root, cure })
+        await write.call(this, options, bundle, isWrite)
+      },
+    },
+  }
+}
+
+function bundleInRollup(names: readonly string[]): string {
+  return (
+    `Leave ${quotedNames(names)} out of 'external'; Rollup itself finds packages only with the plugin ` +
+    '@rollup/plugin-node-resolve'
+  )
 }

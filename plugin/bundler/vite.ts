@@ -1,11 +1,14 @@
+import { resolve } from 'node:path'
 import { cachedEngine } from '../emit/asset.ts'
 import { rollupAssets } from '../emit/rollup.ts'
+import { modelPackages, neededPackages } from '../imports/model-packages.ts'
 import type { Side } from '../options/build-target.ts'
 import type { Project } from '../project/project.ts'
 import type { Logger } from '../project/state.ts'
 import type { BundlerAdapter, Refusal } from './adapter.ts'
 import { contextLogger, runtimeOf } from './context.ts'
-import { rollupResolver } from './rollup.ts'
+import { quotedNames } from './external-packages.ts'
+import { checkedHooks, rollupResolver } from './rollup.ts'
 import { preloadRefusal, sideOfBuild } from './target.ts'
 import { isolation, servedFiles } from './vite-server.ts'
 
@@ -17,6 +20,8 @@ export function viteAdapter(project: Project): BundlerAdapter {
   let isServer = false
   let plugins: readonly string[] = []
   let viteLogger: Logger | undefined
+  let bundled: Promise<readonly string[]> | undefined
+  const packagesToBundle = (root = process.cwd()) => (bundled ??= packagesWithModels(resolve(root)))
   const adapter: BundlerAdapter = {
     engineCode(context, asset) {
       if (!isServer) return assets.engine(asset)
@@ -35,12 +40,21 @@ export function viteAdapter(project: Project): BundlerAdapter {
     isPartial: () => isServer,
     hooks: {
       vite: {
-        ...assets.hooks,
-        config: () => ({
-          // One copy of the runtime: that of the generated modules, which Vite serves as it is.
-          optimizeDeps: { exclude: ['unplugin-onnx'] },
-          ...isolation(project.options.web),
-        }),
+        ...checkedHooks(assets, project, bundleInVite),
+        async config({ root }) {
+          const packages = await packagesToBundle(root)
+          return {
+            ssr: { noExternal: [...packages] },
+            // One copy of the runtime: that of the generated modules, which Vite serves as it is. And Vite bundles
+            // dependencies in advance without plugins.
+            optimizeDeps: { exclude: ['unplugin-onnx', ...packages] },
+            ...isolation(project.options.web),
+          }
+        },
+        async configEnvironment(name, { consumer = name === 'client' ? 'client' : 'server' }) {
+          if (consumer === 'client') return undefined
+          return { resolve: { noExternal: [...(await packagesToBundle())] } }
+        },
         configResolved(config) {
           const { command, root, base, logger } = config
           project.moveTo(root)
@@ -54,6 +68,16 @@ export function viteAdapter(project: Project): BundlerAdapter {
     },
   }
   return adapter
+}
+
+// Vite leaves packages to Node.js in code for servers, which cannot load those that import a model.
+async function packagesWithModels(root: string): Promise<readonly string[]> {
+  const found = await modelPackages(neededPackages(root), root)
+  return [...new Set(found.flatMap(({ chain }) => chain))]
+}
+
+function bundleInVite(names: readonly string[]): string {
+  return `Add ssr: { noExternal: [${quotedNames(names)}] } to the configuration of Vite, or remove them from 'external'`
 }
 
 /** The part of an environment of Vite that shows where its code will run. */

@@ -1,4 +1,5 @@
 import { unbundledImport } from './context.ts'
+import { checkExternals, quotedNames } from './external-packages.ts'
 
 /**
  * Prepares webpack or Rspack for two things that differ in them. An external that a plugin resolves becomes an empty
@@ -20,6 +21,28 @@ export function setUpWebpack(compiler: WebpackCompiler, externalsOf: () => strin
       return data
     })
   })
+}
+
+/** Fails a build that leaves a package external whose own code imports a model. */
+export function refuseExternals(compiler: WebpackCompiler, root: () => string): void {
+  compiler.hooks.thisCompilation.tap('unplugin-onnx', (compilation) => {
+    const stage = compiler.webpack.Compilation.PROCESS_ASSETS_STAGE_ADDITIONAL
+    compilation.hooks.processAssets.tapPromise({ name: 'unplugin-onnx', stage }, async () => {
+      const externals = [...compilation.modules].flatMap((module) =>
+        module.constructor.name === 'ExternalModule' ? [String(module.userRequest)] : [],
+      )
+      await checkExternals(externals, { root: root(), cure: bundleInWebpack }).catch((error: Error) => {
+        compilation.errors.push(error)
+      })
+    })
+  })
+}
+
+function bundleInWebpack(names: readonly string[]): string {
+  return (
+    `Leave ${quotedNames(names)} out of 'externals'; webpack-node-externals has an option for it: ` +
+    `allowlist: [${quotedNames(names)}]`
+  )
 }
 
 /** Whether webpack or Rspack keeps modules from one process to the next. */
@@ -44,9 +67,11 @@ export interface WebpackCompiler {
       type: 'module' | 'node-commonjs',
       externals: string[],
     ) => { apply(compiler: WebpackCompiler): void }
+    readonly Compilation: { readonly PROCESS_ASSETS_STAGE_ADDITIONAL: number }
   }
   readonly hooks: {
     readonly afterEnvironment: { tap(name: string, fn: () => void): void }
+    readonly thisCompilation: { tap(name: string, fn: (compilation: WebpackCompilation) => void): void }
     readonly compilation: {
       tap(name: string, fn: (compilation: WebpackCompilation, params: WebpackParams) => void): void
     }
@@ -63,6 +88,13 @@ export interface WebpackCompiler {
 
 interface WebpackCompilation {
   readonly warnings: { push(warning: Error): unknown }
+  readonly errors: { push(error: Error): unknown }
+  readonly modules: Iterable<{ readonly userRequest?: unknown }>
+  readonly hooks: {
+    readonly processAssets: {
+      tapPromise(options: { readonly name: string; readonly stage: number }, fn: () => Promise<void>): void
+    }
+  }
 }
 
 interface WebpackParams {

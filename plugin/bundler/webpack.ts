@@ -7,7 +7,7 @@ import type { BundlerAdapter, NativeContext, Refusal, Resolve } from './adapter.
 import { nativeContext, runtime, runtimeOf } from './context.ts'
 import { folderOf, ownQuestion } from './resolver.ts'
 import { nodeOnly, preloadRefusal } from './target.ts'
-import { hasPersistentCache, setUpWebpack, type WebpackCompiler } from './webpack-compiler.ts'
+import { hasPersistentCache, refuseExternals, setUpWebpack, type WebpackCompiler } from './webpack-compiler.ts'
 
 /** webpack and Rspack. */
 export function webpackAdapter(project: Project): BundlerAdapter {
@@ -19,6 +19,8 @@ export function webpackAdapter(project: Project): BundlerAdapter {
     // Where a browser runs it, the runtime is a part of the bundle.
     const hasExternals = () => platformOf(project, compiler.options) === 'node'
     setUpWebpack(compiler as unknown as WebpackCompiler, () => (hasExternals() ? [runtime] : []))
+    if (compiler.options.externals !== undefined)
+      refuseExternals(compiler as unknown as WebpackCompiler, () => project.options.root)
   }
   return {
     engineCode(context, asset) {

@@ -11,7 +11,7 @@ import type { SourceDigest } from './key.ts'
 import type { StatIndex } from './stat-index.ts'
 
 // Raised when `readModel` sees more, or something else, in the same file.
-const reader = 3
+const reader = 4
 
 /**
  * What a model declares and what its bytes are. A file that was seen before, unchanged, is neither parsed nor hashed
@@ -87,6 +87,18 @@ const headerSchema: v.GenericSchema<unknown, Model> = v.object({
   bindings: v.object({ inputs: v.array(bindingSchema), outputs: v.array(bindingSchema) }),
   external: v.array(v.object({ file: v.string(), offset: v.number(), length: v.number() })),
   training: v.exactOptional(v.array(v.string())),
+  defaults: v.exactOptional(v.array(bindingSchema)),
+  unsupported: v.exactOptional(
+    v.array(
+      v.object({
+        role: v.picklist(['input', 'output']),
+        name: v.string(),
+        axis: v.exactOptional(v.number()),
+        expected: v.string(),
+        received: v.string(),
+      }),
+    ),
+  ),
 })
 
 // What is no header of this file is as if there were none: the file is read.

@@ -2,6 +2,7 @@ import type { Binding, ModelManifest } from '../../runtime/manifest.ts'
 import type { Probe } from '../backend/contract.ts'
 import type { ImportRecord } from '../cache/import-records.ts'
 import type { StoreEntry } from '../cache/list.ts'
+import type { UnsupportedBinding } from '../onnx/bindings.ts'
 import type { ModelWithInitializers } from '../onnx/model.ts'
 import { byteLength } from '../onnx/tensor.ts'
 import { columns, plain } from '../table.ts'
@@ -16,21 +17,26 @@ export function modelReport({
   irVersion,
   opsets,
   bindings,
+  defaults = [],
+  unsupported = [],
   initializers,
   external,
 }: ModelWithInitializers): string {
   const opset = Object.entries(opsets).map(
     ([domain, version]) => `${domain === '' ? 'opset' : plain(domain)} ${version}`,
   )
+  // Before IR version 4 a model lists all its weights as inputs.
+  const settable = irVersion < 4 ? [] : defaults
   const bytes = initializers.reduce((sum, initializer) => sum + (byteLength(initializer) ?? 0), 0)
   const files = new Map<string, number>()
   for (const { file, length } of external) files.set(file, (files.get(file) ?? 0) + length)
   return [
     `${plain(file)}  ${formatBytes(size)}  IR ${irVersion}  ${opset.join('  ')}`,
     'inputs',
-    ...columns(bindings.inputs.map(bindingRow)),
+    ...columns([...bindings.inputs.map(bindingRow), ...unsupportedRows(unsupported, 'input')]),
+    ...(settable.length > 0 ? ['inputs with a default', ...columns(settable.map(bindingRow))] : []),
     'outputs',
-    ...columns(bindings.outputs.map(bindingRow)),
+    ...columns([...bindings.outputs.map(bindingRow), ...unsupportedRows(unsupported, 'output')]),
     `initializers  ${initializers.length}, ${formatBytes(bytes)}`,
     ...[...files].map(([file, length]) => `external data  ${plain(file)}, ${formatBytes(length)}`),
   ].join('\n')
@@ -128,6 +134,15 @@ export function doctorReport(diagnosis: Diagnosis): string {
 }
 
 const sessionText = { native: 'native', worker: 'in a worker', none: 'none' } as const
+
+function unsupportedRows(
+  unsupported: readonly UnsupportedBinding[],
+  wanted: UnsupportedBinding['role'],
+): readonly (readonly string[])[] {
+  return unsupported.flatMap(({ role, name, received }) =>
+    role === wanted ? [[plain(name), `${received} (unsupported)`]] : [],
+  )
+}
 
 function bindingRow({ name, dtype, dims }: Binding): readonly string[] {
   if (dims === null) return [plain(name), `${dtype} of unknown rank`]

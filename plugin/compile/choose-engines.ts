@@ -1,18 +1,19 @@
-import { basename } from 'node:path'
 import { OnnxEngineError } from '../../runtime/errors.ts'
 import type { BackendName } from '../../runtime/manifest.ts'
 import type { BuildPlan, Backend, Probe } from '../backend/contract.ts'
-import type { Model } from '../onnx/model.ts'
 import { backendsFor, type BuildTarget } from '../options/build-target.ts'
 import type { CompileOptions } from '../options/schema.ts'
 import type { PrecisionPass } from '../precision/pass.ts'
 import { loaders } from './backends.ts'
 import { precisionPass } from './passes.ts'
+import type { SelectedModel, SelectedModels } from './selected-model.ts'
 
 /** An engine to make, and the backend that makes it. */
 export interface PlannedEngine {
   readonly backend: BackendName
   readonly plan: BuildPlan
+  /** The model as this backend compiles it. */
+  readonly source: SelectedModel
   /** Makes the graph that the backend compiles; undefined when that is the source. */
   readonly pass: PrecisionPass | undefined
   /** Whether the user named the backend: a failure then fails the build, where `'auto'` only drops the engine. */
@@ -37,10 +38,13 @@ export interface BuildPlace {
  * @throws OnnxEngineError UNSUPPORTED_TARGET, BACKEND_UNAVAILABLE and what the plans throw: for a named backend, and
  *   for the last one when none is left.
  */
-export async function chooseEngines(model: Model, options: CompileOptions, place: BuildPlace): Promise<Choice> {
-  const { root, target } = place
+export async function chooseEngines(
+  models: SelectedModels,
+  options: CompileOptions,
+  { root, target }: BuildPlace,
+): Promise<Choice> {
   const requested = options.backends !== 'auto'
-  const names = backendsFor(target, options.backends, basename(model.file))
+  const names = backendsFor(target, options.backends, models.file)
   const candidates = await Promise.all(names.map((name) => loaders[name]()))
   const engines: PlannedEngine[] = []
   const skipped: OnnxEngineError[] = []
@@ -48,9 +52,17 @@ export async function chooseEngines(model: Model, options: CompileOptions, place
     try {
       const probe = await backend.probe(options, root)
       if (!probe.available) throw unavailable(backend, probe, requested)
+      const source = backend.fixesOptionalInputs ? models.fixed : models.open
+      const { model } = source
       for (const plan of backend.plan(model, options, probe)) {
         const pass = await precisionPass({ model, options, backend: backend.name, lowering: plan.lowering })
-        engines.push({ backend: backend.name, plan, pass, requested })
+        engines.push({
+          backend: backend.name,
+          plan: withNote(plan, backend.name, models, source),
+          source,
+          pass,
+          requested,
+        })
       }
     } catch (error) {
       if (requested || !(error instanceof OnnxEngineError)) throw error
@@ -60,6 +72,13 @@ export async function chooseEngines(model: Model, options: CompileOptions, place
   const last = skipped.at(-1)
   if (engines.length === 0 && last) throw last
   return { engines, skipped }
+}
+
+function withNote(plan: BuildPlan, backend: BackendName, { open }: SelectedModels, source: SelectedModel): BuildPlan {
+  if (source === open) return plan
+  const names = open.model.bindings.inputs.flatMap(({ name, optional }) => (optional ? [name] : []))
+  const note = `engines of ${backend} have the defaults of optional inputs compiled in (${names.join(', ')})`
+  return { ...plan, notes: [...(plan.notes ?? []), note] }
 }
 
 function unavailable(

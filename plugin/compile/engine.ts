@@ -19,7 +19,6 @@ import type { Variant } from './variant.ts'
 /** A model that was read, and the request that it was read for. */
 export interface ModelJob {
   readonly name: string
-  readonly model: Model
   /** Source facts of the key: digests of the model's files. */
   readonly source: Facts
   readonly request: CompileRequest
@@ -113,15 +112,16 @@ interface BuiltEngine {
 
 async function buildOnce(planned: PlannedEngine, job: ModelJob, options: CompileOptions): Promise<BuiltEngine> {
   const { backend, plan } = planned
-  const { name, model, source, context } = job
+  const { name, source, context } = job
+  const { model, passes: edits } = planned.source
   const { store, signal, log, verbose = false } = context
-  const { root, query } = job.request
+  const { root, query, file } = job.request
   const { label, extension, requires, lowering } = plan
   const simplify = plan.simplify ? bindingsOf(model, options) : undefined
   const request: PassRequest = { name, model, options, backend, label, lowering, simplify, root, ...context }
-  const passes = await passesOf(planned, request)
+  const passes = [...edits, ...(await passesOf(planned, request))]
   const key = cacheKey(engineFacts(graphFacts(source, { passes, shapes: options.shapes }), backend, plan.facts))
-  const importKey = importKeyOf(root, model.file, query, backend, label)
+  const importKey = importKeyOf(root, file, query, backend, label)
   const title = `${name}  ${options.engine}  ${label ? `${backend} (${label})` : backend}`
   const stored = await store.getOrBuild({ key, importKey, label: name, signal }, async (output) => {
     // Loaded when something has to be built: a build of hits does not wait for compilers and passes.

@@ -6,10 +6,11 @@ import type { Store } from '../cache/store.ts'
 import { changedWhileRead, watchSources, type WatchedStore } from '../cache/watched-sources.ts'
 import type { Model } from '../onnx/model.ts'
 import { checkShapes } from '../options/check-shapes.ts'
-import { checkIo, looseBindings } from '../options/engine-bindings.ts'
+import { checkDefaults, checkIo } from '../options/engine-bindings.ts'
 import { chooseEngines, type PlannedEngine } from './choose-engines.ts'
 import { bindingsOf, buildEngine, type ModelJob } from './engine.ts'
 import type { CompileContext, CompileRequest } from './request.ts'
+import { selectModel } from './selected-model.ts'
 import type { Compiled } from './variant.ts'
 
 /**
@@ -41,17 +42,21 @@ const attempts = 3
 type WatchedContext = CompileContext & { readonly store: WatchedStore }
 
 async function compileOnce(request: CompileRequest, context: WatchedContext): Promise<Compiled> {
-  const { job, engines } = await prepareModel(request, context)
-  const { name, model } = job
+  const { job, model, files, engines } = await prepareModel(request, context)
+  const { name } = job
   const built = await Promise.all(engines.map((engine) => buildEngine(engine, job)))
   const variants = built.filter((variant) => variant !== undefined)
   if (variants.length === 0) throw nothingBuilt(name)
-  return { name, bindings: bindingsOf(model, request.options), variants, files: filesOf(model) }
+  return { name, bindings: bindingsOf(model, request.options), variants, files }
 }
 
 /** A model that was read and checked, and the engines that the options ask for. */
 export interface PreparedModel {
   readonly job: ModelJob
+  /** With its optional inputs. */
+  readonly model: Model
+  /** The files of the source. */
+  readonly files: readonly string[]
   readonly engines: readonly PlannedEngine[]
 }
 
@@ -61,13 +66,16 @@ export async function prepareModel(request: CompileRequest, context: WatchedCont
   const name = basename(file).replace(/\.onnx$/i, '')
   const { model: read, source } = await readSource(file, context.store.statIndex)
   if (!(await context.store.unchanged())) throw changedWhileRead(file)
-  const model = options.dims === 'loose' ? { ...read, bindings: looseBindings(read.bindings) } : read
+  const facts = sourceFacts(source)
+  const models = await selectModel(read, { ...request, name, source: facts, context })
+  const { model } = models.open
   checkShapes(options, model.bindings, name)
   if (model.training) context.warn(trainingWarning(name, model.training))
   checkIo(options, name)
-  const { engines, skipped } = await chooseEngines(model, options, { root, target: context.target ?? 'node' })
+  checkDefaults(model.bindings, options, name)
+  const { engines, skipped } = await chooseEngines(models, options, { root, target: context.target ?? 'node' })
   for (const { message } of skipped) logOnce(context, `passed over ${message}`)
-  return { job: { name, model, source: sourceFacts(source), request, context }, engines }
+  return { job: { name, source: facts, request, context }, model, files: filesOf(read), engines }
 }
 
 /** The error of a model that `'auto'` could make no engine of. */

@@ -74,11 +74,23 @@ export async function copyEngine(asset: EngineAsset, folder: string): Promise<vo
 
 /** The bytes of an engine. Throws CACHE_FAILED when the cache lost them while this build ran. */
 export async function readEngine(asset: EngineAsset): Promise<Buffer> {
+  if (asset.size > longestBuffer) throw tooLong(asset)
   try {
     return await readHeld(asset.source)
   } catch (error) {
     throw missing(asset, error)
   }
+}
+
+// What Node.js reads into one buffer.
+const longestBuffer = 2 ** 31 - 1
+
+function tooLong({ name, size }: EngineAsset): OnnxEngineError {
+  return new OnnxEngineError('OUTPUT_FAILED', `engine ${name}`, {
+    expected: 'an engine of less than 2 GiB, because this bundler takes engines from memory',
+    received: `${size} bytes`,
+    hint: 'Use Vite, Rollup, Rolldown or Farm, which copy files, or compile the model by `unplugin-onnx build`',
+  })
 }
 
 // Hashed once in each process: a file of the right size may be damaged.

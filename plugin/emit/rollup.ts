@@ -103,6 +103,8 @@ export interface RollupFile {
   readonly type: string
   readonly code?: string
   readonly source?: string | Uint8Array
+  readonly imports?: readonly string[]
+  readonly dynamicImports?: readonly string[]
 }
 
 /** The part of the plugin context that Rollup, Rolldown and Vite share. */

@@ -6,6 +6,7 @@ import type { Lowering } from '../backend/contract.ts'
 import type { Store } from '../cache/store.ts'
 import { precisionPass } from '../compile/passes.ts'
 import { temporaryFolder } from '../files/temporary-folder.ts'
+import { editBindings } from '../onnx/edit-bindings.ts'
 import { fixGraph } from '../onnx/fix-graph.ts'
 import { loadGraph } from '../onnx/graph.ts'
 import { readModel } from '../onnx/model.ts'
@@ -13,6 +14,7 @@ import { writeGraph } from '../onnx/write.ts'
 import { checkShapes } from '../options/check-shapes.ts'
 import { checkIo, engineBindings } from '../options/engine-bindings.ts'
 import type { CompileOptions } from '../options/schema.ts'
+import { selectBindings } from '../options/select-bindings.ts'
 import { widenIo } from '../precision/io.ts'
 import type { TritonBackend } from './triton-config.ts'
 import { verifyFile } from './verify-file.ts'
@@ -41,13 +43,17 @@ export interface LoweredFileRequest {
 export async function writeLoweredFile(request: LoweredFileRequest, output: string): Promise<Bindings> {
   const { file, options, backend } = request
   const name = basename(file).replace(/\.onnx$/i, '')
-  const model = await readModel(file)
+  const read = await readModel(file)
+  // A server takes defaults as the file has them.
+  const { bindings: own, edits } = selectBindings(read, { outputs: options.outputs, optionalInputs: [] }, name)
+  const model = { ...read, bindings: own }
   checkShapes(options, model.bindings, name)
   checkIo(options, name)
   const { io } = options.precision
   const pass = { ...request, name, model, label: '', lowering: loweringOf(request) }
   const lowering = await precisionPass({ model, options, backend, lowering: pass.lowering })
   const graph = await loadGraph(file)
+  editBindings(graph, edits)
   if (Object.keys(options.shapes).length > 0)
     fixGraph(graph, engineBindings(model.bindings, { shapes: options.shapes, io: 'fp32' }))
   const lowered = await lowering?.lower(graph, pass)

@@ -7,7 +7,7 @@ import { OnnxEngineError } from '../../runtime/errors.ts'
 import { parseRequest } from '../options/query.ts'
 import { compileOptions } from '../options/resolve.ts'
 import type { ResolvedOptions } from '../options/schema.ts'
-import type { ModelImport } from './model-import.ts'
+import { type ModelImport, typedOptions } from './model-import.ts'
 import { resolveModel } from './resolve.ts'
 import { sourceExtensions, modelSpecifiers, type Specifier } from './specifiers.ts'
 
@@ -122,8 +122,7 @@ async function modelImport(
   const resolveImport = async (): Promise<string | undefined> => candidates().find(isModel)
   const file = await resolveModel(name, { importer, root, resolveImport })
   if (file === undefined) return undefined
-  const { shapes, precision } = compileOptions(options, { ...request, file })
-  return { importer, specifier, file, shapes, io: precision.io }
+  return { importer, specifier, file, ...typedOptions(compileOptions(options, { ...request, file })) }
 }
 
 function isModel(path: string): boolean {

@@ -1,5 +1,6 @@
 import type { Bindings } from '../../runtime/manifest.ts'
-import type { Shapes, IoPrecision } from '../options/types.ts'
+import type { CompileOptions } from '../options/schema.ts'
+import type { IoPrecision, Shapes } from '../options/types.ts'
 
 /** One import of a model, from the sources or from a bundler. Paths are absolute. */
 export interface ModelImport {
@@ -13,6 +14,19 @@ export interface ModelImport {
   readonly shapes?: Shapes
   /** Precision of float32 inputs and outputs from the options or the query. Default: 'fp32', which leaves them. */
   readonly io?: IoPrecision
+  /** Outputs and optional inputs from the options or the query. Default: all outputs, and no optional input. */
+  readonly outputs?: readonly string[]
+  readonly optionalInputs?: true | readonly string[]
   /** The bindings with those dims and dtypes, if they are known; otherwise the model's header is read. */
   readonly bindings?: Bindings
+}
+
+/** The options of an import that its types depend on. */
+export function typedOptions({
+  shapes,
+  precision: { io },
+  outputs,
+  optionalInputs,
+}: CompileOptions): Required<Pick<ModelImport, 'shapes' | 'io' | 'outputs' | 'optionalInputs'>> {
+  return { shapes, io, outputs, optionalInputs }
 }

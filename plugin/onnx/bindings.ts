@@ -1,4 +1,4 @@
-import { type DType, dtypeOfCode, isBindingDType } from '../../runtime/dtype.ts'
+import { dtypeOfCode, isBindingDType } from '../../runtime/dtype.ts'
 import { OnnxEngineError } from '../../runtime/errors.ts'
 import type { Bindings, Binding, Dim } from '../../runtime/manifest.ts'
 import { quote } from '../text.ts'
@@ -9,24 +9,89 @@ type Role = 'input' | 'output'
 /** The parts of a graph that the bindings are read from. */
 export type GraphHeader = Pick<Message<'GraphProto'>, 'input' | 'output' | 'initializer' | 'sparseInitializer'>
 
+/** A binding that JavaScript has nothing to represent. */
+export interface UnsupportedBinding {
+  readonly role: Role
+  readonly name: string
+  /** The dim that is the reason, if it is a dim. */
+  readonly axis?: number
+  readonly expected: string
+  /** What the model has, such as 'a sequence'. */
+  readonly received: string
+}
+
+/** All that a graph declares as its inputs and outputs. */
+export interface DeclaredBindings {
+  /** What infer() takes and returns. */
+  readonly bindings: Bindings
+  /** Inputs with a default, which is an initializer of the same name. */
+  readonly defaults: readonly Binding[]
+  readonly unsupported: readonly UnsupportedBinding[]
+}
+
 /**
  * The bindings of a graph, in its order. An initializer that is also listed as an input (as every one was before IR
  * version 4) is a default value, not an input. A dim is static, named, or unknown; a negative dim, which exporters
  * write for "any", is unknown.
  *
- * Throws MODEL_UNSUPPORTED with the binding and its type for sequences, maps, optionals, sparse and opaque values,
- * element types without a typed array, and dims beyond 2^53; MODEL_INVALID for a missing name, a name that is not
- * UTF-8, and a name that occurs twice. Annotations are ignored: doc strings, denotations of types and dims, metadata.
+ * Unsupported are sequences, maps, optionals, sparse and opaque values, element types without a typed array, and dims
+ * beyond 2^53. Throws MODEL_INVALID for a missing name, a name that is not UTF-8, and a name that occurs twice.
+ * Annotations are ignored: doc strings, denotations of types and dims, metadata.
  *
  * @param where names the model in messages
  */
-export function readBindings(graph: GraphHeader, where: string): Bindings {
+export function readBindings(graph: GraphHeader, where: string): DeclaredBindings {
   const constants = new Set([
     ...graph.initializer.map(({ name }) => name),
     ...graph.sparseInitializer.map(({ values }) => values?.name ?? ''),
   ])
-  const inputs = graph.input.filter(({ name }) => name === '' || !constants.has(name))
-  return { inputs: readValues(inputs, 'input', where), outputs: readValues(graph.output, 'output', where) }
+  const hasDefault = ({ name }: { readonly name: string }) => name !== '' && constants.has(name)
+  const inputs = readValues(
+    graph.input.filter((input) => !hasDefault(input)),
+    'input',
+    where,
+  )
+  const outputs = readValues(graph.output, 'output', where)
+  return {
+    bindings: { inputs: inputs.filter(isBinding), outputs: outputs.filter(isBinding) },
+    defaults: graph.input.filter(hasDefault).flatMap(readDefault),
+    unsupported: [...inputs, ...outputs].flatMap((value) => (isBinding(value) ? [] : [value])),
+  }
+}
+
+// Weights may be of any dtype: one that cannot be an input is none.
+function readDefault({ name, type }: Message<'ValueInfoProto'>): readonly Binding[] {
+  const read = readType(type)
+  return 'received' in read ? [] : [{ name, ...read }]
+}
+
+function isBinding(value: Binding | UnsupportedBinding): value is Binding {
+  return 'dtype' in value
+}
+
+/** The error of a binding that is needed and not supported. */
+export function unsupportedBinding(
+  where: string,
+  { role, name, axis, expected, received }: UnsupportedBinding,
+): OnnxEngineError {
+  const place = `${where}, ${role} ${quote(name)}`
+  return new OnnxEngineError('MODEL_UNSUPPORTED', axis === undefined ? place : `${place}, dim ${axis}`, {
+    expected,
+    received,
+    hint: hintOf(role, received),
+  })
+}
+
+function hintOf(role: Role, received: string): string {
+  if (role === 'input') return 'Change the model so that each input is a dense tensor of a supported dtype'
+  const hint = `Leave it out: name the outputs that you need in the option 'outputs' or in the query (?outputs=...)`
+  // Classifiers of scikit-learn end in a ZipMap, which makes a sequence of maps from a tensor of probabilities.
+  const isZipMap = received === foreignTypes.sequenceType || received === foreignTypes.mapType
+  if (!isZipMap) return hint
+  return (
+    `${hint}. A classifier of scikit-learn gives a tensor instead when it is converted with ` +
+    "convert_sklearn(..., options={'zipmap': False})"
+  )
 }
 
 // The fields of TypeProto besides tensorType, in words.
@@ -38,12 +103,11 @@ const foreignTypes = {
   opaqueType: 'an opaque value',
 } as const satisfies Partial<Record<keyof Message<'TypeProto'>, string>>
 
-// Classifiers of scikit-learn end in a ZipMap, which makes a sequence of maps from a tensor of probabilities.
-const zipMapHint =
-  'A classifier of scikit-learn gives a tensor when it is converted with ' +
-  "convert_sklearn(..., options={'zipmap': False}); otherwise, end the model with a tensor"
-
-function readValues(values: readonly Message<'ValueInfoProto'>[], role: Role, where: string): Binding[] {
+function readValues(
+  values: readonly Message<'ValueInfoProto'>[],
+  role: Role,
+  where: string,
+): (Binding | UnsupportedBinding)[] {
   const seen = new Set<string>()
   return values.map((value, index) => {
     const { name } = value
@@ -55,40 +119,39 @@ function readValues(values: readonly Message<'ValueInfoProto'>[], role: Role, wh
     if (seen.has(name))
       throw new OnnxEngineError('MODEL_INVALID', place, { expected: `one ${role} of this name`, received: 'two' })
     seen.add(name)
-    return { name, ...readType(value.type, place) }
+    const type = readType(value.type)
+    return 'received' in type ? { role, name, ...type } : { name, ...type }
   })
 }
 
-function readType(type: Message<'TypeProto'> | null, place: string): { dtype: DType; dims: readonly Dim[] | null } {
-  const hint = 'Change the model so that each input and output is a dense tensor of a supported dtype'
-  for (const [field, received] of Object.entries(foreignTypes)) {
-    if (type && Object.hasOwn(type, field))
-      throw new OnnxEngineError('MODEL_UNSUPPORTED', place, {
-        expected: 'a tensor',
-        received,
-        hint: field === 'sequenceType' || field === 'mapType' ? zipMapHint : hint,
-      })
-  }
+type UnsupportedType = Pick<UnsupportedBinding, 'axis' | 'expected' | 'received'>
+
+function readType(type: Message<'TypeProto'> | null): Pick<Binding, 'dtype' | 'dims'> | UnsupportedType {
+  const foreign = Object.entries(foreignTypes).find(([field]) => type && Object.hasOwn(type, field))
+  if (foreign) return { expected: 'a tensor', received: foreign[1] }
   const tensor = type?.tensorType
   const code = tensor?.elemType ?? 0
   const dtype = dtypeOfCode(code)
   if (!dtype || !isBindingDType(dtype)) {
     const received = dtype ?? (code === 0 ? 'none' : `the unknown element type ${code}`)
-    throw new OnnxEngineError('MODEL_UNSUPPORTED', place, {
-      expected: 'a dtype that a typed array can hold',
-      received,
-      hint,
-    })
+    return { expected: 'a dtype that a typed array can hold', received }
   }
-  return { dtype, dims: tensor?.shape ? tensor.shape.dim.map((dim, axis) => readDim(dim, axis, place)) : null }
+  if (!tensor?.shape) return { dtype, dims: null }
+  const dims: Dim[] = []
+  for (const [axis, dim] of tensor.shape.dim.entries()) {
+    const read = readDim(dim)
+    if (typeof read === 'object' && read !== null) return { axis, ...read }
+    dims.push(read)
+  }
+  return { dtype, dims }
 }
 
-function readDim(dim: Message<'DimensionProto'>, axis: number, place: string): Dim {
+function readDim(dim: Message<'DimensionProto'>): Dim | UnsupportedType {
   if (!Object.hasOwn(dim, 'dimValue')) return dim.dimParam || null
   const value = safeInteger(dim.dimValue)
   if (value === undefined) {
     const received = (BigInt(dim.dimValue.high) * 2n ** 32n + BigInt(dim.dimValue.low >>> 0)).toString()
-    throw new OnnxEngineError('MODEL_UNSUPPORTED', `${place}, dim ${axis}`, { expected: 'less than 2^53', received })
+    return { expected: 'less than 2^53', received }
   }
   return value < 0 ? null : value
 }

@@ -1,9 +1,9 @@
 import { resolve } from 'node:path'
 import { type StoredDType, dtypes } from '../../runtime/dtype.ts'
 import { OnnxEngineError } from '../../runtime/errors.ts'
-import type { Bindings } from '../../runtime/manifest.ts'
+import type { Binding, Bindings } from '../../runtime/manifest.ts'
 import { quote } from '../text.ts'
-import { readBindings } from './bindings.ts'
+import { readBindings, type UnsupportedBinding } from './bindings.ts'
 import type { ByteRange } from './bytes.ts'
 import { externalData, type FindExternal } from './external.ts'
 import { type Message, safeInteger, isMainDomain } from './proto.ts'
@@ -29,7 +29,12 @@ export interface Model {
   readonly irVersion: number
   /** Opset version by domain; the main domain is ''. */
   readonly opsets: Readonly<Record<string, number>>
+  /** Inputs and outputs that infer() can have. */
   readonly bindings: Bindings
+  /** Inputs with a default, which is an initializer of the same name. */
+  readonly defaults?: readonly Binding[]
+  /** Inputs and outputs that JavaScript has nothing to represent. */
+  readonly unsupported?: readonly UnsupportedBinding[]
   /**
    * External byte ranges of all tensors, those in attributes, subgraphs and functions included, in the order of the
    * model's fields; duplicates kept. The paths are real paths.
@@ -47,8 +52,8 @@ export interface ModelWithInitializers extends Model {
 
 /**
  * Reads what a model declares; weights are skipped on disk, never read. Throws MODEL_NOT_FOUND, MODEL_INVALID (not a
- * file, empty, truncated, not a model, a tensor whose bytes do not fit its dims), MODEL_UNSUPPORTED (see
- * `readBindings`) or EXTERNAL_DATA.
+ * file, empty, truncated, not a model, a tensor whose bytes do not fit its dims), MODEL_UNSUPPORTED (an initializer of
+ * an unknown dtype) or EXTERNAL_DATA. Bindings that are not supported are listed: `selectBindings` refuses them.
  *
  * Not checked, because no result depends on it: unknown fields, names and doc strings of graphs and nodes, value infos,
  * unknown operators and domains (the backend rejects them), quantization annotations, training info, functions.
@@ -64,7 +69,7 @@ export async function readModel(file: string): Promise<ModelWithInitializers> {
     if (range) ranges.set(tensor, range)
     if (range && isExternal(tensor)) external.push(range)
   }
-  const bindings = readBindings(skeleton.graph, path)
+  const { bindings, defaults, unsupported } = readBindings(skeleton.graph, path)
   const initializers = skeleton.graph.initializer.map((tensor) => readInitializer(tensor, ranges.get(tensor), path))
   const training = await trainingNodes(skeleton.graph, (tensor) => ranges.get(tensor))
   const irVersion = safeInteger(skeleton.irVersion) ?? 0
@@ -76,6 +81,8 @@ export async function readModel(file: string): Promise<ModelWithInitializers> {
     bindings,
     initializers,
     external,
+    ...(defaults.length > 0 && { defaults }),
+    ...(unsupported.length > 0 && { unsupported }),
     ...(training.length > 0 && { training }),
   }
 }

@@ -85,3 +85,30 @@ export function checkIo({ engine, precision: { io } }: CompileOptions, name: str
     hint: `Import the model with ?engine=${io}&io=${io}, or leave io out of the query and of the option 'precision.io'`,
   })
 }
+
+/**
+ * Rejects options that change the dtype or the dims of an input with a default, which stays as the model has it.
+ *
+ * @throws OnnxEngineError OPTION_INVALID
+ */
+export function checkDefaults(
+  bindings: Bindings,
+  options: Pick<CompileOptions, 'shapes' | 'precision'>,
+  name: string,
+): void {
+  const { inputs } = engineBindings(bindings, { shapes: options.shapes, io: options.precision.io })
+  for (const [index, input] of inputs.entries()) {
+    const value = input.default
+    if (!value) continue
+    const own = bindings.inputs[index]?.dtype
+    const fits =
+      input.dtype === own &&
+      (input.dims?.every((dim, axis) => typeof dim !== 'number' || dim === value.dims[axis]) ?? true)
+    if (fits) continue
+    throw new OnnxEngineError('OPTION_INVALID', `model '${name}': optionalInputs, input '${input.name}'`, {
+      expected: `${own}[${value.dims.join(', ')}], as its default is`,
+      received: `${input.dtype}[${input.dims?.join(', ') ?? '...'}] by the options 'shapes' or 'precision.io'`,
+      hint: "Leave the input out of 'optionalInputs', or remove the other option",
+    })
+  }
+}

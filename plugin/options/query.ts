@@ -26,7 +26,17 @@ export type Query = { readonly [K in keyof typeof grammar]?: NonNullable<ReturnT
  */
 export const modelFilter: RegExp = /\.onnx(?:\?|$)/
 
-const grammar = { backend: words, engine: word, io: word, max: shapes, min: shapes, opt: shapes, shapes, target: words }
+const grammar = {
+  backend: words,
+  engine: word,
+  io: word,
+  max: shapes,
+  min: shapes,
+  opt: shapes,
+  outputs: names,
+  shapes,
+  target: words,
+}
 
 /** Every key that a query may have. */
 export const queryKeys: readonly string[] = Object.keys(grammar)
@@ -107,11 +117,12 @@ export function parseRequest(id: string): ModelRequest | undefined {
  */
 export function modelId({ file, query }: ModelRequest): ModelId {
   const canonical = canonicalQuery(query)
-  const { engine, io, backend, target } = canonical
+  const { engine, io, backend, target, outputs } = canonical
   const pairs = [
     backend && `backend=${backend.join(',')}`,
     engine && `engine=${engine}`,
     io && `io=${io}`,
+    outputs && `outputs=${outputs.map(encodeName).join(',')}`,
     ...shapeKeys.map((key) => canonical[key] && `${key}=${shapesText(canonical[key])}`),
     target && `target=${target.join(',')}`,
   ].filter(Boolean)
@@ -131,6 +142,7 @@ function canonicalQuery(query: Query): Query {
   const entries = Object.entries({
     ...query,
     target: query.target && [...query.target].sort(),
+    outputs: query.outputs && [...query.outputs].sort(),
     ...Object.fromEntries(shapes),
   })
   return Object.fromEntries(entries.filter(([, value]) => value !== undefined))
@@ -159,6 +171,10 @@ function words(text: string, refuse: Refuse): readonly string[] {
   return names
 }
 
+function names(text: string, refuse: Refuse): readonly string[] {
+  return words(text, refuse).map((name) => decodeName(name, refuse))
+}
+
 function shapes(text: string, refuse: Refuse): Shapes {
   const entries = text.split(',').map((entry): [string, number[]] => {
     const colon = entry.lastIndexOf(':')
@@ -167,8 +183,8 @@ function shapes(text: string, refuse: Refuse): Shapes {
       throw refuse(`'name:1x3x224x224' for each input, separated by commas`, quoteText(entry))
     return [decodeName(entry.slice(0, colon), refuse), dims.split('x').map(Number)]
   })
-  const names = entries.map(([name]) => name)
-  const twice = names.find((name, index) => names.indexOf(name) < index)
+  const seen = new Set<string>()
+  const twice = entries.map(([name]) => name).find((name) => seen.size === seen.add(name).size)
   if (twice !== undefined) throw refuse('each input once', `${quoteText(twice)} twice`)
   return byName(entries)
 }
@@ -177,7 +193,7 @@ function decodeName(text: string, refuse: Refuse): string {
   try {
     return decodeURIComponent(text)
   } catch {
-    throw refuse(`a percent-encoded input name ('%' itself is '%25')`, quoteText(text))
+    throw refuse(`a percent-encoded name ('%' itself is '%25')`, quoteText(text))
   }
 }
 

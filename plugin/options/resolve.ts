@@ -120,6 +120,8 @@ function merge(base: CompileOptions, layer: ModelLayer): CompileOptions {
     shapes: byName([...Object.entries(base.shapes), ...Object.entries(layer.shapes ?? {})]),
     profiles: layer.profiles ?? base.profiles,
     dims: layer.dims ?? base.dims,
+    outputs: layer.outputs ?? base.outputs,
+    optionalInputs: layer.optionalInputs ?? base.optionalInputs,
     onnxruntime: { ...base.onnxruntime, ...layer.onnxruntime },
     openvino: { ...base.openvino, ...layer.openvino },
     tensorrtRtx: { ...base.tensorrtRtx, ...layer.tensorrtRtx },
@@ -137,16 +139,18 @@ const queryNames: Readonly<Record<string, string>> = {
   backends: 'backend',
   targets: 'target',
   precision: 'io',
+  outputs: 'outputs',
 }
 
 /** A query as options, not checked yet. */
-export function modelOptionsOf({ engine, io, backend, target, shapes, min, opt, max }: Query): {
+export function modelOptionsOf({ engine, io, backend, target, outputs, shapes, min, opt, max }: Query): {
   readonly [K in keyof ModelOptions]: unknown
 } {
   return {
     engine,
     backends: backend?.length === 1 && backend[0] === 'auto' ? 'auto' : backend,
     targets: target,
+    outputs,
     ...(io && { precision: { io } }),
     shapes,
     profiles: min && [{ min, opt, max }],

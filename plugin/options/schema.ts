@@ -44,6 +44,10 @@ const profiles = v.array(
     values: v.optional(recordOf(valueBounds)),
   } satisfies SchemasOf<Profile>),
 )
+const names = v.pipe(uniqueList(v.string()), v.readonly())
+const optionalInputs = v.lazy((input) =>
+  Array.isArray(input) ? names : v.literal(true, 'true or a list of names of inputs'),
+)
 const precision = {
   fp32: v.optional(v.pipe(uniqueList(v.string()), v.readonly()), []),
   maxDepth: v.optional(
@@ -82,6 +86,8 @@ export const modelSchema = section({
   shapes: v.optional(shapes),
   profiles: v.optional(profiles),
   dims: v.optional(oneOf(dimsChecks)),
+  outputs: v.optional(names),
+  optionalInputs: v.optional(optionalInputs),
   calibration: v.optional(calibration),
   precision: v.optional(section(v.partial(v.strictObject(precision)).entries)),
   verify: v.optional(verify),
@@ -100,6 +106,8 @@ export const schema = section({
   shapes: v.optional(shapes, {}),
   profiles: v.optional(profiles, []),
   dims: v.optional(oneOf(dimsChecks), 'named'),
+  outputs: v.optional(names, []),
+  optionalInputs: v.optional(optionalInputs, []),
   calibration: v.optional(calibration),
   precision: v.optional(section(precision), {}),
   verify: v.optional(verify, {}),

@@ -58,6 +58,16 @@ export interface ModelOptions {
    */
   readonly dims?: DimsCheck
   /**
+   * Names of the outputs that infer() returns. What only other outputs need is not computed. Empty: all. With it, a
+   * model can be used that also has outputs of unsupported types, such as the maps of a scikit-learn classifier.
+   */
+  readonly outputs?: readonly string[]
+  /**
+   * Inputs with a default in the model (an initializer of the same name) that infer() takes or leaves out; `true` is
+   * all of them. Other defaults are compiled in. Engines of TensorRT have every default compiled in.
+   */
+  readonly optionalInputs?: true | readonly string[]
+  /**
    * Sample inputs, from which int8 gets the ranges of activations: a glob of `.npy` or `.npz` files, a module, or an
    * object. See docs/calibration.md.
    */

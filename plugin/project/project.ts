@@ -7,6 +7,7 @@
 import { existsSync } from 'node:fs'
 import { isAbsolute, relative } from 'node:path'
 import type { Compiled } from '../compile/variant.ts'
+import { typedOptions } from '../imports/model-import.ts'
 import { type ImportSite, resolveModel } from '../imports/resolve.ts'
 import { type Side, targetOf } from '../options/build-target.ts'
 import { type ModelId, modelId, parseRequest, queryText } from '../options/query.ts'
@@ -115,8 +116,7 @@ function recordImport(state: ProjectState, id: string, site: { specifier: string
   if (isAbsolute(site.specifier) && existsSync(site.specifier.split('?', 1)[0] ?? '')) return
   const request = state.ids.get(id)?.request
   if (request === undefined) return
-  const { shapes, precision } = compileOptions(state.options, request)
-  state.types.record(id, { ...site, file: request.file, shapes, io: precision.io })
+  state.types.record(id, { ...site, file: request.file, ...typedOptions(compileOptions(state.options, request)) })
 }
 
 // Bundlers also load ids that they resolved in an earlier process, or to which they added keys of their own.

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { basename } from 'node:path'
 import { checkInputs } from '../../runtime/check-inputs.ts'
 import { OnnxEngineError } from '../../runtime/errors.ts'
+import { createDefaults } from '../../runtime/input-defaults.ts'
 import type { CheckedTensor } from '../../runtime/session.ts'
 import { quote } from '../text.ts'
 import { imageTensor, decodeImage } from './image.ts'
@@ -59,7 +60,7 @@ function check(source: SampleSource, { label, value }: Raw): Sample {
     })
   let sample: Sample
   try {
-    sample = checkInputs(source.name, source.inputs, value)
+    sample = createDefaults(source.inputs)(checkInputs(source.name, source.inputs, value))
   } catch (cause) {
     const { message } = cause as Error
     throw new OnnxEngineError('SAMPLES_INVALID', `${where(source)}, ${label}: ${message}`, { cause })

@@ -7,7 +7,7 @@ import type { ModelImport } from '../imports/model-import.ts'
 import type { Model } from '../onnx/model.ts'
 import { checkShapes } from '../options/check-shapes.ts'
 import { engineBindings } from '../options/engine-bindings.ts'
-import type { Shapes, IoPrecision } from '../options/types.ts'
+import { selectBindings } from '../options/select-bindings.ts'
 import type { TypedImport } from './declarations.ts'
 import { type FolderReport, compareFolder, updateFolder } from './folder.ts'
 
@@ -124,9 +124,9 @@ async function readTypes(
   const models = new Map<string, Promise<Model>>()
   const typed: TypedImport[] = []
   const problems = new Map<string, OnnxEngineError>()
-  for (const { importer, specifier, file, shapes = {}, io = 'fp32', ...given } of imports) {
+  for (const { importer, specifier, file, ...given } of imports) {
     try {
-      const bindings = given.bindings ?? (await typedBindings(file, { shapes, io }, models))
+      const bindings = given.bindings ?? (await typedBindings(file, given, models))
       typed.push({
         importer: await pathFromRoot(importer, root, realRoot),
         specifier,
@@ -143,14 +143,14 @@ async function readTypes(
 
 async function typedBindings(
   file: string,
-  options: { readonly shapes: Shapes; readonly io: IoPrecision },
+  { shapes = {}, io = 'fp32', outputs = [], optionalInputs = [] }: Omit<ModelImport, 'importer' | 'specifier' | 'file'>,
   models: Map<string, Promise<Model>>,
 ): Promise<Bindings> {
   const reading = models.get(file) ?? readHeader(file)
   models.set(file, reading)
-  const { bindings } = await reading
-  checkShapes({ shapes: options.shapes, profiles: [] }, bindings, basename(file))
-  return engineBindings(bindings, options)
+  const { bindings } = selectBindings(await reading, { outputs, optionalInputs }, basename(file))
+  checkShapes({ shapes, profiles: [] }, bindings, basename(file))
+  return engineBindings(bindings, { shapes, io })
 }
 
 // Bundlers give real paths, even if the root is written with a link, such as a temporary folder on macOS.

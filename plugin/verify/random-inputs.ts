@@ -1,4 +1,5 @@
 import { dtypes, elementCount } from '../../runtime/dtype.ts'
+import { defaultTensor } from '../../runtime/input-defaults.ts'
 import type { Binding } from '../../runtime/manifest.ts'
 import type { CompileOptions } from '../options/schema.ts'
 import { roundToHalf } from '../precision/half/rounding.ts'
@@ -61,7 +62,11 @@ export function randomDims(
 ): ReadonlyMap<string, readonly number[]> | undefined {
   const sizes = new Map<string, number>()
   const shapes = new Map<string, readonly number[]>()
-  for (const { name, dtype, dims } of inputs) {
+  for (const { name, dtype, dims, default: value } of inputs) {
+    if (value) {
+      shapes.set(name, value.dims)
+      continue
+    }
     const given = Object.hasOwn(known, name) ? known[name] : undefined
     if (dtype === 'string' || (!given && !dims)) return undefined
     const sizeOf = (dim: number | string | null, axis: number): number => {
@@ -92,7 +97,11 @@ export function randomSample(
 ): Sample {
   const random = generator(seed)
   return new Map(
-    inputs.map(({ name, dtype }) => {
+    inputs.map((input) => {
+      const { name, dtype } = input
+      // A default is what it is compared on: random values may mean nothing to it.
+      const value = defaultTensor(input)
+      if (value) return [name, value]
       const dims = shapes.get(name)!
       const length = elementCount(dims)
       const range = ranges.get(name) ?? { kind: 'free' }

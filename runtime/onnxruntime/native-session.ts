@@ -5,12 +5,14 @@ import { elementCount, type DType } from '../dtype.ts'
 import { checkPortDtype, inferenceError, orClose } from '../engine-tensors.ts'
 import { OnnxEngineError, textOf } from '../errors.ts'
 import { createInFlight } from '../in-flight.ts'
+import { inputsOfEngines } from '../input-defaults.ts'
 import type { Bindings, VariantManifest } from '../manifest.ts'
 import type { CheckedTensor, InferOptions, OpenOptions, Session } from '../session.ts'
 import { createSlots } from '../slots.ts'
 import { arrayOf, unsharedViewOf, viewOf } from '../tensor-memory.ts'
 import { modelSubject } from '../text.ts'
 import type { NativeRuntime } from './choose-runtime.ts'
+import { engineParts, weightsName } from './large-engine.ts'
 import { createOutputDims } from './output-dims.ts'
 import { giveBack, packInputs, takeInputs, type Packed } from './pack-inputs.ts'
 
@@ -35,18 +37,19 @@ export async function openNativeSession(
   { addon, library }: NativeRuntime,
   { variant, file, bindings: declared, options }: Opening,
 ): Promise<Session> {
-  // The defaults of optional inputs are compiled in.
-  const bindings = { ...declared, inputs: declared.inputs.filter(({ optional }) => !optional) }
+  const bindings = { ...declared, inputs: inputsOfEngines(declared.inputs) }
   const subject = modelSubject(options.model)
-  const bytes = new Uint8Array(await readArtifact(file, variant, options.model))
+  const { model, weights } = engineParts(await readArtifact(file, variant, options.model))
   const settings = {
     inputs: bindings.inputs.map(({ name }) => name),
     outputs: bindings.outputs.map(({ name }) => name),
     threads: options.threads ?? null,
     runs: options.workers ?? null,
+    weights,
+    weightsName,
   }
   try {
-    const engine = await addon.load(library, bytes, settings)
+    const engine = await addon.load(library, model, settings)
     return await orClose(engine, () => createSession(engine, bindings, subject))
   } catch (cause) {
     const text = `${subject}: ONNX Runtime could not open ${file}: ${textOf(cause)}`
@@ -65,6 +68,7 @@ function createSession(engine: OnnxRuntimeEngine, bindings: Bindings, subject: s
 
   return {
     kind: 'native',
+    optionalInputs: 'filled',
     infer: (inputs, options) => calls.track(infer(inputs, options)),
     inferSync(inputs) {
       try {

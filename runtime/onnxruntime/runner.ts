@@ -1,6 +1,7 @@
 import { OnnxEngineError } from '../errors.ts'
 import type { Bindings, Requirements, VariantManifest } from '../manifest.ts'
 import type { OpenOptions, Runner, Session, SessionOptions } from '../session.ts'
+import { modelSubject, quote } from '../text.ts'
 import { chooseRuntime } from './choose-runtime.ts'
 import { blockedLayout, saturatesInt8 } from './cpu.ts'
 
@@ -49,6 +50,25 @@ async function open(
     const { openNativeSession } = await import('./native-session.ts')
     return openNativeSession(runtime, { variant, file, bindings, options })
   }
+  refuseBfloat16(bindings, runtime.reason, options.model)
   const { openWorkerSession } = await import('./worker-session.ts')
   return openWorkerSession(variant, file, options)
+}
+
+// Not BACKEND_UNAVAILABLE: the next engine of ONNX Runtime would be refused for the same reason.
+function refuseBfloat16({ inputs, outputs }: Bindings, reason: string, model: string): void {
+  const roles = [
+    ...inputs.map((input) => ['input', input] as const),
+    ...outputs.map((output) => ['output', output] as const),
+  ]
+  const found = roles.find(([, { dtype }]) => dtype === 'bfloat16')
+  if (!found) return
+  const [role, { name }] = found
+  throw new OnnxEngineError('MODEL_UNSUPPORTED', `${modelSubject(model)}, ${role} ${quote(name)}`, {
+    expected: 'a native session of ONNX Runtime, because onnxruntime-node has no tensors of bfloat16',
+    received: `a worker: ${reason}`,
+    hint:
+      'Run it where there is a native session (`unplugin-onnx doctor` says why there is none), or export the model ' +
+      'with float32 inputs and outputs',
+  })
 }

@@ -11,13 +11,15 @@ type Answer = Omit<WorkerReply, 'id' | 'pooled'>
 /** The part of onnxruntime-node that runs engines. */
 interface Library {
   readonly Tensor: new (type: string, data: WorkerTensor['data'], dims: readonly number[]) => Tensor
-  open(bytes: ArrayBuffer, options: InferenceSession.SessionOptions): Promise<Session>
+  open(model: Uint8Array, options: InferenceSession.SessionOptions): Promise<Session>
 }
 
 type Tensor = Pick<PublicTensor, 'type' | 'data' | 'dims'>
 type Tensors = Readonly<Record<string, Tensor>>
 
 interface Session {
+  /** Names of the outputs. */
+  readonly outputs: readonly string[]
   run(feeds: Tensors): Promise<Tensors>
   release(): Promise<void>
 }
@@ -25,7 +27,7 @@ interface Session {
 interface Engine {
   readonly session: Session
   /** The session computes on these bytes themselves, so they live as long as it. */
-  readonly bytes: ArrayBuffer
+  readonly bytes: ArrayBuffer | undefined
 }
 
 // A class because the native module makes its outputs by `new`. It stands up here because the next statement uses it.
@@ -53,14 +55,17 @@ const engines = new Map<number, Engine>()
 const handlers: {
   readonly [K in WorkerRequest['kind']]: (request: Extract<WorkerRequest, { kind: K }>) => Promise<Answer>
 } = {
-  async open({ engine, bytes, threads }) {
+  async open({ engine, bytes, modelBytes, weights, threads }) {
     if ('missing' in library) return { error: { message: library.missing, missing: true } }
     const options = {
       ...quiet,
       ...(isOrt(bytes) ? finished : portable),
       ...(threads !== undefined && { intraOpNumThreads: threads }),
+      ...(modelBytes !== undefined && { externalData: [externalData(bytes, modelBytes, weights)] }),
     }
-    engines.set(engine, { session: await library.open(bytes, options), bytes })
+    const session = await library.open(new Uint8Array(bytes, 0, modelBytes), options)
+    // Weights behind the model were copied.
+    engines.set(engine, { session, bytes: modelBytes === undefined ? bytes : undefined })
     return {}
   },
 
@@ -69,7 +74,8 @@ const handlers: {
     if ('missing' in library || !session) return { error: { message: 'the engine is not open' } }
     const { Tensor } = library
     const feeds = Object.fromEntries(inputs.map(({ name, dtype, dims, data }) => [name, new Tensor(dtype, data, dims)]))
-    return { outputs: Object.entries(await session.run(feeds)).map(workerTensor) }
+    const results = await session.run(feeds)
+    return { outputs: session.outputs.map((name) => workerTensor(name, results)) }
   },
 
   async close({ engine }) {
@@ -131,7 +137,14 @@ function publicLibrary(): Library {
   const { InferenceSession, Tensor } = require('onnxruntime-node') as typeof import('onnxruntime-node')
   return {
     Tensor: Tensor as unknown as Library['Tensor'],
-    open: (bytes, options) => InferenceSession.create(new Uint8Array(bytes), options) as Promise<Session>,
+    async open(model, options) {
+      const session = await InferenceSession.create(model, options)
+      return {
+        outputs: session.outputNames,
+        run: (feeds) => session.run(feeds as InferenceSession.FeedsType),
+        release: () => session.release(),
+      }
+    },
   }
 }
 
@@ -163,16 +176,17 @@ function nativeLibrary(): Library | undefined {
     // Now rather than with the first engine, whose bytes may still be read: it takes 20 ms. 2 is the level of the
     // public module.
     initOrtOnce(2, PlainTensor, false)
-    return { Tensor: PlainTensor, open: async (bytes, options) => openNative(new InferenceSession(), bytes, options) }
+    return { Tensor: PlainTensor, open: async (model, options) => openNative(new InferenceSession(), model, options) }
   } catch {
     return undefined
   }
 }
 
-function openNative(session: NativeSession, bytes: ArrayBuffer, options: InferenceSession.SessionOptions): Session {
-  session.loadModel(bytes, 0, bytes.byteLength, options)
-  const fetches = Object.fromEntries(session.outputMetadata.map(({ name }) => [name, null]))
-  return { run: async (feeds) => session.run(feeds, fetches, {}), release: async () => session.dispose() }
+function openNative(session: NativeSession, model: Uint8Array, options: InferenceSession.SessionOptions): Session {
+  session.loadModel(model.buffer as ArrayBuffer, model.byteOffset, model.byteLength, options)
+  const outputs = session.outputMetadata.map(({ name }) => name)
+  const fetches = Object.fromEntries(outputs.map((name) => [name, null]))
+  return { outputs, run: async (feeds) => session.run(feeds, fetches, {}), release: async () => session.dispose() }
 }
 
 // FlatBuffers keep their file identifier behind the first offset (onnxruntime/core/flatbuffers/schema/ort.fbs).
@@ -180,7 +194,19 @@ function isOrt(bytes: ArrayBuffer): boolean {
   return bytes.byteLength >= 8 && Buffer.from(bytes, 4, 4).toString('latin1') === 'ORTM'
 }
 
-function workerTensor([name, { type, dims, data }]: [string, Tensor]): WorkerTensor {
+function externalData(
+  bytes: ArrayBuffer,
+  modelBytes: number,
+  { name, footer }: { readonly name: string; readonly footer: number },
+): { readonly path: string; readonly data: Uint8Array } {
+  return { path: name, data: new Uint8Array(bytes, modelBytes, bytes.byteLength - modelBytes - footer) }
+}
+
+function workerTensor(name: string, results: Tensors): WorkerTensor {
+  // The native module sets each output by its name, and so makes one that is called __proto__ the prototype.
+  const result = name === '__proto__' ? (Object.getPrototypeOf(results) as Tensor | null) : results[name]
+  if (!result?.dims) throw new Error(`onnxruntime-node gave no output ${JSON.stringify(name)}`)
+  const { type, dims, data } = result
   return { name, dtype: type as DType, dims, data: data as WorkerTensor['data'] }
 }
 

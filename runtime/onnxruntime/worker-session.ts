@@ -3,6 +3,7 @@ import { readArtifact } from '../artifact.ts'
 import { OnnxEngineError } from '../errors.ts'
 import type { VariantManifest } from '../manifest.ts'
 import type { CheckedTensor, InferOptions, OpenOptions, Session } from '../session.ts'
+import { footerBytes, modelBytesOf, weightsName } from './large-engine.ts'
 import { giveBack, packInputs, takeInputs } from './pack-inputs.ts'
 import { createEngineWorker, type EngineWorker, type Job, type WorkerReply, type WorkerTensor } from './worker.ts'
 
@@ -50,6 +51,7 @@ export async function openWorkerSession(
 function sessionOf(engines: readonly Engine[], close: () => Promise<void>): Session {
   const session: Session = {
     kind: 'worker',
+    optionalInputs: 'filled',
     infer(inputs, options) {
       return engines
         .reduce((least, engine) => (engine.pending() < least.pending() ? engine : least))
@@ -106,7 +108,10 @@ function createEngine(
     // The worker starts while the file is read and verified.
     worker.start()
     const bytes = await readArtifact(file, variant, model)
-    const reply = await worker.send({ where, request: { kind: 'open', engine, bytes, threads }, transfer: [bytes] })
+    const modelBytes = modelBytesOf(bytes)
+    const weights = { name: weightsName, footer: footerBytes }
+    const request = { kind: 'open', engine, bytes, modelBytes, weights, threads } as const
+    const reply = await worker.send({ where, request, transfer: [bytes] })
     if (reply?.error?.missing) {
       const { foreignNote } = await import('../../native/platform.ts')
       throw new OnnxEngineError(

@@ -12,6 +12,9 @@ export type WorkerRequest =
       readonly kind: 'open'
       readonly engine: number
       readonly bytes: ArrayBuffer
+      /** Bytes of the model if weights follow it, as large-engine.ts describes. */
+      readonly modelBytes: number | undefined
+      readonly weights: { readonly name: string; readonly footer: number }
       readonly threads?: number | undefined
     }
   | {

@@ -4,6 +4,7 @@ import type { DType } from '../dtype.ts'
 import { checkPortDtype, engineInput, inferenceError, inputSubject, outputTensors } from '../engine-tensors.ts'
 import { OnnxEngineError } from '../errors.ts'
 import { createInFlight } from '../in-flight.ts'
+import { inputsOfEngines } from '../input-defaults.ts'
 import type { Bindings } from '../manifest.ts'
 import type { CheckedTensor, InferOptions, Session } from '../session.ts'
 import { createSlots } from '../slots.ts'
@@ -25,7 +26,6 @@ interface Call {
  * model.
  */
 export function createSession(engine: OpenVinoEngine, bindings: Bindings, subject: string): Session {
-  // OpenVINO compiles the default of an optional input in.
   const ports = portsOf(bindings)
   ports.inputs.forEach((binding, index) => checkPortDtype(binding, engine.inputs[index]))
   bindings.outputs.forEach((binding, index) => checkPortDtype(binding, engine.outputs[index]))
@@ -34,6 +34,7 @@ export function createSession(engine: OpenVinoEngine, bindings: Bindings, subjec
 
   return {
     kind: 'native',
+    optionalInputs: 'filled',
     infer: (inputs, options) => calls.track(infer(inputs, options)),
     async dispose() {
       await calls.settled()
@@ -86,9 +87,9 @@ export function createSession(engine: OpenVinoEngine, bindings: Bindings, subjec
   }
 }
 
-/** The bindings that an engine of OpenVINO has, which are all but the optional inputs. */
+/** The bindings that an engine of OpenVINO has. */
 export function portsOf({ inputs, outputs }: Bindings): Bindings {
-  return { inputs: inputs.filter(({ optional }) => !optional), outputs }
+  return { inputs: inputsOfEngines(inputs), outputs }
 }
 
 // OpenVINO converts int64, uint64 and uint32 to int32 by cutting off bits, without an error: 2^40 becomes 0. Seen on

@@ -82,7 +82,7 @@ function createPool(endpoints: readonly Endpoint[], { subject, retries, bindings
   return {
     kind: 'server',
     // What the caller gave is sent: the server has the default of what was left out.
-    optionalInputs: true,
+    optionalInputs: 'any',
     infer(inputs, { signal, transfer }) {
       // The bytes are sent later than this call returns.
       return inferOnAny({ inputs: transfer ? inputs : copyTensors(inputs), signal })

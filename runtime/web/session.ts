@@ -1,5 +1,6 @@
 import { dtypes, elementCount } from '../dtype.ts'
 import { OnnxEngineError } from '../errors.ts'
+import { defaultTensor, inputsOfEngines } from '../input-defaults.ts'
 import type { Bindings, VariantManifest } from '../manifest.ts'
 import type { CheckedTensor, InferOptions, Session } from '../session.ts'
 import { bytesOf, viewOf } from '../tensor-memory.ts'
@@ -31,6 +32,7 @@ export async function openWebSession(opening: WebOpening): Promise<Session> {
   await engine.open()
   const session: Session = {
     kind: 'worker',
+    optionalInputs: 'filled',
     infer: engine.infer,
     async dispose() {
       dropped.unregister(session)
@@ -123,14 +125,15 @@ function buffersOf(tensors: readonly WebTensor[]): readonly ArrayBuffer[] {
 
 /** Inputs of zeros for a first run; undefined when a dim is open. */
 function zeros({ inputs }: Bindings): readonly WebTensor[] | undefined {
-  const tensors = inputs
-    .filter(({ optional }) => !optional)
-    .map(({ name, dtype, dims }): WebTensor | undefined => {
-      const fixed = dims?.filter((dim) => typeof dim === 'number')
-      if (!fixed || fixed.length !== dims?.length || dtypes[dtype].array === 'Array') return undefined
-      const bytes = Math.ceil((elementCount(fixed) * dtypes[dtype].bits) / 8)
-      return { name, dtype, dims: fixed, data: viewOf(dtype, new ArrayBuffer(bytes), 0, bytes) }
-    })
+  const tensors = inputsOfEngines(inputs).map((input): WebTensor | undefined => {
+    const { name, dtype, dims } = input
+    const value = defaultTensor(input)
+    if (value) return { name, ...value } as WebTensor
+    const fixed = dims?.filter((dim) => typeof dim === 'number')
+    if (!fixed || fixed.length !== dims?.length || dtypes[dtype].array === 'Array') return undefined
+    const bytes = Math.ceil((elementCount(fixed) * dtypes[dtype].bits) / 8)
+    return { name, dtype, dims: fixed, data: viewOf(dtype, new ArrayBuffer(bytes), 0, bytes) }
+  })
   return tensors.every((tensor) => tensor !== undefined) ? tensors : undefined
 }
 

@@ -537,6 +537,90 @@ test.each(Object.entries(unsupported))(
   },
 )
 
+/** Builds that leave packages to Node.js, and how the message says to bundle them. */
+const external: Readonly<Record<string, readonly [cure: RegExp, run: () => Promise<unknown>]>> = {
+  'ssr.external of Vite 8': [
+    /Add ssr: \{ noExternal: \['relaying', 'speaking'\] \}/,
+    () => withViteAs({ ssr: { external: ['relaying', 'linked'] } }, { ssr: source }),
+  ],
+  'ssr.external of Vite 6': [
+    /Add ssr: \{ noExternal: \['relaying', 'speaking'\] \}/,
+    () =>
+      withVite(build('bad'), { ssr: source }, buildVite6 as unknown as typeof buildVite, {
+        ssr: { external: ['relaying', 'linked'] },
+      }),
+  ],
+  'external of Rollup': [
+    /Leave 'relaying', 'speaking' out of 'external'.*@rollup\/plugin-node-resolve/,
+    () => withRollup(build('bad', source), {}, ['relaying']),
+  ],
+  'external of Rolldown': [/out of 'external'/, () => withRolldown(build('bad', source), {}, ['relaying'])],
+  'externals of webpack': [
+    /Leave 'relaying', 'speaking' out of 'externals'.*allowlist: \['relaying', 'speaking'\]/,
+    () => withWebpack(build('bad', source), { externals: { relaying: 'commonjs relaying' } }),
+  ],
+  'externals of Rspack 2': [
+    /out of 'externals'/,
+    () => withRspack(build('bad', source), { externals: { relaying: 'commonjs relaying' } }),
+  ],
+  'externals of Rspack 1': [
+    /out of 'externals'/,
+    () => rspacks['rspack 1'](build('bad', source), { externals: { relaying: 'commonjs relaying' } }),
+  ],
+  'packages: external of esbuild': [
+    /instead of packages: 'external', list the packages/,
+    () => withEsbuild(build('bad', source), { packages: 'external' }),
+  ],
+  'external of esbuild': [
+    /Leave 'relaying', 'speaking' out of 'external'/,
+    () => withEsbuild(build('bad', source), { external: ['relaying'] }),
+  ],
+  'external of Farm': [
+    /Leave 'relaying', 'speaking' out of 'compilation\.external'/,
+    () => withFarm(build('bad', source), { format: 'esm' }, ['relaying']),
+  ],
+  ...(bunBinary() && {
+    'packages: external of Bun': [
+      /instead of packages: 'external'/,
+      () => withBun(build('bad', source), { packages: 'external' }),
+    ] as const,
+  }),
+}
+
+test.each(Object.entries(external))(
+  'a package whose code imports a model, left outside by %s, stops the build with what to change',
+  async (_, [cure, run]) => {
+    writeFiles(app, { [source]: `import { spoken } from 'relaying'\nspoken.infer` })
+    const error = await run().then(
+      () => expect.unreachable(),
+      (failure: Error) => failure,
+    )
+    const text = stripVTControlCharacters(error.message)
+    expect(text).toMatch(
+      /import of '\.\.\/models\/nine\.onnx\?engine=fp32' in the external package relaying > speaking/,
+    )
+    expect(text).toMatch(cure)
+  },
+)
+
+test('a linked package that is left outside stops the build too, one without models does not', async () => {
+  writeFiles(app, {
+    [source]: `import { inLinked } from 'linked'\ninLinked.infer`,
+    'node_modules/silent/package.json': JSON.stringify({
+      name: 'silent',
+      type: 'module',
+      devDependencies: { 'unplugin-onnx': '1.0.0' },
+    }),
+    'node_modules/silent/index.js': `// import x from './x.onnx'\nexport const silent = true`,
+    'node_modules/silent/src/index.js': `import x from './x.onnx'`,
+    'src/silent.js': `import { silent } from 'silent'\nconsole.log(silent)`,
+  })
+  await expect(withEsbuild(build('bad', source), { packages: 'external' })).rejects.toThrow(
+    /import of '\.\/six\.onnx' in the external package linked\/index\.js/,
+  )
+  await withEsbuild(build('silent', 'src/silent.js'), { packages: 'external' })
+})
+
 interface Failure extends Error {
   readonly pluginCode?: string
   readonly errors?: readonly { readonly pluginCode?: string }[]
@@ -673,7 +757,9 @@ test('tests of Vitest import a model, in a simulated browser too', async () => {
   const imported = `
 import { expect, test } from 'vitest'
 import model from './double.onnx?engine=fp32'
+import { spoken } from 'relaying'
 test('it runs', async () => {
+  expect(spoken.bindings.inputs).toHaveLength(1)
   const { y } = await model.infer({ x: { data: new Float32Array([1, 2, 3, 4]), dims: [1, 4] } })
   expect([...y.data]).toEqual([3, 5, 7, 9])
 })`

@@ -50,11 +50,14 @@ async function build({ file, shapes, title }: Net, engine: 'fp32' | 'fp16', simp
   const resolved = resolveOptions({ backends: ['tensorrt-rtx'], targets: ['sm89'], engine, shapes }, root)
   const options = compileOptions(resolved, { file, query: {} })
   const model = await readModel(file)
+  const selected = { model, passes: [] }
   const output = join(folder, 'build', 'engine')
   mkdirSync(join(folder, 'build'), { recursive: true })
   const started = performance.now()
   try {
-    const [planned] = (await chooseEngines(model, options, { root, target: 'node' })).engines
+    const [planned] = (
+      await chooseEngines({ file, open: selected, fixed: selected }, options, { root, target: 'node' })
+    ).engines
     const { lowering, label } = planned!.plan
     const simplify = simplified ? bindingsOf(model, options) : undefined
     const silent = { log: () => {}, warn: () => {} }

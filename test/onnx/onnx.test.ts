@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import { describe, expect, test, vi } from 'vitest'
 import { readModel } from '../../plugin/onnx/model.ts'
+import { selectBindings } from '../../plugin/options/select-bindings.ts'
 import { dtypes, isBindingDType, type StoredDType } from '../../runtime/dtype.ts'
 import { OnnxEngineError } from '../../runtime/errors.ts'
 import { tempFolder } from '../support/helpers.ts'
@@ -28,9 +29,17 @@ function saved(bytes: Uint8Array | string, name = `model${files++}.onnx`): strin
   return file
 }
 
+function catchError(action: () => unknown): unknown {
+  try {
+    return void action()
+  } catch (error) {
+    return error
+  }
+}
+
 async function failure(file: string): Promise<OnnxEngineError> {
   const error = await readModel(file).then(
-    () => undefined,
+    (model) => catchError(() => selectBindings(model, { outputs: [], optionalInputs: [] }, 'model')),
     (reason: unknown) => reason,
   )
   if (error instanceof OnnxEngineError) return error

@@ -24,6 +24,8 @@ describe('options', () => {
       shapes: {},
       profiles: [],
       dims: 'named',
+      outputs: [],
+      optionalInputs: [],
       precision: { fp32: [], io: 'fp32', autoPin: false },
       verify: {},
       onnxruntime: { optimization: 'all', portable: true },
@@ -88,7 +90,8 @@ describe('options', () => {
     [new Map(), `the options: expected an object, received Map(0) {}`],
     [
       { engin: 'fp16' },
-      `option 'engin': expected one of engine, backends, targets, shapes, profiles, dims, calibration, ` +
+      `option 'engin': expected one of engine, backends, targets, shapes, profiles, dims, outputs, ` +
+        'optionalInputs, calibration, ' +
         'precision, verify, keepOnnx, onnxruntime, openvino, tensorrtRtx, tensorrt, models, root, ' +
         `cache, types, assetsDir, standalone, platform, web, frozen, verbose, received 'engin'. Did you mean 'engine'?`,
     ],
@@ -137,7 +140,8 @@ describe('options', () => {
     [
       { models: { 'a.onnx': { cache: {} } } },
       `option 'models["a.onnx"].cache': expected one of engine, backends, targets, shapes, ` +
-        'profiles, dims, calibration, precision, verify, keepOnnx, onnxruntime, openvino, tensorrtRtx, ' +
+        'profiles, dims, outputs, optionalInputs, calibration, ' +
+        'precision, verify, keepOnnx, onnxruntime, openvino, tensorrtRtx, ' +
         `tensorrt, received 'cache'`,
     ],
     [
@@ -205,7 +209,8 @@ describe('options', () => {
     [
       { ['a'.repeat(1000)]: 1 },
       `option '["${'a'.repeat(80)}..."]': expected one of engine, backends, targets, shapes, ` +
-        'profiles, dims, calibration, precision, verify, keepOnnx, onnxruntime, openvino, tensorrtRtx, ' +
+        'profiles, dims, outputs, optionalInputs, calibration, ' +
+        'precision, verify, keepOnnx, onnxruntime, openvino, tensorrtRtx, ' +
         'tensorrt, models, root, cache, types, assetsDir, standalone, platform, web, frozen, verbose, received ' +
         `'${'a'.repeat(80)}'... 920 more characters`,
     ],
@@ -354,6 +359,8 @@ describe('options of one import', () => {
       'engine',
       'onnxruntime',
       'openvino',
+      'optionalInputs',
+      'outputs',
       'precision',
       'profiles',
       'shapes',

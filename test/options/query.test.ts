@@ -81,12 +81,12 @@ describe('import text', () => {
     [
       'pose.onnx?engin=fp16',
       `import 'pose.onnx?engin=fp16': engin: expected one of backend, engine, io, max, min, opt, ` +
-        `shapes, target, received an unknown key. Did you mean 'engine'?`,
+        `outputs, shapes, target, received an unknown key. Did you mean 'engine'?`,
     ],
     [
       'pose.onnx?toString',
       `import 'pose.onnx?toString': toString: expected one of backend, engine, io, max, min, opt, ` +
-        'shapes, target, received an unknown key',
+        'outputs, shapes, target, received an unknown key',
     ],
     [
       'pose.onnx?engine=fp16&engine=fp32',
@@ -122,7 +122,7 @@ describe('import text', () => {
     ],
     [
       'pose.onnx?shapes=100%:1',
-      `import 'pose.onnx?shapes=100%:1': shapes: expected a percent-encoded input name ('%' itself ` +
+      `import 'pose.onnx?shapes=100%:1': shapes: expected a percent-encoded name ('%' itself ` +
         `is '%25'), received '100%'`,
     ],
     ['pose.onnx?min=x:1', `import 'pose.onnx?min=x:1': min, opt, max: expected all three of them, received min`],
@@ -176,4 +176,17 @@ describe('id of a model', () => {
       expect(parseRequest(modelId(request).text)).toEqual(request)
     }
   })
+})
+
+function millisecondsFor(count: number): number {
+  const text = `m.onnx?shapes=${Array.from({ length: count }, (_, index) => `x${index}:1`).join(',')}`
+  const start = performance.now()
+  expect(Object.keys(parseRequest(text)?.query.shapes ?? {})).toHaveLength(count)
+  return performance.now() - start
+}
+
+it('a query of 20 times as many inputs takes far less than 400 times as long to read', () => {
+  millisecondsFor(2000)
+  const short = Math.max(millisecondsFor(2000), millisecondsFor(2000))
+  expect(Math.min(millisecondsFor(40_000), millisecondsFor(40_000))).toBeLessThan(150 * short)
 })

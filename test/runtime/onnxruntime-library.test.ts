@@ -1,5 +1,5 @@
-import { execFile } from 'node:child_process'
-import { writeFileSync } from 'node:fs'
+import { execFile, spawnSync } from 'node:child_process'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
@@ -40,6 +40,36 @@ describe.skipIf(missingNative || process.platform !== 'linux')('a library that t
       code: 'NO_VARIANT',
       message: expect.stringMatching(reason),
     })
+  })
+
+  // What ONNX Runtime answers to whoever asks for functions that came later.
+  const oldSource = join(folder, 'old.c')
+  const old = join(folder, 'old', 'libonnxruntime.so')
+  writeFileSync(
+    oldSource,
+    `#include <stdint.h>
+static const void* api(uint32_t version) { return 0; }
+static const char* text(void) { return "1.17.3"; }
+static const struct { const void* (*api)(uint32_t); const char* (*text)(void); } base = { api, text };
+const void* OrtGetApiBase(void) { return &base; }
+`,
+  )
+  mkdirSync(join(folder, 'old'))
+  const compiler = spawnSync('cc', ['-shared', '-fPIC', '-o', old, oldSource])
+  if (compiler.status !== 0) console.warn('the test of an old ONNX Runtime is skipped: there is no C compiler')
+
+  test.skipIf(compiler.status !== 0).each([
+    [{ library: old }, 'NO_VARIANT'],
+    [{ library: old, session: 'native' }, 'NO_VARIANT'],
+  ] as const)('and that is too old is refused with %j, once', async (options, code) => {
+    const failure = await createModel(manifest, options)
+      .load()
+      .catch((error: Error) => error)
+    expect(failure).toMatchObject({
+      code,
+      message: expect.stringMatching(/is ONNX Runtime 1\.17\.3, and 1\.\d+ or newer is needed/),
+    })
+    expect((failure as Error).message.match(/1\.17\.3/g)).toHaveLength(1)
   })
 
   test('is used, whether it is the file or a folder', async () => {

@@ -27,7 +27,7 @@ testBackend({
   options: { session: 'worker' },
   dtypes,
   // onnxruntime-node has no tensors of it.
-  refused: { bfloat16: 'INFERENCE_FAILED' },
+  refused: { bfloat16: 'MODEL_UNSUPPORTED' },
 })
 
 testBackend({
@@ -258,6 +258,21 @@ test('inputs may have any name', async () => {
   await expect(model.infer({ y: one })).rejects.toMatchObject({
     message: expect.stringContaining(String.raw`"a \"quoted\"\nname": float32[2]`),
   })
+})
+
+// onnxruntime-node sets outputs by their names, and __proto__ is not set but makes a prototype.
+test.each(['native', 'worker'] as const)('outputs may have any name in a %s session', async (session) => {
+  const names = ['__proto__', 'constructor', 'a "quoted"\nname'] as const
+  const manifest = await ortManifest(folder, `outputs-${session}`, {
+    inputs: { x: 'float32[2]' },
+    outputs: Object.fromEntries(names.map((name) => [name, 'float32[2]'])),
+    nodes: names.map((name) => ({ op: 'Neg', inputs: ['x'], outputs: [name] })),
+  })
+  await using model = createModel(manifest, { session: missingNative === undefined ? session : 'worker' })
+  const outputs = await model.infer({ x: Float32Array.of(1, 2) })
+  expect(Object.keys(outputs).sort()).toEqual([...names].sort())
+  for (const name of names)
+    expect(Object.getOwnPropertyDescriptor(outputs, name)?.value).toMatchObject({ data: Float32Array.of(-1, -2) })
 })
 
 function good() {

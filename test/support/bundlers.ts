@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
-import { rmSync, writeFileSync } from 'node:fs'
+import { realpathSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify, stripVTControlCharacters } from 'node:util'
 import { rspack as rspack2, type Configuration as RspackOptions } from '@rspack/core'
@@ -30,6 +30,7 @@ import { build as buildVite, createLogger, type BuildOptions as ViteOptions, typ
 import { build as buildVite6 } from 'vite6'
 import { build as buildVite7 } from 'vite7'
 import webpack, { type Configuration as WebpackOptions } from 'webpack'
+import { appPackages } from './app.ts'
 import { bunBinary } from './bun.ts'
 
 /** One build of an app, whose alias '@' is its folder src. */
@@ -376,11 +377,16 @@ try {
 }
 
 /** Runs Farm in a process of its own, because a failed build exits. */
-export async function withFarm({ root, dir, source = 'src/main.js', options }: Build, output: object): Promise<void> {
+export async function withFarm(
+  { root, dir, source = 'src/main.js', options }: Build,
+  output: object,
+  external: readonly string[] = [],
+): Promise<void> {
   const compilation = {
     input: { main: `./${source}` },
     output: { path: dir, targetEnv: 'node', ...output },
     resolve: { alias: { '@': join(root, 'src') } },
+    external,
     minify: true,
     sourcemap: true,
     presetEnv: false,
@@ -439,17 +445,22 @@ export function viteLogger(lines: string[]): ReturnType<typeof createLogger> {
   return { ...createLogger('silent'), info: keep, warn: keep, warnOnce: keep }
 }
 
-export async function withRollup(build: Build, output: RollupOutput): Promise<void> {
+export async function withRollup(build: Build, output: RollupOutput, external: string[] = []): Promise<void> {
   const { root, dir, options, lines = [] } = build
   const alias: Plugin = {
     name: 'alias',
     resolveId(id, importer) {
-      return id.startsWith('@/') ? this.resolve(join(root, 'src', id.slice(1)), importer) : null
+      if (id.startsWith('@/')) return this.resolve(join(root, 'src', id.slice(1)), importer)
+      // As @rollup/plugin-node-resolve does.
+      return appPackages.includes(id) && !external.includes(id)
+        ? realpathSync(join(root, 'node_modules', id, 'index.js'))
+        : null
     },
   }
   const bundle = await rollup({
     input: input(build),
     plugins: [onnxForRollup({ ...options, root }), alias],
+    external,
     onLog: (_, { message }) => void lines.push(message),
   })
   await bundle.write(output.file ? output : { dir, ...output })
@@ -467,13 +478,14 @@ export async function inMemory(build: Build, plugins: readonly RolldownPlugin[] 
   return result
 }
 
-export async function withRolldown(build: Build, output: RolldownOutput): Promise<void> {
+export async function withRolldown(build: Build, output: RolldownOutput, external: string[] = []): Promise<void> {
   const { root, dir, options, lines = [] } = build
   const plugins = [onnxForRolldown({ ...options, root })]
   const bundle = await rolldown({
     input: input(build),
     resolve: { alias: { '@': join(root, 'src') } },
     plugins,
+    external,
     onLog: (_, { message }) => void lines.push(message),
   })
   await bundle.write({ dir, ...output })

@@ -21,8 +21,17 @@ Napi::Value loadEngine(const Napi::CallbackInfo& info) {
   const std::string path = js::toText(info[0]);
   auto bytes = info[1].As<Napi::Uint8Array>();
   const auto object = info[2].As<Napi::Object>();
-  const SessionSettings settings{js::toNumber<int>(object, "threads").value_or(0), js::toTexts(object.Get("inputs")),
-                                 js::toTexts(object.Get("outputs"))};
+  SessionSettings settings{js::toNumber<int>(object, "threads").value_or(0),
+                           js::toTexts(object.Get("inputs")),
+                           js::toTexts(object.Get("outputs")),
+                           nullptr,
+                           0,
+                           js::toText(object.Get("weightsName"))};
+  if (const Napi::Value value = object.Get("weights"); value.IsTypedArray()) {
+    auto weights = value.As<Napi::Uint8Array>();
+    settings.weights = weights.Data();
+    settings.weightsBytes = weights.ByteLength();
+  }
   const auto runs = js::toNumber<size_t>(object, "runs");
   const void* data = bytes.Data();
   const size_t size = bytes.ByteLength();

@@ -1,5 +1,6 @@
 #include "library.h"
 
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <map>
@@ -14,6 +15,13 @@ namespace {
 bool wantsTelemetry() {
   const char* disabled = std::getenv("ORT_DISABLE_TELEMETRY");
   return disabled != nullptr && std::strcmp(disabled, "0") == 0;
+}
+
+// Whether a release of major version 1 is older than our functions are.
+bool isOlder(const std::string& version) {
+  int major = 0;
+  int minor = 0;
+  return std::sscanf(version.c_str(), "%d.%d", &major, &minor) == 2 && major == 1 && minor < ORT_API_VERSION;
 }
 
 }  // namespace
@@ -32,7 +40,8 @@ Library::Library(const std::string& path) : library_(path) {
   if (getBase == nullptr) throw std::runtime_error(path + " is not ONNX Runtime: it has no OrtGetApiBase");
   const OrtApiBase* base = getBase();
   version_ = base->GetVersionString();
-  api_ = base->GetApi(ORT_API_VERSION);
+  // Asked for what it does not have, a release prints that to stderr.
+  if (!isOlder(version_)) api_ = base->GetApi(ORT_API_VERSION);
   if (api_ == nullptr) {
     const std::string least = "1." + std::to_string(ORT_API_VERSION);
     throw std::runtime_error(path + " is ONNX Runtime " + version_ + ", and " + least + " or newer is needed");

@@ -14,14 +14,20 @@ std::vector<const char*> namesOf(const std::vector<Port>& ports) {
   return names;
 }
 
-Handle<OrtSessionOptions> sessionOptions(const Library& library, bool inPlace, int threads) {
+Handle<OrtSessionOptions> sessionOptions(const Library& library, bool inPlace, const SessionSettings& settings) {
   const OrtApi& api = library.api();
   OrtSessionOptions* raw = nullptr;
   library.check(api.CreateSessionOptions(&raw));
   Handle<OrtSessionOptions> options(raw, api.ReleaseSessionOptions);
   library.check(api.SetSessionLogSeverityLevel(raw, ORT_LOGGING_LEVEL_FATAL));
-  if (threads > 0) library.check(api.SetIntraOpNumThreads(raw, threads));
+  if (settings.threads > 0) library.check(api.SetIntraOpNumThreads(raw, settings.threads));
   library.check(api.SetSessionGraphOptimizationLevel(raw, inPlace ? ORT_DISABLE_ALL : ORT_ENABLE_ALL));
+  if (settings.weights != nullptr) {
+    const std::basic_string<ORTCHAR_T> file(settings.weightsName.begin(), settings.weightsName.end());
+    const ORTCHAR_T* name = file.c_str();
+    auto* data = static_cast<char*>(settings.weights);
+    library.check(api.AddExternalInitializersFromFilesInMemory(raw, &name, &data, &settings.weightsBytes, 1));
+  }
   if (!inPlace) return options;
   library.check(api.AddSessionConfigEntry(raw, "session.load_model_format", "ORT"));
   library.check(api.AddSessionConfigEntry(raw, "session.use_ort_model_bytes_directly", "1"));
@@ -33,7 +39,7 @@ Handle<OrtSessionOptions> sessionOptions(const Library& library, bool inPlace, i
 
 Session::Session(const Library& library, const void* bytes, size_t size, const SessionSettings& settings)
     : library_(library) {
-  const auto options = sessionOptions(library, usesBytes(bytes, size), settings.threads);
+  const auto options = sessionOptions(library, usesBytes(bytes, size), settings);
   OrtSession* raw = nullptr;
   library.check(library.api().CreateSessionFromArray(library.environment(), bytes, size, options.get(), &raw));
   session_ = {raw, library.api().ReleaseSession};

@@ -2,10 +2,9 @@ import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { OnnxEngineError } from '../../../runtime/errors.ts'
 import type { Precision } from '../../../runtime/manifest.ts'
 import { blockedLayout, saturatesInt8 } from '../../../runtime/onnxruntime/cpu.ts'
-import type { Model } from '../../onnx/model.ts'
+import { modelBytes } from '../../onnx/size.ts'
 import type { OptimizationLevel } from '../../options/backend-types.ts'
 import { fixesDims } from '../../options/engine-bindings.ts'
 import type { CompileOptions } from '../../options/schema.ts'
@@ -37,7 +36,6 @@ export const onnxruntime: Backend<'onnxruntime', OnnxruntimeDetail> = {
   },
   plan(model, options, found) {
     const { optimization: level, portable } = options.onnxruntime
-    if (options.precision.io === 'bf16') throw noBfloat16(model)
     const layout = level === 'all' ? blockedLayout() : 0
     // Without it weights have 7 bits, which any CPU adds up: see the pass of int8.
     const vnni = options.engine === 'int8' && layout !== 0 && !saturatesInt8()
@@ -48,10 +46,17 @@ export const onnxruntime: Backend<'onnxruntime', OnnxruntimeDetail> = {
     const lowering = lowerings[options.engine]
     // ONNX Runtime itself fixes only dims that have a name, and leaves them open in the graph that it saves.
     const fixDims = fixesDims(model.bindings.inputs, options.shapes)
-    const kinds = engineKinds({ lowering, level, portable, tuned, fallback })
+    const large = modelBytes(model) > longestModel
+    const kinds = engineKinds({ lowering, level, portable, tuned, fallback, large })
     return kinds.map((kind) => ({ ...planOf(kind, found), lowering, fixDims }))
   },
 }
+
+/**
+ * Bytes of a model above which its engine has the weights behind it: neither protobuf nor the .ort format holds 2 GiB,
+ * and optimisations add some.
+ */
+const longestModel = 2 ** 31 - 2 ** 27
 
 const probes = new WeakMap<CompileOptions, Promise<Probe<OnnxruntimeDetail>>>()
 
@@ -59,15 +64,6 @@ function probePeer(root: string): Probe<OnnxruntimeDetail> {
   const found = findPeer(root)
   if (!found) return { available: false, reason: `${peer} is not installed`, hint: `npm install ${peer}` }
   return { available: true, version: found.version, detail: { module: found.module } }
-}
-
-// Its tensors in JavaScript have no such dtype.
-function noBfloat16({ file }: Model): OnnxEngineError {
-  return new OnnxEngineError('PRECISION_UNSUPPORTED', `${file}: io=bf16 with onnxruntime`, {
-    expected: 'fp32',
-    received: 'bf16',
-    hint: 'Leave io out, or use ?engine=fp16&io=fp16',
-  })
 }
 
 // ONNX Runtime has few fp16 and no bf16 kernels for the CPU, and casts around every node that has none.
@@ -91,6 +87,8 @@ interface EngineKind {
   readonly disabled?: readonly string[]
   /** Whether it is an int8 engine that only CPUs with VNNI compute right. */
   readonly vnni?: boolean
+  /** Whether the weights are behind the model: see runtime/onnxruntime/large-engine.ts. */
+  readonly large?: boolean
 }
 
 interface PossibleKinds {
@@ -100,10 +98,14 @@ interface PossibleKinds {
   readonly portable: boolean
   readonly tuned: EngineKind
   readonly fallback: EngineKind
+  readonly large: boolean
 }
 
-function engineKinds({ lowering, level, portable, tuned, fallback }: PossibleKinds): readonly EngineKind[] {
-  if (lowering === 'storage') return [{ ...stored, level: level === 'all' ? 'extended' : level }]
+function engineKinds({ lowering, level, portable, tuned, fallback, large }: PossibleKinds): readonly EngineKind[] {
+  const everywhere = level === 'all' ? 'extended' : level
+  if (lowering === 'storage') return [{ ...stored, level: everywhere, large }]
+  // One engine for all CPUs: a second one would take as much disk again.
+  if (large) return [{ level: everywhere, layout: 0, format: 'ONNX', label: '', large }]
   if (level !== 'all') return [tuned]
   // This CPU has no blocked layout: the tuned engine would be the portable one.
   if (tuned.layout === 0) return [fallback]
@@ -112,14 +114,23 @@ function engineKinds({ lowering, level, portable, tuned, fallback }: PossibleKin
 
 function planOf(kind: EngineKind, found: Available<OnnxruntimeDetail>): Omit<BuildPlan<'onnxruntime'>, 'lowering'> {
   const arch = kind.layout === 0 ? 'any' : process.arch
-  const { level, format, layout, label, disabled = [], vnni } = kind
+  const { level, format, layout, label, disabled = [], vnni, large = false } = kind
   return {
     label,
     extension: format === 'ORT' ? '.ort' : '.onnx',
-    facts: { onnxruntime: found.version, level, format, arch, layout, ...(vnni && { vnni }), provider: 'cpu' },
+    facts: {
+      onnxruntime: found.version,
+      level,
+      format,
+      arch,
+      layout,
+      ...(vnni && { vnni }),
+      ...(large && { large }),
+      provider: 'cpu',
+    },
     requires: { version: found.version, arch, layout, ...(vnni && { vnni }) },
     worker,
-    settings: { module: found.detail.module, level, format, disabled } satisfies OnnxruntimeSettings,
+    settings: { module: found.detail.module, level, format, disabled, large } satisfies OnnxruntimeSettings,
   }
 }
 

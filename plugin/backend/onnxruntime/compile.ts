@@ -1,5 +1,9 @@
-import { existsSync } from 'node:fs'
+import { createReadStream, createWriteStream, existsSync } from 'node:fs'
+import { appendFile, rm, stat } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { pipeline } from 'node:stream/promises'
 import { OnnxEngineError } from '../../../runtime/errors.ts'
+import { engineFooter, weightsName } from '../../../runtime/onnxruntime/large-engine.ts'
 import type { ChildTask } from '../../child/contract.ts'
 import type { OptimizationLevel } from '../../options/backend-types.ts'
 
@@ -16,7 +20,7 @@ interface Onnxruntime {
  * Writes the optimised graph while a session is created, then drops the session. Runs in the compiler's child process.
  */
 export const run: ChildTask = async ({ name, model, output, settings }) => {
-  const { module, level, format, disabled } = settings as OnnxruntimeSettings
+  const { module, level, format, disabled, large } = settings as OnnxruntimeSettings
   const loaded = (await import(module)) as { default: Onnxruntime }
   try {
     const session = await loaded.default.InferenceSession.create(model, {
@@ -26,16 +30,29 @@ export const run: ChildTask = async ({ name, model, output, settings }) => {
       // Errors only: the level's own warning says that the file depends on the hardware, which the requirements carry.
       logSeverityLevel: 3,
       extra: {
-        session: { save_model_format: format },
+        session: {
+          save_model_format: format,
+          ...(large && { optimized_model_external_initializers_file_name: weightsName }),
+        },
         optimization: { disable_specified_optimizers: disabled.join(';') },
       },
     })
     await session.release()
   } catch (cause) {
     const text = cause instanceof Error ? cause.message : String(cause)
-    if (text === noBfloat16 && existsSync(output)) return
-    throw new OnnxEngineError('COMPILE_FAILED', `${name}: ONNX Runtime cannot compile the model: ${text}`, { cause })
+    if (text !== noBfloat16 || !existsSync(output))
+      throw new OnnxEngineError('COMPILE_FAILED', `${name}: ONNX Runtime cannot compile the model: ${text}`, { cause })
   }
+  if (large) await appendWeights(output, join(dirname(output), weightsName))
+}
+
+/** Makes one file of a model and its weights, as large-engine.ts describes it. */
+async function appendWeights(model: string, weights: string): Promise<void> {
+  const { size } = await stat(model)
+  const sink = () => createWriteStream(model, { flags: 'a' })
+  if (existsSync(weights)) await pipeline(createReadStream(weights, { highWaterMark: 2 ** 22 }), sink())
+  await appendFile(model, engineFooter(size))
+  await rm(weights, { force: true })
 }
 
 // onnxruntime-node has no tensors of bfloat16 (16 in ONNX), and says so when it describes the inputs and outputs of a
@@ -50,4 +67,6 @@ export type OnnxruntimeSettings = {
   readonly format: 'ORT' | 'ONNX'
   /** Optimizers that are left out, by ONNX Runtime's names. */
   readonly disabled: readonly string[]
+  /** Whether the weights go behind the model, because they are too long for its format. */
+  readonly large: boolean
 }

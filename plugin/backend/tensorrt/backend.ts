@@ -20,6 +20,7 @@ const worker = new URL('./compile.js', import.meta.url)
 /** Engines for NVIDIA RTX GPUs, built without one: for compute capabilities, and final on the user's own GPU. */
 export const tensorrtRtx: Backend<'tensorrt-rtx', TensorRtDetail> = {
   name: 'tensorrt-rtx',
+  fixesOptionalInputs: true,
   probe: (options, root) => probe('tensorrt-rtx', options.tensorrtRtx.library, root),
   plan: (model, options, found) =>
     targetGroups(options).map((targets) => planForTargets(model, options, found, targets)),
@@ -28,6 +29,7 @@ export const tensorrtRtx: Backend<'tensorrt-rtx', TensorRtDetail> = {
 /** Plans for the NVIDIA GPU at hand. */
 export const tensorrt: Backend<'tensorrt', TensorRtDetail> = {
   name: 'tensorrt',
+  fixesOptionalInputs: true,
   async probe(options, root) {
     const found = await probe('tensorrt', options.tensorrt.library, root)
     if (!found.available) return found

@@ -30,7 +30,7 @@ export const wasm: Backend<'wasm', OnnxruntimeDetail> = {
     // Stored weights are unfolded in the page: folded here, they would be as long as those of fp32.
     const format = lowering === 'none' ? 'ORT' : 'ONNX'
     const disabled = lowering === 'none' ? [] : ['ConstantFolding']
-    const settings: OnnxruntimeSettings = { module: found.detail.module, level, format, disabled }
+    const settings: OnnxruntimeSettings = { module: found.detail.module, level, format, disabled, large: false }
     const plan: WebPlan<'wasm'> = {
       facts: { onnxruntime: found.version, level, format, provider: 'wasm' },
       requires: { version: found.version },
