@@ -48,6 +48,7 @@ const reasons: readonly (readonly [RegExp, string])[] = [
   [/^compare INFERENCE_FAILED/, 'the engine fails where ONNX Runtime runs'],
   [/^compare NOT_COMPARED: ONNX Runtime cannot run/, 'ONNX Runtime cannot run it, so nothing was compared'],
   [/^compare NOT_COMPARED: the fp32 model/, 'no random inputs fit, so it takes samples to compare it'],
+  [/^compare NOT_COMPARED: the engine refuses/, 'the engine refuses the inputs that ONNX Runtime takes'],
   [/^compare NOT_COMPARED: the engine cannot be opened/, 'the engine does not open'],
   [/^call INPUT_INVALID/, 'integers beyond 32 bits'],
   [/^call INFERENCE_FAILED/, 'the engine fails where ONNX Runtime runs'],

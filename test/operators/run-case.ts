@@ -9,6 +9,7 @@ import { chooseEngines, type PlannedEngine } from '../../dist/plugin/compile/cho
 import { loadGraph, scopesOf } from '../../dist/plugin/onnx/graph.js'
 import { readModel, type Model } from '../../dist/plugin/onnx/model.js'
 import { compileOptions, resolveOptions } from '../../dist/plugin/options/resolve.js'
+import { run as simplify, type SimplifySettings } from '../../dist/plugin/simplify/simplify-child.js'
 import { judge } from '../../dist/plugin/verify/verdict.js'
 import type { VerifyResult, VerifySettings } from '../../dist/plugin/verify/verify-child.js'
 import { createModel, OnnxEngineError, type ModelManifest } from '../../dist/runtime/index.js'
@@ -71,14 +72,15 @@ async function operatorsOf(file: string): Promise<readonly string[]> {
 async function build(file: string, backend: TestedBackend, folder: string): Promise<ModelManifest> {
   const model = await step('read', () => readModel(file))
   const options = compileOptions(resolveOptions({ backends: [backend] }, folder), { file, query: {} })
-  const { engines } = await step('plan', () => chooseEngines(model, options, process.cwd()))
+  const { engines } = await step('plan', () => chooseEngines(model, options, { root: process.cwd(), target: 'node' }))
   const { requires } = engines[0]!.plan
   if (backend === 'openvino')
     await step('plan', async () => {
       await refuseKnownWrong('case', await loadGraph(file), { backend, version: requires.version, knownWrong })
     })
   const output = join(folder, 'engine')
-  await step('compile', () => inProcess(engines[0]!, { model: file, output }))
+  const graph = engines[0]!.plan.simplify ? await simplified(model, backend, folder) : file
+  await step('compile', () => inProcess(engines[0]!, { model: graph, output }))
   const manifest = manifestOf(model, engines[0]!, output)
   if (backend === 'onnxruntime') return manifest
   const result = await step('compare', () => compare(model, manifest, folder))
@@ -86,6 +88,18 @@ async function build(file: string, backend: TestedBackend, folder: string): Prom
   if (failure !== undefined) throw new Refusal('compare', `VERIFICATION_FAILED: ${failure}`)
   if (result.skipped !== undefined) throw new Refusal('compare', `NOT_COMPARED: ${result.skipped}`)
   return manifest
+}
+
+/** As in a build, a model that cannot be simplified is compiled as it is. */
+async function simplified({ file, bindings, size }: Model, backend: TestedBackend, folder: string): Promise<string> {
+  const output = join(folder, 'simplified.onnx')
+  const settings: SimplifySettings = { module, bindings, backend, engine: 'fp32', bytes: size }
+  try {
+    await simplify({ name: 'case', model: file, output, settings: { ...settings } }, () => {})
+    return output
+  } catch {
+    return file
+  }
 }
 
 async function inProcess({ plan }: PlannedEngine, job: { model: string; output: string }): Promise<void> {
@@ -99,6 +113,7 @@ async function compare({ file, bindings }: Model, manifest: ModelManifest, folde
   const settings: VerifySettings = {
     module,
     candidate: { manifest },
+    opponent: 'the fp32 model',
     known: { dims: {}, bounds: [], values: {} },
     bindings,
     atol: null,
