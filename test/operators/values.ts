@@ -1,4 +1,4 @@
-import { numbersOf } from '../../dist/plugin/measure/compare.js'
+import { numbersOf } from '../../dist/plugin/measure/numbers.js'
 import { viewElements } from '../../dist/plugin/onnx/content.js'
 import { dtypeOfCode } from '../../dist/runtime/dtype.js'
 import type { CheckedTensor } from '../../dist/runtime/session.js'
