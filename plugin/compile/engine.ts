@@ -9,7 +9,8 @@ import { engineBindings } from '../options/engine-bindings.ts'
 import type { CompileOptions } from '../options/schema.ts'
 import type { PassRequest } from '../precision/pass.ts'
 import { formatBytes } from '../text.ts'
-import type { VerifyRequest } from '../verify/request.ts'
+import type { EngineReport } from '../verify/report.ts'
+import { runsHere, type VerifyRequest } from '../verify/request.ts'
 import type { PlannedEngine } from './choose-engines.ts'
 import { modelManifest } from './manifest.ts'
 import { nativeTwin } from './native-twin.ts'
@@ -95,10 +96,23 @@ async function buildVerified(planned: PlannedEngine, job: ModelJob): Promise<Var
     if (isReference(engine.variant)) return engine.variant
     const { reportEngine } = await import('../verify/report.ts')
     const { pins, ...report } = await reportEngine(verifyRequestOf(engine, planned), engine.metadata)
+    refuseUncompared(planned, job.name, report)
     const verified = report.verification !== null && report.verification.skipped === undefined
     if (pins.length === 0) return { ...engine.variant, report, verified }
     options = withPins(options, pins)
   }
+}
+
+/**
+ * An engine of another library that cannot be compared, because ONNX Runtime does not run the model or no inputs are
+ * found: in the operator tests of ONNX those are the ones that are wrong.
+ */
+function refuseUncompared({ backend }: PlannedEngine, name: string, report: EngineReport): void {
+  const skipped = report.verification?.skipped
+  if (skipped === undefined || backend === 'onnxruntime' || !runsHere.has(backend)) return
+  throw new OnnxEngineError('VERIFICATION_FAILED', `${name}: the engine cannot be compared: ${skipped}`, {
+    hint: `Give samples by the option 'verify.samples', or set 'verify: false' to use it as it is`,
+  })
 }
 
 interface BuiltEngine {

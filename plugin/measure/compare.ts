@@ -40,7 +40,7 @@ export type Comparison = {
   readonly nonFinite: number
   /** Whether its elements are probabilities by the operator that makes them, so that their range is 1. */
   readonly probability?: true
-  /** Why it cannot be compared: another dtype or length than expected. */
+  /** Why it cannot be compared: another dtype or other dims than expected. */
   readonly trouble?: string
   /** How far the fp32 model is from itself when ONNX Runtime sums in another order; only where that was measured. */
   readonly noise?: { readonly maxAbs: number; readonly argmax: number }
@@ -102,7 +102,7 @@ export function addSample(
     expected && numbersOf(expected),
     received && numbersOf(received),
   ]
-  if (!wanted || !given || wanted.length !== given.length) {
+  if (!wanted || !given || expected!.dims.join() !== received!.dims.join()) {
     counting.trouble ??= `expected ${tensorText(expected)}, received ${tensorText(received)}`
     return
   }

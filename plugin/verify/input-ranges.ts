@@ -3,6 +3,7 @@ import { smallElements } from '../onnx/content.ts'
 import { bodies, type EditableModel, indexScope, type ScopeIndex } from '../onnx/graph.ts'
 import { isMainDomain, type Message, safeInteger } from '../onnx/proto.ts'
 import { tensorType } from '../onnx/tensor.ts'
+import { listsOf } from './input-lists.ts'
 
 type Node = Message<'NodeProto'>
 
@@ -10,15 +11,18 @@ type Node = Message<'NodeProto'>
  * Values that a model expects of an input. A type, not an interface: it is kept as JSON.
  *
  * - `index`: integers from `min` to `max`, because `reader` uses them as rows, lengths or counts;
+ * - `lists`: one of these lists, such as the scales of a Resize;
  * - `mask`: zeros and ones, mostly ones;
  * - `image`: numbers from 0 to 255, which the model itself normalises;
  * - `guarded`: integers that decide a shape or an index in a way that is not known: zeros and ones;
  * - `divided`: integers that are divided: large ones, since a library that divides in float32 rounds those;
+ * - `tied`: few different numbers, since libraries sort equal ones in different orders;
  * - `free`: any number.
  */
 export type InputRange =
   | { readonly kind: 'index'; readonly min: number; readonly max: number; readonly reader: string }
-  | { readonly kind: 'mask' | 'image' | 'guarded' | 'divided' | 'free' }
+  | { readonly kind: 'lists'; readonly lists: readonly (readonly number[])[] }
+  | { readonly kind: 'mask' | 'image' | 'guarded' | 'divided' | 'tied' | 'free' }
 
 /** What the readers of each graph input allow, by name, as far as the graph shows it. */
 export function inputRanges(model: EditableModel): ReadonlyMap<string, InputRange> {
@@ -49,6 +53,10 @@ interface Use {
 
 function rangeOf(name: string, surroundings: Surroundings): InputRange {
   const uses = usesOf(name, surroundings.index)
+  const lists = uses.flatMap(({ node, position, unchanged }) =>
+    unchanged ? listsOf(node, position, surroundings.dims) : [],
+  )
+  if (lists.length > 0) return { kind: 'lists', lists }
   const bounds = uses.flatMap(({ node, position, unchanged }) => {
     const bound = unchanged ? boundOf(node, position, surroundings) : undefined
     return bound ? [{ ...bound, reader: node.opType }] : []
@@ -61,6 +69,8 @@ function rangeOf(name: string, surroundings: Surroundings): InputRange {
   if (/(?:^|[^a-z])mask/i.test(name)) return { kind: 'mask' }
   if (uses.some((use) => normalisesBytes(use, surroundings.index))) return { kind: 'image' }
   if (uses.some(({ node, position }) => decidesShapes(node, position))) return { kind: 'guarded' }
+  if (uses.some(({ node, position, unchanged }) => unchanged && position === 0 && node.opType === 'TopK'))
+    return { kind: 'tied' }
   if (uses.some(({ node, unchanged }) => unchanged && isDivision(node))) return { kind: 'divided' }
   return { kind: 'free' }
 }
@@ -113,6 +123,7 @@ function rowsOf(data: number, defaultAxis = 0): BoundRule {
 const few: BoundRule = () => ({ min: 1, max: 4 })
 const start: BoundRule = () => ({ min: 0, max: 1 })
 const limit: BoundRule = () => ({ min: 4, max: 9 })
+const divisor: BoundRule = () => ({ min: 1, max: 7 })
 
 /** What an integer may be, by operator and by which of its inputs it is. */
 const boundRules: Readonly<Record<string, Readonly<Record<number, BoundRule>>>> = {
@@ -123,6 +134,12 @@ const boundRules: Readonly<Record<string, Readonly<Record<number, BoundRule>>>> 
   ScatterND: { 1: smallestOf(0) },
   OneHot: { 0: depthOf, 1: () => ({ min: 2, max: 8 }) },
   TopK: { 1: (node, surroundings) => countUpTo(rowsOf(0, -1)(node, surroundings)) },
+  DFT: { 2: signalAxis },
+  BlackmanWindow: { 0: limit },
+  HammingWindow: { 0: limit },
+  HannWindow: { 0: limit },
+  Div: { 1: divisor },
+  Mod: { 1: divisor },
   Range: { 0: start, 1: limit, 2: () => ({ min: 1, max: 2 }) },
   Reshape: { 1: few },
   Expand: { 1: few },
@@ -152,6 +169,12 @@ function smallestOf(data: number): BoundRule {
   }
 }
 
+/** Any axis but the first, which is the batch, and the last, which holds real and imaginary parts. */
+function signalAxis(node: Node, { dims }: Surroundings): Bound | undefined {
+  const rank = dims.get(node.input[0] ?? '')?.length ?? 0
+  return rank > 2 ? { min: 1, max: rank - 2 } : undefined
+}
+
 function depthOf(node: Node, { index }: Surroundings): Bound | undefined {
   const depth = index.constants.get(node.input[1] ?? '')
   const value = depth && smallElements(depth)?.[0]
@@ -164,8 +187,10 @@ function lengthOf(node: Node, { dims }: Surroundings): Bound {
   return { min: 1, max: Math.max(1, length) }
 }
 
+/** Large counts show more than one. */
 function countUpTo(rows: Bound | undefined): Bound {
-  return { min: 1, max: rows ? Math.max(1, Math.min(rows.max, 8)) : 4 }
+  const max = rows ? Math.max(1, Math.min(rows.max, 8)) : 4
+  return { min: Math.ceil(max / 2), max }
 }
 
 const shapeInputs: Readonly<Record<string, readonly number[]>> = {

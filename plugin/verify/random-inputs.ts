@@ -119,8 +119,15 @@ function listed(values: readonly number[]): () => number {
 const floatNames: ReadonlySet<string> = new Set(['float16', 'bfloat16', 'float32', 'float64'])
 
 function drawn(dtype: Binding['dtype'], range: InputRange, draw: Draw, random: () => number): () => number {
+  if (range.kind === 'lists') return listed(range.lists[Math.floor(random() * range.lists.length)]!)
   const bit = () => (random() < draw.ones ? 1 : 0)
   if (dtype === 'bool' || range.kind === 'mask') return bit
+  if (range.kind === 'tied') {
+    // All are equal where all masks are on.
+    const levels = draw.ones === 1 ? 1 : 4
+    const step = floatNames.has(dtype) ? draw.scale / levels : 1
+    return () => Math.floor(random() * levels) * step
+  }
   if (floatNames.has(dtype)) {
     if (range.kind === 'image') return () => random() * 255
     return () => (random() * 2 - 1) * draw.scale

@@ -23,7 +23,8 @@ testBackend({
   async makeManifest(folder, name, spec) {
     const file = join(folder, `${name}.onnx`)
     writeFileSync(file, onnxModel(spec))
-    return (await build(folder, file)).manifest
+    // ONNX Runtime for Node cannot run all of them: its tensors have no bfloat16.
+    return (await build(folder, file, { verify: false })).manifest
   },
   dtypes: ['float32', 'float64', 'float16', 'bfloat16', 'uint8', 'int8', 'uint16', 'int16', 'int32', 'bool'],
   // Integers of more than 32 bits have tests of their own below.

@@ -125,6 +125,40 @@ describe.skipIf(missing)('an OpenVINO engine whose numbers are wrong', () => {
   })
 })
 
+/** No random inputs fit: the rows of one table are the columns of another. */
+const incomparable: ModelSpec = {
+  inputs: { x: 'float32[n]', lengths: 'int64[2]' },
+  outputs: { y: 'float32[?,?]' },
+  nodes: [
+    { op: 'Add', inputs: ['lengths', 'lengths'], outputs: ['l'] },
+    { op: 'Sub', inputs: ['l', 'seven'], outputs: ['dims'] },
+    { op: 'Reshape', inputs: ['x', 'dims'], outputs: ['y'] },
+  ],
+  initializers: { seven: { dtype: 'int64', dims: [], data: [7] } },
+}
+
+describe.skipIf(missing)('an OpenVINO engine that cannot be compared', () => {
+  test('auto leaves it out with the reason, and keeps ONNX Runtime', async () => {
+    const warnings: string[] = []
+    const options = { root: folder, cache: { dir: join(folder, 'cache') } }
+    const context = { log: silent, warn: (line: string) => warnings.push(line) }
+    const { variants } = await compile(write(incomparable), options, context)
+    expect(new Set(variants.map(({ backend }) => backend))).toEqual(new Set(['onnxruntime']))
+    expect(warnings).toEqual([expect.stringMatching(/built without openvino: .* cannot be compared: the fp32 model/)])
+  })
+
+  test('one that the user asked for fails the build, and verify: false takes it', async () => {
+    const options = { root: folder, backends: ['openvino'], cache: { dir: join(folder, 'cache') } } as const
+    const file = write(incomparable)
+    await expect(compile(file, options, { log: silent, warn: silent })).rejects.toMatchObject({
+      code: 'VERIFICATION_FAILED',
+      hint: expect.stringContaining('verify.samples'),
+    })
+    const { variants } = await compile(file, { ...options, verify: false }, { log: silent, warn: silent })
+    expect(variants).toMatchObject([{ backend: 'openvino', verified: false }])
+  })
+})
+
 describe.skipIf(missing)('an OpenVINO engine whose numbers are right', () => {
   test('it is compared once, marked as verified, and later builds are hits', async () => {
     const spec: ModelSpec = {

@@ -17,6 +17,8 @@ import { resolveOptions } from '../../plugin/options/resolve.ts'
 import { calibrationMethods, imageChannels, imageLayouts, ioPrecisions } from '../../plugin/options/types.ts'
 import { errorCodes } from '../../runtime/errors.ts'
 import { backendNames, dimsChecks, precisions } from '../../runtime/manifest.ts'
+import type { RefusedOperator } from '../operators/refusals.ts'
+import refusedOperators from '../operators/refused.json' with { type: 'json' }
 
 // As `npm run format` writes the pages.
 const style = JSON.parse(readFileSync(new URL('../../.oxfmtrc.json', import.meta.url), 'utf8')) as FormatConfig
@@ -52,10 +54,29 @@ export function architecturePage(): Promise<string> {
   return withTables('docs/architecture.md', { floors: table(['Floor', 'Rooms', 'What is there'], rows) })
 }
 
-/** What docs/openvino.md should say: its own prose, with the nodes that a build refuses. */
+/**
+ * What docs/openvino.md should say: its own prose, with the nodes that a build refuses before it compiles, and the
+ * operators of which it refuses the test cases of ONNX.
+ */
 export function openvinoPage(): Promise<string> {
   const rows = knownWrong.map(({ operators, reason }) => [operators.map(code).join(', '), `${reason}.`])
-  return withTables('docs/openvino.md', { 'known wrong': table(['Operators', 'What happens'], rows) })
+  return withTables('docs/openvino.md', {
+    'known wrong': table(['Operators', 'What happens'], rows),
+    'refused operators': table(['Reason', 'Operators, every case', 'Operators, some cases'], refusedRows()),
+  })
+}
+
+function refusedRows(): string[][] {
+  const refused: readonly RefusedOperator[] = refusedOperators
+  const reasons = [...new Set(refused.map(({ reason }) => reason))].sort()
+  return reasons.map((reason) => {
+    const rows = refused.filter((row) => row.reason === reason)
+    return [reason, namesOf(rows.filter(({ right }) => right === 0)), namesOf(rows.filter(({ right }) => right > 0))]
+  })
+}
+
+function namesOf(rows: readonly RefusedOperator[]): string {
+  return rows.map(({ operator }) => code(operator)).join(', ')
 }
 
 /** What docs/precision-measurements.md should say: its own prose, with the figures of real nets. */

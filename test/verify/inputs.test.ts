@@ -80,7 +80,7 @@ describe('ranges of inputs', () => {
       reader: 'the k of a TopK',
       input: 'int64[1]',
       nodes: [node('TopK', ['table', 'x'], ['y', 'i'])],
-      expected: { kind: 'index', min: 1, max: 3, reader: 'TopK' },
+      expected: { kind: 'index', min: 2, max: 3, reader: 'TopK' },
     },
     {
       reader: 'classes of a OneHot',
@@ -99,6 +99,64 @@ describe('ranges of inputs', () => {
       input: 'int64[2]',
       nodes: [node('Add', ['x', 'x'], ['a']), node('Expand', ['table', 'a'])],
       expected: { kind: 'guarded' },
+    },
+    {
+      reader: 'the shape of a Reshape, which holds any number of elements',
+      input: 'int64[2]',
+      nodes: [node('Reshape', ['table', 'x'])],
+      expected: {
+        kind: 'lists',
+        lists: [
+          [-1, 1],
+          [1, -1],
+        ],
+      },
+    },
+    {
+      reader: 'the scales of a Resize',
+      input: 'float32[2]',
+      nodes: [node('Resize', ['table', '', 'x'])],
+      expected: {
+        kind: 'lists',
+        lists: [
+          [0.6, 0.6],
+          [1.5, 1.5],
+          [2, 2],
+          [0.5, 0.5],
+        ],
+      },
+    },
+    {
+      reader: 'the sizes of a Resize, which leaves batches and channels alone',
+      input: 'int64[4]',
+      nodes: [node('Resize', ['image', '', '', 'x'])],
+      expected: {
+        kind: 'lists',
+        lists: [
+          [1, 3, 5, 5],
+          [1, 3, 12, 12],
+          [1, 3, 16, 16],
+          [1, 3, 4, 4],
+        ],
+      },
+    },
+    {
+      reader: 'the axis of a DFT, which is neither the batch nor the pair of numbers',
+      input: 'int64[]',
+      nodes: [node('DFT', ['image', '', 'x'])],
+      expected: { kind: 'index', min: 1, max: 2, reader: 'DFT' },
+    },
+    {
+      reader: 'numbers to sort',
+      input: 'float32[9]',
+      nodes: [node('TopK', ['x', 'axes'], ['y', 'i'])],
+      expected: { kind: 'tied' },
+    },
+    {
+      reader: 'numbers to divide',
+      input: 'int64[2]',
+      nodes: [node('Mod', ['x', 'depth'])],
+      expected: { kind: 'divided' },
     },
     {
       reader: 'bytes of an image',
@@ -120,6 +178,7 @@ describe('ranges of inputs', () => {
       depth: { dtype: 'int64', dims: [], data: [7] },
       values: { dtype: 'float32', dims: [2], data: [0, 1] },
       bytes: scalar(255),
+      image: { dtype: 'float32', dims: [1, 3, 8, 8], data: Array.from({ length: 192 }, () => 1) },
     } as const
     writeFileSync(file, onnxModel({ inputs: { x: input }, outputs: { y: 'float32[?]' }, nodes, initializers }))
     expect(inputRanges(await loadGraph(file)).get('x')).toEqual(expected)
@@ -154,6 +213,16 @@ describe('random values', () => {
     { values: 'uint8', dtype: 'uint8', range: { kind: 'free' }, draw: unit, least: 0, most: 255 },
     { values: 'int8', dtype: 'int8', range: { kind: 'free' }, draw: unit, least: -128, most: 127 },
     { values: 'integers of the first draw', dtype: 'int64', range: { kind: 'free' }, draw: unit, least: 0, most: 1 },
+    { values: 'numbers to sort', dtype: 'float32', range: { kind: 'tied' }, draw: unit, least: 0, most: 0.75 },
+    { values: 'integers to sort', dtype: 'int64', range: { kind: 'tied' }, draw: large!, least: 0, most: 3 },
+    {
+      values: 'numbers to divide',
+      dtype: 'int64',
+      range: { kind: 'divided' },
+      draw: small!,
+      least: -(2 ** 30),
+      most: 2 ** 30 - 1,
+    },
     { values: 'bools', dtype: 'bool', range: { kind: 'free' }, draw: masked!, least: 0, most: 1 },
     {
       values: 'rows of a table',

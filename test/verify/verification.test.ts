@@ -498,3 +498,10 @@ test('outputs of strings are compared one by one', () => {
   )
   expect(finish(comparison)).toMatchObject({ compared: 4, argmax: 0.75, cosine: expect.closeTo(Math.sqrt(0.75)) })
 })
+
+test('outputs with the same numbers and other dims are not the same', () => {
+  const comparison = newComparison('y', { atol: null, rtol: null })
+  const data = Float32Array.of(1, 2)
+  addSample(comparison, { dtype: 'float32', dims: [1, 2], data }, { dtype: 'float32', dims: [1, 1, 2], data })
+  expect(finish(comparison).trouble).toBe('expected float32[1, 2], received float32[1, 1, 2]')
+})

@@ -27,11 +27,23 @@ export const knownWrong: readonly KnownWrong[] = [
   {
     release,
     operators: ['Resize'],
-    reason: 'OpenVINO ignores antialias in cubic mode',
+    reason: 'OpenVINO ignores antialias',
     matches: async (node, facts) =>
-      stringAttribute(node, 'mode') === 'cubic' &&
       intAttribute(node, 'antialias') === 1 &&
+      (stringAttribute(node, 'mode') ?? 'nearest') !== 'nearest' &&
       elementsAre(await facts.elementsOf(node.input[2] ?? ''), (scale) => scale > 0 && scale < 1),
+  },
+  {
+    release,
+    operators: ['Resize'],
+    reason: 'OpenVINO ignores exclude_outside',
+    matches: (node) => intAttribute(node, 'exclude_outside') === 1 && stringAttribute(node, 'mode') === 'cubic',
+  },
+  {
+    release,
+    operators: ['Resize'],
+    reason: 'OpenVINO ignores keep_aspect_ratio_policy',
+    matches: (node) => (stringAttribute(node, 'keep_aspect_ratio_policy') ?? 'stretch') !== 'stretch',
   },
   {
     release,
