@@ -1,0 +1,7 @@
+import { defineConfig } from 'nitro'
+import onnx from 'unplugin-onnx/nitro'
+
+export default defineConfig({
+  serverDir: 'server',
+  modules: [onnx({ backends: ['onnxruntime'] })],
+})
