@@ -26,6 +26,8 @@ export function rollupAssets(
     },
     hooks: {
       renderChunk: {
+        // After every other plugin: Nitro replaces `import.meta` in chunks, and others may too.
+        order: 'post',
         filter: { code: /__ONNX_ENGINE_/ },
         async handler(code, chunk, { format, sourcemap }) {
           if (!code.includes('__ONNX_ENGINE_')) return null
@@ -72,6 +74,7 @@ export interface RollupAssets {
   engine(asset: EngineAsset): EngineCode
   readonly hooks: {
     readonly renderChunk: {
+      readonly order: 'post'
       readonly filter: { readonly code: RegExp }
       handler(
         this: object,

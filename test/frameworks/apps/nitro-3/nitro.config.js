@@ -1,7 +1,6 @@
-import { defineConfig } from 'nitro'
+import { defineNitroConfig } from 'nitro/config'
 import onnx from 'unplugin-onnx/nitro'
 
-export default defineConfig({
-  serverDir: 'server',
+export default defineNitroConfig({
   modules: [onnx({ backends: ['onnxruntime'] })],
 })
