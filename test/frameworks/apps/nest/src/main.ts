@@ -1,0 +1,17 @@
+import 'reflect-metadata'
+import { Controller, Get, Module, Query } from '@nestjs/common'
+import { NestFactory } from '@nestjs/core'
+import { infer } from './models/infer.js'
+
+@Controller()
+class InferController {
+  @Get('infer')
+  infer(@Query('x') x: string): unknown {
+    return infer(x)
+  }
+}
+
+@Module({ controllers: [InferController] })
+class AppModule {}
+
+void NestFactory.create(AppModule).then((app) => app.listen(Number(process.env['PORT']), '127.0.0.1'))
