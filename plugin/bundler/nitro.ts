@@ -1,4 +1,5 @@
 import { modelPackages, neededPackages } from '../imports/model-packages.ts'
+import { findPackage } from '../imports/package-files.ts'
 import type { Options } from '../options/types.ts'
 import type { AdapterFactory, Refusal } from './adapter.ts'
 import { rollupPlugin } from './rollup-plugin.ts'
@@ -56,10 +57,14 @@ function nitroAdapter(nitro: Nitro): AdapterFactory {
   })
 }
 
-/** Nitro leaves packages to Node.js, which cannot load those that import a model. */
+/**
+ * Nitro leaves packages to Node.js, which cannot load those that import a model. A linked package is known by its name
+ * and by its real folder.
+ */
 async function packagesToBundle(root: string): Promise<readonly string[]> {
   const found = await modelPackages(neededPackages(root), root)
-  return [...new Set(found.flatMap(({ chain }) => chain))]
+  const names = [...new Set(found.flatMap(({ chain }) => chain))]
+  return names.flatMap((name) => [name, findPackage(name, root)?.folder ?? []].flat())
 }
 
 function bundlePackages({ options }: Nitro, names: readonly string[]): void {

@@ -40,7 +40,9 @@ export async function startServer(
     async answer(path) {
       const end = Date.now() + 120_000
       for (;;) {
-        const answer = await fetch(`http://127.0.0.1:${port}${path}`).catch(() => undefined)
+        const answer = await fetch(`http://127.0.0.1:${port}${path}`, { signal: AbortSignal.timeout(30_000) }).catch(
+          () => undefined,
+        )
         if (answer !== undefined) return readAnswer(await answer.text(), () => lines)
         if (hasEnded() || Date.now() > end) throw new Error(`no answer to ${path}: ${lines}`)
         await new Promise((resolve) => setTimeout(resolve, 100))
