@@ -17,6 +17,7 @@ import { resolveOptions } from '../../plugin/options/resolve.ts'
 import { calibrationMethods, imageChannels, imageLayouts, ioPrecisions } from '../../plugin/options/types.ts'
 import { errorCodes } from '../../runtime/errors.ts'
 import { backendNames, dimsChecks, precisions } from '../../runtime/manifest.ts'
+import { versions } from '../frameworks/versions.ts'
 
 // As `npm run format` writes the pages.
 const style = JSON.parse(readFileSync(new URL('../../.oxfmtrc.json', import.meta.url), 'utf8')) as FormatConfig
@@ -56,6 +57,18 @@ export function architecturePage(): Promise<string> {
 export function openvinoPage(): Promise<string> {
   const rows = knownWrong.map(({ operators, reason }) => [operators.map(code).join(', '), `${reason}.`])
   return withTables('docs/openvino.md', { 'known wrong': table(['Operators', 'What happens'], rows) })
+}
+
+/** What docs/frameworks.md should say: its own prose, with the versions that its tests install. */
+export function frameworksPage(): Promise<string> {
+  const rows = Object.entries(versions).map(([app, packages]) => [
+    code(app),
+    Object.entries(packages)
+      .filter(([name]) => !/^(?:@types\/|typescript$)/.test(name))
+      .map(([name, version]) => `${name} ${version}`)
+      .join(', '),
+  ])
+  return withTables('docs/frameworks.md', { frameworks: table(['App', 'Versions'], rows) })
 }
 
 /** What docs/bundlers.md should say: its own prose, with a table of the cases that the tests build and run. */
