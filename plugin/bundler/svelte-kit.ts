@@ -4,7 +4,7 @@ import type { Project } from '../project/project.ts'
 import type { Refusal } from './adapter.ts'
 
 /** What Vite's configuration shows of SvelteKit. */
-export interface SvelteKit {
+interface SvelteKit {
   /** The name of the adapter; undefined without one. */
   readonly adapter: string | undefined
   /** Whether the adapter bundles the output again, and copies none of its files: SvelteKit 2. */
@@ -12,7 +12,7 @@ export interface SvelteKit {
 }
 
 /** SvelteKit in a configuration of Vite; undefined for other apps. */
-export function svelteKitOf(
+function svelteKitOf(
   plugins: readonly string[],
   define: Readonly<Record<string, unknown>> = {},
 ): SvelteKit | undefined {
@@ -22,8 +22,41 @@ export function svelteKitOf(
   return { adapter, isBundledAgain: !plugins.includes('vite-plugin-sveltekit-adapter') }
 }
 
+/** What Vite's plugin does for SvelteKit; nothing in other apps. */
+export interface SvelteKitHooks {
+  configResolved(plugins: readonly string[], define?: Readonly<Record<string, unknown>>): void
+  isBundledAgain(): boolean
+  /** Why models cannot run in the output of the adapter. */
+  refusal(): Refusal | undefined
+  /** The hook that runs after the adapter, which runs in the same hook. */
+  closeBundle(assets: RollupAssets): {
+    readonly order: 'post'
+    readonly sequential: true
+    handler(): Promise<void>
+  }
+}
+
+export function svelteKitHooks(project: Project): SvelteKitHooks {
+  const since = Date.now()
+  let kit: SvelteKit | undefined
+  return {
+    configResolved(plugins, define) {
+      kit = svelteKitOf(plugins, define)
+    },
+    isBundledAgain: () => kit?.isBundledAgain === true,
+    refusal: () => kit && adapterRefusal(kit),
+    closeBundle: (assets) => ({
+      order: 'post',
+      sequential: true,
+      async handler() {
+        if (kit?.isBundledAgain) await followAdapter(kit, { assets, project, since })
+      },
+    }),
+  }
+}
+
 /** Why models cannot run in the output of an adapter. */
-export function adapterRefusal({ adapter = '' }: SvelteKit): Refusal | undefined {
+function adapterRefusal({ adapter = '' }: SvelteKit): Refusal | undefined {
   if (!/cloudflare/.test(adapter)) return undefined
   return {
     subject: `the adapter '${adapter}' of SvelteKit`,
@@ -37,7 +70,7 @@ export function adapterRefusal({ adapter = '' }: SvelteKit): Refusal | undefined
  * Brings engines, and with `standalone` the runtime, into what the adapter made. Throws OUTPUT_FAILED when the adapter
  * for Node.js made nothing that is known to need them: the app would fail at its first request.
  */
-export async function followAdapter(
+async function followAdapter(
   { adapter }: SvelteKit,
   { assets, project, since }: { readonly assets: RollupAssets; readonly project: Project; readonly since: number },
 ): Promise<void> {

@@ -54,6 +54,7 @@ async function loadModel(context: TurbopackLoader): Promise<string> {
     warn: (line) => context.emitWarning(new Error(line)),
     watch: (file) => context.addDependency(file),
     check: (file) => checkTarget(file, refusal),
+    side: 'node',
   })
   if (compiled === undefined) throw new Error(`${resourcePath}${resourceQuery} is not an import of a model`)
   const assets = compiled.variants.map((variant) => engineAsset(compiled.name, variant))

@@ -9,16 +9,15 @@ import type { BundlerAdapter, Refusal } from './adapter.ts'
 import { contextLogger, runtimeOf } from './context.ts'
 import { quotedNames } from './external-packages.ts'
 import { checkedHooks, rollupResolver } from './rollup.ts'
-import { adapterRefusal, followAdapter, type SvelteKit, svelteKitOf } from './svelte-kit.ts'
+import { svelteKitHooks } from './svelte-kit.ts'
 import { preloadRefusal, sideOfBuild } from './target.ts'
 import { isolation, servedFiles } from './vite-server.ts'
 
 /** Vite and Vitest: builds as in Rollup, and servers, which write no bundle. */
 export function viteAdapter(project: Project): BundlerAdapter {
   const sideOf = (context: object): Side => sideOfBuild(project, adapter, context)
-  let svelteKit: SvelteKit | undefined
-  const since = Date.now()
-  const isBundledAgain = (context: object): boolean => svelteKit?.isBundledAgain === true && sideOf(context) === 'node'
+  const svelteKit = svelteKitHooks(project)
+  const isBundledAgain = (context: object): boolean => svelteKit.isBundledAgain() && sideOf(context) === 'node'
   const assets = rollupAssets(() => project.options.assetsDir, project.writesTo, sideOf, isBundledAgain)
   const served = servedFiles(() => project.options.web)
   let isServer = false
@@ -39,9 +38,8 @@ export function viteAdapter(project: Project): BundlerAdapter {
     refusal(context: { environment?: ViteEnvironment }) {
       if (plugins.some((plugin) => electronPreload.test(plugin))) return preloadRefusal
       const { environment } = context
-      const refusal = svelteKit && sideOf(context) === 'node' ? adapterRefusal(svelteKit) : undefined
-      if (refusal) return refusal
-      return environment && sideOf(context) === 'node' ? refusalOf(environment, plugins) : undefined
+      if (!environment || sideOf(context) !== 'node') return undefined
+      return svelteKit.refusal() ?? refusalOf(environment, plugins)
     },
     isPartial: () => isServer,
     hooks: {
@@ -67,17 +65,10 @@ export function viteAdapter(project: Project): BundlerAdapter {
           isServer = command === 'serve'
           served.base = base
           plugins = config.plugins.map(({ name }) => name)
-          svelteKit = svelteKitOf(plugins, config.define)
+          svelteKit.configResolved(plugins, config.define)
           viteLogger = { log: (line) => logger.info(line), warn: (line) => logger.warn(line) }
         },
-        closeBundle: {
-          // After the adapter, which runs in this hook.
-          order: 'post',
-          sequential: true,
-          async handler() {
-            if (!isServer && svelteKit?.isBundledAgain) await followAdapter(svelteKit, { assets, project, since })
-          },
-        },
+        closeBundle: svelteKit.closeBundle(assets),
         configureServer: (server) => void server.middlewares.use(served.respond),
       },
     },

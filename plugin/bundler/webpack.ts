@@ -88,7 +88,7 @@ function platformOf({ options: { platform } }: Project, compiler: TargetOptions)
   return platform === 'auto' ? sideOf(compiler) : platform
 }
 
-const nodeTargets = /^(?:async-)?node(?:[\d.]|$)|^(?:electron[\d.]*-main|nwjs|node-webkit)/
+const nodeTargets = /^(?:async-)?node(?:[\d.]|$)/
 
 function refusalOf({ framework, compiler }: WebpackContext): Refusal | undefined {
   const { externalsPresets, target, name } = compiler.options

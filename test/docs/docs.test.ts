@@ -5,7 +5,14 @@ import { globSync } from 'tinyglobby'
 import { describe, expect, it, test } from 'vitest'
 import { http } from '../../plugin/cache/remote/http-store.ts'
 import { resolveOptions } from '../../plugin/options/resolve.ts'
-import { architecturePage, commandPage, errorsPage, frameworksPage, openvinoPage, optionsPage } from '../support/docs.ts'
+import {
+  architecturePage,
+  commandPage,
+  errorsPage,
+  frameworksPage,
+  openvinoPage,
+  optionsPage,
+} from '../support/docs.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const pages = globSync(['*.md', 'docs/**/*.md', '.github/**/*.md'], { cwd: root, dot: true }).sort()

@@ -12,6 +12,7 @@ class InferController {
 }
 
 @Module({ controllers: [InferController] })
+// oxlint-disable-next-line typescript/no-extraneous-class -- a module of Nest is an empty class
 class AppModule {}
 
 void NestFactory.create(AppModule).then((app) => app.listen(Number(process.env['PORT']), '127.0.0.1'))
