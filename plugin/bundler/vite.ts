@@ -9,13 +9,16 @@ import type { BundlerAdapter, Refusal } from './adapter.ts'
 import { contextLogger, runtimeOf } from './context.ts'
 import { quotedNames } from './external-packages.ts'
 import { checkedHooks, rollupResolver } from './rollup.ts'
+import { svelteKitHooks } from './svelte-kit.ts'
 import { preloadRefusal, sideOfBuild } from './target.ts'
 import { isolation, servedFiles } from './vite-server.ts'
 
 /** Vite and Vitest: builds as in Rollup, and servers, which write no bundle. */
 export function viteAdapter(project: Project): BundlerAdapter {
   const sideOf = (context: object): Side => sideOfBuild(project, adapter, context)
-  const assets = rollupAssets(() => project.options.assetsDir, project.writesTo, sideOf)
+  const svelteKit = svelteKitHooks(project)
+  const isBundledAgain = (context: object): boolean => svelteKit.isBundledAgain() && sideOf(context) === 'node'
+  const assets = rollupAssets(() => project.options.assetsDir, project.writesTo, sideOf, isBundledAgain)
   const served = servedFiles(() => project.options.web)
   let isServer = false
   let plugins: readonly string[] = []
@@ -35,7 +38,8 @@ export function viteAdapter(project: Project): BundlerAdapter {
     refusal(context: { environment?: ViteEnvironment }) {
       if (plugins.some((plugin) => electronPreload.test(plugin))) return preloadRefusal
       const { environment } = context
-      return environment && sideOf(context) === 'node' ? refusalOf(environment, plugins) : undefined
+      if (!environment || sideOf(context) !== 'node') return undefined
+      return svelteKit.refusal() ?? refusalOf(environment, plugins)
     },
     isPartial: () => isServer,
     hooks: {
@@ -61,8 +65,10 @@ export function viteAdapter(project: Project): BundlerAdapter {
           isServer = command === 'serve'
           served.base = base
           plugins = config.plugins.map(({ name }) => name)
+          svelteKit.configResolved(plugins, config.define)
           viteLogger = { log: (line) => logger.info(line), warn: (line) => logger.warn(line) }
         },
+        closeBundle: svelteKit.closeBundle(assets),
         configureServer: (server) => void server.middlewares.use(served.respond),
       },
     },

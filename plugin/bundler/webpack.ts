@@ -88,12 +88,16 @@ function platformOf({ options: { platform } }: Project, compiler: TargetOptions)
   return platform === 'auto' ? sideOf(compiler) : platform
 }
 
+const nodeTargets = /^(?:async-)?node(?:[\d.]|$)/
+
 function refusalOf({ framework, compiler }: WebpackContext): Refusal | undefined {
   const { externalsPresets, target, name } = compiler.options
   if (externalsPresets.electronPreload) return preloadRefusal
   // Next.js builds them with the target of pages.
   if (name === 'edge-server') return edgeRefusal
   if (externalsPresets.electronRenderer || externalsPresets.node || externalsPresets.web) return undefined
+  // The target's own preset may be switched off, as Nest does to keep `import` for Node's modules.
+  if ([target || []].flat().some((known) => nodeTargets.test(known))) return undefined
   return {
     subject: `the option 'target' of ${framework}`,
     expected: `a target with Node.js or of browsers, such as 'node', 'electron-main' or 'web'`,

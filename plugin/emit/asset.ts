@@ -9,6 +9,7 @@ import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { OnnxEngineError } from '../../runtime/errors.ts'
 import { makeFolder } from '../../runtime/make-folder.ts'
+import { backendNames } from '../../runtime/manifest.ts'
 import type { Variant } from '../compile/variant.ts'
 import { hashFile } from '../files/hash.ts'
 import { copyHeld, readHeld } from '../files/held-files.ts'
@@ -42,6 +43,15 @@ export function engineAsset(model: string, { backend, extension, artifact }: Var
     size,
     sha256,
   }
+}
+
+const engineName = new RegExp(String.raw`/(?<name>[\w-]+-(?:${backendNames.join('|')})-[0-9a-f]{10}\.\w+)["'\`]`, 'g')
+
+/** The names of engines in a folder of this name that code refers to. */
+export function engineNames(code: string, folder: string): readonly string[] {
+  return [...code.matchAll(engineName)].flatMap(({ index, groups }) =>
+    code.slice(0, index).endsWith(`/${encodeURIComponent(folder)}`) ? [groups?.['name'] ?? ''] : [],
+  )
 }
 
 /**

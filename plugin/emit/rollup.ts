@@ -4,6 +4,7 @@ import type { MagicString } from 'magic-string'
 import { OnnxEngineError } from '../../runtime/errors.ts'
 import type { Side } from '../options/build-target.ts'
 import { copyEngine, type EngineAsset, readEngine } from './asset.ts'
+import { followEngines } from './follow.ts'
 import { locate, relativeUrl, type EngineCode } from './location.ts'
 
 /**
@@ -11,30 +12,38 @@ import { locate, relativeUrl, type EngineCode } from './location.ts'
  * builds and rewrites URLs that it recognises. So a module contains a placeholder; `renderChunk` replaces it with the
  * location relative to the chunk, and after every other plugin the engines that chunks use are written into the folder
  * `folderOf()` of the output. `onOutput` receives the path of each output folder, undefined for an output in memory.
+ * `isBundledAgain`: another bundler moves the chunks of this output, so that each engine is next to its chunk.
  */
 export function rollupAssets(
   folderOf: () => string,
   onOutput: (output: string | undefined) => void,
   sideOf: (context: object) => Side = () => 'node',
+  isBundledAgain: (context: object) => boolean = () => false,
 ): RollupAssets {
   // Kept between builds: a watcher loads only the modules that changed.
   const assets = new Map<string, EngineAsset>()
+  let isUsed = false
   return {
     engine(asset) {
       assets.set(asset.name, asset)
       return { location: JSON.stringify(`__ONNX_ENGINE_${asset.sha256}_${asset.name}__`) }
     },
+    isUsed: () => isUsed,
+    follow: (root, since) => followEngines(assets, { root, folder: folderOf(), since }),
     hooks: {
       renderChunk: {
+        // After every other plugin: Nitro replaces `import.meta` in chunks, and others may too.
+        order: 'post',
         filter: { code: /__ONNX_ENGINE_/ },
         async handler(code, chunk, { format, sourcemap }) {
           if (!code.includes('__ONNX_ENGINE_')) return null
           const folder = folderOf()
           const side = sideOf(this)
+          const from = isBundledAgain(this) ? '.' : posix.dirname(chunk.fileName)
           const locationOf = (text: string, _quote: string, sha256: string, name: string): string => {
             // A model may have an input of such a name, but none with the hash of its own engine.
             if (assets.get(name)?.sha256 !== sha256) return text
-            const path = posix.relative(posix.dirname(chunk.fileName), posix.join(folder, name))
+            const path = posix.relative(from, posix.join(folder, name))
             return locate(format, JSON.stringify(format === 'cjs' ? path : relativeUrl(path)), side)
           }
           if (!sourcemap) return { code: code.replace(placeholder, locationOf), map: null }
@@ -48,30 +57,51 @@ export function rollupAssets(
         async handler({ dir, file }, bundle, isWrite) {
           if (assets.size === 0) return
           const folder = folderOf()
-          const chunks = Object.values(bundle).map((output) => output.code ?? '')
           const output = resolve(dir ?? dirname(file ?? ''))
           onOutput(isWrite ? output : undefined)
-          const used = [...assets.values()].filter(({ name }) => chunks.some((code) => code.includes(name)))
-          const fileNames = used.map(({ name }) => posix.join(folder, name))
-          const taken = used.find(({ sha256 }, index) => isOther(bundle[fileNames[index] ?? ''], sha256))
-          if (taken !== undefined) throw nameTaken(posix.join(folder, taken.name))
+          const used = usedEngines(assets, bundle, isBundledAgain(this))
+          isUsed ||= used.length > 0
+          const fileNames = used.map(({ at, asset }) => posix.join(at, folder, asset.name))
+          const taken = used.findIndex(({ asset }, index) => isOther(bundle[fileNames[index] ?? ''], asset.sha256))
+          if (taken >= 0) throw nameTaken(fileNames[taken] ?? '')
           // A copy needs no memory, whatever the size of the engine; Rolldown would hold two copies of an emitted file.
-          if (isWrite) await Promise.all(used.map((asset) => copyEngine(asset, join(output, folder))))
+          if (isWrite) await Promise.all(used.map(({ at, asset }) => copyEngine(asset, join(output, at, folder))))
           else
-            for (const asset of used) {
-              const source = await readEngine(asset)
-              this.emitFile({ type: 'asset', fileName: posix.join(folder, asset.name), source })
-            }
+            for (const [index, { asset }] of used.entries())
+              this.emitFile({ type: 'asset', fileName: fileNames[index] ?? '', source: await readEngine(asset) })
         },
       },
     },
   }
 }
 
+/** The engines that chunks use, each with the folder of the output above its own. */
+function usedEngines(
+  assets: ReadonlyMap<string, EngineAsset>,
+  bundle: RollupBundle,
+  isBundledAgain: boolean,
+): readonly { readonly at: string; readonly asset: EngineAsset }[] {
+  const used = new Map<string, { readonly at: string; readonly asset: EngineAsset }>()
+  for (const [fileName, { code = '' }] of Object.entries(bundle)) {
+    const at = isBundledAgain ? posix.dirname(fileName) : '.'
+    for (const asset of assets.values())
+      if (code.includes(asset.name)) used.set(posix.join(at, asset.name), { at, asset })
+  }
+  return [...used.values()]
+}
+
 export interface RollupAssets {
   engine(asset: EngineAsset): EngineCode
+  /** Whether an output so far has engines. */
+  isUsed(): boolean
+  /**
+   * Copies engines next to the scripts below `root` that use them and are newer than `since`, in milliseconds: the
+   * output of a bundler that bundles this output again. Returns the folders of those scripts.
+   */
+  follow(root: string, since: number): Promise<readonly string[]>
   readonly hooks: {
     readonly renderChunk: {
+      readonly order: 'post'
       readonly filter: { readonly code: RegExp }
       handler(
         this: object,

@@ -64,6 +64,11 @@ describe('a build for Node.js is accepted:', () => {
   test.each<[string, BundlerName, object]>([
     ['webpack', 'webpack', webpackContext('webpack', { externalsPresets: { node: true } })],
     ['Rspack', 'rspack', webpackContext('rspack', { externalsPresets: { node: true } })],
+    [
+      'Rspack for Node.js without its preset, as in Nest',
+      'rspack',
+      webpackContext('rspack', { target: 'node', externalsPresets: { node: false } }),
+    ],
     ['esbuild into a folder', 'esbuild', esbuildContext({ platform: 'node', outdir: 'dist' })],
     ['esbuild into a file', 'esbuild', esbuildContext({ platform: 'node', outfile: 'a.js' })],
     ['Bun for Node.js', 'bun', bunContext({ target: 'node' })],

@@ -5,7 +5,14 @@ import { globSync } from 'tinyglobby'
 import { describe, expect, it, test } from 'vitest'
 import { http } from '../../plugin/cache/remote/http-store.ts'
 import { resolveOptions } from '../../plugin/options/resolve.ts'
-import { architecturePage, commandPage, errorsPage, openvinoPage, optionsPage } from '../support/docs.ts'
+import {
+  architecturePage,
+  commandPage,
+  errorsPage,
+  frameworksPage,
+  openvinoPage,
+  optionsPage,
+} from '../support/docs.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const pages = globSync(['*.md', 'docs/**/*.md', '.github/**/*.md'], { cwd: root, dot: true }).sort()
@@ -29,6 +36,10 @@ it('docs/architecture.md shows the floors that lint enforces', async () => {
 
 it('docs/openvino.md lists the nodes that a build refuses', async () => {
   await expect(await openvinoPage()).toMatchFileSnapshot('../../docs/openvino.md')
+})
+
+it('docs/frameworks.md lists the versions that its tests install', async () => {
+  await expect(await frameworksPage()).toMatchFileSnapshot('../../docs/frameworks.md')
 })
 
 describe('links between pages', () => {
@@ -62,17 +73,24 @@ describe('options in code blocks', () => {
     const onnx = (options: unknown) => accepted.push(resolveOptions(options, root))
     // Pages show whole configurations, calls, and parts of the options.
     const call = /^\w+:/.test(code) ? `onnx({ ${code} })` : code
-    const body = call.replaceAll(/^import .*$/gm, '').replace('export default', 'void')
+    const body = call.replaceAll(/^import .*$/gm, '').replace('export default', 'const configuration =')
+    const names = otherNames(code)
     // oxlint-disable-next-line no-new-func -- these blocks are ours
-    new Function('onnx', 'defineConfig', 'http', 'process', body)(
-      onnx,
-      code.includes(ownConfig) ? onnx : asItIs,
-      http,
-      { env: secrets },
-    )
+    const run = new Function('onnx', 'http', 'process', ...names, body)
+    const given = names.map((name) => (name === 'defineConfig' && code.includes(ownConfig) ? onnx : asItIs))
+    run(onnx, http, { env: secrets }, ...given)
     expect(accepted.length).toBeGreaterThan(0)
   })
 })
+
+/** What a block calls besides the plugin: imports from frameworks, and their global functions. */
+function otherNames(code: string): readonly string[] {
+  const imported = [...code.matchAll(/^import (?:\{ (\w+) \}|(\w+)) from/gm)].map(
+    ([, one, other]) => one ?? other ?? '',
+  )
+  const defined = [...code.matchAll(/\bdefine\w*Config\b/g)].map(([name]) => name)
+  return [...new Set([...imported, ...defined])].filter((name) => !['onnx', 'http', ''].includes(name))
+}
 
 const secrets = { CACHE_SECRET: 'a secret of at least 32 characters' }
 

@@ -72,7 +72,9 @@ async function operatorsOf(file: string): Promise<readonly string[]> {
 async function build(file: string, backend: TestedBackend, folder: string): Promise<ModelManifest> {
   const model = await step('read', () => readModel(file))
   const options = compileOptions(resolveOptions({ backends: [backend] }, folder), { file, query: {} })
-  const { engines } = await step('plan', () => chooseEngines(model, options, { root: process.cwd(), target: 'node' }))
+  const selected = { model, passes: [] }
+  const models = { file, open: selected, fixed: selected }
+  const { engines } = await step('plan', () => chooseEngines(models, options, { root: process.cwd(), target: 'node' }))
   const { requires } = engines[0]!.plan
   if (backend === 'openvino')
     await step('plan', async () => {

@@ -6,10 +6,10 @@ import { promisify } from 'node:util'
 import { compile, type Options } from 'unplugin-onnx'
 import { http, s3, type RemoteStore } from 'unplugin-onnx/cache'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { freePort } from '../support/free-port.ts'
 import { tempFolder } from '../support/helpers.ts'
 import { ocrModel } from '../support/openvino-models.ts'
 import { digestOf, once as madeOnce, orSkip, repository, vendorFolder } from '../support/python.ts'
-import { freePort } from './python-server.ts'
 
 const run = promisify(execFile)
 const folder = tempFolder()

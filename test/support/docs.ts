@@ -17,6 +17,7 @@ import { resolveOptions } from '../../plugin/options/resolve.ts'
 import { calibrationMethods, imageChannels, imageLayouts, ioPrecisions } from '../../plugin/options/types.ts'
 import { errorCodes } from '../../runtime/errors.ts'
 import { backendNames, dimsChecks, precisions } from '../../runtime/manifest.ts'
+import { versions } from '../frameworks/versions.ts'
 import type { RefusedOperator } from '../operators/refusals.ts'
 import refusedOperators from '../operators/refused.json' with { type: 'json' }
 
@@ -104,6 +105,18 @@ export function measurementsPage(
     share === 0 ? '0' : share.toPrecision(2),
   ])
   return withTables('docs/precision-measurements.md', { limits: table(head, cells) })
+}
+
+/** What docs/frameworks.md should say: its own prose, with the versions that its tests install. */
+export function frameworksPage(): Promise<string> {
+  const rows = Object.entries(versions).map(([app, packages]) => [
+    code(app),
+    Object.entries(packages)
+      .filter(([name]) => !/^(?:@types\/|typescript$)/.test(name))
+      .map(([name, version]) => `${name} ${version}`)
+      .join(', '),
+  ])
+  return withTables('docs/frameworks.md', { frameworks: table(['App', 'Versions'], rows) })
 }
 
 /** What docs/bundlers.md should say: its own prose, with a table of the cases that the tests build and run. */

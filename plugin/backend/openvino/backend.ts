@@ -61,6 +61,9 @@ async function probeLibrary(library: string): Promise<Probe<OpenVinoDetail>> {
   return { available: true, version, detail: { library, devices } }
 }
 
+// Raised with each new row of known-wrong.ts: a node that is refused from now on may be in an engine of the cache.
+const knownWrongVersion = 1
+
 interface EnginePlan {
   readonly device: OpenVinoDevice
   /** OpenVINO's own names and values. */
@@ -79,6 +82,7 @@ function planOf({ device, properties, shapes, found }: EnginePlan): Omit<BuildPl
     extension: '.blob',
     facts: {
       openvino: version,
+      knownWrong: knownWrongVersion,
       device: kind,
       // A CPU's blob depends on its instruction set alone, which the requirements name. Other devices state none, nor
       // does a CPU in 2026.0 and before: nothing is known of what their blobs depend on.

@@ -1,0 +1,3 @@
+import { infer } from '../models/infer.js'
+
+export default defineEventHandler((event) => infer(String(getQuery(event).x)))

@@ -1,0 +1,5 @@
+import adapter from '@sveltejs/adapter-node'
+import { sveltekit } from '@sveltejs/kit/vite'
+import onnx from 'unplugin-onnx/vite'
+
+export default { plugins: [onnx({ backends: ['onnxruntime'], standalone: true }), sveltekit({ adapter: adapter() })] }
