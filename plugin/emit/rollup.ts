@@ -50,7 +50,8 @@ export function rollupAssets(
           const folder = folderOf()
           const chunks = Object.values(bundle).map((output) => output.code ?? '')
           const output = resolve(dir ?? dirname(file ?? ''))
-          onOutput(isWrite ? output : undefined)
+          // An output for pages runs alone as it is.
+          if (sideOf(this) === 'node') onOutput(isWrite ? output : undefined)
           const used = [...assets.values()].filter(({ name }) => chunks.some((code) => code.includes(name)))
           const fileNames = used.map(({ name }) => posix.join(folder, name))
           const taken = used.find(({ sha256 }, index) => isOther(bundle[fileNames[index] ?? ''], sha256))

