@@ -129,6 +129,7 @@ const config = `import onnx from 'unplugin-onnx/vite'
 export default { plugins: [onnx({ web: { threads: 1 } })], build: { assetsInlineLimit: 0 } }
 `
 
+// Vite's own `?url` obeys the `exports` of the package, which has no models.
 const sources = {
   ours: `
 import classifier from '${classifierFile}?engine=fp32'
@@ -138,8 +139,8 @@ const run = (model, data, dims) => model.infer({ x: { data, dims } })
 `,
   peer: `
 import * as ort from 'onnxruntime-web'
-import classifierUrl from '${classifierFile}?url'
-import recogniserUrl from '${recogniserFile}?url'
+import classifierUrl from './node_modules/${classifierFile}?url'
+import recogniserUrl from './node_modules/${recogniserFile}?url'
 ort.env.wasm.numThreads = 1
 const open = {
   classifier: () => ort.InferenceSession.create(classifierUrl),

@@ -29,6 +29,7 @@ function expectNumbers(classes: readonly number[] | undefined): void {
 describe.skipIf(missingChromium)('in a page,', () => {
   beforeAll(async () => {
     writePageApp(root)
+    await withVite({ root, dir: outputOf('plain'), options: { web: { threads: 2 } } }, {})
     browser = await openChromium()
     expected = await expectedClasses()
   })
@@ -67,10 +68,8 @@ describe.skipIf(missingChromium)('in a page,', () => {
   })
 
   test('two threads run in an isolated page, with a strict Content-Security-Policy', async () => {
-    const dir = outputOf('threads')
-    await withVite({ root, dir, options: { web: { threads: 2 } } }, {})
     const policy = { 'Content-Security-Policy': `default-src 'self'; script-src 'self' 'wasm-unsafe-eval'` }
-    await using server = await serveFolder(dir, { headers: { ...isolated, ...policy } })
+    await using server = await serveFolder(outputOf('plain'), { headers: { ...isolated, ...policy } })
     await using opened = await openPage(browser, server.url)
     const { value, error } = await classify(opened.page)
     expect(error).toBeUndefined()
@@ -128,7 +127,7 @@ describe.skipIf(missingChromium)('in a page,', () => {
       configFile: false,
       logLevel: 'silent',
       plugins: [onnx({ web: { isolate: true } })],
-      build: { outDir: outputOf('threads') },
+      build: { outDir: outputOf('plain') },
       preview: { port: 0 },
     })
     try {
@@ -154,7 +153,7 @@ describe.skipIf(missingChromium)('in a page,', () => {
 
   test('a page with the service worker of docs/browser.md works offline', async () => {
     const code = /^```js\n(\/\/ sw\.js\n.*?)^```/ms.exec(readFileSync('docs/browser.md', 'utf8'))?.[1] ?? ''
-    const server = await serveFolder(outputOf('threads'))
+    const server = await serveFolder(outputOf('plain'))
     server.intercept = (path, response) => {
       if (path !== 'sw.js') return false
       response.writeHead(200, { 'Content-Type': 'text/javascript' }).end(code)
