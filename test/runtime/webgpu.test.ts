@@ -89,7 +89,8 @@ describe('WebGPU in Node.js', () => {
   test.skipIf(missing)('the software adapter gives the numbers of the CPU, off the event loop', async () => {
     const session = await ort.InferenceSession.create(net)
     const x = new ort.Tensor('float32', Float32Array.from(wave(3 * 256)), [1, 3, 16, 16])
-    const expected = [...((await session.run({ x }))['y']?.data as Float32Array)]
+    const { y } = await session.run({ x })
+    const expected = Array.from(y?.data as Float32Array)
     const { variant, values, ticks } = await runWith({
       UNPLUGIN_ONNX_SOFTWARE_GPU: '1',
       VK_DRIVER_FILES: join(driver, 'vk_swiftshader_icd.json'),

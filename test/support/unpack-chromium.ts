@@ -1,10 +1,10 @@
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
+import { execFile } from 'node:child_process'
 import { createReadStream, createWriteStream, existsSync, readFileSync } from 'node:fs'
 import { mkdir, mkdtemp, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
 import { createBrotliDecompress } from 'node:zlib'
 
 const cache = fileURLToPath(new URL('../../node_modules/.cache/chromium', import.meta.url))
@@ -26,12 +26,17 @@ export async function unpackChromium(packageFolder: string): Promise<UnpackedChr
 async function unpack(bin: string, folder: string): Promise<void> {
   await mkdir(cache, { recursive: true })
   const temporary = await mkdtemp(`${folder}-`)
-  const decompressed = (name: string) => [createReadStream(join(bin, name)), createBrotliDecompress()] as const
-  await pipeline(...decompressed('chromium.br'), createWriteStream(join(temporary, 'chromium'), { mode: 0o755 }))
-  for (const archive of ['al2023.tar.br', 'swiftshader.tar.br']) {
-    const tar = spawn('tar', ['-x', '-C', temporary], { stdio: ['pipe', 'inherit', 'inherit'] })
-    const [[code]] = await Promise.all([once(tar, 'close'), pipeline(...decompressed(archive), tar.stdin)])
-    if (code !== 0) throw new Error(`tar could not unpack ${archive}`)
+  const decompress = (name: string, target: string) =>
+    pipeline(
+      createReadStream(join(bin, name)),
+      createBrotliDecompress(),
+      createWriteStream(join(temporary, target), { mode: 0o755 }),
+    )
+  await decompress('chromium.br', 'chromium')
+  for (const archive of ['al2023.tar', 'swiftshader.tar']) {
+    await decompress(`${archive}.br`, archive)
+    await promisify(execFile)('tar', ['-xf', archive], { cwd: temporary })
+    await rm(join(temporary, archive))
   }
   // Another process may have been quicker.
   await rename(temporary, folder).catch(() => rm(temporary, { recursive: true, force: true }))
