@@ -16,10 +16,10 @@ export async function browserBench(): Promise<readonly Row[]> {
   try {
     const [ours, peer] = [await openSide(browser, 'ours'), await openSide(browser, 'peer')]
     const bytes = { ours: ours.bytes() / 1e6, peer: peer.bytes() / 1e6 }
-    const start = await inTurn(7, ours.start, peer.start)
-    const inference = await inTurn(5, ours.inference, peer.inference)
+    const start = await inTurn(5, ours.start, peer.start)
+    const inference = await inTurn(3, ours.inference, peer.inference)
     const create = await inTurn(5, ours.create, peer.create)
-    const longest = await inTurn(5, ours.longest, peer.longest)
+    const longest = await inTurn(3, ours.longest, peer.longest)
     await Promise.all([ours.close(), peer.close()])
     return rows({ bytes, start, inference, create, longest })
   } finally {
