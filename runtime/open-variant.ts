@@ -14,6 +14,7 @@ const runners: { readonly [B in BackendName]?: () => Promise<Runner<B>> } = {
   'tensorrt-rtx': async () => (await import('./tensorrt/runner.ts')).tensorrtRtxRunner,
   openvino: async () => (await import('./openvino/runner.ts')).openvinoRunner,
   onnxruntime: async () => (await import('./onnxruntime/runner.ts')).onnxruntimeRunner,
+  webgpu: async () => (await import('./onnxruntime/webgpu-runner.ts')).webgpuRunner,
 }
 
 /**
@@ -78,7 +79,7 @@ async function tryOpen<B extends BackendName>(
   const backend = variant.backend as B
   if (options.require !== undefined && options.require !== backend) return `${quote(options.require)} is required`
   const runner = Object.hasOwn(runners, backend) ? await runners[backend]?.() : undefined
-  if (!runner) return 'this version of unplugin-onnx cannot run it'
+  if (!runner) return backend === 'wasm' ? 'it runs in pages' : 'this version of unplugin-onnx cannot run it'
   const refusal = await runner.refusal(variant.requires, options)
   if (refusal !== undefined) return refusal
   try {

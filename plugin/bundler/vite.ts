@@ -46,6 +46,8 @@ export function viteAdapter(project: Project): BundlerAdapter {
       vite: {
         ...checkedHooks(assets, project, bundleInVite),
         async config({ root }) {
+          // Its headers are needed before the root is final.
+          project.moveTo(resolve(root ?? '.'))
           const packages = await packagesToBundle(root)
           return {
             ssr: { noExternal: [...packages] },

@@ -58,7 +58,8 @@ export function rollupAssets(
           if (assets.size === 0) return
           const folder = folderOf()
           const output = resolve(dir ?? dirname(file ?? ''))
-          onOutput(isWrite ? output : undefined)
+          // An output for pages runs alone as it is.
+          if (sideOf(this) === 'node') onOutput(isWrite ? output : undefined)
           const used = usedEngines(assets, bundle, isBundledAgain(this))
           isUsed ||= used.length > 0
           const fileNames = used.map(({ at, asset }) => posix.join(at, folder, asset.name))

@@ -41,7 +41,7 @@ export async function copyRuntime(
       cp(folder, join(output, 'node_modules', name), { recursive: true, dereference: true, filter }),
     )
   }
-  if (backends.has('onnxruntime')) {
+  if (backends.has('onnxruntime') || backends.has('webgpu')) {
     const onnxruntime = folderOf('onnxruntime-node', root, own)
     await copy('onnxruntime-node', onnxruntime, onnxruntimeFiles)
     await copy('onnxruntime-common', folderOf('onnxruntime-common', onnxruntime), onnxruntimeCommonFiles)

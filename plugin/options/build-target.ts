@@ -19,6 +19,8 @@ export function targetOf(side: Side, { webgpu }: Required<Pick<WebOptions, 'webg
 interface TargetBackends {
   /** The backends that `'auto'` tries, in order of preference: the CPU that needs nothing else comes last. */
   readonly automatic: readonly BackendName[]
+  /** Backends that run there too, for those who name them. */
+  readonly named?: readonly BackendName[]
   /** How to get an engine that runs there. */
   readonly hint: string
 }
@@ -26,6 +28,7 @@ interface TargetBackends {
 const targets: Readonly<Record<BuildTarget, TargetBackends>> = {
   node: {
     automatic: ['tensorrt', 'tensorrt-rtx', 'openvino', 'onnxruntime'],
+    named: ['webgpu'],
     hint: `Add 'onnxruntime' to the backends, or build for browsers`,
   },
   browser: {
@@ -49,12 +52,13 @@ export function backendsFor(
   wanted: 'auto' | readonly BackendName[],
   model: string,
 ): readonly BackendName[] {
-  const { automatic, hint } = targets[target]
+  const { automatic, named = [], hint } = targets[target]
   if (wanted === 'auto') return automatic
-  const usable = wanted.filter((name) => automatic.includes(name))
+  const possible = [...automatic, ...named]
+  const usable = wanted.filter((name) => possible.includes(name))
   if (usable.length > 0) return usable
   throw new OnnxEngineError('UNSUPPORTED_TARGET', `${model}: the backends of a build for ${placeNames[target]}`, {
-    expected: `some of ${automatic.join(', ')}`,
+    expected: `some of ${possible.join(', ')}`,
     received: wanted.join(', '),
     hint,
   })

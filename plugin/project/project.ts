@@ -79,7 +79,7 @@ export function openProject(user: Options | undefined): Project {
     buildEnd: (logger, isComplete) => endBuild(state, logger, isComplete),
     writesTo: state.outputs.add,
     async written() {
-      if (state.options.standalone && state.files.size > 0)
+      if (state.options.standalone && state.backends.size > 0)
         warnOnce(state, await state.outputs.makeStandalone(state.backends), state.logger)
       await state.store?.collect()
     },
@@ -144,7 +144,7 @@ async function compileImport(state: ProjectState, text: string, hook: LoadHook):
     const compiled = await compileModelId(state, id, { ...logger, side })
     for (const part of compiled.files) watch(part)
     state.files.add(file)
-    for (const { backend } of compiled.variants) state.backends.add(backend)
+    if (side === 'node') for (const { backend } of compiled.variants) state.backends.add(backend)
     state.types.declare(text, compiled.bindings)
     return compiled
   } catch (error) {

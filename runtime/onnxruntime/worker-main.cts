@@ -55,12 +55,13 @@ const engines = new Map<number, Engine>()
 const handlers: {
   readonly [K in WorkerRequest['kind']]: (request: Extract<WorkerRequest, { kind: K }>) => Promise<Answer>
 } = {
-  async open({ engine, bytes, modelBytes, weights, threads }) {
+  async open({ engine, bytes, modelBytes, weights, threads, provider }) {
     if ('missing' in library) return { error: { message: library.missing, missing: true } }
     const options = {
       ...quiet,
       ...(isOrt(bytes) ? finished : portable),
       ...(threads !== undefined && { intraOpNumThreads: threads }),
+      ...(provider && { executionProviders: [provider] }),
       ...(modelBytes !== undefined && { externalData: [externalData(bytes, modelBytes, weights)] }),
     }
     const session = await library.open(new Uint8Array(bytes, 0, modelBytes), options)

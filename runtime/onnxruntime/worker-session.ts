@@ -21,15 +21,14 @@ let lastEngine = 0
 // A model that is dropped without dispose() leaves its engines to the worker, and workers of its own to nobody.
 const dropped = new FinalizationRegistry<() => Promise<void>>((close) => void close().catch(() => undefined))
 
+/** What onnxruntime-node runs. */
+export type WorkerVariant = VariantManifest<'onnxruntime'> | VariantManifest<'webgpu'>
+
 /**
  * Opens an engine with onnxruntime-node, in a worker: its `run()` would hold the event loop for as long as it takes.
  * Throws ARTIFACT_INVALID, BACKEND_UNAVAILABLE and INFERENCE_FAILED.
  */
-export async function openWorkerSession(
-  variant: VariantManifest<'onnxruntime'>,
-  file: string,
-  options: OpenOptions,
-): Promise<Session> {
+export async function openWorkerSession(variant: WorkerVariant, file: string, options: OpenOptions): Promise<Session> {
   sharedWorker ??= createEngineWorker()
   const own = options.workers === undefined ? [] : Array.from({ length: options.workers }, createEngineWorker)
   const engines = (own.length > 0 ? own : [sharedWorker]).map((worker) => createEngine(worker, variant, file, options))
@@ -86,7 +85,7 @@ interface Engine extends Pick<Session, 'infer'> {
 
 function createEngine(
   worker: EngineWorker,
-  variant: VariantManifest<'onnxruntime'>,
+  variant: WorkerVariant,
   file: string,
   { model, threads }: OpenOptions,
 ): Engine {
@@ -110,7 +109,8 @@ function createEngine(
     const bytes = await readArtifact(file, variant, model)
     const modelBytes = modelBytesOf(bytes)
     const weights = { name: weightsName, footer: footerBytes }
-    const request = { kind: 'open', engine, bytes, modelBytes, weights, threads } as const
+    const provider = variant.backend === 'webgpu' ? variant.backend : undefined
+    const request = { kind: 'open', engine, bytes, modelBytes, weights, threads, provider } as const
     const reply = await worker.send({ where, request, transfer: [bytes] })
     if (reply?.error?.missing) {
       const { foreignNote } = await import('../../native/platform.ts')

@@ -16,6 +16,8 @@ export type WorkerRequest =
       readonly modelBytes: number | undefined
       readonly weights: { readonly name: string; readonly footer: number }
       readonly threads?: number | undefined
+      /** Default: the CPU. */
+      readonly provider?: 'webgpu' | undefined
     }
   | {
       readonly id: number

@@ -1,3 +1,4 @@
+import { onAbort } from '../abort.ts'
 import { OnnxEngineError, textOf } from '../errors.ts'
 import { fetchFile, scriptTrouble } from './fetch-file.ts'
 import { type ShippedFile, urlOf, type WebLibrary } from './library.ts'
@@ -55,14 +56,19 @@ function createEngineWorker(library: WebLibrary): EngineWorker {
     },
     async start(onBytes) {
       if (isHidden) throw pageHidden()
-      if (running?.ended) starting = undefined
+      if (running?.ended) {
+        starting = undefined
+        running = undefined
+      }
       listeners.add(onBytes)
       starting ??= startWorker(library, (received) => listeners.forEach((listener) => listener(received)))
+      const current = starting
       try {
-        running = await starting
+        running = await current
         return running
       } catch (error) {
-        starting = undefined
+        // Another caller may have started anew meanwhile.
+        if (starting === current) starting = undefined
         throw error
       } finally {
         listeners.delete(onBytes)
@@ -141,11 +147,11 @@ function runningWorker(worker: PageWorker, library: WebLibrary): RunningWorker {
       if (ended) return Promise.reject(ended)
       const id = ++lastId
       const cancel = () => worker.postMessage({ id, kind: 'cancel' } satisfies WebRequest, [])
-      signal?.addEventListener('abort', cancel, { once: true })
+      const stopListening = signal && onAbort(signal, cancel)
       return new Promise<WebReply>((resolve, reject) => {
         worker.postMessage({ ...request, id }, transfer)
         calls.set(id, { resolve, reject })
-      }).finally(() => signal?.removeEventListener?.('abort', cancel))
+      }).finally(stopListening)
     },
     end,
   }

@@ -23,9 +23,10 @@ export async function fetchFile(
   onBytes: (received: number) => void,
 ): Promise<ArrayBuffer> {
   const url = urlOf(file)
+  const bytes = memoryFor(file, `${subject}: ${url}`)
   for (let attempt = 1; ; attempt++) {
-    const result = await fetchOnce(file, attempt > 1, onBytes)
-    if (result instanceof ArrayBuffer) return result
+    const result = await fetchInto(bytes, file, attempt > 1, onBytes)
+    if (result === undefined) return bytes.buffer
     if (!result.again || attempt === attempts)
       throw new OnnxEngineError('ARTIFACT_INVALID', `${subject}: ${url}`, {
         expected: `${file.size} bytes with SHA-256 ${file.sha256}`,
@@ -53,19 +54,32 @@ export async function scriptTrouble(file: ShippedFile, message: string): Promise
   }
 }
 
-async function fetchOnce(
+function memoryFor({ size }: ShippedFile, subject: string): Uint8Array<ArrayBuffer> {
+  try {
+    return new Uint8Array(size)
+  } catch (cause) {
+    throw new OnnxEngineError('BACKEND_UNAVAILABLE', subject, {
+      expected: `${size} bytes of memory`,
+      received: textOf(cause),
+      hint: 'The tab has no memory left: dispose of models that are not needed, or import a lower precision.',
+      cause,
+    })
+  }
+}
+
+/** Fills the bytes with the file; gives what went wrong. */
+async function fetchInto(
+  bytes: Uint8Array<ArrayBuffer>,
   file: ShippedFile,
   isAgain: boolean,
   onBytes: (received: number) => void,
-): Promise<ArrayBuffer | Trouble> {
-  let bytes: Uint8Array<ArrayBuffer>
+): Promise<Trouble | undefined> {
   let received = 0
   onBytes(0)
   try {
     const response = await fetchPast(urlOf(file), isAgain ? 'reload' : 'default')
     const trouble = responseTrouble(response)
     if (trouble) return trouble
-    bytes = new Uint8Array(file.size)
     for await (const chunk of chunksOf(response)) {
       if (received + chunk.length > file.size) return otherFile(`more than ${file.size} bytes`, response)
       bytes.set(chunk, received)
@@ -74,12 +88,11 @@ async function fetchOnce(
     }
     if (received < file.size) return { ...otherFile(`${received} bytes`, response), again: true }
   } catch (error) {
-    if (error instanceof RangeError) throw error
     const trouble = networkTrouble(error)
     return received > 0 ? { ...trouble, received: `${trouble.received}, after ${received} bytes` } : trouble
   }
   const sha256 = await digest(bytes)
-  if (sha256 === undefined || sha256 === file.sha256) return bytes.buffer
+  if (sha256 === undefined || sha256 === file.sha256) return undefined
   return { received: `SHA-256 ${sha256}`, hint: staleHint, again: true }
 }
 

@@ -1,6 +1,8 @@
+import { isOnnxEngineError } from '../errors.ts'
 import type { ModelManifest, Requirements } from '../manifest.ts'
 import { noVariantError } from '../no-variant.ts'
-import type { OpenedVariant } from '../opened-variant.ts'
+import type { NoVariant, OpenedVariant } from '../opened-variant.ts'
+import type { Session } from '../session.ts'
 import type { OnProgress, SkippedVariant } from '../types.ts'
 import { type EngineWorker, engineWorkerOf } from './engine-worker.ts'
 import type { WebLibrary } from './library.ts'
@@ -14,26 +16,62 @@ const simdModule = Uint8Array.from([
 
 /** Opens the first variant that this browser can run. Throws NO_VARIANT with the reasons, and ARTIFACT_INVALID. */
 export async function openInPage(
-  { name, bindings, variants }: ModelManifest,
+  manifest: ModelManifest,
   library: WebLibrary,
   onProgress: OnProgress,
 ): Promise<OpenedVariant> {
-  const skipped: SkippedVariant[] = []
-  for (const variant of variants) {
-    const { backend, engine } = variant
-    const worker = engineWorkerOf(library)
-    const reason = isForPages(variant) ? await refusal(variant, worker) : 'it runs in Node.js'
-    if (reason === undefined && isForPages(variant)) {
-      const onBytes = countBytes(variant.size, worker.isStarted ? 0 : library.wasm.size, onProgress)
-      const session = await openWebSession({ model: name, variant, bindings, worker, onBytes })
-      return { session, variant: { backend, engine, session: session.kind, skipped } }
-    }
-    skipped.push({ backend, engine, reason: reason ?? '' })
-  }
-  throw noVariantError(name, skipped, {
+  const opened = await openAfter({ manifest, worker: engineWorkerOf(library), onProgress }, [])
+  if ('session' in opened) return opened
+  throw noVariantError(manifest.name, opened.skipped, {
     expected: 'a variant that this browser can run',
     hint: 'Use a browser with WebAssembly SIMD (all since 2021), or add "wasm" to the backends of the build.',
   })
+}
+
+interface PageModel {
+  readonly manifest: ModelManifest
+  readonly worker: EngineWorker
+  readonly onProgress: OnProgress
+}
+
+/** Opens the first variant after those that were skipped. */
+async function openAfter(model: PageModel, before: readonly SkippedVariant[]): Promise<OpenedVariant | NoVariant> {
+  const { variants } = model.manifest
+  const skipped = [...before]
+  for (const variant of variants.slice(before.length)) {
+    const { backend, engine } = variant
+    const session = await tryOpen(model, variant)
+    if (typeof session !== 'string') {
+      const earlier = [...skipped]
+      const next = (reason: string) => openAfter(model, [...earlier, { backend, engine, reason }])
+      const isLast = variant === variants.at(-1)
+      return {
+        session,
+        variant: { backend, engine, session: session.kind, skipped: earlier },
+        ...(!isLast && { next }),
+      }
+    }
+    skipped.push({ backend, engine, reason: session })
+  }
+  return { skipped }
+}
+
+/** The session of a variant, or why there is none. */
+async function tryOpen(
+  { manifest: { name, bindings }, worker, onProgress }: PageModel,
+  variant: ModelManifest['variants'][number],
+): Promise<Session | string> {
+  if (!isForPages(variant)) return 'it runs in Node.js'
+  const reason = await refusal(variant, worker)
+  if (reason !== undefined) return reason
+  const onBytes = countBytes(variant.size, worker.isStarted ? 0 : worker.library.wasm.size, onProgress)
+  try {
+    return await openWebSession({ model: name, variant, bindings, worker, onBytes })
+  } catch (error) {
+    // A GPU that cannot run the graph: the CPU can.
+    if (variant.backend !== 'webgpu' || !isOnnxEngineError(error) || error.code !== 'INFERENCE_FAILED') throw error
+    return error.message
+  }
 }
 
 function isForPages(variant: ModelManifest['variants'][number]): variant is WebVariant {

@@ -1,10 +1,9 @@
-import { dtypes, elementCount } from '../dtype.ts'
 import { OnnxEngineError } from '../errors.ts'
-import { defaultTensor, inputsOfEngines } from '../input-defaults.ts'
 import type { Bindings, VariantManifest } from '../manifest.ts'
 import type { CheckedTensor, InferOptions, Session } from '../session.ts'
 import { bytesOf, viewOf } from '../tensor-memory.ts'
 import { modelSubject } from '../text.ts'
+import { zeroInputs } from '../zero-inputs.ts'
 import type { EngineWorker, RunningWorker } from './engine-worker.ts'
 import { fetchFile } from './fetch-file.ts'
 import type { WebFailure, WebReply, WebTensor } from './protocol.ts'
@@ -72,7 +71,8 @@ function createEngine(request: WebOpening): Engine {
       worker.start(onBytes.wasm),
       fetchFile(file, `${subject}, engine of ${backend} ${precision}`, onBytes.engine),
     ])
-    const warmUp = backend === 'webgpu' ? zeros(bindings) : undefined
+    const zeros = backend === 'webgpu' ? zeroInputs(bindings) : undefined
+    const warmUp = zeros && webTensors(zeros, true)
     const reply = await running.send({ kind: 'open', engine, opening: { backend, engine: precision, bytes, warmUp } }, [
       bytes,
     ])
@@ -123,24 +123,10 @@ function buffersOf(tensors: readonly WebTensor[]): readonly ArrayBuffer[] {
   return [...new Set(views.map(({ buffer }) => buffer as ArrayBuffer))]
 }
 
-/** Inputs of zeros for a first run; undefined when a dim is open. */
-function zeros({ inputs }: Bindings): readonly WebTensor[] | undefined {
-  const tensors = inputsOfEngines(inputs).map((input): WebTensor | undefined => {
-    const { name, dtype, dims } = input
-    const value = defaultTensor(input)
-    if (value) return { name, ...value } as WebTensor
-    const fixed = dims?.filter((dim) => typeof dim === 'number')
-    if (!fixed || fixed.length !== dims?.length || dtypes[dtype].array === 'Array') return undefined
-    const bytes = Math.ceil((elementCount(fixed) * dtypes[dtype].bits) / 8)
-    return { name, dtype, dims: fixed, data: viewOf(dtype, new ArrayBuffer(bytes), 0, bytes) }
-  })
-  return tensors.every((tensor) => tensor !== undefined) ? tensors : undefined
-}
-
 function failed(running: RunningWorker, subject: string, { message, kind }: WebFailure): OnnxEngineError {
-  const isMemory = /out of memory|bad_alloc|allocation failed|enlarge memory/i.test(message)
+  const isMemory = /out of memory|bad_alloc|allocation failed|enlarge memory|integer overflow/i.test(message)
   const hint = isMemory
-    ? 'The tab has no memory left: dispose of models that are not needed, or import a lower precision.'
+    ? 'WebAssembly has at most 4 GB: dispose of models that are not needed, or use smaller inputs.'
     : undefined
   const error = new OnnxEngineError('INFERENCE_FAILED', `${subject}: ${message}`, hint === undefined ? {} : { hint })
   if (kind === 'dead' || kind === 'lost') running.end(error)

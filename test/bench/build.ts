@@ -51,6 +51,11 @@ export async function build(folder: string): Promise<number> {
   return (await runNode(vite, ['build', '--ssr', 'main.js', '--logLevel', 'warn'], folder)).milliseconds
 }
 
+/** Builds a page in a folder. */
+export async function viteBuild(folder: string): Promise<void> {
+  await runNode(vite, ['build', '--logLevel', 'warn'], folder)
+}
+
 /** A fresh folder of this run, with the packages that an app and its build need. */
 export function emptyProject(name: string): string {
   const folder = join(workFolder, name)

@@ -1,5 +1,6 @@
 import { writeFileSync } from 'node:fs'
 import { availableParallelism, cpus } from 'node:os'
+import { browserBench } from './browser.ts'
 import { buildBench } from './build.ts'
 import { bundlersBench } from './bundlers.ts'
 import { fp16NetsBench } from './fp16-nets.ts'
@@ -21,6 +22,7 @@ const benches: Readonly<Record<string, Bench>> = {
   start: startBench,
   inference: inferenceBench,
   build: buildBench,
+  browser: browserBench,
   bundlers: bundlersBench,
   key: keyBench,
   verify: verifyBench,

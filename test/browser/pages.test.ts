@@ -1,4 +1,4 @@
-import { readdirSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { join, sep } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import type { Browser } from 'playwright-core'
@@ -29,6 +29,7 @@ function expectNumbers(classes: readonly number[] | undefined): void {
 describe.skipIf(missingChromium)('in a page,', () => {
   beforeAll(async () => {
     writePageApp(root)
+    await withVite({ root, dir: outputOf('plain'), options: { web: { threads: 2 } } }, {})
     browser = await openChromium()
     expected = await expectedClasses()
   })
@@ -67,10 +68,8 @@ describe.skipIf(missingChromium)('in a page,', () => {
   })
 
   test('two threads run in an isolated page, with a strict Content-Security-Policy', async () => {
-    const dir = outputOf('threads')
-    await withVite({ root, dir, options: { web: { threads: 2 } } }, {})
     const policy = { 'Content-Security-Policy': `default-src 'self'; script-src 'self' 'wasm-unsafe-eval'` }
-    await using server = await serveFolder(dir, { headers: { ...isolated, ...policy } })
+    await using server = await serveFolder(outputOf('plain'), { headers: { ...isolated, ...policy } })
     await using opened = await openPage(browser, server.url)
     const { value, error } = await classify(opened.page)
     expect(error).toBeUndefined()
@@ -128,7 +127,7 @@ describe.skipIf(missingChromium)('in a page,', () => {
       configFile: false,
       logLevel: 'silent',
       plugins: [onnx({ web: { isolate: true } })],
-      build: { outDir: outputOf('threads') },
+      build: { outDir: outputOf('plain') },
       preview: { port: 0 },
     })
     try {
@@ -138,6 +137,37 @@ describe.skipIf(missingChromium)('in a page,', () => {
     } finally {
       await server.close()
     }
+  })
+
+  test('a page whose files are on a CDN runs models', async () => {
+    const dir = outputOf('cdn')
+    await using cdn = await serveFolder(dir, { headers: { 'Access-Control-Allow-Origin': '*' } })
+    await withVite({ root, dir }, {}, undefined, { base: cdn.url })
+    await using server = await serveFolder(dir)
+    await using opened = await openPage(browser, server.url)
+    const { value, error } = await classify(opened.page)
+    expect(error).toBeUndefined()
+    expectNumbers(value?.classes)
+    expect(server.requests.filter((path) => path.includes('assets/'))).toEqual([])
+  })
+
+  test('a page with the service worker of docs/browser.md works offline', async () => {
+    const code = /^```js\n(\/\/ sw\.js\n.*?)^```/ms.exec(readFileSync('docs/browser.md', 'utf8'))?.[1] ?? ''
+    const server = await serveFolder(outputOf('plain'))
+    server.intercept = (path, response) => {
+      if (path !== 'sw.js') return false
+      response.writeHead(200, { 'Content-Type': 'text/javascript' }).end(code)
+      return true
+    }
+    await using opened = await openPage(browser, server.url)
+    await opened.page.evaluate(`navigator.serviceWorker.register('/sw.js').then(() => navigator.serviceWorker.ready)`)
+    await opened.page.reload()
+    expect((await classify(opened.page)).error).toBeUndefined()
+    await server[Symbol.asyncDispose]()
+    await opened.page.reload()
+    const { value, error } = await classify(opened.page)
+    expect(error).toBeUndefined()
+    expectNumbers(value?.classes)
   })
 
   test('a page of a file: URL gets an error with the way out', async () => {

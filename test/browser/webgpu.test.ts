@@ -38,13 +38,10 @@ describe.skipIf(missingChromium)('WebGPU in a page', () => {
     'the flavour %s is the only WebAssembly file, and gives the right numbers on an accepted adapter',
     async (webgpu) => {
       const dir = await buildPage(webgpu, { webgpu, allowSoftware: true })
-      const files = readdirSync(join(dir, 'assets')).filter((file) => /\.wasm$|-(?:wasm|webgpu)-/.test(file))
-      expect(files.map((file) => file.replace(/-[\da-f]{10}\./, '.')).sort()).toEqual(
-        ['outer', 'triple', 'ch_ppocr_mobile_v2_0_cls_infer']
-          .flatMap((name) => [`${name}-wasm.ort`, `${name}-webgpu.onnx`])
-          .concat(`ort-wasm-simd-threaded-${webgpu}.wasm`)
-          .sort(),
-      )
+      const files = readdirSync(join(dir, 'assets')).map((file) => file.replace(/-[\da-f]{10}\./, '.'))
+      expect(files.filter((file) => file.endsWith('.wasm'))).toEqual([`ort-wasm-simd-threaded-${webgpu}.wasm`])
+      for (const name of ['outer', 'triple', 'ch_ppocr_mobile_v2_0_cls_infer'])
+        expect(files).toEqual(expect.arrayContaining([`${name}-wasm.ort`, `${name}-webgpu.onnx`]))
       await using server = await serveFolder(dir)
       await using opened = await openPage(software, server.url)
       const { value, error } = await attempt<Small>(opened.page, small)

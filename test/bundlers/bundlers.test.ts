@@ -455,7 +455,7 @@ const unsupported: Readonly<Record<string, readonly [message: RegExp, run: () =>
       ),
   ],
   'a build for Node.js without a backend for it': [
-    /the backends of a build for Node\.js: expected some of .*onnxruntime, received wasm\. Add 'onnxruntime'/,
+    /the backends of a build for Node\.js: expected some of .*onnxruntime, webgpu, received wasm\. Add 'onnxruntime'/,
     () => withRollup({ ...build('bad', source), options: { backends: ['wasm'] } }, { format: 'es' }),
   ],
   'webgpu of a page without its library': [

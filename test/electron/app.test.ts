@@ -11,10 +11,12 @@ import { beforeAll, describe, expect, test } from 'vitest'
 import { platformName } from '../../native/platform.ts'
 import onnx from '../../plugin/rolldown.ts'
 import { install, runOutput, writeFiles } from '../support/app.ts'
+import { missingChromium, openChromium, openPage } from '../support/chromium.ts'
 import { codeOf, mainProcess, runArchive } from '../support/electron-archive.ts'
 import { tempFolder } from '../support/helpers.ts'
 import { affineModel } from '../support/models.ts'
 import { missingOpenVino, root } from '../support/openvino-models.ts'
+import { serveFolder } from '../support/web-server.ts'
 
 const run = promisify(execFile)
 
@@ -31,7 +33,7 @@ describe('electron-vite', () => {
     )
 
   beforeAll(() => {
-    install(app, ['unplugin-onnx', 'electron-vite', 'vite'])
+    install(app, ['unplugin-onnx', 'electron-vite', 'vite', 'onnxruntime-web'])
     writeFiles(app, {
       'package.json': JSON.stringify({
         main: './out/main/index.js',
@@ -55,21 +57,42 @@ describe('electron-vite', () => {
     expect([...preload.matchAll(/require\(["'](.*?)["']\)/g)].map(([, name]) => name)).toEqual(['electron'])
   })
 
-  test.each([
-    ['a window', 'src/renderer/window.js', 'window.js'],
-    ['a preload script', 'src/preload/index.ts', join('src', 'preload', 'index.ts')],
-  ])('a model in the code of %s stops the build with what to do instead', async (side, file, importer) => {
+  test('a model in the code of a preload script stops the build with what to do instead', async () => {
+    const file = 'src/preload/index.ts'
     const source = readFileSync(join(app, file), 'utf8')
     writeFiles(app, { [file]: `import model from '../main/model.onnx'\nconsole.log(model)` })
     await expect(build()).rejects.toMatchObject({
       stderr: expect.stringContaining(
-        'import of model.onnx: expected code of the main process, a utility process or a worker, ' +
-          `received code of ${side} of Electron, where models cannot run. Import it in the main ` +
+        'import of model.onnx: expected code of the main process, a window, a utility process or a worker, ' +
+          'received code of a preload script of Electron, where models cannot run. Import it in the main ' +
           'process, and call it from windows with exposeModel() and connectModel() of ' +
-          `unplugin-onnx/electron: docs/electron.md shows how\n  imported by ${importer}`,
+          'unplugin-onnx/electron, or import it in the code of the window: docs/electron.md shows how\n' +
+          `  imported by ${join('src', 'preload', 'index.ts')}`,
       ),
     })
     writeFiles(app, { [file]: source })
+  })
+
+  test('a model in the code of a window is built for a page, next to that of the main process', async () => {
+    const code = `import model from '../main/model.onnx'\nglobalThis.app = { model }`
+    writeFiles(app, { 'src/renderer/window.js': code })
+    await build()
+    const files = readdirSync(join(app, 'out/renderer'), { recursive: true }).map(String)
+    expect(files.filter((file) => file.endsWith('.wasm'))).toHaveLength(1)
+    expect(files.filter((file) => /model-wasm-\w+\.ort$/.test(file))).toHaveLength(1)
+    expect(await runOutput(join(app, 'out/main/index.js'))).toEqual([3, 5, 7, 9])
+  })
+
+  test.skipIf(missingChromium)('the page of such a window runs its model', async () => {
+    await using server = await serveFolder(join(app, 'out/renderer'))
+    const browser = await openChromium()
+    try {
+      await using opened = await openPage(browser, server.url)
+      const call = 'app.model.infer({ x: Float32Array.of(1, 2, 3, 4) }).then(({ y }) => [...y.data])'
+      expect(await opened.page.evaluate(call)).toEqual([3, 5, 7, 9])
+    } finally {
+      await browser.close()
+    }
   })
 })
 

@@ -19,6 +19,26 @@ const compiled: Compiled = {
   files: [],
 }
 
+test('the module of a page has the files of the library besides, and imports the runtime of pages', () => {
+  const asset = { name: 'x', source: '/x', size: 7, sha256: 'cd' }
+  const files = { worker: asset, library: asset, loader: asset, wasm: asset }
+  const [engine, worker, code, loader, wasm] = ['a', 'w', 'l', 'm', 'x'].map((name) => ({ location: `url("${name}")` }))
+  const places = { worker: worker!, library: code!, loader: loader!, wasm: wasm! }
+  const library = { files, facts: { version: '1.30.0', threads: 2 } }
+  const text = moduleText({ ...compiled, variants: [variant] }, [engine!], { places, library })
+  expect(text).toContain(`import { createModel } from 'unplugin-onnx/web'`)
+  expect(text.slice(text.indexOf('}, {'))).toMatchInlineSnapshot(`
+    "}, {
+      "worker": { "file": url("w"), "size":7,"sha256":"cd"},
+      "library": { "file": url("l"), "size":7,"sha256":"cd"},
+      "loader": { "file": url("m"), "size":7,"sha256":"cd"},
+      "wasm": { "file": url("x"), "size":7,"sha256":"cd"},
+      ...{"version":"1.30.0","threads":2},
+    })
+    "
+  `)
+})
+
 test('the module of a model has its manifest, a location per variant, and one call into the runtime', () => {
   const prelude = 'const base = import.meta.url'
   const engines = ['a', 'b'].map((name) => ({ location: `new URL("./${name}", base)`, prelude }))
@@ -87,6 +107,24 @@ describe('the location of an engine', () => {
     expect(() => locate(format, '"./a.onnx"')).toThrow(
       `output format: expected an ES module or CommonJS, received '${format}'`,
     )
+  })
+
+  test.each(['iife', 'umd'])('in a page, in the format %s, is relative to the script', (format) => {
+    const code = locate(format, '"./a.ort"', 'browser')
+    const evaluateIn = (globals: Record<string, unknown>): URL =>
+      // oxlint-disable-next-line no-new-func
+      new Function(...Object.keys(globals), `return ${code}`)(...Object.values(globals)) as URL
+    const currentScript = { src: 'https://cdn/x/main.js' }
+    const baseURI = 'https://host/page/'
+    expect(evaluateIn({ document: { currentScript, baseURI }, location: {} }).href).toBe('https://cdn/x/a.ort')
+    expect(evaluateIn({ document: { currentScript: null, baseURI }, location: {} }).href).toBe(
+      'https://host/page/a.ort',
+    )
+    expect(evaluateIn({ document: undefined, location: { href: 'https://host/w.js' } }).href).toBe('https://host/a.ort')
+  })
+
+  test('is refused in the format cjs of a page', () => {
+    expect(() => locate('cjs', '"./a.ort"', 'browser')).toThrow(/expected an ES module, or a script/)
   })
 
   test.each([

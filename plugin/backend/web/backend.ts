@@ -21,7 +21,7 @@ type WebPlan<B extends 'wasm' | 'webgpu'> = Omit<BuildPlan<B>, 'label' | 'extens
  */
 export const wasm: Backend<'wasm', OnnxruntimeDetail> = {
   name: 'wasm',
-  probe,
+  probe: (options, root) => probe(options, root, true),
   plan(model, options, found) {
     refuseBfloat16(model, options)
     const lowering = wasmLowerings[options.engine]
@@ -49,7 +49,8 @@ export const wasm: Backend<'wasm', OnnxruntimeDetail> = {
  */
 export const webgpu: Backend<'webgpu', OnnxruntimeDetail> = {
   name: 'webgpu',
-  probe,
+  // In Node.js, onnxruntime-node runs it as well.
+  probe: (options, root) => probe(options, root, false),
   plan(model, options, found) {
     refuseBfloat16(model, options)
     const lowering = webgpuLowerings[options.engine]
@@ -87,11 +88,12 @@ const webgpuLowerings: Readonly<Partial<Record<Precision, Lowering>>> = {
   'int8-weights': 'storage',
 }
 
-async function probe(options: CompileOptions, root: string): Promise<Probe<OnnxruntimeDetail>> {
+async function probe(options: CompileOptions, root: string, isForPages: boolean): Promise<Probe<OnnxruntimeDetail>> {
   const folder = findPackage(webPackage, root, ownFolder)
-  if (folder === undefined)
+  if (folder === undefined && isForPages)
     return { available: false, reason: `${webPackage} is not installed`, hint: `npm install ${webPackage}` }
   const found = await onnxruntime.probe(options, root)
+  if (folder === undefined) return found
   const version = packageVersion(folder)
   if (!found.available || isAsNew(version, found.version)) return found
   return {
