@@ -3,8 +3,9 @@ import { cachedEngine } from '../emit/asset.ts'
 import { rollupAssets } from '../emit/rollup.ts'
 import { modelPackages, neededPackages } from '../imports/model-packages.ts'
 import type { Side } from '../options/build-target.ts'
+import type { Logger } from '../project/logger.ts'
 import type { Project } from '../project/project.ts'
-import type { Logger } from '../project/state.ts'
+import { isInteractive } from '../terminal/live.ts'
 import type { BundlerAdapter, Refusal } from './adapter.ts'
 import { contextLogger, runtimeOf } from './context.ts'
 import { quotedNames } from './external-packages.ts'
@@ -56,12 +57,13 @@ export function viteAdapter(project: Project): BundlerAdapter {
           return { resolve: { noExternal: [...(await packagesToBundle())] } }
         },
         configResolved(config) {
-          const { command, root, base, logger } = config
+          const { command, root, base, logger, logLevel = 'info' } = config
           project.moveTo(root)
           isServer = command === 'serve'
           served.base = base
           plugins = config.plugins.map(({ name }) => name)
-          viteLogger = { log: (line) => logger.info(line), warn: (line) => logger.warn(line) }
+          const isLive = logLevel === 'info' && isInteractive(process.stderr)
+          viteLogger = { log: (line) => logger.info(line), warn: (line) => logger.warn(line), isLive }
         },
         configureServer: (server) => void server.middlewares.use(served.respond),
       },

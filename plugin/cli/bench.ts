@@ -10,10 +10,10 @@ import { type BenchProgress, type BenchSettings, runBench } from '../bench/run-b
 import { compileOptions, modelOptionsOf, resolveOptions } from '../options/resolve.ts'
 import type { Options } from '../options/types.ts'
 import { oneOf, validate } from '../options/validators.ts'
+import { colouredPaint } from '../terminal/colour.ts'
+import { isInteractive, liveLines } from '../terminal/live.ts'
 import { commandOptions, modelCommandOptions, optionText, optionTexts, requestOf, usageError } from './arguments.ts'
 import { benchText, comparisonText, progressText, rowText } from './bench-tables.ts'
-import { paintFor } from './colour.ts'
-import { isInteractive, liveLines } from './live.ts'
 import { printResult } from './print.ts'
 
 /** `unplugin-onnx bench`: measures the engines of a model side by side. */
@@ -66,7 +66,7 @@ async function runBenchCommand(cli: CAC, file: string, { json }: { json?: boolea
   const comparison = before && compareReports(before, report)
   const save = optionText(cli, 'save')
   if (save !== undefined) await writeFile(save, `${JSON.stringify(report, null, 2)}\n`)
-  const paint = paintFor(process.stdout)
+  const paint = colouredPaint(process.stdout)
   const texts = [benchText(report, paint), ...(comparison ? ['', comparisonText(comparison, paint)] : [])]
   printResult(json, comparison ? { ...report, comparison } : report, texts.join('\n'))
   const isSlower = comparison && limit !== undefined && rowsAbove(comparison, limit).length > 0

@@ -11,7 +11,7 @@ import type {
   PrecisionPreflight,
   VariantInspection,
 } from '../inspect/contract.ts'
-import { type Cell, type Paint, plain, table, wrap } from '../table.ts'
+import { type Cell, type Paint, plain, table, wrap } from '../terminal/table.ts'
 import { count, formatBytes, shorten } from '../text.ts'
 
 /** Text of `unplugin-onnx inspect`, in at most 100 columns where names allow it. */

@@ -2,8 +2,8 @@ import type { CAC } from 'cac'
 import { inspectFile } from '../inspect/inspect-file.ts'
 import { modelOptionsOf } from '../options/resolve.ts'
 import type { Options } from '../options/types.ts'
+import { colouredPaint } from '../terminal/colour.ts'
 import { modelCommandOptions, optionTexts, requestOf } from './arguments.ts'
-import { paintFor } from './colour.ts'
 import { inspectText } from './inspect-text.ts'
 import { printResult } from './print.ts'
 
@@ -26,7 +26,7 @@ export function addInspectCommand(cli: CAC): void {
     .option('--json', optionTexts.json)
     .action(async (file: string, { deep = false, json }: InspectFlags) => {
       const inspection = await inspectFile(file, { options: optionsOf(cli, file), deep })
-      printResult(json, inspection, inspectText(inspection, paintFor(process.stdout)))
+      printResult(json, inspection, inspectText(inspection, colouredPaint(process.stdout)))
     })
 }
 

@@ -1,7 +1,7 @@
 import type { Probe } from '../backend/contract.ts'
 import type { ImportRecord } from '../cache/import-records.ts'
 import type { StoreEntry } from '../cache/list.ts'
-import { columns, plain } from '../table.ts'
+import { columns, plain } from '../terminal/table.ts'
 import { formatBytes, count } from '../text.ts'
 import type { TypedSources } from '../types/sync.ts'
 import type { OnnxruntimeSession } from './onnxruntime-session.ts'

@@ -17,7 +17,8 @@ import type { Options } from '../options/types.ts'
 import { shorten } from '../text.ts'
 import type { CurrentOptions } from './current-options.ts'
 import { atImporter } from './importer-error.ts'
-import { type Logger, openState, type ProjectState, warnOnce } from './state.ts'
+import type { Logger } from './logger.ts'
+import { openState, type ProjectState, warnOnce } from './state.ts'
 
 /** What a project needs from the bundler that loads a model. */
 export interface LoadHook extends Logger {
@@ -73,12 +74,14 @@ export function openProject(user: Options | undefined): Project {
     compile: (id, hook) => compileImport(state, id, hook),
     buildStart() {
       state.current.refresh()
+      if (state.builds === 0) state.reporter.newBuild()
       state.builds += 1
       state.hasFailed = false
     },
     buildEnd: (logger, isComplete) => endBuild(state, logger, isComplete),
     writesTo: state.outputs.add,
     async written() {
+      state.reporter.advise(state.logger)
       if (state.options.standalone && state.files.size > 0)
         warnOnce(state, await state.outputs.makeStandalone(state.backends), state.logger)
       await state.store?.collect()
@@ -133,6 +136,7 @@ async function compileImport(state: ProjectState, text: string, hook: LoadHook):
   const { file } = id.request
   const { watch, check, side, ...logger } = hook
   state.logger = logger
+  state.reporter.begin()
   // Before anything can fail, so that a repaired file is tried again.
   watch(file)
   state.current.refresh()
@@ -153,6 +157,7 @@ async function compileImport(state: ProjectState, text: string, hook: LoadHook):
     throw atImporter(error, state.importers.get(text), state.options.root)
   } finally {
     clearTimeout(early)
+    state.reporter.end(logger)
   }
 }
 
@@ -165,12 +170,19 @@ async function compileModelId(
     import('../cache/store.ts'),
     import('../compile/model.ts'),
   ])
-  const { options } = state
+  const { options, reporter } = state
   const { file } = id.request
   const store = (state.store ??= openStore({ ...options.cache, frozen: options.frozen, warn: logger.warn }))
   return compileModel(
     { file, query: queryText(id), options: compileOptions(options, id.request), root: options.root },
-    { ...logger, store, verbose: options.verbose, signal: state.running.signal, target: targetOf(side, options.web) },
+    {
+      ...logger,
+      ...reporter.context(logger),
+      store,
+      verbose: options.verbose,
+      signal: state.running.signal,
+      target: targetOf(side, options.web),
+    },
   )
 }
 
@@ -181,6 +193,8 @@ async function endBuild(state: ProjectState, logger: Logger, isComplete: boolean
     state.running.abort()
     state.running = new AbortController()
   }
+  state.logger = logger
+  await state.reporter.print(logger)
   for (const line of await state.types.finish()) logger.warn(line)
   if (!isComplete || state.hasFailed || state.files.size === 0) return
   const files = [...state.files]

@@ -6,7 +6,7 @@ import type { ModelInspection } from '../../plugin/inspect/contract.ts'
 import { costFacts } from '../../plugin/inspect/operator-facts.ts'
 import { inputShapes } from '../../plugin/inspect/shapes.ts'
 import { loadGraph } from '../../plugin/onnx/graph.ts'
-import { plainPaint } from '../../plugin/table.ts'
+import { plainPaint } from '../../plugin/terminal/table.ts'
 import { tempFolder } from '../support/helpers.ts'
 import { type ModelSpec, onnxModel } from '../support/models.ts'
 
