@@ -1,7 +1,8 @@
 import type { Probe } from '../backend/contract.ts'
 import type { ImportRecord } from '../cache/import-records.ts'
 import type { StoreEntry } from '../cache/list.ts'
-import { columns, plain } from '../terminal/table.ts'
+import type { Check } from '../doctor/checks.ts'
+import { type Cell, columns, type Paint, plain, plainPaint, table } from '../terminal/table.ts'
 import { formatBytes, count } from '../text.ts'
 import type { TypedSources } from '../types/sync.ts'
 import type { OnnxruntimeSession } from './onnxruntime-session.ts'
@@ -51,11 +52,12 @@ export interface Diagnosis {
   readonly backends: readonly ({ readonly name: string } & Probe)[]
   readonly onnxruntime: OnnxruntimeSession
   readonly cache: { readonly dir: string; readonly engines: number; readonly bytes: number }
+  readonly checks: readonly Check[]
 }
 
 /** Text of `unplugin-onnx doctor`: what is installed on this machine, and how to install what is missing. */
-export function doctorReport(diagnosis: Diagnosis): string {
-  const { version, node, platform, arch, backends, onnxruntime, cache } = diagnosis
+export function doctorReport(diagnosis: Diagnosis, paint: Paint = plainPaint): string {
+  const { version, node, platform, arch, backends, onnxruntime, cache, checks } = diagnosis
   return [
     `unplugin-onnx ${version}, Node.js ${node}, ${platform} ${arch}`,
     ...columns([
@@ -66,6 +68,15 @@ export function doctorReport(diagnosis: Diagnosis): string {
       ['sessions of onnxruntime', `${sessionText[onnxruntime.session]}: ${plain(onnxruntime.reason)}`],
       ['cache', `${count(cache.engines, 'engine')}, ${formatBytes(cache.bytes)} in ${cache.dir}`],
     ]),
+    'checks',
+    ...table(
+      checks.map(({ name, isOk, text }): Cell[] => [
+        isOk ? { text: 'ok', style: 'green' } : { text: 'to do', style: 'yellow' },
+        name,
+        plain(text),
+      ]),
+      { paint, width: Infinity },
+    ),
   ].join('\n')
 }
 

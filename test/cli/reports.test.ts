@@ -104,6 +104,10 @@ test('the report of doctor shows versions, and reasons and hints for what is mis
       { name: 'tensorrt', available: false, reason: 'no driver' },
     ],
     onnxruntime: { session: 'worker', reason: 'no addon' },
+    checks: [
+      { name: 'bundler', isOk: true, text: 'Vite, vite.config.ts' },
+      { name: 'tsconfig', isOk: false, text: 'lacks it\u001B[2J' },
+    ],
     cache: { dir: '/cache', engines: 1, bytes: 1_500_000 },
   })
   expect(text).toMatchInlineSnapshot(`
@@ -112,6 +116,9 @@ test('the report of doctor shows versions, and reasons and hints for what is mis
       openvino                 not found: no library. Run unplugin-onnx setup openvino
       tensorrt                 not found: no driver
       sessions of onnxruntime  in a worker: no addon
-      cache                    1 engine, 1.5 MB in /cache"
+      cache                    1 engine, 1.5 MB in /cache
+    checks
+      ok     bundler   Vite, vite.config.ts
+      to do  tsconfig  "lacks it\\u001b[2J""
   `)
 })
