@@ -19,7 +19,6 @@ export async function preflightModel(
   mayReadWeights: boolean,
 ): Promise<readonly BackendPreflight[]> {
   const options = compileOptions(resolved, { file: model.file, query: {} })
-  const forecasts: Forecasts = new Map()
   return Promise.all(
     (await allBackends()).map(async (backend): Promise<BackendPreflight> => {
       const probe = await backend.probe(options, resolved.root)
@@ -32,7 +31,6 @@ export async function preflightModel(
         root: resolved.root,
         store: resolved,
         mayReadWeights,
-        forecasts,
       }
       const rows: PrecisionPreflight[] = []
       for (const engine of precisions) rows.push(await preflightPrecision(preflight, engine))
@@ -40,9 +38,6 @@ export async function preflightModel(
     }),
   )
 }
-
-/** Forecasts by the pass: several backends share one. */
-type Forecasts = Map<string, Promise<LoweringForecast>>
 
 interface Preflight {
   readonly backend: Backend
@@ -52,7 +47,6 @@ interface Preflight {
   readonly root: string
   readonly store: ResolvedOptions
   readonly mayReadWeights: boolean
-  readonly forecasts: Forecasts
 }
 
 async function preflightPrecision(preflight: Preflight, engine: Precision): Promise<PrecisionPreflight> {
@@ -78,8 +72,8 @@ interface Planned {
   readonly pass: PrecisionPass
 }
 
-function forecast(
-  { backend, model, root, store, forecasts }: Preflight,
+async function forecast(
+  { backend, model, root, store }: Preflight,
   { options, plan, pass }: Planned,
 ): Promise<LoweringForecast> {
   const request: PassRequest = {
@@ -94,12 +88,8 @@ function forecast(
     log: () => {},
     warn: () => {},
   }
-  const key = `${options.engine} ${plan.lowering} ${pass.forecast ? backend.name : ''}`
-  const found =
-    forecasts.get(key) ??
-    loadGraph(model.file).then(async (graph) => summarize(await (pass.forecast ?? pass.lower)(graph, request)))
-  forecasts.set(key, found)
-  return found
+  const graph = await loadGraph(model.file)
+  return summarize(await (pass.forecast ?? pass.lower)(graph, request))
 }
 
 function summarize({ unit, total, lowered, kept }: Lowered): LoweringForecast {
