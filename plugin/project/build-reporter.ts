@@ -13,8 +13,8 @@ export interface BuildReporter {
   context(logger: Logger): Pick<CompileContext, 'onEvent' | 'startProgress'>
   /** A model begins to compile. */
   begin(): void
-  /** A model has ended. A build prints at its end; a server has none, and prints when no other model follows. */
-  end(logger: Logger): void
+  /** A model has ended. A build prints at its end; a server has none, and prints when no other model follows soon. */
+  end(logger: Logger, isServed: boolean): void
   /** Forgets the events of the last build. */
   newBuild(): void
   /** Prints the summary, and writes the file of the option `events`. */
@@ -46,8 +46,9 @@ export function openReporter(options: () => ResolvedOptions): BuildReporter {
       compiling++
       clearTimeout(pause)
     },
-    end(logger) {
-      if (--compiling === 0) pause = setTimeout(() => void print(logger), pauseBeforeSummary)
+    end(logger, isServed) {
+      const milliseconds = isServed ? pauses.served : pauses.built
+      if (--compiling === 0) pause = setTimeout(() => void print(logger), milliseconds).unref()
     },
     newBuild() {
       events.length = 0
@@ -60,5 +61,5 @@ export function openReporter(options: () => ResolvedOptions): BuildReporter {
   }
 }
 
-/** Milliseconds after the last model. */
-const pauseBeforeSummary = 300
+/** Milliseconds after the last model. A program that loads models through Bun's plugin has no end of a build either. */
+const pauses = { served: 300, built: 5000 } as const

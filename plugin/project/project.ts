@@ -28,6 +28,8 @@ export interface LoadHook extends Logger {
   check(file: string): void
   /** Where the output of this build runs. */
   readonly side: Side
+  /** Whether a server loads modules one by one, and no build ends. */
+  readonly isServed?: boolean | undefined
 }
 
 export interface Project {
@@ -134,7 +136,7 @@ async function compileImport(state: ProjectState, text: string, hook: LoadHook):
   const id = findModelId(state, text)
   if (id === undefined) return undefined
   const { file } = id.request
-  const { watch, check, side, ...logger } = hook
+  const { watch, check, side, isServed = false, ...logger } = hook
   state.logger = logger
   state.reporter.begin()
   // Before anything can fail, so that a repaired file is tried again.
@@ -157,7 +159,7 @@ async function compileImport(state: ProjectState, text: string, hook: LoadHook):
     throw atImporter(error, state.importers.get(text), state.options.root)
   } finally {
     clearTimeout(early)
-    state.reporter.end(logger)
+    state.reporter.end(logger, isServed)
   }
 }
 
