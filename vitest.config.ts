@@ -20,7 +20,7 @@ const unit = [
   'test/project/*.test.ts',
   'test/samples/npy.test.ts',
   'test/tensorrt/{bounds,kernel-cache,key,machine}.test.ts',
-  'test/tools/{compare-reports,statistics,trtexec}.test.ts',
+  'test/tools/{build-summary,compare-reports,init,model-costs,statistics,trtexec,version-range}.test.ts',
   'test/types/write.test.ts',
   'test/verify/{inputs,limits,nodes,report,verdict}.test.ts',
 ]

@@ -9,14 +9,13 @@ import type { CAC } from 'cac'
 import { OnnxEngineError } from '../runtime/errors.ts'
 import { hintFor, refuseUnknownOptions, usageError } from './cli/arguments.ts'
 import { commands } from './cli/commands.ts'
+import type { OwnPackage } from './cli/doctor.ts'
 import { fromTrtexec } from './cli/trtexec.ts'
 
-const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
-  version: string
-}
+const own = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as OwnPackage
 
 async function main(argv: string[]): Promise<void> {
-  const cli = commands(version)
+  const cli = commands(own)
   try {
     cli.parse(await withOurSpelling(argv), { run: false })
     if (cli.matchedCommand) {

@@ -76,18 +76,30 @@ async function tryOpen<B extends BackendName>(
   manifest: ModelManifest,
   options: LoadOptions,
 ): Promise<Session | string> {
-  const backend = variant.backend as B
-  if (options.require !== undefined && options.require !== backend) return `${quote(options.require)} is required`
-  const runner = Object.hasOwn(runners, backend) ? await runners[backend]?.() : undefined
-  if (!runner) return backend === 'wasm' ? 'it runs in pages' : 'this version of unplugin-onnx cannot run it'
-  const refusal = await runner.refusal(variant.requires, options)
+  const refusal = await refusalOf(variant, options)
   if (refusal !== undefined) return refusal
+  const runner = await runners[variant.backend as B]!()
   try {
     return await runner.open(variant, file, manifest.bindings, { ...options, model: manifest.name })
   } catch (error) {
     if (error instanceof OnnxEngineError && error.code === 'BACKEND_UNAVAILABLE') return error.message
     throw error
   }
+}
+
+/**
+ * Why this machine or these options rule a variant out, as far as that shows without its file; undefined when nothing
+ * does.
+ */
+export async function refusalOf<B extends BackendName>(
+  variant: VariantManifest<B>,
+  options: LoadOptions,
+): Promise<string | undefined> {
+  const backend = variant.backend as B
+  if (options.require !== undefined && options.require !== backend) return `${quote(options.require)} is required`
+  const runner = Object.hasOwn(runners, backend) ? await runners[backend]?.() : undefined
+  if (!runner) return backend === 'wasm' ? 'it runs in pages' : 'this version of unplugin-onnx cannot run it'
+  return runner.refusal(variant.requires, options)
 }
 
 function noFileError(model: string, { backend, engine, file }: VariantManifest): OnnxEngineError {

@@ -1,6 +1,7 @@
 import { availableParallelism, cpus } from 'node:os'
 import { OnnxEngineError, textOf } from '../../runtime/errors.ts'
 import { temporaryFolder } from '../files/temporary-folder.ts'
+import { checkShapes } from '../options/check-shapes.ts'
 import type { CompileOptions } from '../options/schema.ts'
 import type { Contender, Contenders } from './contenders.ts'
 import type { BenchReport, BenchRow, EngineRequest, InputOrigin, OpenTimes, RowFigures, RowName } from './contract.ts'
@@ -52,8 +53,9 @@ export async function runBench(
   settings: BenchSettings,
   onProgress: (progress: BenchProgress) => void = () => {},
 ): Promise<BenchReport> {
-  await using folder = await temporaryFolder()
   const { origin, options, root } = settings
+  checkShapes(options, model.bindings, model.name)
+  await using folder = await temporaryFolder()
   const manifest = mergedManifest(contenders)
   const inputs = await prepareInputs({ model, manifest, origin, options, root }, folder.path)
   const engines = await openAll(contenders, inputs.file)

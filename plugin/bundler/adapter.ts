@@ -2,8 +2,8 @@ import type { NativeBuildContext, UnpluginContextMeta, UnpluginOptions } from 'u
 import type { EngineAsset } from '../emit/asset.ts'
 import type { EngineCode } from '../emit/location.ts'
 import type { Side } from '../options/build-target.ts'
+import type { Logger } from '../project/logger.ts'
 import type { Project } from '../project/project.ts'
-import type { Logger } from '../project/state.ts'
 
 /**
  * Everything that differs between bundlers. A family of bundlers implements it in one file, and adapters.ts lists the

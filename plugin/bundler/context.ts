@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import type { NativeBuildContext } from 'unplugin'
 import { ownFolder } from '../files/find-package.ts'
 import type { Side } from '../options/build-target.ts'
-import type { Logger } from '../project/state.ts'
+import type { Logger } from '../project/logger.ts'
 import type { NativeContext, RuntimeImport } from './adapter.ts'
 
 export const runtime = 'unplugin-onnx/runtime'

@@ -43,6 +43,7 @@ export function pluginHooks(user: Options | undefined, createAdapter: AdapterFac
       const compiled = await project.compile(id, {
         ...adapter.logger(this),
         side,
+        isServed: adapter.isPartial?.(),
         watch: (file) => this.addWatchFile(file),
         check: (file) => checkTarget(file, adapter.refusal(this)),
       })

@@ -1,10 +1,12 @@
 import { resolve } from 'node:path'
+import type { ResolvedConfig } from 'vite'
 import { cachedEngine } from '../emit/asset.ts'
 import { rollupAssets } from '../emit/rollup.ts'
 import { modelPackages, neededPackages } from '../imports/model-packages.ts'
 import type { Side } from '../options/build-target.ts'
+import type { Logger } from '../project/logger.ts'
 import type { Project } from '../project/project.ts'
-import type { Logger } from '../project/state.ts'
+import { isInteractive } from '../terminal/live.ts'
 import type { BundlerAdapter, Refusal } from './adapter.ts'
 import { contextLogger, runtimeOf } from './context.ts'
 import { quotedNames } from './external-packages.ts'
@@ -62,13 +64,13 @@ export function viteAdapter(project: Project): BundlerAdapter {
           return { resolve: { noExternal: [...(await packagesToBundle())] } }
         },
         configResolved(config) {
-          const { command, root, base, logger } = config
+          const { command, root, base } = config
           project.moveTo(root)
           isServer = command === 'serve'
           served.base = base
           plugins = config.plugins.map(({ name }) => name)
           svelteKit.configResolved(plugins, config.define)
-          viteLogger = { log: (line) => logger.info(line), warn: (line) => logger.warn(line) }
+          viteLogger = loggerOf(config)
         },
         closeBundle: svelteKit.closeBundle(assets),
         configureServer: (server) => void server.middlewares.use(served.respond),
@@ -76,6 +78,11 @@ export function viteAdapter(project: Project): BundlerAdapter {
     },
   }
   return adapter
+}
+
+function loggerOf({ logger, logLevel = 'info' }: ResolvedConfig): Logger {
+  const isLive = logLevel === 'info' && isInteractive(process.stderr)
+  return { log: (line) => logger.info(line), warn: (line) => logger.warn(line), isLive }
 }
 
 // Vite leaves packages to Node.js in code for servers, which cannot load those that import a model.

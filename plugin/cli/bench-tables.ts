@@ -1,7 +1,7 @@
 import type { BenchComparison } from '../bench/compare-reports.ts'
 import type { BenchReport, RowFigures, RowName } from '../bench/contract.ts'
 import type { BenchProgress } from '../bench/run-bench.ts'
-import { type Cell, type Paint, plain, table } from '../table.ts'
+import { type Cell, type Paint, plain, table } from '../terminal/table.ts'
 import { formatBytes } from '../text.ts'
 
 /** Text of `unplugin-onnx bench`: what each engine costs, its latencies, and why some rows have no figures. */

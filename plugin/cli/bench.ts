@@ -10,17 +10,17 @@ import { type BenchProgress, type BenchSettings, runBench } from '../bench/run-b
 import { compileOptions, modelOptionsOf, resolveOptions } from '../options/resolve.ts'
 import type { Options } from '../options/types.ts'
 import { oneOf, validate } from '../options/validators.ts'
+import { colouredPaint } from '../terminal/colour.ts'
+import { isInteractive, liveLines } from '../terminal/live.ts'
 import { commandOptions, modelCommandOptions, optionText, optionTexts, requestOf, usageError } from './arguments.ts'
 import { benchText, comparisonText, progressText, rowText } from './bench-tables.ts'
-import { paintFor } from './colour.ts'
-import { isInteractive, liveLines } from './live.ts'
 import { printResult } from './print.ts'
 
 /** `unplugin-onnx bench`: measures the engines of a model side by side. */
 export function addBenchCommand(cli: CAC): void {
   cli
     .command('bench <model>', 'Measure the engines of a model (.onnx, or the .json of a build) side by side, in turn')
-    .option('--engine <list>', `Some of ${precisions.join(',')} (default: fp32)`)
+    .option('--engine <list>', `Some of ${precisions.join(',')} (default: that of the options, or fp32)`)
     .option('--backend <names>', `all, or some of ${backendNames.join(',')} (default: all that are installed)`)
     .option('--target <names>', 'As for build')
     .option('--shapes <shapes>', 'As for build')
@@ -52,8 +52,9 @@ export function addBenchCommand(cli: CAC): void {
 async function runBenchCommand(cli: CAC, file: string, { json }: { json?: boolean }): Promise<void> {
   const limit = failAbove(cli)
   const before = await savedReport(cli)
-  const engines = listOf(cli, 'engine', 'fp32').map((name) => validate(oneOf(precisions), name, ...invalid('--engine')))
   const options = optionsOf(cli, file)
+  const { engine } = compileOptions(resolveOptions(options), { file: resolve(file), query: {} })
+  const engines = listOf(cli, 'engine', engine).map((name) => validate(oneOf(precisions), name, ...invalid('--engine')))
   const against = optionText(cli, 'against')
   if (against !== undefined) validate(oneOf(['onnxruntime-node']), against, ...invalid('--against'))
   const { settings, load } = settingsOf(cli, file, options)
@@ -66,20 +67,28 @@ async function runBenchCommand(cli: CAC, file: string, { json }: { json?: boolea
   const comparison = before && compareReports(before, report)
   const save = optionText(cli, 'save')
   if (save !== undefined) await writeFile(save, `${JSON.stringify(report, null, 2)}\n`)
-  const paint = paintFor(process.stdout)
+  const paint = colouredPaint(process.stdout)
   const texts = [benchText(report, paint), ...(comparison ? ['', comparisonText(comparison, paint)] : [])]
   printResult(json, comparison ? { ...report, comparison } : report, texts.join('\n'))
   const isSlower = comparison && limit !== undefined && rowsAbove(comparison, limit).length > 0
   if (isSlower || !hasFigures(report)) process.exitCode = 1
 }
 
-/** Options of the compilation. A manifest has none: its engines are as they are. */
+/** Options of the compilation. The engines of a manifest are as they are: only the dims of its inputs can be chosen. */
 function optionsOf(cli: CAC, file: string): Options {
-  if (file.endsWith('.json')) return commandOptions(cli)
+  if (file.endsWith('.json')) {
+    for (const name of buildFlags)
+      if (optionText(cli, name) !== undefined)
+        throw usageError(`--${name} does not apply to ${file}`, 'Its engines are built already. Give the .onnx file')
+    const { query } = requestOf(cli, 'model.onnx', ['shapes'])
+    return commandOptions(cli, modelOptionsOf(query))
+  }
   const keys = ['target', 'shapes', 'min', 'opt', 'max', ...(optionText(cli, 'backend') === 'all' ? [] : ['backend'])]
   const { query } = requestOf(cli, file, keys)
   return modelCommandOptions(cli, file, { ...modelOptionsOf(query), calibration: optionText(cli, 'samples') })
 }
+
+const buildFlags = ['engine', 'backend', 'target', 'min', 'opt', 'max', 'samples', 'out'] as const
 
 function settingsOf(cli: CAC, file: string, options: Options) {
   const resolved = resolveOptions(options)

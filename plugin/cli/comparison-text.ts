@@ -1,4 +1,4 @@
-import { columns, plain } from '../table.ts'
+import { columns, plain } from '../terminal/table.ts'
 import { count, quote, shorten } from '../text.ts'
 import type { NodeComparison } from '../verify/compare-nodes.ts'
 import { outputRows, verificationError } from '../verify/verdict.ts'

@@ -1,25 +1,37 @@
 import type { CAC } from 'cac'
-import { readManifest } from '../../runtime/load.ts'
-import { readModel } from '../onnx/model.ts'
-import { optionTexts } from './arguments.ts'
+import { inspectFile } from '../inspect/inspect-file.ts'
+import { modelOptionsOf } from '../options/resolve.ts'
+import type { Options } from '../options/types.ts'
+import { colouredPaint } from '../terminal/colour.ts'
+import { modelCommandOptions, optionTexts, requestOf } from './arguments.ts'
+import { inspectText } from './inspect-text.ts'
 import { printResult } from './print.ts'
-import { manifestReport, modelReport } from './reports.ts'
 
-/** `unplugin-onnx inspect`: describes a model without compiling it, or the engines that `build` wrote. */
+interface InspectFlags {
+  readonly deep?: boolean
+  readonly json?: boolean
+}
+
+/** `unplugin-onnx inspect`: describes a model, an engine, a manifest or the output of a build. */
 export function addInspectCommand(cli: CAC): void {
   cli
-    .command(
-      'inspect <model>',
-      'Print the inputs, outputs, opsets and weights of a model, or the engines of a manifest',
+    .command('inspect <file>', 'Describe a model, an engine, a manifest or the output folder of a build')
+    .option('--shapes <shapes>', 'Dims of the inputs that costs are computed for, such as image:1x3x224x224')
+    .option('--target <names>', 'As for build: what would be refused for these')
+    .option(
+      '--deep',
+      'Show what each precision would lower in a model of more than 256 MB too, which reads all weights',
     )
+    .option('--root <dir>', optionTexts.root)
     .option('--json', optionTexts.json)
-    .action(async (file: string, { json }: { json?: boolean }) => {
-      if (/\.json$/i.test(file)) {
-        const manifest = await readManifest(file)
-        printResult(json, manifest, manifestReport(manifest))
-        return
-      }
-      const model = await readModel(file)
-      printResult(json, model, modelReport(model))
+    .action(async (file: string, { deep = false, json }: InspectFlags) => {
+      const inspection = await inspectFile(file, { options: optionsOf(cli, file), deep })
+      printResult(json, inspection, inspectText(inspection, colouredPaint(process.stdout)))
     })
+}
+
+// The file need not be a model, and its name no request.
+function optionsOf(cli: CAC, file: string): Options {
+  const { query } = requestOf(cli, 'model.onnx', ['shapes', 'target'])
+  return modelCommandOptions(cli, file, modelOptionsOf(query))
 }

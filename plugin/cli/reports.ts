@@ -1,74 +1,11 @@
-import type { Binding, ModelManifest } from '../../runtime/manifest.ts'
 import type { Probe } from '../backend/contract.ts'
 import type { ImportRecord } from '../cache/import-records.ts'
 import type { StoreEntry } from '../cache/list.ts'
-import type { UnsupportedBinding } from '../onnx/bindings.ts'
-import type { ModelWithInitializers } from '../onnx/model.ts'
-import { byteLength } from '../onnx/tensor.ts'
-import { columns, plain } from '../table.ts'
+import type { Check } from '../doctor/checks.ts'
+import { type Cell, columns, type Paint, plain, plainPaint, table } from '../terminal/table.ts'
 import { formatBytes, count } from '../text.ts'
 import type { TypedSources } from '../types/sync.ts'
 import type { OnnxruntimeSession } from './onnxruntime-session.ts'
-
-/** Text of `unplugin-onnx inspect`: bindings, opsets, and the size of the weights. */
-export function modelReport({
-  file,
-  size,
-  irVersion,
-  opsets,
-  bindings,
-  defaults = [],
-  unsupported = [],
-  initializers,
-  external,
-}: ModelWithInitializers): string {
-  const opset = Object.entries(opsets).map(
-    ([domain, version]) => `${domain === '' ? 'opset' : plain(domain)} ${version}`,
-  )
-  // Before IR version 4 a model lists all its weights as inputs.
-  const settable = irVersion < 4 ? [] : defaults
-  const bytes = initializers.reduce((sum, initializer) => sum + (byteLength(initializer) ?? 0), 0)
-  const files = new Map<string, number>()
-  for (const { file, length } of external) files.set(file, (files.get(file) ?? 0) + length)
-  return [
-    `${plain(file)}  ${formatBytes(size)}  IR ${irVersion}  ${opset.join('  ')}`,
-    'inputs',
-    ...columns([...bindings.inputs.map(bindingRow), ...unsupportedRows(unsupported, 'input')]),
-    ...(settable.length > 0 ? ['inputs with a default', ...columns(settable.map(bindingRow))] : []),
-    'outputs',
-    ...columns([...bindings.outputs.map(bindingRow), ...unsupportedRows(unsupported, 'output')]),
-    `initializers  ${initializers.length}, ${formatBytes(bytes)}`,
-    ...[...files].map(([file, length]) => `external data  ${plain(file)}, ${formatBytes(length)}`),
-  ].join('\n')
-}
-
-/** Text of `unplugin-onnx inspect` for a manifest: bindings, and what each engine requires. */
-export function manifestReport({ name, bindings, variants }: ModelManifest): string {
-  const engines = variants.map(({ backend, engine, size, requires, verified = true }) => [
-    backend,
-    engine,
-    formatBytes(size),
-    verified ? 'verified' : 'not verified',
-    plain(
-      Object.entries(requires)
-        .map(([key, value]) => `${key}=${requirementText(value)}`)
-        .join(' '),
-    ),
-  ])
-  return [
-    plain(name),
-    'inputs',
-    ...columns(bindings.inputs.map(bindingRow)),
-    'outputs',
-    ...columns(bindings.outputs.map(bindingRow)),
-    'engines',
-    ...columns(engines),
-  ].join('\n')
-}
-
-function requirementText(value: unknown): string {
-  return typeof value === 'string' ? value : JSON.stringify(value)
-}
 
 /** Text of `unplugin-onnx cache ls`: one line per engine, the most recently used first, and the total. */
 export function cacheReport(entries: readonly StoreEntry[], dir: string): string {
@@ -115,11 +52,12 @@ export interface Diagnosis {
   readonly backends: readonly ({ readonly name: string } & Probe)[]
   readonly onnxruntime: OnnxruntimeSession
   readonly cache: { readonly dir: string; readonly engines: number; readonly bytes: number }
+  readonly checks: readonly Check[]
 }
 
 /** Text of `unplugin-onnx doctor`: what is installed on this machine, and how to install what is missing. */
-export function doctorReport(diagnosis: Diagnosis): string {
-  const { version, node, platform, arch, backends, onnxruntime, cache } = diagnosis
+export function doctorReport(diagnosis: Diagnosis, paint: Paint = plainPaint): string {
+  const { version, node, platform, arch, backends, onnxruntime, cache, checks } = diagnosis
   return [
     `unplugin-onnx ${version}, Node.js ${node}, ${platform} ${arch}`,
     ...columns([
@@ -130,22 +68,16 @@ export function doctorReport(diagnosis: Diagnosis): string {
       ['sessions of onnxruntime', `${sessionText[onnxruntime.session]}: ${plain(onnxruntime.reason)}`],
       ['cache', `${count(cache.engines, 'engine')}, ${formatBytes(cache.bytes)} in ${cache.dir}`],
     ]),
+    'checks',
+    ...table(
+      checks.map(({ name, isOk, text }): Cell[] => [
+        isOk ? { text: 'ok', style: 'green' } : { text: 'to do', style: 'yellow' },
+        name,
+        plain(text),
+      ]),
+      { paint, width: Infinity },
+    ),
   ].join('\n')
 }
 
 const sessionText = { native: 'native', worker: 'in a worker', none: 'none' } as const
-
-function unsupportedRows(
-  unsupported: readonly UnsupportedBinding[],
-  wanted: UnsupportedBinding['role'],
-): readonly (readonly string[])[] {
-  return unsupported.flatMap(({ role, name, received }) =>
-    role === wanted ? [[plain(name), `${received} (unsupported)`]] : [],
-  )
-}
-
-function bindingRow({ name, dtype, dims }: Binding): readonly string[] {
-  if (dims === null) return [plain(name), `${dtype} of unknown rank`]
-  const texts = dims.map((dim) => (dim === null ? '?' : plain(String(dim))))
-  return [plain(name), `${dtype}[${texts.join(', ')}]`]
-}

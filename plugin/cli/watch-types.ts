@@ -1,6 +1,6 @@
 import { watchSources } from '../imports/watch.ts'
 import type { ResolvedOptions } from '../options/schema.ts'
-import type { Logger } from '../project/state.ts'
+import type { Logger } from '../project/logger.ts'
 import { linesOf, typeSources, typesReport } from '../types/sync.ts'
 
 /**

@@ -11,6 +11,7 @@ import { keptOnnx } from '../verify/keep-onnx.ts'
 import { loaders } from './backends.ts'
 import type { PlannedEngine } from './choose-engines.ts'
 import { startProgress, type Progress } from './progress.ts'
+import type { CompileContext } from './request.ts'
 
 /** An engine that the cache does not have. */
 export interface EngineJob {
@@ -22,6 +23,7 @@ export interface EngineJob {
   readonly title: string
   readonly importKey: string
   readonly verbose: boolean
+  readonly context: Pick<CompileContext, 'onEvent' | 'startProgress'>
 }
 
 /**
@@ -31,8 +33,9 @@ export interface EngineJob {
  * @throws OnnxEngineError COMPILE_FAILED, COMPILE_ABORTED, and what the pass throws
  */
 export async function compileGraph(job: EngineJob, output: string): Promise<LoweringReport | undefined> {
-  const { request, title, importKey } = job
-  const progress = startProgress(title, await request.store.lastSeconds(importKey), request.log)
+  const { request, title, importKey, context } = job
+  const last = await request.store.lastSeconds(importKey)
+  const progress = context.startProgress?.(title, last) ?? startProgress(title, last, request.log)
   try {
     await using folder = await temporaryFolder(dirname(output))
     await refuseWrongNodes(job)
@@ -80,12 +83,15 @@ async function prepareGraph(job: EngineJob, into: string, progress: Progress): P
 
 async function compile(job: EngineJob, file: string, output: string, { phase }: Progress): Promise<void> {
   const { planned, request, verbose } = job
+  const { onEvent } = job.context
   const { name, model, signal, log, warn } = request
   const { worker, settings } = planned.plan
   const named = (print: (line: string) => void) => (text: string) => print(`${name}: ${text}`)
   const inDetail = verbose ? named(log) : () => {}
+  const report =
+    onEvent && ((text: string) => onEvent({ event: 'warning', model: name, backend: planned.backend, text }))
   // Errors that matter are in what the compiler throws; a library may log hundreds of them on its way there.
-  const print = { phase, info: inDetail, warning: named(warn), error: inDetail }
+  const print = { phase, info: inDetail, warning: report ?? named(warn), error: inDetail }
   phase('waiting for other compilers')
   await runChild(
     worker,

@@ -12,6 +12,7 @@ import { formatBytes } from '../text.ts'
 import type { EngineReport } from '../verify/report.ts'
 import { runsHere, type VerifyRequest } from '../verify/request.ts'
 import type { PlannedEngine } from './choose-engines.ts'
+import type { EngineEvent } from './events.ts'
 import { modelManifest } from './manifest.ts'
 import { nativeTwin } from './native-twin.ts'
 import type { CompileContext, CompileRequest } from './request.ts'
@@ -33,7 +34,11 @@ export interface ModelJob {
  * @throws OnnxEngineError with any build-time code
  */
 export function buildEngine(planned: PlannedEngine, job: ModelJob): Promise<Variant | undefined> {
-  return unlessAutoLeavesOut(planned, job, () => buildVerified(planned, job))
+  return unlessAutoLeavesOut(planned, job, async () => {
+    const variant = await buildVerified(planned, job)
+    job.context.onEvent?.(engineEvent(variant, job))
+    return variant
+  })
 }
 
 /**
@@ -65,6 +70,24 @@ async function unlessAutoLeavesOut<T>(
     if (!(await context.store.unchanged())) throw error
     context.warn(`${name}: built without ${planned.backend}: ${inOneLine(error.message)}`)
     return undefined
+  }
+}
+
+function engineEvent({ artifact, cache, ...variant }: Variant, { name, request }: ModelJob): EngineEvent {
+  const { backend, engine, label, report, verified } = variant
+  const { size, sha256 } = artifact
+  return {
+    event: 'engine',
+    model: name,
+    file: request.file,
+    backend,
+    engine,
+    label,
+    ...cache,
+    size,
+    sha256,
+    verified,
+    report,
   }
 }
 
@@ -141,12 +164,12 @@ async function buildOnce(planned: PlannedEngine, job: ModelJob, options: Compile
     // Loaded when something has to be built: a build of hits does not wait for compilers and passes.
     const { compileGraph } = await import('./compile-graph.ts')
     const bindings = plan.fixDims ? bindingsOf(model, options) : undefined
-    return compileGraph({ planned, request, bindings, title, importKey, verbose }, output)
+    return compileGraph({ planned, request, bindings, title, importKey, verbose, context }, output)
   })
   const { artifact, metadata, ...cache } = stored
   const engine = options.engine
   const variant = { backend, engine, label, extension, artifact, requires, cache, report: null, verified: true }
-  log(`${title}  ${cache.reason}  ${formatBytes(artifact.size)}  ${cache.seconds.toFixed(2)} s`)
+  if (!context.onEvent) log(`${title}  ${cache.reason}  ${formatBytes(artifact.size)}  ${cache.seconds.toFixed(2)} s`)
   return { variant, key, importKey, request, metadata }
 }
 

@@ -74,7 +74,10 @@ export async function prepareModel(request: CompileRequest, context: WatchedCont
   checkIo(options, name)
   checkDefaults(model.bindings, options, name)
   const { engines, skipped } = await chooseEngines(models, options, { root, target: context.target ?? 'node' })
-  for (const { message } of skipped) logOnce(context, `passed over ${message}`)
+  for (const { message } of skipped) {
+    if (context.onEvent) context.onEvent({ event: 'passed-over', model: name, file, reason: message })
+    else logOnce(context, `passed over ${message}`)
+  }
   return { job: { name, source: facts, request, context }, model, files: filesOf(read), engines }
 }
 

@@ -1,6 +1,8 @@
 import type { Store } from '../cache/store.ts'
 import type { BuildTarget } from '../options/build-target.ts'
 import type { CompileOptions } from '../options/schema.ts'
+import type { BuildEvent } from './events.ts'
+import type { StartProgress } from './progress.ts'
 
 /** One model to compile, all options resolved. */
 export interface CompileRequest {
@@ -21,6 +23,10 @@ export interface CompileContext {
   readonly store: Store
   readonly log: (line: string) => void
   readonly warn: (line: string) => void
+  /** Receives what happens as data, instead of `log` and `warn`. */
+  readonly onEvent?: (event: BuildEvent) => void
+  /** Shows that a long build is still running; without it, lines go to `log`. */
+  readonly startProgress?: StartProgress
   /** Prints every line that the backends log. */
   readonly verbose?: boolean
   readonly signal?: AbortSignal

@@ -55,8 +55,11 @@ const components = new Set(['.vue', '.svelte'])
 
 type Parser = typeof import('oxc-parser')
 
-// Only `unplugin-onnx types` needs it, and its binary is an optional dependency: the other commands work without it.
-async function loadParser(): Promise<Parser> {
+/**
+ * The parser of source text. Only commands that read sources need it, and its binary is an optional dependency: the
+ * others work without it. Throws TYPES_FAILED if it is not fully installed.
+ */
+export async function loadParser(): Promise<Parser> {
   try {
     return await import('oxc-parser')
   } catch (cause) {

@@ -59,6 +59,36 @@ export function readBindings(graph: GraphHeader, where: string): DeclaredBinding
   }
 }
 
+/** A binding of a model that may be broken: what it is, or what is wrong with it. */
+export type DescribedBinding = Binding | { readonly name: string; readonly problem: OnnxEngineError }
+
+/** The inputs without a default and the outputs of a graph, with a problem where one is broken or unsupported. */
+export function describeBindings(
+  graph: GraphHeader,
+  where: string,
+): { readonly inputs: readonly DescribedBinding[]; readonly outputs: readonly DescribedBinding[] } {
+  const constants = new Set([
+    ...graph.initializer.map(({ name }) => name),
+    ...graph.sparseInitializer.map(({ values }) => values?.name ?? ''),
+  ])
+  const describe = (values: readonly Message<'ValueInfoProto'>[], role: Role) => {
+    const seen = new Set<string>()
+    return values.map((value, index) => describeValue(value, { role, index, where, seen }))
+  }
+  const inputs = graph.input.filter(({ name }) => name === '' || !constants.has(name))
+  return { inputs: describe(inputs, 'input'), outputs: describe(graph.output, 'output') }
+}
+
+function describeValue(value: Message<'ValueInfoProto'>, place: ValuePlace): DescribedBinding {
+  try {
+    const read = readValue(value, place)
+    return isBinding(read) ? read : { name: read.name, problem: unsupportedBinding(place.where, read) }
+  } catch (problem) {
+    if (problem instanceof OnnxEngineError) return { name: value.name, problem }
+    throw problem
+  }
+}
+
 // Weights may be of any dtype: one that cannot be an input is none.
 function readDefault({ name, type }: Message<'ValueInfoProto'>): readonly Binding[] {
   const read = readType(type)
@@ -109,19 +139,31 @@ function readValues(
   where: string,
 ): (Binding | UnsupportedBinding)[] {
   const seen = new Set<string>()
-  return values.map((value, index) => {
-    const { name } = value
-    if (name === '')
-      throw new OnnxEngineError('MODEL_INVALID', `${where}, ${role} ${index}`, { expected: 'a name', received: 'none' })
-    const place = `${where}, ${role} ${quote(name)}`
-    if (name.includes('\uFFFD'))
-      throw new OnnxEngineError('MODEL_INVALID', place, { expected: 'a name in UTF-8', received: 'other bytes' })
-    if (seen.has(name))
-      throw new OnnxEngineError('MODEL_INVALID', place, { expected: `one ${role} of this name`, received: 'two' })
-    seen.add(name)
-    const type = readType(value.type)
-    return 'received' in type ? { role, name, ...type } : { name, ...type }
-  })
+  return values.map((value, index) => readValue(value, { role, index, where, seen }))
+}
+
+interface ValuePlace {
+  readonly role: Role
+  readonly index: number
+  readonly where: string
+  /** Names that were read before. */
+  readonly seen: Set<string>
+}
+
+function readValue(
+  { name, type }: Message<'ValueInfoProto'>,
+  { role, index, where, seen }: ValuePlace,
+): Binding | UnsupportedBinding {
+  if (name === '')
+    throw new OnnxEngineError('MODEL_INVALID', `${where}, ${role} ${index}`, { expected: 'a name', received: 'none' })
+  const place = `${where}, ${role} ${quote(name)}`
+  if (name.includes('\uFFFD'))
+    throw new OnnxEngineError('MODEL_INVALID', place, { expected: 'a name in UTF-8', received: 'other bytes' })
+  if (seen.has(name))
+    throw new OnnxEngineError('MODEL_INVALID', place, { expected: `one ${role} of this name`, received: 'two' })
+  seen.add(name)
+  const read = readType(type)
+  return 'received' in read ? { role, name, ...read } : { name, ...read }
 }
 
 type UnsupportedType = Pick<UnsupportedBinding, 'axis' | 'expected' | 'received'>

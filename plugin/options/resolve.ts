@@ -51,6 +51,7 @@ export function resolveOptions(user: unknown = {}, root: string = process.cwd(),
     root: base,
     cache: { ...options.cache, dir: resolve(base, options.cache.dir) },
     types: options.types && { dir: resolve(base, options.types.dir) },
+    ...(options.events !== undefined && { events: resolve(base, options.events) }),
   }
 }
 

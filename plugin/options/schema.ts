@@ -147,4 +147,5 @@ export const schema = section({
   web: v.optional(web, {}),
   frozen: v.optional(v.boolean(), false),
   verbose: v.optional(v.boolean(), false),
+  events: v.optional(filePath),
 } satisfies SchemasOf<Options>)

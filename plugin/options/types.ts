@@ -216,6 +216,8 @@ export interface Options extends ModelOptions {
   readonly frozen?: boolean
   /** Prints everything that the backends log. */
   readonly verbose?: boolean
+  /** File for what each build did, as JSON: an object in each line, one for each engine. */
+  readonly events?: string
 }
 
 export interface CacheOptions {

@@ -49,6 +49,10 @@ export interface PrecisionPass {
   describe(request: PassRequest): Promise<Pass> | Pass
   /** Changes the graph in place, or throws PRECISION_UNSUPPORTED. `graph` was read from `request.model.file`. */
   lower(graph: EditableModel, request: PassRequest): Promise<Lowered>
+  /**
+   * What `lower` would change, for a pass that needs samples. The graph may be changed, and is of no use afterwards.
+   */
+  forecast?(graph: EditableModel, request: PassRequest): Promise<Lowered>
   /** Looks at the model that was written: lines that the user should see, and such as warn of it. */
   inspect?(
     file: string,

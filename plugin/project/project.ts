@@ -17,7 +17,8 @@ import type { Options } from '../options/types.ts'
 import { shorten } from '../text.ts'
 import type { CurrentOptions } from './current-options.ts'
 import { atImporter } from './importer-error.ts'
-import { type Logger, openState, type ProjectState, warnOnce } from './state.ts'
+import type { Logger } from './logger.ts'
+import { openState, type ProjectState, warnOnce } from './state.ts'
 
 /** What a project needs from the bundler that loads a model. */
 export interface LoadHook extends Logger {
@@ -27,6 +28,8 @@ export interface LoadHook extends Logger {
   check(file: string): void
   /** Where the output of this build runs. */
   readonly side: Side
+  /** Whether a server loads modules one by one, and no build ends. */
+  readonly isServed?: boolean | undefined
 }
 
 export interface Project {
@@ -73,12 +76,14 @@ export function openProject(user: Options | undefined): Project {
     compile: (id, hook) => compileImport(state, id, hook),
     buildStart() {
       state.current.refresh()
+      if (state.builds === 0) state.reporter.newBuild()
       state.builds += 1
       state.hasFailed = false
     },
     buildEnd: (logger, isComplete) => endBuild(state, logger, isComplete),
     writesTo: state.outputs.add,
     async written() {
+      state.reporter.advise(state.logger)
       if (state.options.standalone && state.backends.size > 0)
         warnOnce(state, await state.outputs.makeStandalone(state.backends), state.logger)
       await state.store?.collect()
@@ -131,8 +136,9 @@ async function compileImport(state: ProjectState, text: string, hook: LoadHook):
   const id = findModelId(state, text)
   if (id === undefined) return undefined
   const { file } = id.request
-  const { watch, check, side, ...logger } = hook
+  const { watch, check, side, isServed = false, ...logger } = hook
   state.logger = logger
+  state.reporter.begin()
   // Before anything can fail, so that a repaired file is tried again.
   watch(file)
   state.current.refresh()
@@ -153,6 +159,7 @@ async function compileImport(state: ProjectState, text: string, hook: LoadHook):
     throw atImporter(error, state.importers.get(text), state.options.root)
   } finally {
     clearTimeout(early)
+    state.reporter.end(logger, isServed)
   }
 }
 
@@ -165,12 +172,19 @@ async function compileModelId(
     import('../cache/store.ts'),
     import('../compile/model.ts'),
   ])
-  const { options } = state
+  const { options, reporter } = state
   const { file } = id.request
   const store = (state.store ??= openStore({ ...options.cache, frozen: options.frozen, warn: logger.warn }))
   return compileModel(
     { file, query: queryText(id), options: compileOptions(options, id.request), root: options.root },
-    { ...logger, store, verbose: options.verbose, signal: state.running.signal, target: targetOf(side, options.web) },
+    {
+      ...logger,
+      ...reporter.context(logger),
+      store,
+      verbose: options.verbose,
+      signal: state.running.signal,
+      target: targetOf(side, options.web),
+    },
   )
 }
 
@@ -181,6 +195,8 @@ async function endBuild(state: ProjectState, logger: Logger, isComplete: boolean
     state.running.abort()
     state.running = new AbortController()
   }
+  state.logger = logger
+  await state.reporter.print(logger)
   for (const line of await state.types.finish()) logger.warn(line)
   if (!isComplete || state.hasFailed || state.files.size === 0) return
   const files = [...state.files]

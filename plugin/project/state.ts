@@ -3,15 +3,11 @@ import type { Store } from '../cache/store.ts'
 import type { ModelId } from '../options/query.ts'
 import type { ResolvedOptions } from '../options/schema.ts'
 import type { Options } from '../options/types.ts'
+import { type BuildReporter, openReporter } from './build-reporter.ts'
 import { type CurrentOptions, openOptions } from './current-options.ts'
+import type { Logger } from './logger.ts'
 import { openOutputs, type Outputs } from './outputs.ts'
 import { type TypedImports, typedImports } from './typed-imports.ts'
-
-/** Where a project prints its lines. */
-export interface Logger {
-  log(line: string): void
-  warn(line: string): void
-}
 
 /** Everything that a project remembers between hooks. */
 export interface ProjectState {
@@ -36,6 +32,7 @@ export interface ProjectState {
   readonly warned: Set<string>
   readonly types: TypedImports
   readonly outputs: Outputs
+  readonly reporter: BuildReporter
 }
 
 export function openState(user: Options | undefined): ProjectState {
@@ -60,6 +57,7 @@ export function openState(user: Options | undefined): ProjectState {
     warned: new Set(),
     types: typedImports(() => state.options),
     outputs: openOutputs(() => state.options),
+    reporter: openReporter(() => state.options),
   }
   return state
 }

@@ -1,5 +1,4 @@
 import { closeSync, ftruncateSync, openSync, writeFileSync } from 'node:fs'
-import { open } from 'node:fs/promises'
 import { join } from 'node:path'
 import { timed } from '../../plugin/bench/measure-calls.ts'
 import { inTurn } from '../../plugin/bench/statistics.ts'
@@ -7,6 +6,7 @@ import { digestSource } from '../../plugin/cache/source.ts'
 import { openStatIndex } from '../../plugin/cache/stat-index.ts'
 import { readModel } from '../../plugin/onnx/model.ts'
 import { onnxModel } from '../support/models.ts'
+import { readWhole } from './measure.ts'
 import { workFolder } from './models.ts'
 import type { Row } from './row.ts'
 
@@ -45,11 +45,4 @@ export async function keyBench(): Promise<readonly Row[]> {
       aim: { of: 'ratio', atMost: 0.05 },
     },
   ]
-}
-
-async function readWhole(file: string): Promise<void> {
-  const handle = await open(file)
-  const piece = Buffer.allocUnsafe(1 << 20)
-  while ((await handle.read(piece, 0, piece.length)).bytesRead > 0);
-  await handle.close()
 }

@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process'
+import { open } from 'node:fs/promises'
 
 /**
  * The environment of measured processes: this machine's, without settings that make Node.js and Rust libraries do extra
@@ -39,4 +40,12 @@ export function runProgram(program: string, args: readonly string[], cwd?: strin
 export interface Outcome {
   readonly output: string
   readonly milliseconds: number
+}
+
+/** Reads a file piece by piece. */
+export async function readWhole(file: string): Promise<void> {
+  const handle = await open(file)
+  const piece = Buffer.allocUnsafe(1 << 20)
+  while ((await handle.read(piece, 0, piece.length)).bytesRead > 0);
+  await handle.close()
 }

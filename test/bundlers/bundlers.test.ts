@@ -291,10 +291,20 @@ test.each<[string, (of: Build) => Promise<unknown>]>([
   expect([await enginesOf('one', false), await enginesOf('two', true)]).toEqual([2, 4])
 })
 
-test('a build logs one line for each engine', async () => {
-  const lines: string[] = []
-  await withVite({ ...build('log'), lines }, { ssr: 'src/lazy.js' })
-  expect(lines.filter((line) => /(?:triple|%20 ü) .*onnxruntime .*(?:hit|miss)/.test(line))).toHaveLength(2)
+test('a build logs one table with a row for each engine, and writes its events', async () => {
+  const texts: string[] = []
+  const events = join(app, 'events', 'build.jsonl')
+  const of = build('log')
+  await withVite({ ...of, options: { ...of.options, events }, lines: texts }, { ssr: 'src/lazy.js' })
+  const tables = texts.map(stripVTControlCharacters).filter((text) => text.startsWith('unplugin-onnx'))
+  expect(tables).toEqual([expect.stringMatching(/^unplugin-onnx {2}2 models, 2 engines, [\d.]+ k?B\n/)])
+  expect(
+    tables[0]!.split('\n').filter((line) => /(?:triple|%20 ü) .*onnxruntime .*(?:hit|miss)/.test(line)),
+  ).toHaveLength(2)
+  const written = readFileSync(events, 'utf8').trim().split('\n')
+  expect(written.map((line) => JSON.parse(line) as object)).toContainEqual(
+    expect.objectContaining({ event: 'engine', backend: 'onnxruntime', engine: 'fp32', file: expect.any(String) }),
+  )
 })
 
 test('a build declares each import under the text that the app has, unless types are switched off', async () => {

@@ -2,21 +2,19 @@ import { spawn } from 'node:child_process'
 import { appendFileSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { compile, writeModel } from 'unplugin-onnx'
 import { loadModel } from 'unplugin-onnx/runtime'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { cacheKey } from '../../plugin/cache/key.ts'
 import { openStore } from '../../plugin/cache/store.ts'
 import { type CommandResult, runCommand } from '../support/command.ts'
 import { tempFolder } from '../support/helpers.ts'
-import { affineModel, onnxModel } from '../support/models.ts'
+import { affineModel } from '../support/models.ts'
 import { writeProject } from '../support/typed-project.ts'
 
 const bin = fileURLToPath(new URL('../../dist/plugin/cli.js', import.meta.url))
 const root = fileURLToPath(new URL('../..', import.meta.url)).replace(/[\\/]$/, '')
 const folder = tempFolder()
 const model = join(folder, 'affine.onnx')
-const hostile = join(folder, 'hostile.onnx')
 const build = (...more: string[]) =>
   run([
     'build',
@@ -31,20 +29,12 @@ const build = (...more: string[]) =>
 
 beforeAll(() => {
   writeFileSync(model, affineModel({ dims: 'batch,4' }))
-  writeFileSync(
-    hostile,
-    onnxModel({
-      inputs: { 'x\u001B[2J\n': 'float32[n]', ['__proto__']: 'float32[n]' },
-      outputs: { y: 'float32[n]' },
-      nodes: [{ op: 'Add', inputs: ['x\u001B[2J\n', '__proto__'], outputs: ['y'] }],
-    }),
-  )
 })
 
 describe('command line', () => {
   it.each([
     [['--version'], /^unplugin-onnx\/\d/],
-    [['--help'], /inspect <model>[^]*cache <verb> \[import\]/],
+    [['--help'], /inspect <file>[^]*cache <verb> \[import\]/],
     [[], /Commands:/],
     [['inspect', '--help'], /--json/],
   ])('%j is answered', async (args, text) => {
@@ -54,7 +44,7 @@ describe('command line', () => {
   it.each([
     [['inspec', 'a.onnx'], `'inspec' is not a command. Did you mean 'inspect'?`],
     [['frobnicate'], `'frobnicate' is not a command. Run 'unplugin-onnx --help' for a list`],
-    [['inspect'], 'missing required args for command `inspect <model>`'],
+    [['inspect'], 'missing required args for command `inspect <file>`'],
     [['inspect', 'a.onnx', 'b.onnx'], 'Unused args: `b.onnx`'],
     [['inspect', 'a.onnx', '--jsn'], `'--jsn' is not an option of 'inspect'. Did you mean '--json'?`],
     [
@@ -291,76 +281,6 @@ describe('types --watch', () => {
       expect(types()).toBe('')
     } finally {
       watching.kill()
-    }
-  })
-})
-
-describe('inspect command', () => {
-  it('inspect prints the bindings, the opset and the weights of a model', async () => {
-    const { stdout, code } = await run(['inspect', model])
-    expect(code).toBe(0)
-    expect(stdout.split('\n').slice(1)).toEqual([
-      'inputs',
-      '  x  float32[batch, 4]',
-      'outputs',
-      '  y  float32[batch, 4]',
-      'initializers  2, 8 B',
-      '',
-    ])
-    expect(stdout).toMatch(/affine\.onnx {2}\d+ B {2}IR 8 {2}opset 17\n/)
-  })
-
-  it('--json prints the same as JSON and nothing else', async () => {
-    const { stdout, stderr } = await run(['inspect', model, '--json'])
-    expect(stderr).toBe('')
-    expect(JSON.parse(stdout)).toMatchObject({
-      file: model,
-      irVersion: 8,
-      opsets: { '': 17 },
-      bindings: { inputs: [{ name: 'x', dtype: 'float32', dims: ['batch', 4] }] },
-      initializers: [{ name: 'weight', dtype: 'float32', dims: [1] }, { name: 'bias' }],
-    })
-  })
-
-  it('inspect of a manifest prints the engines, and which were never compared', async () => {
-    const options = { root, engine: 'fp16', backends: ['onnxruntime'], cache: { dir: join(folder, 'cache') } } as const
-    const lines: string[] = []
-    for (const verify of [{}, false] as const) {
-      const context = { log: (line: string) => lines.push(line), warn: console.warn }
-      const compiled = await compile(model, { ...options, verify }, context)
-      const manifest = await writeModel(compiled, join(folder, `verified-${verify !== false}`))
-      const { stdout, code } = await run(['inspect', manifest])
-      expect(code).toBe(0)
-      const rows = stdout.split('\n').map((row) => row.trim().split(/ {2,}/))
-      const state = verify === false ? 'not verified' : 'verified'
-      expect(rows).toContainEqual(['x', 'float32[batch, 4]'])
-      expect(rows.at(-2)).toEqual([
-        'onnxruntime',
-        'fp16',
-        expect.any(String),
-        state,
-        expect.stringContaining('arch=any'),
-      ])
-      const { variants } = JSON.parse((await run(['inspect', manifest, '--json'])).stdout) as { variants: object[] }
-      expect(variants).toEqual([expect.objectContaining({ backend: 'onnxruntime' })])
-      expect('verified' in variants[0]!).toBe(verify === false)
-    }
-    expect(lines.at(-1)).toContain(`not verified: the option 'verify' is false`)
-  })
-
-  it('a name in a model cannot control the terminal', async () => {
-    const { stdout } = await run(['inspect', hostile])
-    expect(stdout).not.toContain('\u001B')
-    expect(stdout).toContain('__proto__')
-  })
-
-  it('a file that is not a model leaves stdout empty', async () => {
-    const text = join(folder, 'text.onnx')
-    writeFileSync(text, 'not a model')
-    for (const file of [text, join(folder, 'none.onnx')]) {
-      const { code, stdout, stderr } = await run(['inspect', file, '--json'])
-      expect({ code, stdout }).toEqual({ code: 1, stdout: '' })
-      expect(stderr).toMatch(/^.*\.onnx: expected .*\n$/)
     }
   })
 })

@@ -1,11 +1,10 @@
 import { describe, expect, test } from 'vitest'
-import { cacheReport, doctorReport, modelReport, staleTypesReport, whyReport } from '../../plugin/cli/reports.ts'
+import { cacheReport, doctorReport, staleTypesReport, whyReport } from '../../plugin/cli/reports.ts'
 import { linesOf, typesReport } from '../../plugin/types/sync.ts'
 import { OnnxEngineError } from '../../runtime/errors.ts'
 
 type Entries = Parameters<typeof cacheReport>[0]
 type Records = Parameters<typeof whyReport>[0]
-type Model = Parameters<typeof modelReport>[0]
 
 const entry: Entries[number] = {
   digest: '0123456789abcdef0123',
@@ -19,52 +18,6 @@ const entry: Entries[number] = {
   used: Date.UTC(2026, 0, 2),
   imports: ['pose.onnx ?engine=fp16 onnxruntime'],
 }
-
-describe('the report of inspect', () => {
-  const model: Model = {
-    file: '/m/pose.onnx',
-    size: 2048,
-    irVersion: 8,
-    opsets: { '': 17, 'com.microsoft': 1 },
-    bindings: {
-      inputs: [
-        { name: 'image', dtype: 'float32', dims: ['batch', 3, null] },
-        { name: 'k', dtype: 'int64', dims: [] },
-      ],
-      outputs: [{ name: 'points', dtype: 'float16', dims: null }],
-    },
-    initializers: [
-      { name: 'w', dtype: 'float32', dims: [10, 100] },
-      { name: 'b', dtype: 'int4', dims: [3] },
-    ],
-    external: [
-      { file: 'pose.data', offset: 0, length: 1000 },
-      { file: 'pose.data', offset: 1000, length: 500 },
-    ],
-  }
-
-  test('shows bindings in columns, the bytes of weights and the sum of each external file', () => {
-    expect(modelReport(model)).toMatchInlineSnapshot(`
-      "/m/pose.onnx  2.0 kB  IR 8  opset 17  com.microsoft 1
-      inputs
-        image  float32[batch, 3, ?]
-        k      int64[]
-      outputs
-        points  float16 of unknown rank
-      initializers  2, 4.0 kB
-      external data  pose.data, 1.5 kB"
-    `)
-  })
-
-  test('shows names that would control the terminal as JSON', () => {
-    const name = 'x\u001B[2J\u202E\n'
-    const text = modelReport({
-      ...model,
-      bindings: { inputs: [{ name, dtype: 'float32', dims: [name] }], outputs: [] },
-    })
-    expect(text).toContain(String.raw`  "x\u001b[2J\u{202e}\n"  float32["x\u001b[2J\u{202e}\n"]`)
-  })
-})
 
 describe('the report of cache ls', () => {
   test.each<[string, Entries, readonly string[]]>([
@@ -151,6 +104,10 @@ test('the report of doctor shows versions, and reasons and hints for what is mis
       { name: 'tensorrt', available: false, reason: 'no driver' },
     ],
     onnxruntime: { session: 'worker', reason: 'no addon' },
+    checks: [
+      { name: 'bundler', isOk: true, text: 'Vite, vite.config.ts' },
+      { name: 'tsconfig', isOk: false, text: 'lacks it\u001B[2J' },
+    ],
     cache: { dir: '/cache', engines: 1, bytes: 1_500_000 },
   })
   expect(text).toMatchInlineSnapshot(`
@@ -159,6 +116,9 @@ test('the report of doctor shows versions, and reasons and hints for what is mis
       openvino                 not found: no library. Run unplugin-onnx setup openvino
       tensorrt                 not found: no driver
       sessions of onnxruntime  in a worker: no addon
-      cache                    1 engine, 1.5 MB in /cache"
+      cache                    1 engine, 1.5 MB in /cache
+    checks
+      ok     bundler   Vite, vite.config.ts
+      to do  tsconfig  "lacks it\\u001b[2J""
   `)
 })

@@ -64,7 +64,7 @@ async function build({ file, shapes, title }: Net, engine: 'fp32' | 'fp16', simp
     const context = { name: title, model, options, root, store, backend: 'tensorrt-rtx', ...silent } as const
     const request = { ...context, label, lowering, simplify }
     await compileGraph(
-      { planned: planned!, request, bindings: undefined, title, importKey: title, verbose: false },
+      { planned: planned!, request, bindings: undefined, title, importKey: title, verbose: false, context: {} },
       output,
     )
     return { bytes: statSync(output).size, seconds: (performance.now() - started) / 1000 }

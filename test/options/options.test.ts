@@ -93,7 +93,8 @@ describe('options', () => {
       `option 'engin': expected one of engine, backends, targets, shapes, profiles, dims, outputs, ` +
         'optionalInputs, calibration, ' +
         'precision, verify, keepOnnx, onnxruntime, openvino, tensorrtRtx, tensorrt, models, root, ' +
-        `cache, types, assetsDir, standalone, platform, web, frozen, verbose, received 'engin'. Did you mean 'engine'?`,
+        `cache, types, assetsDir, standalone, platform, web, frozen, verbose, events, received 'engin'. ` +
+        `Did you mean 'engine'?`,
     ],
     [
       { engine: 'FP16' },
@@ -211,7 +212,8 @@ describe('options', () => {
       `option '["${'a'.repeat(80)}..."]': expected one of engine, backends, targets, shapes, ` +
         'profiles, dims, outputs, optionalInputs, calibration, ' +
         'precision, verify, keepOnnx, onnxruntime, openvino, tensorrtRtx, ' +
-        'tensorrt, models, root, cache, types, assetsDir, standalone, platform, web, frozen, verbose, received ' +
+        'tensorrt, models, root, cache, types, assetsDir, standalone, platform, web, frozen, verbose, events, ' +
+        'received ' +
         `'${'a'.repeat(80)}'... 920 more characters`,
     ],
   ])('the options %j are refused', (user, message) => {

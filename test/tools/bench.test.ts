@@ -72,6 +72,16 @@ describe('unplugin-onnx bench', () => {
     const report = JSON.parse(stdout) as BenchReport
     expect(report.inputs.tensors).toEqual([{ name: 'x', dtype: 'float32', dims: [5, 4] }])
     expect(report.rows[0]).toMatchObject({ backend: 'onnxruntime', build: null })
+    const drawn = await bench(join(folder, 'affine.json'), '--shapes', 'x:3x4', '--json')
+    expect(JSON.parse(drawn.stdout)).toMatchObject({ inputs: { tensors: [{ name: 'x', dims: [3, 4] }] } })
+  })
+
+  it.each([
+    ['--engine', 'fp16', /--engine does not apply to .*affine\.json\. Its engines are built already/],
+    ['--shapes', 'x:1x5', /model 'affine': shapes\.x\[1\]: expected 4/],
+  ])('%s %s is refused for a manifest', async (flag, value, message) => {
+    const { code, stderr } = await bench(join(folder, 'affine.json'), flag, value)
+    expect({ code, stderr }).toEqual({ code: 1, stderr: expect.stringMatching(message) })
   })
 
   it('a precision that cannot be made is a row with its reason, next to those that can', async () => {

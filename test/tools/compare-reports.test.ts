@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { compareReports, parseReport, rowsAbove } from '../../plugin/bench/compare-reports.ts'
 import type { BenchReport, RowFigures } from '../../plugin/bench/contract.ts'
 import { comparisonText } from '../../plugin/cli/bench-tables.ts'
-import { plainPaint } from '../../plugin/table.ts'
+import { plainPaint } from '../../plugin/terminal/table.ts'
 
 const latency = { count: 10, min: 1, mean: 1, median: 1, p90: 1, p95: 1, p99: 1, max: 1 }
 

@@ -40,6 +40,11 @@ export const int8Pass: PrecisionPass = {
       notes: [...lowered.notes, `${request.backend} supports int8 weights only: activations stay in floating point`],
     }
   },
+  async forecast(model, request) {
+    const placement = placementOf(request.backend)
+    if (!placement) return int8WeightsPass.lower(model, request)
+    return (await import('./quantize-graph.ts')).forecastPlaces(model, request, placement)
+  },
   async inspect(file, request) {
     // The portable engine of the same model would only repeat it, and other backends run on other machines.
     if (request.backend !== 'onnxruntime' || request.label === 'portable') return { notes: [], warnings: [] }

@@ -69,6 +69,23 @@ async function quantize(
   return describePlaces(places, names)
 }
 
+/** Where Q/DQ would go if samples showed a finite range of every value. The weights are not read. */
+export function forecastPlaces(model: EditableModel, request: PassRequest, placement: Placement): Lowered {
+  const reason = alreadyLowered(model)
+  if (reason) return { unit: 'nodes', total: 0, lowered: 0, kept: [], notes: [reason] }
+  const scope = mainScope(model)
+  upgradeOpset(model, opset)
+  sortNodes(scope, model.file)
+  const types = inferTypes(model)
+  const usable = (value: string) => types.of(scope, value) === 'float32'
+  const pinned = new Set(request.options.precision.fp32)
+  const places = placeQuantization(scope, placement, { usable, isRow: () => false }, pinned)
+  return describePlaces(
+    places,
+    places.weighted.map(({ node }) => nodeName(node)),
+  )
+}
+
 // Below this, the scales and the node take as many bytes as they save.
 const smallest = 1024
 

@@ -54,6 +54,17 @@ export function columns(rows: readonly (readonly string[])[]): readonly string[]
   return table(rows, { width: Infinity })
 }
 
+/** Text in lines of at most `width` columns, broken at spaces; the lines after the first are indented. */
+export function wrap(text: string, indent: number, width = 100): readonly string[] {
+  const lines: string[] = []
+  for (const word of text.split(' ')) {
+    const last = lines.at(-1)
+    if (last !== undefined && last.length + 1 + word.length <= width) lines[lines.length - 1] = `${last} ${word}`
+    else lines.push(last === undefined ? word : ' '.repeat(indent) + word)
+  }
+  return lines
+}
+
 /** A name for a terminal: one in a hostile model may contain escape sequences, and is then written as JSON. */
 export function plain(text: string): string {
   return /^[^\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]*$/u.test(text)

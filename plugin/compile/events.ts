@@ -1,0 +1,43 @@
+import type { BackendName, Precision } from '../../runtime/manifest.ts'
+import type { EngineReport } from '../verify/report.ts'
+
+/**
+ * What happened while a model was compiled, as data: for a summary, and for programs that read a build. A caller that
+ * takes events gets no lines for them.
+ */
+export type BuildEvent = EngineEvent | PassedOverEvent | WarningEvent
+
+/** An engine is there. */
+export type EngineEvent = {
+  readonly event: 'engine'
+  readonly model: string
+  /** Absolute path of the .onnx file. */
+  readonly file: string
+  readonly engine: Precision
+  readonly backend: BackendName
+  readonly label: string
+  readonly hit: boolean
+  /** 'hit', 'miss: weights changed', ... */
+  readonly reason: string
+  readonly seconds: number
+  readonly size: number
+  readonly sha256: string
+  readonly verified: boolean
+  readonly report: EngineReport | null
+}
+
+/** `'auto'` chose other backends. */
+export type PassedOverEvent = {
+  readonly event: 'passed-over'
+  readonly model: string
+  readonly file: string
+  readonly reason: string
+}
+
+/** A library warned while it compiled. */
+export type WarningEvent = {
+  readonly event: 'warning'
+  readonly model: string
+  readonly backend: BackendName
+  readonly text: string
+}
