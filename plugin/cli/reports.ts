@@ -1,3 +1,4 @@
+import { basename } from 'node:path'
 import type { Binding, ModelManifest } from '../../runtime/manifest.ts'
 import type { Probe } from '../backend/contract.ts'
 import type { ImportRecord } from '../cache/import-records.ts'
@@ -39,6 +40,7 @@ export function modelReport({
     ...columns([...bindings.outputs.map(bindingRow), ...unsupportedRows(unsupported, 'output')]),
     `initializers  ${initializers.length}, ${formatBytes(bytes)}`,
     ...[...files].map(([file, length]) => `external data  ${plain(file)}, ${formatBytes(length)}`),
+    `import  ${plain(importLine(file))}`,
   ].join('\n')
 }
 
@@ -68,6 +70,16 @@ export function manifestReport({ name, bindings, variants }: ModelManifest): str
 
 function requirementText(value: unknown): string {
   return typeof value === 'string' ? value : JSON.stringify(value)
+}
+
+// From a file next to the model; in a query, these characters would end the path.
+function importLine(file: string): string {
+  const name = basename(file)
+  const variable = name
+    .replace(/\.onnx$/i, '')
+    .replace(/[^\w$]+/g, '_')
+    .replace(/^(?=\d)|^$/, '_')
+  return `import ${variable} from ${JSON.stringify(`./${name}?engine=fp32`).replaceAll('"', "'")}`
 }
 
 /** Text of `unplugin-onnx cache ls`: one line per engine, the most recently used first, and the total. */

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { appendFileSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { appendFileSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { compile, writeModel } from 'unplugin-onnx'
@@ -78,12 +78,18 @@ describe('build command', () => {
     })
 
     const second = await build('--backend', 'onnxruntime', '--shapes', 'x:2x4', '--json')
-    const { manifest, bindings, variants } = JSON.parse(second.stdout) as {
+    const { manifest, written, bindings, variants } = JSON.parse(second.stdout) as {
       manifest: string
+      written: readonly string[]
       bindings: unknown
       variants: { cache: { hit: boolean } }[]
     }
     expect(bindings).toMatchObject({ inputs: [{ name: 'x', dims: [2, 4] }] })
+    expect([...written].sort()).toEqual(
+      readdirSync(join(folder, 'out'))
+        .map((name) => join(folder, 'out', name))
+        .sort(),
+    )
     expect(variants.map(({ cache }) => cache.hit)).not.toContain(false)
 
     const loaded = await loadModel(manifest)
@@ -305,6 +311,7 @@ describe('inspect command', () => {
       'outputs',
       '  y  float32[batch, 4]',
       'initializers  2, 8 B',
+      `import  import affine from './affine.onnx?engine=fp32'`,
       '',
     ])
     expect(stdout).toMatch(/affine\.onnx {2}\d+ B {2}IR 8 {2}opset 17\n/)

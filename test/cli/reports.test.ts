@@ -52,7 +52,8 @@ describe('the report of inspect', () => {
       outputs
         points  float16 of unknown rank
       initializers  2, 4.0 kB
-      external data  pose.data, 1.5 kB"
+      external data  pose.data, 1.5 kB
+      import  import pose from './pose.onnx?engine=fp32'"
     `)
   })
 
