@@ -6,7 +6,7 @@ import { resolve } from 'node:path'
 import { modelManifest } from './compile/manifest.ts'
 import type { CompileContext } from './compile/request.ts'
 import type { Compiled } from './compile/variant.ts'
-import { engineAsset, copyEngine } from './emit/asset.ts'
+import { type EngineAsset, engineAsset, copyEngine } from './emit/asset.ts'
 import { orOutputFailed } from './emit/output.ts'
 import { replaceFile } from './files/replace-file.ts'
 import { modelId } from './options/query.ts'
@@ -50,13 +50,23 @@ export async function compile(
  * Throws OUTPUT_FAILED for a folder that cannot be created or written.
  */
 export async function writeModel(compiled: Compiled, folder: string): Promise<string> {
-  const assets = compiled.variants.map((variant) => engineAsset(compiled.name, variant))
+  const assets = engineAssets(compiled)
   for (const asset of assets) await copyEngine(asset, folder)
   const manifest = resolve(folder, `${compiled.name}.json`)
   const names = assets.map(({ name }) => name)
   const text = `${JSON.stringify(modelManifest(compiled, names), null, 2)}\n`
   await orOutputFailed(folder, () => replaceFile(manifest, text))
   return manifest
+}
+
+/** The files that `writeModel` writes: engines, and the manifest last. */
+export function writtenFiles(compiled: Compiled, folder: string): readonly string[] {
+  const names = engineAssets(compiled).map(({ name }) => name)
+  return [...new Set([...names, `${compiled.name}.json`])].map((name) => resolve(folder, name))
+}
+
+function engineAssets(compiled: Compiled): readonly EngineAsset[] {
+  return compiled.variants.map((variant) => engineAsset(compiled.name, variant))
 }
 
 /**

@@ -8,6 +8,10 @@ export function noVariantError(
   skipped: readonly SkippedVariant[],
   details: { readonly expected: string; readonly hint: string },
 ): OnnxEngineError {
-  const received = skipped.map(({ backend, engine, reason }) => `${backend} ${engine} (${reason})`).join('; ')
+  // The engines of one library usually have one reason.
+  const reasons = new Map<string, Set<string>>()
+  for (const { backend, engine, reason } of skipped)
+    reasons.set(reason, (reasons.get(reason) ?? new Set()).add(`${backend} ${engine}`))
+  const received = Array.from(reasons, ([reason, names]) => `${[...names].join(', ')} (${reason})`).join('; ')
   return new OnnxEngineError('NO_VARIANT', modelSubject(model), { ...details, received: received || 'no variants' })
 }

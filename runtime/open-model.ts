@@ -12,13 +12,15 @@ import type { CompactBindings, Inputs, Model, OnProgress, Outputs } from './type
 export interface ModelFacts extends Pick<ModelManifest, 'name' | 'bindings'> {
   /** Whether dims of one name must be equal. */
   readonly dims?: DimsCheck | undefined
+  /** Checks inputs instead of the bindings, for a model that has none. */
+  readonly check?: ReturnType<typeof inputCheck> | undefined
 }
 
 /** A model whose engine is opened by load() or the first infer(), whether here or on a server. */
 export function modelOf(facts: ModelFacts, openEngine: (onProgress: OnProgress) => Promise<OpenedVariant>): Model {
   const { name, bindings, dims } = facts
   const subject = modelSubject(name)
-  const check = inputCheck(name, bindings.inputs, dims)
+  const check = facts.check ?? inputCheck(name, bindings.inputs, dims)
   const engine = createModelEngine(name, bindings.inputs, openEngine)
 
   const model: Model = {

@@ -33,6 +33,8 @@ export interface BundlerAdapter {
   logger(context: object): Logger
   /** Why models cannot run in this build; undefined if they can. */
   refusal(context: object): Refusal | undefined
+  /** The error of a failed import in a form that the bundler can keep; absent if it keeps any. */
+  keptError?(context: object, error: unknown): unknown
   /** Whether this build loads only some of its modules: a dev server, or a cache of modules on disk. */
   isPartial?(): boolean
   /** Additional hooks for the bundler itself, under its name, in unplugin's terms. */

@@ -40,12 +40,15 @@ export function pluginHooks(user: Options | undefined, createAdapter: AdapterFac
     async handler(id) {
       if (!modelFilter.test(id)) return undefined
       const side = sideOf(this)
-      const compiled = await project.compile(id, {
+      const loading = project.compile(id, {
         ...adapter.logger(this),
         side,
         isServed: adapter.isPartial?.(),
         watch: (file) => this.addWatchFile(file),
         check: (file) => checkTarget(file, adapter.refusal(this)),
+      })
+      const compiled = await loading.catch((error: unknown) => {
+        throw adapter.keptError ? adapter.keptError(this, error) : error
       })
       if (compiled === undefined) return undefined
       const assets = compiled.variants.map((variant) => engineAsset(compiled.name, variant))

@@ -1,5 +1,6 @@
 import type { Compiler as RspackCompiler } from '@rspack/core'
 import type { Compiler } from 'webpack'
+import { OnnxEngineError } from '../../runtime/errors.ts'
 import { webpackEngine, type WebpackLoader } from '../emit/webpack.ts'
 import type { Side } from '../options/build-target.ts'
 import type { Project } from '../project/project.ts'
@@ -41,6 +42,7 @@ export function webpackAdapter(project: Project): BundlerAdapter {
       const logger = webpackContext(context).compiler.getInfrastructureLogger('unplugin-onnx')
       return { log: (line) => logger.info(line), warn: (line) => logger.warn(line) }
     },
+    keptError: (context, error) => (webpackContext(context).framework === 'webpack' ? plainError(error) : error),
     refusal: (context) => refusalOf(webpackContext(context)),
     // Modules that a bundler takes from its own cache are not loaded.
     isPartial: () => isCached,
@@ -86,6 +88,13 @@ function sideOf({ externalsPresets: { electronRenderer, node, web } }: TargetOpt
 
 function platformOf({ options: { platform } }: Project, compiler: TargetOptions): Side {
   return platform === 'auto' ? sideOf(compiler) : platform
+}
+
+// The cache of webpack on disk skips modules whose error has a class of its own, and says so in two long lines.
+function plainError(error: unknown): unknown {
+  if (!(error instanceof OnnxEngineError)) return error
+  const { name, code, message, expected, received, hint, stack } = error
+  return Object.assign(new Error(message), { name, code, expected, received, hint, stack })
 }
 
 const nodeTargets = /^(?:async-)?node(?:[\d.]|$)/

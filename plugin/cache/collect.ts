@@ -55,6 +55,7 @@ export async function collectGarbage(
   const nobodyBuilds = limits === 'everything' && holders.size === 0
   const before = nobodyBuilds ? Infinity : now - grace
   bytes += await removeOrphans(folder, new Set(kept.map(({ file }) => file)), before)
+  await forgetStarts(folder, limits === 'everything' ? Infinity : now - limits.maxAge)
   await forgetImports(folder, kept, limits === 'everything' ? 0 : limits.maxAge)
   return { removed, bytes }
 }
@@ -113,6 +114,12 @@ async function removeOrphans(folder: Folder, named: ReadonlySet<string>, before:
     await rm(file, { force: true })
   }
   return bytes
+}
+
+// Records that are not rewritten: their models are gone, or have not changed for so long.
+async function forgetStarts(folder: Folder, before: number): Promise<void> {
+  for (const file of (await listFiles(folder.starts)).filter((file) => /^[0-9a-f]{32}\.json/.test(path.basename(file))))
+    if ((await changedAt(file)) < before) await rm(file, { force: true })
 }
 
 // An import whose engine was collected keeps its words for a while: 'weights changed' says more than 'new'.

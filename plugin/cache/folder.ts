@@ -13,6 +13,7 @@ import { makeFolder } from '../../runtime/make-folder.ts'
  *     v1/locks/<key digest>.lock         one build at a time
  *     v1/tmp/<lock token>/               what a build is writing; garbage as soon as the lock's holder is dead
  *     v1/leases/<pid>-<host>-<uuid>      key digests that a running process was given
+ *     v1/starts/<hash>.json              models of plain Node.js: what a start needs when nothing has changed
  *     v1/collected                       empty; its mtime is the last collection
  *     v1/stat-index.json                 digests of files whose stat did not change
  */
@@ -26,6 +27,7 @@ export interface Folder {
   readonly temporaries: string
   readonly leases: string
   readonly index: string
+  readonly starts: string
   /** Every folder that the cache makes below its root, none of which may be a link. */
   readonly places: readonly string[]
   content(sha256: string): string
@@ -38,8 +40,8 @@ export interface Folder {
 export function folderAt(dir: string): Folder {
   const root = path.join(path.resolve(dir), 'v1')
   const within = (name: string) => path.join(root, name)
-  const places = ['content-v2', 'imports', 'locks', 'tmp', 'leases', 'index-v5', 'used'].map(within)
-  const [contents, imports, locks, temporaries, leases, index] = places as readonly string[] as Places
+  const places = ['content-v2', 'imports', 'locks', 'tmp', 'leases', 'index-v5', 'starts', 'used'].map(within)
+  const [contents, imports, locks, temporaries, leases, index, starts] = places as readonly string[] as Places
   return {
     root,
     statIndex: within('stat-index.json'),
@@ -50,6 +52,7 @@ export function folderAt(dir: string): Folder {
     temporaries,
     leases,
     index,
+    starts,
     places: [...places, path.join(contents, 'sha256')],
     content: (sha256) => path.join(contents, 'sha256', sha256.slice(0, 2), sha256.slice(2, 4), sha256.slice(4)),
     used: (digest) => path.join(root, 'used', digest),
@@ -59,7 +62,7 @@ export function folderAt(dir: string): Folder {
   }
 }
 
-type Places = readonly [string, string, string, string, string, string, string]
+type Places = readonly [string, string, string, string, string, string, string, string]
 
 /** Sets the mtime of a file of one byte to the file system's time. A folder that cannot be written loses the time. */
 export async function touch(file: string): Promise<void> {

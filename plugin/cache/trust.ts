@@ -21,7 +21,6 @@ export async function checkFolder(folder: Folder): Promise<void> {
       })
     }
   }
-  if (process.env[variable] === '1' || process.getuid === undefined) return
   for (const place of [dirname(folder.root), folder.root]) {
     const found = await stat(place).catch(() => undefined)
     const received = found && stranger(found.uid, found.mode)
@@ -39,7 +38,9 @@ export async function checkFolder(folder: Folder): Promise<void> {
 
 const variable = 'UNPLUGIN_ONNX_TRUST_CACHE'
 
-function stranger(uid: number, mode: number): string | undefined {
+/** What is wrong with the owner or the mode of a folder of the cache. */
+export function stranger(uid: number, mode: number): string | undefined {
+  if (process.env[variable] === '1' || process.getuid === undefined) return undefined
   const own = process.getuid?.()
   // As git does: who builds by sudo owns what the user before it owns.
   const before = own === 0 ? Number(process.env['SUDO_UID'] ?? own) : own

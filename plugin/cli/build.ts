@@ -1,6 +1,6 @@
 import type { CAC } from 'cac'
 import { backendNames, precisions } from '../../runtime/manifest.ts'
-import { compile, writeModel } from '../api.ts'
+import { compile, writeModel, writtenFiles } from '../api.ts'
 import { queryKeys } from '../options/query.ts'
 import { modelOptionsOf } from '../options/resolve.ts'
 import { ioPrecisions } from '../options/types.ts'
@@ -48,6 +48,7 @@ async function runBuild(cli: CAC, file: string, { json, verbose, frozen }: Build
   }
   const options = modelCommandOptions(cli, file, flags, { frozen })
   const compiled = await compile(file, options, { log: console.error, warn: console.error, verbose })
-  const manifest = await writeModel(compiled, optionText(cli, 'out') ?? '.')
-  printResult(json, { manifest, ...compiled }, manifest)
+  const out = optionText(cli, 'out') ?? '.'
+  const manifest = await writeModel(compiled, out)
+  printResult(json, { manifest, written: writtenFiles(compiled, out), ...compiled }, manifest)
 }

@@ -23,7 +23,14 @@ export interface PlannedEngine {
 /** The engines that these options ask for, in order of preference, and why `'auto'` passed over the other backends. */
 export interface Choice {
   readonly engines: readonly PlannedEngine[]
-  readonly skipped: readonly OnnxEngineError[]
+  readonly skipped: readonly SkippedBackend[]
+}
+
+export interface SkippedBackend {
+  readonly backend: BackendName
+  readonly error: OnnxEngineError
+  /** Whether its library was not found anywhere: most machines have one library, so that is no news. */
+  readonly absent: boolean
 }
 
 /** Where a build looks for libraries, and where its output runs. */
@@ -47,10 +54,12 @@ export async function chooseEngines(
   const names = backendsFor(target, options.backends, models.file)
   const candidates = await Promise.all(names.map((name) => loaders[name]()))
   const engines: PlannedEngine[] = []
-  const skipped: OnnxEngineError[] = []
+  const skipped: SkippedBackend[] = []
   for (const backend of candidates) {
+    let absent = false
     try {
       const probe = await backend.probe(options, root)
+      absent = !probe.available && probe.tried !== undefined
       if (!probe.available) throw unavailable(backend, probe, requested)
       const source = backend.fixesOptionalInputs ? models.fixed : models.open
       const { model } = source
@@ -66,11 +75,11 @@ export async function chooseEngines(
       }
     } catch (error) {
       if (requested || !(error instanceof OnnxEngineError)) throw error
-      skipped.push(error)
+      skipped.push({ backend: backend.name, error, absent })
     }
   }
   const last = skipped.at(-1)
-  if (engines.length === 0 && last) throw last
+  if (engines.length === 0 && last) throw last.error
   return { engines, skipped }
 }
 
@@ -87,7 +96,7 @@ function unavailable(
   requested: boolean,
 ): OnnxEngineError {
   const where = `${name}: ${reason}`
-  if (!requested) return new OnnxEngineError('BACKEND_UNAVAILABLE', where)
+  if (!requested && tried) return new OnnxEngineError('BACKEND_UNAVAILABLE', where)
   return new OnnxEngineError('BACKEND_UNAVAILABLE', tried ? `${where}; tried ${tried}` : where, {
     ...(hint && { hint }),
   })

@@ -1,4 +1,4 @@
-import { basename } from 'node:path'
+import { basename, sep } from 'node:path'
 import { OnnxEngineError } from '../../runtime/errors.ts'
 import { sourceFacts } from '../cache/key.ts'
 import { readSource } from '../cache/source.ts'
@@ -7,7 +7,7 @@ import { changedWhileRead, watchSources, type WatchedStore } from '../cache/watc
 import type { Model } from '../onnx/model.ts'
 import { checkShapes } from '../options/check-shapes.ts'
 import { checkDefaults, checkIo } from '../options/engine-bindings.ts'
-import { chooseEngines, type PlannedEngine } from './choose-engines.ts'
+import { chooseEngines, type PlannedEngine, type SkippedBackend } from './choose-engines.ts'
 import { bindingsOf, buildEngine, type ModelJob } from './engine.ts'
 import type { CompileContext, CompileRequest } from './request.ts'
 import { selectModel } from './selected-model.ts'
@@ -74,10 +74,16 @@ export async function prepareModel(request: CompileRequest, context: WatchedCont
   checkIo(options, name)
   checkDefaults(model.bindings, options, name)
   const { engines, skipped } = await chooseEngines(models, options, { root, target: context.target ?? 'node' })
-  for (const { message } of skipped) {
-    if (context.onEvent) context.onEvent({ event: 'passed-over', model: name, file, reason: message })
-    else logOnce(context, `passed over ${message}`)
+  const from = root + sep
+  for (const { error, absent } of skipped) {
+    if (absent) continue
+    const reason = error.message.replaceAll(from, '')
+    if (context.onEvent) context.onEvent({ event: 'passed-over', model: name, file, reason })
+    else printOnce(context, context.log, `passed over ${reason}`)
   }
+  const isForNode = context.target === undefined || context.target === 'node'
+  if (isForNode && options.backends === 'auto' && !engines.some(({ backend }) => backend === 'onnxruntime'))
+    printOnce(context, context.warn, withoutPortable(engines, skipped))
   return { job: { name, source: facts, request, context }, model, files: filesOf(read), engines }
 }
 
@@ -95,11 +101,21 @@ function trainingWarning(name: string, nodes: readonly string[]): string {
 
 const printedLines = new WeakMap<Store, Set<string>>()
 
+// Other engines depend on one library, one device or one instruction set.
+export function withoutPortable(
+  engines: readonly Pick<PlannedEngine, 'backend'>[],
+  skipped: readonly Pick<SkippedBackend, 'backend' | 'error'>[],
+): string {
+  const names = new Set(engines.map(({ backend }) => backend))
+  const reason = skipped.find(({ backend }) => backend === 'onnxruntime')?.error.message
+  return `the build has engines of ${[...names].join(' and ')} alone, which most machines cannot run: ${reason}`
+}
+
 // A library that this machine lacks is missing for every model of a build.
-function logOnce({ store, log }: { store: WatchedStore; log: CompileContext['log'] }, line: string): void {
+function printOnce({ store }: { store: WatchedStore }, print: (line: string) => void, line: string): void {
   const lines = printedLines.get(store.watched) ?? new Set()
   printedLines.set(store.watched, lines)
-  if (!lines.has(line)) log(line)
+  if (!lines.has(line)) print(line)
   lines.add(line)
 }
 

@@ -43,7 +43,10 @@ function libraryRows({ places, library }: LibraryCode): readonly string[] {
   return [...rows, `  ...${literal(library.facts)},`]
 }
 
-// JSON is JavaScript except for one key: a plain "__proto__" would set the prototype, and an input may have that name.
-function literal(value: unknown): string {
+/**
+ * JSON as JavaScript, which it is except for one key: a plain "**proto**" would set the prototype, and an input may
+ * have that name.
+ */
+export function literal(value: unknown): string {
   return JSON.stringify(value).replaceAll('"__proto__":', '["__proto__"]:')
 }

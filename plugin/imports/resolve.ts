@@ -27,24 +27,40 @@ export interface ImportSite {
  * at a store that renames its files. Returns undefined when the id belongs to another plugin. Throws MODEL_NOT_FOUND.
  */
 export async function resolveModel(specifier: string, site: ImportSite): Promise<string | undefined> {
-  const from = site.importer?.split('?', 1)[0] ?? ''
-  const folder = isAbsolute(from) ? dirname(from) : site.root
-  const direct = directPath(specifier, folder)
-  if (direct !== undefined && existsSync(direct)) return canonicalPath(direct)
-
-  const isRelative = /^\.{1,2}[\\/]/.test(specifier)
-  if (!isRelative) {
+  if (!isRelative(specifier) && findDirect(specifier, site) === undefined) {
     const resolved = await site.resolveImport?.(specifier)
     if (resolved !== undefined) return existsSync(resolved) ? canonicalPath(resolved) : undefined
-    const file = resolveByNode(specifier, folder) ?? findInNodeModules(specifier, folder)
-    if (file !== undefined) return canonicalPath(file)
   }
-  throw notFound(specifier, direct, site)
+  return resolveModelInNode(specifier, site)
+}
+
+/** The same without a bundler: its aliases are not known. Throws MODEL_NOT_FOUND. */
+export function resolveModelInNode(specifier: string, site: Omit<ImportSite, 'resolveImport'>): string {
+  const folder = folderOf(site)
+  const file =
+    findDirect(specifier, site) ??
+    (isRelative(specifier) ? undefined : (resolveByNode(specifier, folder) ?? findInNodeModules(specifier, folder)))
+  if (file !== undefined) return canonicalPath(file)
+  throw notFound(specifier, directPath(specifier, folder), site)
+}
+
+function folderOf({ importer, root }: ImportSite): string {
+  const from = importer?.split('?', 1)[0] ?? ''
+  return isAbsolute(from) ? dirname(from) : root
+}
+
+function isRelative(specifier: string): boolean {
+  return /^\.{1,2}[\\/]/.test(specifier)
+}
+
+function findDirect(specifier: string, site: ImportSite): string | undefined {
+  const direct = directPath(specifier, folderOf(site))
+  return direct !== undefined && existsSync(direct) ? direct : undefined
 }
 
 function directPath(specifier: string, folder: string): string | undefined {
   if (specifier.startsWith('file:')) return fileURLToPath(specifier)
-  return isAbsolute(specifier) || /^\.{1,2}[\\/]/.test(specifier) ? resolve(folder, specifier) : undefined
+  return isAbsolute(specifier) || isRelative(specifier) ? resolve(folder, specifier) : undefined
 }
 
 function resolveByNode(specifier: string, folder: string): string | undefined {

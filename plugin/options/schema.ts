@@ -4,7 +4,7 @@ import { onnxruntime, openvino, tensorrt, tensorrtRtx, web } from './backend-sch
 import { platforms } from './build-target.ts'
 import { remoteCache } from './remote-schema.ts'
 import { calibration } from './sample-schema.ts'
-import { ioPrecisions } from './types.ts'
+import { defaultCacheDir, ioPrecisions } from './types.ts'
 import type { CacheOptions, ModelOptions, Options, Profile, TypesOptions, ValueBounds, VerifyOptions } from './types.ts'
 import { byteCount, duration, oneOf, filePath, recordOf, section, uniqueList, type SchemasOf } from './validators.ts'
 
@@ -120,7 +120,7 @@ export const schema = section({
   root: v.optional(filePath),
   cache: v.optional(
     section({
-      dir: v.optional(filePath, 'node_modules/.cache/unplugin-onnx'),
+      dir: v.optional(filePath, defaultCacheDir),
       maxSize: v.optional(byteCount('5GB'), '10GB'),
       maxAge: v.optional(duration('30d'), '30d'),
       remote: v.optional(remoteCache),

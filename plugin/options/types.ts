@@ -220,6 +220,9 @@ export interface Options extends ModelOptions {
   readonly events?: string
 }
 
+/** The default of `cache.dir`, here because programs that only start models read no schema. */
+export const defaultCacheDir = 'node_modules/.cache/unplugin-onnx'
+
 export interface CacheOptions {
   /** Folder of the cache. */
   readonly dir?: string

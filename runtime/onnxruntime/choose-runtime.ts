@@ -78,7 +78,7 @@ async function openLibrary(addon: OnnxRuntimeAddon, library: string): Promise<st
 function workerRuntime(reason: string): WorkerRuntime | NoRuntime {
   const version = installedVersion()
   if (version !== undefined) return { session: 'worker', version, reason }
-  return { refused: 'onnxruntime-node is not installed: add it to the dependencies of the app' }
+  return { refused: 'onnxruntime-node is not installed: npm install onnxruntime-node' }
 }
 
 // Sooner done than waited for: the worker starts after it.

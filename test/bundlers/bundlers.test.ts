@@ -763,6 +763,21 @@ test.each(rooted)('%s, watching, reads unplugin-onnx.config.json again when it c
   }
 })
 
+test('webpack keeps a model that fails in its cache on disk', async () => {
+  const root = tempFolder()
+  const warnings: unknown[] = []
+  writeFiles(root, { 'src/main.js': `import './model.onnx'`, 'src/model.onnx': 'no model' })
+  const failure = withWebpack(
+    { root, dir: join(root, 'dist') },
+    {
+      cache: { type: 'filesystem', cacheDirectory: join(root, 'cache') },
+      infrastructureLogging: { level: 'warn', console: { ...console, warn: (line: unknown) => warnings.push(line) } },
+    },
+  )
+  await expect(failure).rejects.toThrow(/received a text file.*\s+imported by src.main\.js/)
+  expect(warnings).toEqual([])
+})
+
 test('tests of Vitest import a model, in a simulated browser too', async () => {
   const imported = `
 import { expect, test } from 'vitest'

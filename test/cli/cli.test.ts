@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { appendFileSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { appendFileSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { loadModel } from 'unplugin-onnx/runtime'
@@ -68,12 +68,18 @@ describe('build command', () => {
     })
 
     const second = await build('--backend', 'onnxruntime', '--shapes', 'x:2x4', '--json')
-    const { manifest, bindings, variants } = JSON.parse(second.stdout) as {
+    const { manifest, written, bindings, variants } = JSON.parse(second.stdout) as {
       manifest: string
+      written: readonly string[]
       bindings: unknown
       variants: { cache: { hit: boolean } }[]
     }
     expect(bindings).toMatchObject({ inputs: [{ name: 'x', dims: [2, 4] }] })
+    expect([...written].sort()).toEqual(
+      readdirSync(join(folder, 'out'))
+        .map((name) => join(folder, 'out', name))
+        .sort(),
+    )
     expect(variants.map(({ cache }) => cache.hit)).not.toContain(false)
 
     const loaded = await loadModel(manifest)

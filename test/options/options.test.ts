@@ -136,7 +136,7 @@ describe('options', () => {
     [
       { models: { '**/pose.onnx': { engine: 'fp61' } } },
       `option 'models["**/pose.onnx"].engine': expected one of fp32, fp16, bf16, int8, ` +
-        `int8-weights, received 'fp61'. Did you mean 'fp32'?`,
+        `int8-weights, received 'fp61'. Did you mean 'fp16'?`,
     ],
     [
       { models: { 'a.onnx': { cache: {} } } },

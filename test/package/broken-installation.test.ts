@@ -49,7 +49,7 @@ console.log(JSON.stringify({ code: error.code, received: error.received }))`,
     [
       'that is not installed',
       (app) => rmSync(join(app, onnxruntime), { recursive: true }),
-      'onnxruntime-node is not installed: add it to the dependencies of the app',
+      'onnxruntime-node is not installed: npm install onnxruntime-node',
     ],
     [
       'without a build for this machine',

@@ -34,6 +34,10 @@ export default { plugins: [onnx({ backends: ['onnxruntime'] })] }`,
     'loaded.js': script(
       `import { loadModel } from 'unplugin-onnx/runtime'\nconst model = await loadModel('engines/model.json')`,
     ),
+    'hooked.js': script(`
+import { createRequire } from 'node:module'
+import model from './model.onnx?engine=fp32'
+if (createRequire(import.meta.url)('./model.onnx?engine=fp32').default !== model) throw new Error('not the same')`),
     'model.onnx': affineModel({ weight: 2 }),
   })
 })
@@ -46,6 +50,11 @@ describe.each(versions)('Node.js %s', (version) => {
 
   beforeAll(async () => {
     node = await nodeBinary(version, app)
+  })
+
+  test('a model is imported without a bundler', async () => {
+    expect(JSON.parse(await run('--import', 'unplugin-onnx/node', 'hooked.js'))).toEqual(result)
+    expect(JSON.parse(await run('--import', 'unplugin-onnx/node', 'hooked.js'))).toEqual(result)
   })
 
   test('a model is bundled, and the output runs', async () => {
