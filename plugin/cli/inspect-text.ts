@@ -1,4 +1,4 @@
-import { relative } from 'node:path'
+import { basename, relative } from 'node:path'
 import { precisions } from '../../runtime/manifest.ts'
 import type {
   BundledModel,
@@ -43,7 +43,18 @@ function modelText(model: ModelInspection, paint: Paint): readonly string[] {
     ...shapeLines(model),
     ...operatorLines(model, paint),
     ...preflightLines(model, paint),
+    `import  ${plain(importLine(file))}`,
   ]
+}
+
+// From a file next to the model; in a query, these characters would end the path.
+function importLine(file: string): string {
+  const own = basename(file)
+  const variable = own
+    .replace(/\.onnx$/i, '')
+    .replace(/[^\w$]+/g, '_')
+    .replace(/^(?=\d)|^$/, '_')
+  return `import ${variable} from ${JSON.stringify(`./${own}?engine=fp32`).replaceAll('"', "'")}`
 }
 
 const mostMetadata = 8
