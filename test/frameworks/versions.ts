@@ -38,6 +38,13 @@ export const versions = {
     'react-dom': '19.3.1',
     vite: '8.3.8',
   },
+  libraries: {
+    '@rsbuild/core': '2.3.2',
+    '@rslib/core': '1.0.1',
+    tsdown: '0.21.10',
+    typescript: '5.9.3',
+    unbuild: '3.6.1',
+  },
   nest: {
     '@nestjs/cli': '12.0.8',
     '@nestjs/common': '12.5.1',
