@@ -23,10 +23,16 @@ const builders = [
   { builder: 'rsbuild', command: ['rsbuild', 'build'], file: 'main.mjs' },
 ]
 
+const script = `
+const { infer } = await import(process.argv[1])
+console.log(JSON.stringify(await infer('1,2,3,4')))
+`
+
 test.each(builders)('a library of $builder runs its models', async ({ builder, command, file }) => {
   await runIn(app, command)
-  const script = `import(process.argv[1]).then(async ({ infer }) => console.log(JSON.stringify(await infer('1,2,3,4'))))`
   const output = join(app.folder, 'out', builder, file)
-  const { stdout } = await promisify(execFile)(app.node, ['--eval', script, output], { cwd: folder })
+  const { stdout } = await promisify(execFile)(app.node, ['--input-type=module', '--eval', script, output], {
+    cwd: folder,
+  })
   expect(JSON.parse(stdout)).toEqual(await expectedAnswer())
 })
