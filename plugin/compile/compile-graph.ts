@@ -38,8 +38,9 @@ export async function compileGraph(job: EngineJob, output: string): Promise<Lowe
   const progress = context.startProgress?.(title, last) ?? startProgress(title, last, request.log)
   try {
     await using folder = await temporaryFolder(dirname(output))
-    await refuseWrongNodes(job)
-    const graph = await prepareGraph(job, folder.path, progress)
+    const graphFile = await simplify(job.request, folder.path, progress)
+    await refuseWrongNodes(job, graphFile ?? job.request.model.file)
+    const graph = await prepareGraph({ ...job, request: { ...job.request, graphFile } }, folder.path, progress)
     await compile(job, graph.file, output, progress)
     return graph.report
   } finally {
@@ -47,14 +48,22 @@ export async function compileGraph(job: EngineJob, output: string): Promise<Lowe
   }
 }
 
+/** The path of a simpler model, if the backend wants one. */
+async function simplify(request: PassRequest, into: string, { phase }: Progress): Promise<string | undefined> {
+  if (!request.simplify) return undefined
+  phase('simplifying the graph')
+  const { simplifyModel } = await import('../simplify/simplify.ts')
+  return simplifyModel({ ...request, bindings: request.simplify }, into)
+}
+
 /** Before anything is lowered or compiled: what a compiler computes wrong in fp32 is no better in lower precision. */
-async function refuseWrongNodes({ planned, request }: EngineJob): Promise<void> {
+async function refuseWrongNodes({ planned, request }: EngineJob, file: string): Promise<void> {
   const { backend, plan } = planned
   const knownWrong = await (await loaders[backend]()).knownWrong?.()
   if (!knownWrong) return
   const { refuseKnownWrong } = await import('../backend/known-wrong.ts')
   const { version } = plan.requires
-  await refuseKnownWrong(request.name, await loadGraph(request.model.file), { backend, version, knownWrong })
+  await refuseKnownWrong(request.name, await loadGraph(file), { backend, version, knownWrong })
 }
 
 interface PreparedGraph {
@@ -70,11 +79,7 @@ async function prepareGraph(job: EngineJob, into: string, progress: Progress): P
     const { lowerModel } = await import('../precision/lower.ts')
     return lowerModel(planned.pass, request, { into, bindings, keep: await keptOnnx(request) })
   }
-  if (request.simplify) {
-    progress.phase('simplifying the graph')
-    const { simplifyModel } = await import('../simplify/simplify.ts')
-    return { file: await simplifyModel({ ...request, bindings: request.simplify }, into) }
-  }
+  if (request.graphFile !== undefined) return { file: request.graphFile }
   if (!bindings) return { file: model.file }
   const file = join(into, 'model.onnx')
   await fixModel(bindings, model.file, file)

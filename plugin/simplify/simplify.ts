@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { OnnxEngineError } from '../../runtime/errors.ts'
-import type { BackendName, Bindings, Precision } from '../../runtime/manifest.ts'
+import type { BackendName, Bindings } from '../../runtime/manifest.ts'
 import type { Pass } from '../cache/key.ts'
 import { runChild } from '../child/run.ts'
 import { findReference } from '../measure/reference.ts'
@@ -36,14 +36,13 @@ export async function describeSimplify(request: SampleRequest): Promise<Pass> {
  * @throws OnnxEngineError COMPILE_ABORTED
  */
 export async function simplifyModel(request: SimplifyRequest, into: string): Promise<string> {
-  const { name, model, bindings, backend, options, signal, warn } = request
+  const { name, model, bindings, backend, signal, warn } = request
   const reference = await findReference(request)
   const output = join(into, 'simplified.onnx')
   const settings: SimplifySettings = {
     module: reference.available ? reference.detail.module : null,
     bindings,
     backend,
-    engine: options.engine satisfies Precision,
     bytes: modelBytes(model),
   }
   try {

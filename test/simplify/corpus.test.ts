@@ -28,7 +28,7 @@ describe.skipIf(!corpus)('simplified test models of the ONNX library', () => {
       const source = corpus!.file(record)
       const model = await loadGraph(source)
       const before = model.proto.graph.node.length
-      await simplifyGraph(model, statSync(source).size, inference)
+      await simplifyGraph(model, { bytes: statSync(source).size, inference })
       if (model.proto.graph.node.length < before) smaller++
       const file = join(out, `${record.name}.onnx`)
       await writeGraph(model, file)

@@ -10,7 +10,7 @@ import { openProject } from '../../plugin/project/project.ts'
 import { compilers, tempFolder } from '../support/helpers.ts'
 import { affineModel, onnxModel } from '../support/models.ts'
 import { build, ocrModel, root } from '../support/openvino-models.ts'
-import { missingTensorRtRtx, rtxFolder } from '../support/tensorrt-library.ts'
+import { missingTensorRtRtx, rtxFolder, rtxSettings } from '../support/tensorrt-library.ts'
 
 const missing = missingTensorRtRtx()
 const isLinux = process.platform === 'linux'
@@ -162,8 +162,9 @@ describe.skipIf(missing || !isLinux)('TensorRT build that ends early', () => {
       for (const _ of ['simplifying', 'compiling']) {
         const others = () => compilers().filter((id) => !killed.has(id))
         await vi.waitFor(() => expect(others()).toHaveLength(1), { timeout: 10_000, interval: 5 })
-        killed.add(others()[0]!)
-        process.kill(others()[0]!, signal)
+        const [id] = others()
+        killed.add(id!)
+        process.kill(id!, signal)
       }
       await expect(failed).rejects.toMatchObject({
         code: 'COMPILE_FAILED',
@@ -300,24 +301,7 @@ test.skipIf(missing)('several profiles make one engine', async () => {
 
 test.skipIf(missing)('the first build makes the folder of the timing cache', async () => {
   const timingCache = join(folder, 'cache of a new user', 'timing')
-  const settings = {
-    addon: 'tensorrt_rtx_1_7',
-    product: 'TensorRT-RTX',
-    library: join(rtxFolder(), 'lib', 'libtensorrt_rtx.so.1'),
-    parser: join(rtxFolder(), 'lib', 'libtensorrt_onnxparser_rtx.so.1'),
-    plugins: '',
-    targets: ['sm86'],
-    computeCapabilities: [86],
-    fixed: [],
-    profiles: [],
-    flags: [],
-    hardwareCompatibility: 'none',
-    profilingVerbosity: 'none',
-    builderOptimizationLevel: null,
-    maxAuxStreams: null,
-    workspace: null,
-    timingCache,
-  }
+  const settings = { ...rtxSettings(), timingCache }
   const worker = new URL('../../dist/plugin/backend/tensorrt/compile.js', import.meta.url)
   const output = join(tempFolder(), 'engine')
   await runChild(worker, { name: 'timed', model: write('timed.onnx', affineModel()), output, settings })
