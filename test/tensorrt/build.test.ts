@@ -161,7 +161,7 @@ describe.skipIf(missing || !isLinux)('TensorRT build that ends early', () => {
       const killed = new Set<number>()
       for (const _ of ['simplifying', 'compiling']) {
         const others = () => compilers().filter((id) => !killed.has(id))
-        await vi.waitFor(() => expect(others()).toHaveLength(1), { timeout: 10_000, interval: 5 })
+        await vi.waitFor(() => expect(others()).toHaveLength(1), { timeout: 60_000, interval: 5 })
         const [id] = others()
         killed.add(id!)
         process.kill(id!, signal)
