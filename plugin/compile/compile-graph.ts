@@ -1,5 +1,7 @@
+import { readFile, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { Bindings } from '../../runtime/manifest.ts'
+import { type Layer, layersFile } from '../backend/layers.ts'
 import { runChild } from '../child/run.ts'
 import { temporaryFolder } from '../files/temporary-folder.ts'
 import { fixModel } from '../onnx/fix-graph.ts'
@@ -10,6 +12,7 @@ import type { PassRequest } from '../precision/pass.ts'
 import { keptOnnx } from '../verify/keep-onnx.ts'
 import { loaders } from './backends.ts'
 import type { PlannedEngine } from './choose-engines.ts'
+import { type EngineMetadata, withLayers } from './engine-metadata.ts'
 import { startProgress, type Progress } from './progress.ts'
 import type { CompileContext } from './request.ts'
 
@@ -29,10 +32,10 @@ export interface EngineJob {
 /**
  * Prepares the graph of an engine and compiles it in a child process, which writes `output`.
  *
- * @returns the report of the lowering; undefined when nothing was lowered
+ * @returns what is kept with the engine; undefined when there is nothing to keep
  * @throws OnnxEngineError COMPILE_FAILED, COMPILE_ABORTED, and what the pass throws
  */
-export async function compileGraph(job: EngineJob, output: string): Promise<LoweringReport | undefined> {
+export async function compileGraph(job: EngineJob, output: string): Promise<EngineMetadata | undefined> {
   const { request, title, importKey, context } = job
   const last = await request.store.lastSeconds(importKey)
   const progress = context.startProgress?.(title, last) ?? startProgress(title, last, request.log)
@@ -42,10 +45,19 @@ export async function compileGraph(job: EngineJob, output: string): Promise<Lowe
     await refuseWrongNodes(job, graphFile ?? job.request.model.file)
     const graph = await prepareGraph({ ...job, request: { ...job.request, graphFile } }, folder.path, progress)
     await compile(job, graph.file, output, progress)
-    return graph.report
+    return withLayers(graph.report, await takeLayers(output))
   } finally {
     progress.stop()
   }
+}
+
+/** Reads the layers that a compiler listed next to the engine, and removes the list: the cache keeps one file. */
+async function takeLayers(output: string): Promise<readonly Layer[] | undefined> {
+  const file = layersFile(output)
+  const text = await readFile(file, 'utf8').catch(() => undefined)
+  if (text === undefined) return undefined
+  await rm(file)
+  return JSON.parse(text) as Layer[]
 }
 
 /** The path of a simpler model, if the backend wants one. */

@@ -12,6 +12,7 @@ import { formatBytes } from '../text.ts'
 import type { EngineReport } from '../verify/report.ts'
 import { runsHere, type VerifyRequest } from '../verify/request.ts'
 import type { PlannedEngine } from './choose-engines.ts'
+import { describedBy } from './engine-metadata.ts'
 import type { EngineEvent } from './events.ts'
 import { modelManifest } from './manifest.ts'
 import { nativeTwin } from './native-twin.ts'
@@ -167,7 +168,22 @@ async function buildOnce(planned: PlannedEngine, job: ModelJob, options: Compile
     return compileGraph({ planned, request, bindings, title, importKey, verbose, context }, output)
   })
   const { artifact, metadata, ...cache } = stored
+  const { lowering: report, layers } = describedBy(metadata)
   const engine = options.engine
+  const variant = {
+    backend,
+    engine,
+    label,
+    extension,
+    artifact,
+    requires,
+    cache,
+    report: null,
+    verified: true,
+    ...(layers && { layers }),
+  }
+  log(`${title}  ${cache.reason}  ${formatBytes(artifact.size)}  ${cache.seconds.toFixed(2)} s`)
+  return { variant, key, importKey, request, metadata: report }
   const variant = { backend, engine, label, extension, artifact, requires, cache, report: null, verified: true }
   if (!context.onEvent) log(`${title}  ${cache.reason}  ${formatBytes(artifact.size)}  ${cache.seconds.toFixed(2)} s`)
   return { variant, key, importKey, request, metadata }

@@ -4,6 +4,7 @@ import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, truncat
 import { dirname, join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { writeModel } from '../../plugin/api.ts'
 import { runChild } from '../../plugin/child/run.ts'
 import type { Options } from '../../plugin/options/types.ts'
 import { openProject } from '../../plugin/project/project.ts'
@@ -297,6 +298,22 @@ test.skipIf(missing)('several profiles make one engine', async () => {
   ]
   const { compiled } = await build(folder, file, { ...rtx, profiles })
   expect(compiled.variants[0]?.artifact.key.facts['profiles']).toEqual(['0 x=1x4..1x4..1x4', '1 x=2x4..8x4..16x4'])
+})
+
+test.skipIf(missing)("profilingVerbosity: 'detailed' lists the layers, without a GPU", async () => {
+  const file = write('layers.onnx', affineModel({ weight: 7 }))
+  const options = { ...rtx, tensorrtRtx: { profilingVerbosity: 'detailed' } } as const
+  const { compiled, lines } = await build(folder, file, options)
+  const { layers } = compiled.variants[0]!
+  expect(layers?.flatMap(({ nodes }) => nodes)).toEqual(expect.arrayContaining(['scale', 'shift']))
+  expect(layers?.at(-1)?.outputs).toMatchObject([{ name: 'y', dtype: 'Float', dims: '1x4' }])
+  expect(lines).toHaveLength(2)
+  const out = join(folder, 'layers')
+  await writeModel(compiled, out)
+  const listed = readdirSync(out).find((name) => name.endsWith('.layers.json'))
+  expect(JSON.parse(readFileSync(join(out, listed!), 'utf8'))).toEqual(layers)
+  const again = await build(folder, file, options)
+  expect(again.compiled.variants[0]).toMatchObject({ layers, cache: { hit: true }, report: { lowering: null } })
 })
 
 test.skipIf(missing)('the first build makes the folder of the timing cache', async () => {
