@@ -191,10 +191,10 @@ async function buildOnce(planned: PlannedEngine, job: ModelJob, options: Compile
 
 /** The rewrites of the graph, as they are in the key. */
 async function passesOf({ plan, pass }: PlannedEngine, request: PassRequest): Promise<Pass[]> {
-  const { describeSimplify } = await import('../simplify/simplify.ts')
+  const simplify = plan.simplify ? await import('../simplify/simplify.ts') : undefined
   return [
     ...(plan.fixDims ? [{ name: 'fix-dims', version: 1, options: {} }] : []),
-    ...(plan.simplify ? [await describeSimplify(request)] : []),
+    ...(simplify ? [await simplify.describeSimplify(request)] : []),
     ...(pass ? [await pass.describe(request)] : []),
   ]
 }

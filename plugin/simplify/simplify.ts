@@ -11,9 +11,10 @@ import type { SimplifySettings } from './simplify-child.ts'
 // Makes a graph simpler before a compiler sees it, where that compiler refuses or mistakes what ONNX Runtime takes.
 // simplify-graph.ts is the story of the child process: tidy.ts, inline-functions.ts and constant-branches.ts change the
 // graph, infer-dims.ts and evaluate.ts ask ONNX Runtime, and fold-shapes.ts and fold-constants.ts use its answers.
+// decompose/ replaces operators: patterns.ts is the table, with a file for each family.
 
 /** Raised whenever another graph comes out of the same model. */
-const version = 1
+const version = 2
 
 /** A model to simplify for a compiler. */
 export interface SimplifyRequest extends SampleRequest {
