@@ -39,8 +39,12 @@ it('docs/openvino.md lists the nodes that a build refuses', async () => {
   await expect(await openvinoPage()).toMatchFileSnapshot('../../docs/openvino.md')
 })
 
-  frameworksPage,
-  rewrittenPage,
+it('docs/frameworks.md lists the versions that its tests install', async () => {
+  await expect(await frameworksPage()).toMatchFileSnapshot('../../docs/frameworks.md')
+})
+
+it('docs/nvidia.md lists every operator that is rewritten for a compiler', async () => {
+  await expect(await rewrittenPage()).toMatchFileSnapshot('../../docs/nvidia.md')
 })
 
 describe('links between pages', () => {
