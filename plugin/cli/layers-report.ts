@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import * as v from 'valibot'
 import { OnnxEngineError } from '../../runtime/errors.ts'
 import type { Layer } from '../backend/layers.ts'
-import { columns, plain } from '../table.ts'
+import { columns, plain } from '../terminal/table.ts'
 
 const tensors = v.array(v.object({ name: v.string(), dtype: v.string(), dims: v.string(), format: v.string() }))
 

@@ -182,11 +182,8 @@ async function buildOnce(planned: PlannedEngine, job: ModelJob, options: Compile
     verified: true,
     ...(layers && { layers }),
   }
-  log(`${title}  ${cache.reason}  ${formatBytes(artifact.size)}  ${cache.seconds.toFixed(2)} s`)
-  return { variant, key, importKey, request, metadata: report }
-  const variant = { backend, engine, label, extension, artifact, requires, cache, report: null, verified: true }
   if (!context.onEvent) log(`${title}  ${cache.reason}  ${formatBytes(artifact.size)}  ${cache.seconds.toFixed(2)} s`)
-  return { variant, key, importKey, request, metadata }
+  return { variant, key, importKey, request, metadata: report }
 }
 
 /** The rewrites of the graph, as they are in the key. */
