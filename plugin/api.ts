@@ -3,6 +3,7 @@
  * `loadModel` of the runtime.
  */
 import { resolve } from 'node:path'
+import { layersFile } from './backend/layers.ts'
 import { modelManifest } from './compile/manifest.ts'
 import type { CompileContext } from './compile/request.ts'
 import type { Compiled } from './compile/variant.ts'
@@ -45,13 +46,19 @@ export async function compile(
 }
 
 /**
- * Writes the engines of a compiled model and the manifest that `loadModel` of the runtime reads. Returns the path of
- * the manifest, `<name>.json`. The manifest is written last, so that it never names an engine that is not there yet.
- * Throws OUTPUT_FAILED for a folder that cannot be created or written.
+ * Writes the engines of a compiled model and the manifest that `loadModel` of the runtime reads. The layers of an
+ * engine, if its compiler listed them, are in `<engine>.layers.json`. Returns the path of the manifest, `<name>.json`.
+ * The manifest is written last, so that it never names an engine that is not there yet. Throws OUTPUT_FAILED for a
+ * folder that cannot be created or written.
  */
 export async function writeModel(compiled: Compiled, folder: string): Promise<string> {
   const assets = engineAssets(compiled)
   for (const asset of assets) await copyEngine(asset, folder)
+  for (const [index, { layers }] of compiled.variants.entries()) {
+    if (!layers) continue
+    const file = layersFile(resolve(folder, assets[index]!.name))
+    await orOutputFailed(folder, () => replaceFile(file, `${JSON.stringify(layers, null, 2)}\n`))
+  }
   const manifest = resolve(folder, `${compiled.name}.json`)
   const names = assets.map(({ name }) => name)
   const text = `${JSON.stringify(modelManifest(compiled, names), null, 2)}\n`

@@ -5,6 +5,7 @@ import type { Options } from '../options/types.ts'
 import { colouredPaint } from '../terminal/colour.ts'
 import { modelCommandOptions, optionTexts, requestOf } from './arguments.ts'
 import { inspectText } from './inspect-text.ts'
+import { layersReport, readLayers } from './layers-report.ts'
 import { printResult } from './print.ts'
 
 interface InspectFlags {
@@ -25,6 +26,10 @@ export function addInspectCommand(cli: CAC): void {
     .option('--root <dir>', optionTexts.root)
     .option('--json', optionTexts.json)
     .action(async (file: string, { deep = false, json }: InspectFlags) => {
+      if (/\.layers\.json$/i.test(file)) {
+        const layers = await readLayers(file)
+        return printResult(json, layers, layersReport(layers))
+      }
       const inspection = await inspectFile(file, { options: optionsOf(cli, file), deep })
       printResult(json, inspection, inspectText(inspection, colouredPaint(process.stdout)))
     })

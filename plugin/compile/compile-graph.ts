@@ -1,5 +1,7 @@
+import { readFile, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { Bindings } from '../../runtime/manifest.ts'
+import { type Layer, layersFile } from '../backend/layers.ts'
 import { runChild } from '../child/run.ts'
 import { temporaryFolder } from '../files/temporary-folder.ts'
 import { fixModel } from '../onnx/fix-graph.ts'
@@ -10,6 +12,7 @@ import type { PassRequest } from '../precision/pass.ts'
 import { keptOnnx } from '../verify/keep-onnx.ts'
 import { loaders } from './backends.ts'
 import type { PlannedEngine } from './choose-engines.ts'
+import { type EngineMetadata, withLayers } from './engine-metadata.ts'
 import { startProgress, type Progress } from './progress.ts'
 import type { CompileContext } from './request.ts'
 
@@ -29,32 +32,50 @@ export interface EngineJob {
 /**
  * Prepares the graph of an engine and compiles it in a child process, which writes `output`.
  *
- * @returns the report of the lowering; undefined when nothing was lowered
+ * @returns what is kept with the engine; undefined when there is nothing to keep
  * @throws OnnxEngineError COMPILE_FAILED, COMPILE_ABORTED, and what the pass throws
  */
-export async function compileGraph(job: EngineJob, output: string): Promise<LoweringReport | undefined> {
+export async function compileGraph(job: EngineJob, output: string): Promise<EngineMetadata | undefined> {
   const { request, title, importKey, context } = job
   const last = await request.store.lastSeconds(importKey)
   const progress = context.startProgress?.(title, last) ?? startProgress(title, last, request.log)
   try {
     await using folder = await temporaryFolder(dirname(output))
-    await refuseWrongNodes(job)
-    const graph = await prepareGraph(job, folder.path, progress)
+    const graphFile = await simplify(job.request, folder.path, progress)
+    await refuseWrongNodes(job, graphFile ?? job.request.model.file)
+    const graph = await prepareGraph({ ...job, request: { ...job.request, graphFile } }, folder.path, progress)
     await compile(job, graph.file, output, progress)
-    return graph.report
+    return withLayers(graph.report, await takeLayers(output))
   } finally {
     progress.stop()
   }
 }
 
+/** Reads the layers that a compiler listed next to the engine, and removes the list: the cache keeps one file. */
+async function takeLayers(output: string): Promise<readonly Layer[] | undefined> {
+  const file = layersFile(output)
+  const text = await readFile(file, 'utf8').catch(() => undefined)
+  if (text === undefined) return undefined
+  await rm(file)
+  return JSON.parse(text) as Layer[]
+}
+
+/** The path of a simpler model, if the backend wants one. */
+async function simplify(request: PassRequest, into: string, { phase }: Progress): Promise<string | undefined> {
+  if (!request.simplify) return undefined
+  phase('simplifying the graph')
+  const { simplifyModel } = await import('../simplify/simplify.ts')
+  return simplifyModel({ ...request, bindings: request.simplify }, into)
+}
+
 /** Before anything is lowered or compiled: what a compiler computes wrong in fp32 is no better in lower precision. */
-async function refuseWrongNodes({ planned, request }: EngineJob): Promise<void> {
+async function refuseWrongNodes({ planned, request }: EngineJob, file: string): Promise<void> {
   const { backend, plan } = planned
   const knownWrong = await (await loaders[backend]()).knownWrong?.()
   if (!knownWrong) return
   const { refuseKnownWrong } = await import('../backend/known-wrong.ts')
   const { version } = plan.requires
-  await refuseKnownWrong(request.name, await loadGraph(request.model.file), { backend, version, knownWrong })
+  await refuseKnownWrong(request.name, await loadGraph(file), { backend, version, knownWrong })
 }
 
 interface PreparedGraph {
@@ -70,11 +91,7 @@ async function prepareGraph(job: EngineJob, into: string, progress: Progress): P
     const { lowerModel } = await import('../precision/lower.ts')
     return lowerModel(planned.pass, request, { into, bindings, keep: await keptOnnx(request) })
   }
-  if (request.simplify) {
-    progress.phase('simplifying the graph')
-    const { simplifyModel } = await import('../simplify/simplify.ts')
-    return { file: await simplifyModel({ ...request, bindings: request.simplify }, into) }
-  }
+  if (request.graphFile !== undefined) return { file: request.graphFile }
   if (!bindings) return { file: model.file }
   const file = join(into, 'model.onnx')
   await fixModel(bindings, model.file, file)

@@ -12,6 +12,7 @@ import { formatBytes } from '../text.ts'
 import type { EngineReport } from '../verify/report.ts'
 import { runsHere, type VerifyRequest } from '../verify/request.ts'
 import type { PlannedEngine } from './choose-engines.ts'
+import { describedBy } from './engine-metadata.ts'
 import type { EngineEvent } from './events.ts'
 import { modelManifest } from './manifest.ts'
 import { nativeTwin } from './native-twin.ts'
@@ -167,18 +168,30 @@ async function buildOnce(planned: PlannedEngine, job: ModelJob, options: Compile
     return compileGraph({ planned, request, bindings, title, importKey, verbose, context }, output)
   })
   const { artifact, metadata, ...cache } = stored
+  const { lowering: report, layers } = describedBy(metadata)
   const engine = options.engine
-  const variant = { backend, engine, label, extension, artifact, requires, cache, report: null, verified: true }
+  const variant = {
+    backend,
+    engine,
+    label,
+    extension,
+    artifact,
+    requires,
+    cache,
+    report: null,
+    verified: true,
+    ...(layers && { layers }),
+  }
   if (!context.onEvent) log(`${title}  ${cache.reason}  ${formatBytes(artifact.size)}  ${cache.seconds.toFixed(2)} s`)
-  return { variant, key, importKey, request, metadata }
+  return { variant, key, importKey, request, metadata: report }
 }
 
 /** The rewrites of the graph, as they are in the key. */
 async function passesOf({ plan, pass }: PlannedEngine, request: PassRequest): Promise<Pass[]> {
-  const { describeSimplify } = await import('../simplify/simplify.ts')
+  const simplify = plan.simplify ? await import('../simplify/simplify.ts') : undefined
   return [
     ...(plan.fixDims ? [{ name: 'fix-dims', version: 1, options: {} }] : []),
-    ...(plan.simplify ? [await describeSimplify(request)] : []),
+    ...(simplify ? [await simplify.describeSimplify(request)] : []),
     ...(pass ? [await pass.describe(request)] : []),
   ]
 }

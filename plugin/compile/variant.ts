@@ -1,4 +1,5 @@
 import type { BackendName, Precision, Requirements, Bindings } from '../../runtime/manifest.ts'
+import type { Layer } from '../backend/layers.ts'
 import type { Artifact } from '../cache/artifact.ts'
 import type { EngineReport } from '../verify/report.ts'
 
@@ -16,6 +17,8 @@ export interface Variant<B extends BackendName = BackendName> {
   readonly report: EngineReport | null
   /** Whether it was compared with the fp32 model on ONNX Runtime, or is that. */
   readonly verified: boolean
+  /** The layers of the engine, where its compiler lists them: TensorRT with `profilingVerbosity: 'detailed'`. */
+  readonly layers?: readonly Layer[]
   /** What the cache did: `reason` is 'hit', 'miss: new', 'miss: weights changed', ... */
   readonly cache: { readonly hit: boolean; readonly reason: string; readonly seconds: number }
 }

@@ -40,8 +40,7 @@ export async function lowerModel(
   { into, bindings, keep }: LoweringTarget,
 ): Promise<LoweredModel> {
   const file = join(into, 'model.onnx')
-  const { simplify } = request
-  const graphFile = simplify && (await simplifyModel({ ...request, bindings: simplify }, into))
+  const graphFile = request.graphFile ?? (await simplified(request, into))
   const graph = await loadGraph(graphFile ?? request.model.file)
   if (bindings) fixGraph(graph, bindings)
   const lowered = await pass.lower(graph, { ...request, graphFile })
@@ -56,6 +55,11 @@ export async function lowerModel(
   for (const warning of warnings) request.warn(`${request.name}: ${warning}`)
   const bytes = { before: modelBytes(request.model), after }
   return { file, report: { ...lowered, notes: [...notes, ...warnings], bytes } }
+}
+
+async function simplified(request: PassRequest, into: string): Promise<string | undefined> {
+  const { simplify } = request
+  return simplify && simplifyModel({ ...request, bindings: simplify }, into)
 }
 
 async function sizeOf(file: string): Promise<number> {

@@ -1,5 +1,5 @@
 import { dirname } from 'node:path'
-import type { BackendName, Bindings, Precision } from '../../runtime/manifest.ts'
+import type { BackendName, Bindings } from '../../runtime/manifest.ts'
 import type { ChildTask } from '../child/contract.ts'
 import type { Onnxruntime } from '../measure/feed.ts'
 import { fixGraph } from '../onnx/fix-graph.ts'
@@ -13,18 +13,17 @@ export interface SimplifySettings {
   readonly module: string | null
   readonly bindings: Bindings
   readonly backend: BackendName
-  readonly engine: Precision
   /** Bytes of the model, external data included. */
   readonly bytes: number
 }
 
 /** Simplifies a model. Runs in a child process, because ONNX Runtime computes its constants. */
 export const run: ChildTask = async ({ model, output, settings }) => {
-  const { module, bindings, bytes } = settings as unknown as SimplifySettings
+  const { module, bindings, bytes, backend } = settings as unknown as SimplifySettings
   const graph = await loadGraph(model)
   fixGraph(graph, bindings)
   const loaded = module === null ? undefined : ((await import(module)) as { default: Onnxruntime })
   const inference = loaded && { ort: loaded.default, folder: dirname(output) }
-  await simplifyGraph(graph, bytes, inference)
+  await simplifyGraph(graph, { bytes, inference, backend })
   await writeGraph({ ...graph, external: false }, output)
 }

@@ -1,9 +1,11 @@
+import type { BackendName } from '../../runtime/manifest.ts'
 import { nameMaker, sortNodes } from '../onnx/edit.ts'
 import { type EditableModel, scopesOf } from '../onnx/graph.ts'
 import { inferTypes, mainOpset } from '../onnx/types.ts'
 import { hideInitializers } from '../onnx/upgrade.ts'
 import { inlineBranches } from './constant-branches.ts'
 import { constantsOf, isFoldable } from './constants.ts'
+import { decompose, needsDecomposing } from './decompose/decompose.ts'
 import { foldConstants, type Round } from './fold-constants.ts'
 import { foldShapes } from './fold-shapes.ts'
 import { dropImpossibleBranch } from './impossible-branches.ts'
@@ -12,6 +14,15 @@ import { inlineFunctions } from './inline-functions.ts'
 import { restore, snapshot, type Snapshot } from './snapshot.ts'
 import { writeSqueezeAxes } from './squeeze-axes.ts'
 import { normaliseDomains, tidy } from './tidy.ts'
+
+/** What a graph is simplified for, and with. */
+export interface SimplifyFor {
+  /** Bytes of the model, external data included. */
+  readonly bytes: number
+  readonly inference: Inference | undefined
+  /** The compiler whose refusals decide which operators are decomposed; none if absent. */
+  readonly backend?: BackendName
+}
 
 /** Most rounds of folding: each makes constants that the next one folds further. */
 const mostRounds = 10
@@ -22,24 +33,24 @@ const growth = { bytes: 2 ** 22, share: 0.1 }
 /**
  * Makes a graph simpler for a compiler, in place, without another result: functions inlined, constants folded, branches
  * that never run removed. Without ONNX Runtime no values are computed.
- *
- * @param modelBytes bytes of the model, external data included
  */
-export async function simplifyGraph(
-  model: EditableModel,
-  modelBytes: number,
-  inference: Inference | undefined,
-): Promise<void> {
+export async function simplifyGraph(model: EditableModel, { bytes, inference, backend }: SimplifyFor): Promise<void> {
   hideInitializers(model)
   normaliseDomains(model)
   inlineFunctions(model)
   for (const scope of scopesOf(model)) sortNodes(scope, model.file)
   tidy(model)
-  if (inference) await fold(model, Math.max(growth.bytes, growth.share * modelBytes), inference)
+  const left = { bytes: Math.max(growth.bytes, growth.share * bytes) }
+  if (inference) await fold(model, left, inference)
+  if (!backend || !needsDecomposing(model, backend)) return
+  // Without ONNX Runtime dims are unknown, which some operators need.
+  const dims = inference && (await inferDims(model, inference))
+  if (!decompose(model, backend, dims ?? new Map())) return
+  tidy(model)
+  if (inference) await fold(model, left, inference)
 }
 
-async function fold(model: EditableModel, bytes: number, inference: Inference): Promise<void> {
-  const left = { bytes }
+async function fold(model: EditableModel, left: { bytes: number }, inference: Inference): Promise<void> {
   let before: Snapshot | undefined
   for (let round = 1; round <= mostRounds && mayFold(model); round++) {
     const dims = (await inferDims(model, inference)) ?? (before && (await dropImpossibleBranch(model, inference)))

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { OnnxEngineError } from '../../runtime/errors.ts'
-import type { BackendName, Bindings, Precision } from '../../runtime/manifest.ts'
+import type { BackendName, Bindings } from '../../runtime/manifest.ts'
 import type { Pass } from '../cache/key.ts'
 import { runChild } from '../child/run.ts'
 import { findReference } from '../measure/reference.ts'
@@ -11,9 +11,10 @@ import type { SimplifySettings } from './simplify-child.ts'
 // Makes a graph simpler before a compiler sees it, where that compiler refuses or mistakes what ONNX Runtime takes.
 // simplify-graph.ts is the story of the child process: tidy.ts, inline-functions.ts and constant-branches.ts change the
 // graph, infer-dims.ts and evaluate.ts ask ONNX Runtime, and fold-shapes.ts and fold-constants.ts use its answers.
+// decompose/ replaces operators: patterns.ts is the table, with a file for each family.
 
 /** Raised whenever another graph comes out of the same model. */
-const version = 1
+const version = 2
 
 /** A model to simplify for a compiler. */
 export interface SimplifyRequest extends SampleRequest {
@@ -36,14 +37,13 @@ export async function describeSimplify(request: SampleRequest): Promise<Pass> {
  * @throws OnnxEngineError COMPILE_ABORTED
  */
 export async function simplifyModel(request: SimplifyRequest, into: string): Promise<string> {
-  const { name, model, bindings, backend, options, signal, warn } = request
+  const { name, model, bindings, backend, signal, warn } = request
   const reference = await findReference(request)
   const output = join(into, 'simplified.onnx')
   const settings: SimplifySettings = {
     module: reference.available ? reference.detail.module : null,
     bindings,
     backend,
-    engine: options.engine satisfies Precision,
     bytes: modelBytes(model),
   }
   try {

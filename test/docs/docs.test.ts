@@ -12,6 +12,7 @@ import {
   frameworksPage,
   openvinoPage,
   optionsPage,
+  rewrittenPage,
 } from '../support/docs.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
@@ -40,6 +41,10 @@ it('docs/openvino.md lists the nodes that a build refuses', async () => {
 
 it('docs/frameworks.md lists the versions that its tests install', async () => {
   await expect(await frameworksPage()).toMatchFileSnapshot('../../docs/frameworks.md')
+})
+
+it('docs/nvidia.md lists every operator that is rewritten for a compiler', async () => {
+  await expect(await rewrittenPage()).toMatchFileSnapshot('../../docs/nvidia.md')
 })
 
 describe('links between pages', () => {

@@ -77,8 +77,11 @@ function cell(outcome: Outcome): string {
   return 'reason' in outcome ? 'no' : `${outcome.seconds.toFixed(1)} s, ${formatBytes(outcome.bytes)}`
 }
 
-/** The first sentence that the library printed, short enough for a table. */
+/** The first line of what was said, without the path of the net and without hints. */
 function sentence(message: string): string {
-  const said = message.replace(/^.*?cannot build the model for \w+: (?:the ONNX parser reports: )?/s, '')
-  return said.split('\n')[0]!.slice(0, 160).replaceAll('|', '/')
+  const said = message
+    .replace(/^\/.*?\.onnx: /, '')
+    .replace(/^.*?cannot build the model for \w+: (?:the ONNX parser reports: )?/s, '')
+  const [first = ''] = said.split('\n')
+  return first.replace(/\. If the model must stay.*$/, '').replaceAll('|', '/')
 }

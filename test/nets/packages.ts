@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
@@ -53,6 +53,7 @@ async function fetchPackage({ from, package: name, version }: Package): Promise<
     const [archive = ''] = readdirSync(downloads)
     const script = fileURLToPath(new URL('unpack.py', import.meta.url))
     await run(await systemPython(), [script, join(downloads, archive), folder])
+    rmSync(downloads, { recursive: true })
   })
   return folder
 }

@@ -95,7 +95,7 @@ async function build(file: string, backend: TestedBackend, folder: string): Prom
 /** As in a build, a model that cannot be simplified is compiled as it is. */
 async function simplified({ file, bindings, size }: Model, backend: TestedBackend, folder: string): Promise<string> {
   const output = join(folder, 'simplified.onnx')
-  const settings: SimplifySettings = { module, bindings, backend, engine: 'fp32', bytes: size }
+  const settings: SimplifySettings = { module, bindings, backend, bytes: size }
   try {
     await simplify({ name: 'case', model: file, output, settings: { ...settings } }, () => {})
     return output

@@ -174,7 +174,7 @@ describe('simplified graph', () => {
     const file = join(folder, 'plain.onnx')
     writeFileSync(file, onnxModel({ ...reshaping(), inputs: { x: 'float32[2,4]' } }))
     const model = await loadGraph(file)
-    await simplifyGraph(model, 1000, undefined)
+    await simplifyGraph(model, { bytes: 1000, inference: undefined })
     expect(model.proto.graph.node.map(({ opType }) => opType)).toEqual(['Shape', 'Gather', 'Concat', 'Reshape'])
   })
 })
@@ -183,7 +183,7 @@ async function simplified(file: string, shapes: Readonly<Record<string, number[]
   const model = await loadGraph(file)
   const inputs = Object.entries(shapes).map(([name, dims]) => ({ name, dims, dtype: 'float32' as const }))
   fixGraph(model, { inputs, outputs: [] })
-  await simplifyGraph(model, 1000, inference)
+  await simplifyGraph(model, { bytes: 1000, inference })
   return model
 }
 

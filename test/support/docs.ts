@@ -15,6 +15,7 @@ import {
 import { platforms } from '../../plugin/options/build-target.ts'
 import { resolveOptions } from '../../plugin/options/resolve.ts'
 import { calibrationMethods, imageChannels, imageLayouts, ioPrecisions } from '../../plugin/options/types.ts'
+import { patterns } from '../../plugin/simplify/decompose/patterns.ts'
 import { errorCodes } from '../../runtime/errors.ts'
 import { backendNames, dimsChecks, precisions } from '../../runtime/manifest.ts'
 import { versions } from '../frameworks/versions.ts'
@@ -144,6 +145,20 @@ export function bundlersPage(
 export function nvidiaPage(rows: readonly (readonly string[])[]): Promise<string> {
   const head = ['Net', 'What it finds', 'fp32 before', 'fp32', 'fp16 before', 'fp16', 'Why not']
   return withTables('docs/nvidia.md', { nets: table(head, rows) })
+}
+
+/** What docs/nvidia.md should say: its own prose, with the operators that are rewritten for a compiler. */
+export function rewrittenPage(): Promise<string> {
+  const rows = Object.entries(patterns).flatMap(([domain, operators]) =>
+    Object.entries(operators)
+      .filter(([, { follows }]) => !follows)
+      .map(([name, { backends, reason }]) => [
+        code(domain === '' ? name : `${domain}.${name}`),
+        backends.map(code).join(', '),
+        reason,
+      ]),
+  )
+  return withTables('docs/nvidia.md', { patterns: table(['Operator', 'For', 'Why'], rows) })
 }
 
 /** The tables of docs/options.md. `path` leads to the defaults; samples have several places and no defaults there. */

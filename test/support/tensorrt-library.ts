@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { tensorrtRtxVersion } from '../../native/tensorrt-wheels.ts'
+import type { TensorRtSettings } from '../../plugin/backend/tensorrt/compile.ts'
 import { root } from './openvino-models.ts'
 
 /** The folder of a TensorRT-RTX release in .vendor. */
@@ -17,4 +18,27 @@ export function missingTensorRtRtx(): string | undefined {
   if (reason && process.env['CI'] === 'true') throw new Error(reason)
   if (reason) console.warn(`tests with TensorRT-RTX are skipped: ${reason}`)
   return reason
+}
+
+/** Settings of the compiler's child process for one GPU and this model as it is. */
+export function rtxSettings(): TensorRtSettings {
+  const lib = join(rtxFolder(), 'lib')
+  return {
+    addon: 'tensorrt_rtx_1_7',
+    product: 'TensorRT-RTX',
+    library: join(lib, 'libtensorrt_rtx.so.1'),
+    parser: join(lib, 'libtensorrt_onnxparser_rtx.so.1'),
+    plugins: '',
+    targets: ['sm86'],
+    computeCapabilities: [86],
+    fixed: [],
+    profiles: [],
+    flags: [],
+    hardwareCompatibility: 'none',
+    profilingVerbosity: 'none',
+    builderOptimizationLevel: null,
+    maxAuxStreams: null,
+    workspace: null,
+    timingCache: '',
+  }
 }

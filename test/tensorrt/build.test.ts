@@ -4,13 +4,14 @@ import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, truncat
 import { dirname, join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { writeModel } from '../../plugin/api.ts'
 import { runChild } from '../../plugin/child/run.ts'
 import type { Options } from '../../plugin/options/types.ts'
 import { openProject } from '../../plugin/project/project.ts'
 import { compilers, tempFolder } from '../support/helpers.ts'
 import { affineModel, onnxModel } from '../support/models.ts'
 import { build, ocrModel, root } from '../support/openvino-models.ts'
-import { missingTensorRtRtx, rtxFolder } from '../support/tensorrt-library.ts'
+import { missingTensorRtRtx, rtxFolder, rtxSettings } from '../support/tensorrt-library.ts'
 
 const missing = missingTensorRtRtx()
 const isLinux = process.platform === 'linux'
@@ -161,9 +162,10 @@ describe.skipIf(missing || !isLinux)('TensorRT build that ends early', () => {
       const killed = new Set<number>()
       for (const _ of ['simplifying', 'compiling']) {
         const others = () => compilers().filter((id) => !killed.has(id))
-        await vi.waitFor(() => expect(others()).toHaveLength(1), { timeout: 10_000, interval: 5 })
-        killed.add(others()[0]!)
-        process.kill(others()[0]!, signal)
+        await vi.waitFor(() => expect(others()).toHaveLength(1), { timeout: 60_000, interval: 5 })
+        const [id] = others()
+        killed.add(id!)
+        process.kill(id!, signal)
       }
       await expect(failed).rejects.toMatchObject({
         code: 'COMPILE_FAILED',
@@ -298,26 +300,25 @@ test.skipIf(missing)('several profiles make one engine', async () => {
   expect(compiled.variants[0]?.artifact.key.facts['profiles']).toEqual(['0 x=1x4..1x4..1x4', '1 x=2x4..8x4..16x4'])
 })
 
+test.skipIf(missing)("profilingVerbosity: 'detailed' lists the layers, without a GPU", async () => {
+  const file = write('layers.onnx', affineModel({ weight: 7 }))
+  const options = { ...rtx, tensorrtRtx: { profilingVerbosity: 'detailed' } } as const
+  const { compiled, lines } = await build(folder, file, options)
+  const { layers } = compiled.variants[0]!
+  expect(layers?.flatMap(({ nodes }) => nodes)).toEqual(expect.arrayContaining(['scale', 'shift']))
+  expect(layers?.at(-1)?.outputs).toMatchObject([{ name: 'y', dtype: 'Float', dims: '1x4' }])
+  expect(lines).toHaveLength(2)
+  const out = join(folder, 'layers')
+  await writeModel(compiled, out)
+  const listed = readdirSync(out).find((name) => name.endsWith('.layers.json'))
+  expect(JSON.parse(readFileSync(join(out, listed!), 'utf8'))).toEqual(layers)
+  const again = await build(folder, file, options)
+  expect(again.compiled.variants[0]).toMatchObject({ layers, cache: { hit: true }, report: { lowering: null } })
+})
+
 test.skipIf(missing)('the first build makes the folder of the timing cache', async () => {
   const timingCache = join(folder, 'cache of a new user', 'timing')
-  const settings = {
-    addon: 'tensorrt_rtx_1_7',
-    product: 'TensorRT-RTX',
-    library: join(rtxFolder(), 'lib', 'libtensorrt_rtx.so.1'),
-    parser: join(rtxFolder(), 'lib', 'libtensorrt_onnxparser_rtx.so.1'),
-    plugins: '',
-    targets: ['sm86'],
-    computeCapabilities: [86],
-    fixed: [],
-    profiles: [],
-    flags: [],
-    hardwareCompatibility: 'none',
-    profilingVerbosity: 'none',
-    builderOptimizationLevel: null,
-    maxAuxStreams: null,
-    workspace: null,
-    timingCache,
-  }
+  const settings = { ...rtxSettings(), timingCache }
   const worker = new URL('../../dist/plugin/backend/tensorrt/compile.js', import.meta.url)
   const output = join(tempFolder(), 'engine')
   await runChild(worker, { name: 'timed', model: write('timed.onnx', affineModel()), output, settings })

@@ -1,3 +1,4 @@
+import { writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { loadAddon, type TensorRtBuild } from '../../../native/load-addon.ts'
 import type { TensorRtAddonName } from '../../../native/tensorrt-wheels.ts'
@@ -5,6 +6,8 @@ import { OnnxEngineError } from '../../../runtime/errors.ts'
 import { makeFolder } from '../../../runtime/make-folder.ts'
 import type { ChildTask } from '../../child/contract.ts'
 import { type Lock, acquireLock } from '../../files/lock.ts'
+import { type Layer, layersFile } from '../layers.ts'
+import { layersOf, listsLayers } from './layers.ts'
 
 /** Parses the model and builds the engine. Runs in the compiler's child process. */
 export const run: ChildTask = async ({ name, model, output, settings, verbose = false }, log) => {
@@ -14,13 +17,16 @@ export const run: ChildTask = async ({ name, model, output, settings, verbose = 
   // TensorRT-RTX adds CUDA's last error to each of its own, and that is the missing driver. It builds without one.
   const isRtx = addon.startsWith('tensorrt_rtx')
   const isNoise = (text: string) => isRtx && text.includes('(cudaError 35: ')
+  // The builder lists the layers among everything else that it logs.
+  const isDetailed = build.profilingVerbosity === 'detailed'
+  let layers: readonly Layer[] = []
   const lock = build.timingCache === '' ? undefined : await lockTimings(build.timingCache)
   try {
-    await loaded.addon.build(
-      library,
-      { ...build, model, output, verbose },
-      (severity, text) => isNoise(text) || log(severity, text),
-    )
+    await loaded.addon.build(library, { ...build, model, output, verbose: verbose || isDetailed }, (severity, text) => {
+      if (listsLayers(text)) layers = layersOf(text)
+      if (!isNoise(text) && (verbose || severity !== 'info')) log(severity, text)
+    })
+    if (isDetailed && layers.length > 0) await writeFile(layersFile(output), JSON.stringify(layers))
   } catch (cause) {
     const lines = (cause instanceof Error ? cause.message : String(cause)).split('\n')
     const text = (lines.every(isNoise) ? lines : lines.filter((line) => !isNoise(line))).join('\n')

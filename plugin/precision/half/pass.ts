@@ -53,7 +53,7 @@ export function computePass(dtype: HalfDType): PrecisionPass {
           : undefined
       return {
         name: `compute-${dtype}`,
-        version: 7,
+        version: 8,
         options: {
           samples: samples?.digest ?? null,
           fp32: [...precision.fp32].sort(),

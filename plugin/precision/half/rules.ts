@@ -75,7 +75,9 @@ export const keptInBfloat16: Readonly<Record<string, string>> = because(
 
 /** Operators that stay in fp32 when they have the input at this position. */
 export const keptWithInput: Readonly<Record<string, { readonly input: number; readonly reason: string }>> = {
+  GRU: { input: 4, reason: 'TensorRT-RTX 1.7 cannot build it in 16 bits with sequence lengths' },
   LSTM: { input: 4, reason: 'TensorRT-RTX 1.7 cannot build it in 16 bits with sequence lengths' },
+  RNN: { input: 4, reason: 'TensorRT-RTX 1.7 cannot build it in 16 bits with sequence lengths' },
 }
 
 /**
