@@ -1,8 +1,8 @@
 import { writeSync } from 'node:fs'
 import { pathToFileURL } from 'node:url'
 import { modelManifest } from '../compile/manifest.ts'
-import { openProject, type Project } from '../project/project.ts'
 import type { Logger } from '../project/logger.ts'
+import { openProject, type Project } from '../project/project.ts'
 import type { NodeImport } from './model-url.ts'
 import { type CompiledModule, writeStart } from './start-record.ts'
 
