@@ -8,6 +8,9 @@ import { type ComparedEngine, compareEngines } from './compare-engines.ts'
 import { engineText } from './comparison-text.ts'
 import { printResult } from './print.ts'
 
+/** The command builds for Node.js, where no engine of a page is made. */
+const opponents = [...runsHere].filter((backend) => backend !== 'wasm')
+
 /** `unplugin-onnx verify`: compares engines with the fp32 model, or with another engine. */
 export function addVerifyCommand(cli: CAC): void {
   cli
@@ -46,7 +49,7 @@ interface VerifyFlags {
 }
 
 const againstText =
-  `What to compare with: ${[...runsHere].join(' or ')}, with a precision if it is not fp32, such as ` +
+  `What to compare with: ${opponents.join(' or ')}, with a precision if it is not fp32, such as ` +
   'onnxruntime:fp16 (default: onnxruntime:fp32, which is the model itself)'
 
 /** The exit code of the worst engine: what differs is more certain than what could not be compared. */
@@ -87,7 +90,7 @@ function againstOf(text: string): Against | undefined {
   if (more.length > 0) throw usageError(`${against}: '${text}'`, `Write it as 'onnxruntime:fp16'`)
   if (isGpuBackend(name))
     throw usageError(`${against}: engines of ${name} are not run at build time`, `Give it as '--backend'`)
-  const backend = validate(oneOf([...runsHere]), name, 'OPTION_INVALID', () => against)
+  const backend = validate(oneOf(opponents), name, 'OPTION_INVALID', () => against)
   const engine = precisionOf(precision, '--against')
   return backend === 'onnxruntime' && engine === 'fp32' ? undefined : { backend, engine }
 }

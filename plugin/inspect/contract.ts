@@ -21,7 +21,7 @@ export type ModelInspection = {
   readonly bindings: { readonly inputs: readonly InspectedBinding[]; readonly outputs: readonly InspectedBinding[] }
   /** Inputs that have a default in the model. */
   readonly defaults: readonly Binding[]
-  /** Why the model as a whole cannot be compiled, besides its bindings. */
+  /** Why the model as a whole cannot be compiled. */
   readonly problems: readonly string[]
   readonly initializers: readonly Initializer[]
   readonly external: readonly { readonly file: string; readonly length: number }[]

@@ -3,12 +3,13 @@ import { OnnxEngineError } from '../../runtime/errors.ts'
 import type { Binding } from '../../runtime/manifest.ts'
 import { onnxruntime } from '../backend/onnxruntime/backend.ts'
 import { type DescribedBinding, describeBindings } from '../onnx/bindings.ts'
-import { readModel } from '../onnx/model.ts'
+import { type Model, readModel } from '../onnx/model.ts'
 import { modelBytes } from '../onnx/size.ts'
 import { readSkeleton } from '../onnx/skeleton.ts'
 import { checkShapes } from '../options/check-shapes.ts'
 import { compileOptions, resolveOptions } from '../options/resolve.ts'
 import type { CompileOptions } from '../options/schema.ts'
+import { selectBindings } from '../options/select-bindings.ts'
 import type { Options } from '../options/types.ts'
 import type { InspectedBinding, ModelInspection, ShapeFacts } from './contract.ts'
 import { headFacts, weightFacts } from './model-facts.ts'
@@ -46,6 +47,7 @@ export async function inspectModel(file: string, { options: user, deep }: Inspec
   const read = await readModel(path).catch(orProblem)
   const sound = read instanceof OnnxEngineError ? undefined : read
   if (sound) checkShapes(options, sound.bindings, nameOf(path))
+  const problem = read instanceof OnnxEngineError ? read : bindingsProblem(read, options, nameOf(path))
   const isBindingsFault = [...inputs, ...outputs].some((binding) => 'problem' in binding)
   const facts = inputShapes(inputs.filter(isSound), options.shapes)
   const shapes = isBindingsFault
@@ -61,11 +63,11 @@ export async function inspectModel(file: string, { options: user, deep }: Inspec
     bindings: { inputs: inputs.map(asData), outputs: outputs.map(asData) },
     // Before IR version 4 a model lists all its weights as inputs.
     defaults: sound && sound.irVersion >= 4 ? (sound.defaults ?? []) : [],
-    problems: read instanceof OnnxEngineError && !isBindingsFault ? [read.message] : [],
+    problems: problem ? [problem.message] : [],
     ...weightFacts(skeleton, sound),
     ...costFacts({ file: path, proto: skeleton, contents: [], external: false }, isMissing ? undefined : shapes),
     shapes: isMissing ? { ...facts, missing: shapes } : facts,
-    preflight: sound ? await preflightModel(sound, resolved, mayReadWeights) : [],
+    preflight: sound && !problem ? await preflightModel(sound, resolved, mayReadWeights) : [],
   }
 }
 
@@ -94,10 +96,23 @@ function orProblem(error: unknown): OnnxEngineError {
   throw error
 }
 
+/** Why a build would refuse the bindings, with what to do. */
+function bindingsProblem(model: Model, options: CompileOptions, name: string): OnnxEngineError | undefined {
+  try {
+    selectBindings(model, options, name)
+    return undefined
+  } catch (error) {
+    return orProblem(error)
+  }
+}
+
 function isSound(binding: DescribedBinding): binding is Binding {
   return !('problem' in binding)
 }
 
 function asData(binding: DescribedBinding): InspectedBinding {
-  return 'problem' in binding ? { name: binding.name, problem: binding.problem.message } : binding
+  if (!('problem' in binding)) return binding
+  const { code, message, expected, received } = binding.problem
+  const what = received === 'none' ? `expected ${expected}` : received
+  return { name: binding.name, problem: code === 'MODEL_UNSUPPORTED' ? `${what} (unsupported)` : message }
 }

@@ -195,7 +195,7 @@ test('options for a model that nothing imports give one warning', async () => {
   await withVite({ ...build('globs'), options: { ...options, models }, lines }, { ssr: 'src/main.js' })
   expect(lines.filter((line) => line.includes('models['))).toEqual([
     expect.stringMatching(
-      /option 'models\["modles\/\*\*"\]' matches no model that this build imports\. Imported models: .*src\/double\.onnx/,
+      /option 'models\["modles\/\*\*"\]' matches no model that this build imports\. Imported models: .*src\/nested\/triple\.onnx/,
     ),
   ])
 })

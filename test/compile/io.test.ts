@@ -205,7 +205,7 @@ test.each<[Options, RegExp]>([
   ],
   [
     { engine: 'fp16', precision: { io: 'fp61' as 'fp16' } },
-    /^OPTION_INVALID: option 'precision\.io': expected one of fp32, fp16, bf16, received 'fp61'\. Did you mean 'fp32'\?/,
+    /^OPTION_INVALID: option 'precision\.io': expected one of fp32, fp16, bf16, received 'fp61'\. Did you mean 'fp16'\?/,
   ],
 ])('unsupported inputs and outputs are refused: %j', async (options, expected) => {
   const error = await build(net, options).then(

@@ -4,6 +4,7 @@ import { isDeepStrictEqual } from 'node:util'
 import { describe, test, expect } from 'vitest'
 import type { ByteRange } from '../../plugin/onnx/bytes.ts'
 import { readModel } from '../../plugin/onnx/model.ts'
+import { selectBindings } from '../../plugin/options/select-bindings.ts'
 import { dtypes, dtypeOfCode, isBindingDType } from '../../runtime/dtype.ts'
 import { OnnxEngineError } from '../../runtime/errors.ts'
 import { loadCorpus, type CorpusRecord, type CorpusBinding } from '../corpus/index.ts'
@@ -29,7 +30,9 @@ describe.skipIf(!corpus)('test models of the ONNX library', () => {
 
 async function reading(file: string): Promise<object> {
   try {
-    const { irVersion, opsets, bindings, initializers } = await readModel(file)
+    const model = await readModel(file)
+    const { irVersion, opsets, initializers } = model
+    const { bindings } = selectBindings(model, { outputs: [], optionalInputs: [] }, 'case')
     const weights = initializers.map(({ name, dtype, dims, range }) => ({
       name,
       code: dtypes[dtype].code,

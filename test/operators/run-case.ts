@@ -9,6 +9,7 @@ import { chooseEngines, type PlannedEngine } from '../../dist/plugin/compile/cho
 import { loadGraph, scopesOf } from '../../dist/plugin/onnx/graph.js'
 import { readModel, type Model } from '../../dist/plugin/onnx/model.js'
 import { compileOptions, resolveOptions } from '../../dist/plugin/options/resolve.js'
+import { selectBindings } from '../../dist/plugin/options/select-bindings.js'
 import { run as simplify, type SimplifySettings } from '../../dist/plugin/simplify/simplify-child.js'
 import { judge } from '../../dist/plugin/verify/verdict.js'
 import type { VerifyResult, VerifySettings } from '../../dist/plugin/verify/verify-child.js'
@@ -70,7 +71,11 @@ async function operatorsOf(file: string): Promise<readonly string[]> {
 }
 
 async function build(file: string, backend: TestedBackend, folder: string): Promise<ModelManifest> {
-  const model = await step('read', () => readModel(file))
+  const model = await step('read', async () => {
+    const read = await readModel(file)
+    selectBindings(read, { outputs: [], optionalInputs: [] }, 'case')
+    return read
+  })
   const options = compileOptions(resolveOptions({ backends: [backend] }, folder), { file, query: {} })
   const selected = { model, passes: [] }
   const models = { file, open: selected, fixed: selected }

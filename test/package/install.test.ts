@@ -9,6 +9,9 @@ import { managers, runNpm, type PackageManager } from '../support/package-manage
 
 type Versions = Readonly<Record<string, string>>
 
+/** A file, or files by condition. */
+type Target = string | Versions
+
 const repository = fileURLToPath(new URL('../..', import.meta.url))
 const { devDependencies: tested } = JSON.parse(readFileSync(join(repository, 'package.json'), 'utf8')) as {
   devDependencies: Versions
@@ -44,15 +47,21 @@ test('the tarball has what runs and what explains it: no sources, tests, maps, o
   >
   expect(Object.keys(scripts).filter((name) => /^(?:pre|post)?(?:install|prepare)$/.test(name))).toEqual([])
   expect(
-    Object.values({ ...exports, ...bin })
+    Object.values<Target>({ ...exports, ...bin })
+      .flatMap((file) => (typeof file === 'string' ? file : Object.values(file)))
       .map((file) => file.slice(2))
       .filter((file) => !paths.includes(file)),
   ).toEqual([])
 })
 
+/** Entries of the plugin that are no bundlers. */
+const others = new Set(['config', 'jest', 'node'])
+
 test('every bundler has an example, and every example is built', () => {
   const { exports } = JSON.parse(readFileSync(join(repository, 'package.json'), 'utf8')) as { exports: Versions }
-  const entries = Object.keys(exports).map((name) => name.slice(2))
+  const entries = Object.keys(exports)
+    .map((name) => name.slice(2))
+    .filter((name) => !others.has(name))
   expect(examples).toEqual(examples.filter((name) => entries.includes(name)))
   expect(entries.filter((name) => existsSync(join(repository, 'plugin', `${name}.ts`)) && !hasApp(name))).toEqual([])
   expect(managers.flatMap(({ examples }) => examples).sort()).toEqual(examples)

@@ -27,6 +27,7 @@ beforeAll(() => {
   install(app, ['unplugin-onnx', 'onnxruntime-node', 'vite'])
   writeFiles(app, {
     'package.json': JSON.stringify({ type: 'module' }),
+    'unplugin-onnx.config.json': JSON.stringify({ backends: ['onnxruntime'] }),
     'vite.config.js': `
 import onnx from 'unplugin-onnx/vite'
 export default { plugins: [onnx({ backends: ['onnxruntime'] })] }`,

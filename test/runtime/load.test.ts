@@ -63,7 +63,10 @@ test.each<[object, string]>([
   [{ workers: 0 }, 'option "workers": expected a whole number from 1, received 0'],
   [{ threads: 1.5 }, 'option "threads": expected a whole number from 1, received 1.5'],
   [{ device: '0' }, 'option "device": expected a whole number from 0, received 0'],
-  [{ require: 'cpu' }, 'option "require": expected onnxruntime, openvino, tensorrt-rtx or tensorrt, received cpu'],
+  [
+    { require: 'cpu' },
+    'option "require": expected one of onnxruntime, openvino, tensorrt-rtx, tensorrt, wasm, webgpu, received cpu',
+  ],
 ])('invalid options of a model are refused: %o', (options, message) => {
   expect(() => createModel(manifest, options)).toThrow(message)
 })
