@@ -18,7 +18,7 @@ struct SessionSettings {
   // External data of an .onnx file, in memory until the session is open; and the file as which the model names it.
   void* weights = nullptr;
   size_t weightsBytes = 0;
-  std::string weightsName;
+  std::string weightsName{};
 };
 
 // A loaded engine. Any thread may call; several runs may go on at once.
