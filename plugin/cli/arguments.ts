@@ -30,8 +30,7 @@ export function commandOptions(cli: CAC, flags: Flags = {}): Options {
 }
 
 /**
- * The same for one model: flags also win over what the file says of this model. `file` is its path as the user typed
- * it.
+ * The same for one model: flags also win over the file's options for it. `file` is its path as the user typed it.
  */
 export function modelCommandOptions(cli: CAC, file: string, flags: Flags, others: Flags = {}): Options {
   return forModel(commandOptions(cli, { ...flags, ...others }), file, flags)

@@ -4,7 +4,7 @@ import type { Options } from './types.ts'
 /** Options that someone sets, not checked yet. */
 export type Flags = { readonly [K in keyof Options]?: unknown }
 
-/** Options with those of one model: they also win over what `models` says of it. `file` is its path. */
+/** Options with those of one model: they also win over those in `models`. `file` is its path. */
 export function forModel(options: Options, file: string, flags: Flags): Options {
   const all = { ...options, ...present(flags) }
   if (all.models === undefined) return all

@@ -11,8 +11,8 @@ const mostTries = 8
 
 /**
  * When a model cannot be loaded any more because fixed dims contradict one branch of an If, as a speech net does that
- * holds a net for each sample rate, the other branch is the only one that can run: it is put in the place of the If.
- * Returns the dims of the model then; undefined if there is no such If.
+ * holds a net for each sample rate, the other branch is the only one that can run: it replaces the If. Returns the dims
+ * of the model then; undefined if there is no such If.
  */
 export async function dropImpossibleBranch(model: EditableModel, inference: Inference): Promise<KnownDims | undefined> {
   const before = snapshot(model)

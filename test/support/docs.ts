@@ -18,6 +18,7 @@ import { calibrationMethods, imageChannels, imageLayouts, ioPrecisions } from '.
 import { patterns } from '../../plugin/simplify/decompose/patterns.ts'
 import { errorCodes } from '../../runtime/errors.ts'
 import { backendNames, dimsChecks, precisions } from '../../runtime/manifest.ts'
+import type { Figures } from '../accuracy/figures.ts'
 import { versions } from '../frameworks/versions.ts'
 import type { RefusedOperator } from '../operators/refusals.ts'
 import refusedOperators from '../operators/refused.json' with { type: 'json' }
@@ -84,18 +85,7 @@ function namesOf(rows: readonly RefusedOperator[]): string {
 }
 
 /** What docs/precision-measurements.md should say: its own prose, with the figures of real nets. */
-export function measurementsPage(
-  rows: readonly {
-    readonly net: string
-    readonly engine: string
-    readonly inputs: string
-    readonly error: number
-    readonly cosine: number
-    readonly length: number
-    readonly decisions: number
-    readonly share: number
-  }[],
-): Promise<string> {
+export function measurementsPage(rows: readonly (Figures & { readonly net: string })[]): Promise<string> {
   const head = ['Net', 'Engine', 'Compared on', 'Largest difference', 'Cosine', 'Length', 'Decisions', 'Of its limit']
   const cells = rows.map(({ net, engine, inputs, error, cosine, length, decisions, share }) => [
     net,
