@@ -20,6 +20,19 @@ export function missingTensorRtRtx(): string | undefined {
   return reason
 }
 
+/** Settings of a build that asks for nothing special. */
+export const defaultSettings = {
+  fixed: [],
+  profiles: [],
+  flags: [],
+  hardwareCompatibility: 'none',
+  profilingVerbosity: 'none',
+  builderOptimizationLevel: null,
+  maxAuxStreams: null,
+  workspace: null,
+  timingCache: '',
+} as const satisfies Partial<TensorRtSettings>
+
 /** Settings of the compiler's child process for one GPU and this model as it is. */
 export function rtxSettings(): TensorRtSettings {
   const lib = join(rtxFolder(), 'lib')
@@ -31,14 +44,6 @@ export function rtxSettings(): TensorRtSettings {
     plugins: '',
     targets: ['sm86'],
     computeCapabilities: [86],
-    fixed: [],
-    profiles: [],
-    flags: [],
-    hardwareCompatibility: 'none',
-    profilingVerbosity: 'none',
-    builderOptimizationLevel: null,
-    maxAuxStreams: null,
-    workspace: null,
-    timingCache: '',
+    ...defaultSettings,
   }
 }

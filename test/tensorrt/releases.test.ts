@@ -17,6 +17,7 @@ import { findTensorRt } from '../../runtime/tensorrt/library.ts'
 import { tempFolder } from '../support/helpers.ts'
 import { affineModel } from '../support/models.ts'
 import { root } from '../support/openvino-models.ts'
+import { defaultSettings } from '../support/tensorrt-library.ts'
 
 const releases = tensorrtReleases.map(({ version }) => {
   const major = version.split('.', 1)[0] === '11' ? 11 : 10
@@ -196,15 +197,7 @@ function buildSettings({ parser, plugins }: Release) {
     model: file,
     output: join(folder, 'never.engine'),
     computeCapabilities: [],
-    fixed: [],
-    profiles: [],
-    flags: [],
-    hardwareCompatibility: 'none',
-    profilingVerbosity: 'none',
-    builderOptimizationLevel: null,
-    maxAuxStreams: null,
-    workspace: null,
-    timingCache: '',
+    ...defaultSettings,
     verbose: false,
   } as const
 }

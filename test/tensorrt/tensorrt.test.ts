@@ -11,7 +11,7 @@ import { tempFolder } from '../support/helpers.ts'
 import { affineModel, identityModel, onnxModel } from '../support/models.ts'
 import { build, ocrModel } from '../support/openvino-models.ts'
 import { lightNets, orSkip } from '../support/python.ts'
-import { missingTensorRtRtx, rtxFolder } from '../support/tensorrt-library.ts'
+import { defaultSettings, missingTensorRtRtx, rtxFolder } from '../support/tensorrt-library.ts'
 
 const missing = missingTensorRtRtx()
 const folder = tempFolder()
@@ -255,15 +255,7 @@ describe.skipIf(missing)('failed TensorRT-RTX build', () => {
       model: write('affine.onnx', affineModel()),
       output: join(folder, 'never.engine'),
       computeCapabilities: [86],
-      fixed: [],
-      profiles: [],
-      flags: [],
-      hardwareCompatibility: 'none',
-      profilingVerbosity: 'none',
-      builderOptimizationLevel: null,
-      maxAuxStreams: null,
-      workspace: null,
-      timingCache: '',
+      ...defaultSettings,
       verbose: false,
     } as const
     await expect(loaded.addon.build(String(library), settings, () => {})).rejects.toThrow(
