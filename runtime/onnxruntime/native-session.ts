@@ -102,9 +102,9 @@ function createSession(engine: OnnxRuntimeEngine, bindings: Bindings, subject: s
     try {
       // The inputs are in buffers of our own.
       const call = conversion.callOf(inputs, (view) => view)
-      const { id, outputs } = engine.infer(...call)
-      forget = signal && onAbort(signal, () => engine.cancel(id))
-      return conversion.read(call, await outputs)
+      const begun = engine.infer(...call)
+      if ('id' in begun && signal) forget = onAbort(signal, () => engine.cancel(begun.id))
+      return conversion.read(call, await begun.outputs)
     } catch (cause) {
       throw signal?.aborted ? abortedError(subject, cause) : inferenceError(subject, product, cause)
     } finally {

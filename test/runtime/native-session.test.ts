@@ -110,6 +110,31 @@ describe.skipIf(missingNative)('a native session of ONNX Runtime', () => {
     expect(results.map(({ y }) => y?.dims)).toEqual(results.map(() => [64, 64]))
   })
 
+  test('gives each of many short calls in a row its own numbers or error, and timers their turn', async () => {
+    await using model = await open({
+      inputs: { x: 'float32[n]', shape: 'int64[1]' },
+      outputs: { y: 'float32[?]' },
+      nodes: [{ op: 'Reshape', inputs: ['x', 'shape'], outputs: ['y'] }],
+    })
+    let timers = 0
+    const timer = setInterval(() => timers++, 1)
+    let failed = 0
+    for (let index = 0; index < 3000; index++) {
+      const fails = index % 7 === 0
+      const data = Float32Array.of(index, -index)
+      const call = { x: { data, dims: [2] }, shape: BigInt64Array.of(fails ? 3n : 2n) }
+      const { signal } = new AbortController()
+      const result = await model.infer(call, index % 2 === 0 ? { signal } : {}).catch((error: unknown) => error)
+      if (fails) expect(result).toMatchObject({ code: 'INFERENCE_FAILED' })
+      else expect(result).toEqual({ y: { dtype: 'float32', dims: [2], data } })
+      if (fails) failed++
+    }
+    clearInterval(timer)
+    expect(failed).toBe(429)
+    // A call takes 10 us at least.
+    expect(timers).toBeGreaterThan(3)
+  })
+
   test('lets another model run while one has many calls waiting', async () => {
     await using flooded = await open(products(20))
     await using other = await open(double)
