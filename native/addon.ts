@@ -44,9 +44,13 @@ export interface OnnxRuntimeEngine {
   readonly outputs: readonly OnnxRuntimePort[]
   /**
    * Queues an inference. Inputs are read, and targets written, in place until the promise settles. An output without a
-   * target, or with one of other dims than it has, is copied. Throws, or rejects with the text of ONNX Runtime.
+   * target, or with one of other dims than it has, is copied. Where a call follows the last one at once, and that took
+   * microseconds, its end is waited for, if it comes sooner than the event loop could wake. Throws, or rejects with the
+   * text of ONNX Runtime.
    */
-  infer(...call: OnnxRuntimeCall): { readonly id: number; readonly outputs: Promise<OnnxRuntimeOutput[]> }
+  infer(
+    ...call: OnnxRuntimeCall
+  ): { readonly id: number; readonly outputs: Promise<OnnxRuntimeOutput[]> } | { readonly outputs: OnnxRuntimeOutput[] }
   /** The same on this thread. */
   inferSync(...call: OnnxRuntimeCall): OnnxRuntimeOutput[]
   /** Ends an inference that has not begun, and stops one that runs before its next node: its promise rejects. */

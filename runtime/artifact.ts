@@ -4,6 +4,7 @@ import { resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { OnnxEngineError } from './errors.ts'
 import type { VariantManifest } from './manifest.ts'
+import type { EngineFile } from './session.ts'
 import { describeValue, modelSubject } from './text.ts'
 
 /** What is known about an engine file before it is opened. */
@@ -47,6 +48,12 @@ function readPath(place: unknown, folder: string): string | undefined {
   const scheme = /^([a-z][a-z\d+.-]+):/i.exec(text)?.[1]?.toLowerCase()
   if (scheme !== undefined && scheme !== 'file') return undefined
   return unpacked(scheme === 'file' ? fileURLToPath(text) : resolve(folder, text))
+}
+
+/** An engine file that is read when its bytes are first wanted, and no more than once. */
+export function engineFile(path: string, facts: ArtifactFacts, model: string): EngineFile {
+  let bytes: Promise<ArrayBuffer> | undefined
+  return { path, read: () => (bytes ??= readArtifact(path, facts, model)) }
 }
 
 // Opening a FIFO without O_NONBLOCK waits for a writer, perhaps for ever. Windows has neither.

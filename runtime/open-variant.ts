@@ -1,4 +1,4 @@
-import { pathOf, placeText } from './artifact.ts'
+import { engineFile, pathOf, placeText } from './artifact.ts'
 import { OnnxEngineError } from './errors.ts'
 import type { BackendName, ModelManifest, VariantManifest } from './manifest.ts'
 import { noVariantError } from './no-variant.ts'
@@ -53,9 +53,9 @@ export async function tryVariants(
   const skipped = [...tried]
   for (const variant of manifest.variants.slice(tried.length)) {
     const { backend, engine } = variant
-    const file = pathOf(variant.file, folder)
-    if (file === undefined) throw noFileError(manifest.name, variant)
-    const result = await tryOpen(variant, file, manifest, options)
+    const path = pathOf(variant.file, folder)
+    if (path === undefined) throw noFileError(manifest.name, variant)
+    const result = await tryOpen(variant, path, manifest, options)
     if (typeof result !== 'string') {
       const next = (reason: string) => tryVariants(manifest, folder, options, [...skipped, { backend, engine, reason }])
       const isLast = skipped.length === manifest.variants.length - 1
@@ -72,15 +72,19 @@ export async function tryVariants(
 
 async function tryOpen<B extends BackendName>(
   variant: VariantManifest<B>,
-  file: string,
+  path: string,
   manifest: ModelManifest,
   options: LoadOptions,
 ): Promise<Session | string> {
-  const refusal = await refusalOf(variant, options)
+  const engine = engineFile(path, variant, manifest.name)
+  const refusal = await refusalOf(variant, options, () => {
+    // Whoever opens the engine gets the error.
+    engine.read().catch(() => undefined)
+  })
   if (refusal !== undefined) return refusal
   const runner = await runners[variant.backend as B]!()
   try {
-    return await runner.open(variant, file, manifest.bindings, { ...options, model: manifest.name })
+    return await runner.open(variant, engine, manifest.bindings, { ...options, model: manifest.name })
   } catch (error) {
     if (error instanceof OnnxEngineError && error.code === 'BACKEND_UNAVAILABLE') return error.message
     throw error
@@ -94,12 +98,13 @@ async function tryOpen<B extends BackendName>(
 export async function refusalOf<B extends BackendName>(
   variant: VariantManifest<B>,
   options: LoadOptions,
+  readAhead?: () => void,
 ): Promise<string | undefined> {
   const backend = variant.backend as B
   if (options.require !== undefined && options.require !== backend) return `${quote(options.require)} is required`
   const runner = Object.hasOwn(runners, backend) ? await runners[backend]?.() : undefined
   if (!runner) return backend === 'wasm' ? 'it runs in pages' : 'this version of unplugin-onnx cannot run it'
-  return runner.refusal(variant.requires, options)
+  return runner.refusal(variant.requires, options, readAhead)
 }
 
 function noFileError(model: string, { backend, engine, file }: VariantManifest): OnnxEngineError {

@@ -47,13 +47,23 @@ export interface Session {
 
 /** How one backend opens engines at run time. */
 export interface Runner<B extends BackendName> {
-  /** Why this machine cannot run an engine with these requirements, as text; undefined when it can. Never throws. */
-  refusal(requires: Requirements[B], options: SessionOptions): Promise<string | undefined>
+  /**
+   * Why this machine cannot run an engine with these requirements, as text; undefined when it can. Never throws. Calls
+   * `readAhead` where nothing but opening the library is left to find out: the engine is read meanwhile.
+   */
+  refusal(requires: Requirements[B], options: SessionOptions, readAhead?: () => void): Promise<string | undefined>
   /**
    * Throws BACKEND_UNAVAILABLE for what `refusal` could not find out without loading the library (the next variant is
    * tried), and ARTIFACT_INVALID for bytes other than those that were shipped (no other variant is tried).
    */
-  open(variant: VariantManifest<B>, file: string, bindings: Bindings, options: OpenOptions): Promise<Session>
+  open(variant: VariantManifest<B>, engine: EngineFile, bindings: Bindings, options: OpenOptions): Promise<Session>
+}
+
+/** The engine file of a variant. */
+export interface EngineFile {
+  readonly path: string
+  /** Its verified bytes, read once. Throws ARTIFACT_INVALID. */
+  read(): Promise<ArrayBuffer>
 }
 
 /** Options of `loadModel` that concern the backend's session. */

@@ -5,6 +5,18 @@
 
 namespace onnx_engine {
 
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// After a call that took no longer than this, a thread looks out for the next; that much more of a longer one is noise.
+constexpr std::chrono::milliseconds shortCall{1};
+
+// Longer than an event loop takes to wake, handle the result and call again.
+constexpr std::chrono::microseconds lookOutTime{200};
+
+}  // namespace
+
 CallQueue::CallQueue(size_t threads, Turns* turns) : limit_(std::max<size_t>(threads, 1)), turns_(turns) {
   running_.resize(limit_, nullptr);
   threads_.reserve(limit_);
@@ -23,7 +35,9 @@ uint64_t CallQueue::push(QueuedCall call) {
   // Before the call is queued: what throws here must leave no call behind.
   if (waiting_.size() >= idle_ && threads_.size() < limit_) startThread();
   waiting_.push_back({id, std::move(call)});
-  wake_.notify_one();
+  pushed_++;
+  // A thread that looks out takes one.
+  if (waiting_.size() > lookouts_) wake_.notify_one();
   return id;
 }
 
@@ -80,10 +94,24 @@ bool CallQueue::settle(ExitGate::Clock::time_point end) noexcept {
   return settled_.wait_until(lock, end, [this] { return busy_ == 0; });
 }
 
+// One thread of a queue at a time, and none where it would keep the only processor from the caller.
+void CallQueue::lookOut(std::unique_lock<std::mutex>& lock) {
+  static const bool severalProcessors = std::thread::hardware_concurrency() > 1;
+  if (!severalProcessors || closing_ || !waiting_.empty() || lookouts_ > 0 || lastRun() > shortCall) return;
+  const size_t seen = pushed_;
+  lookouts_ = 1;
+  lock.unlock();
+  const auto end = Clock::now() + lookOutTime;
+  while (pushed_ == seen && !closing_ && Clock::now() < end) std::this_thread::yield();
+  lock.lock();
+  lookouts_ = 0;
+}
+
 void CallQueue::work(size_t thread) {
   std::unique_lock<std::mutex> lock(mutex_);
-  for (;;) {
+  for (bool first = true;; first = false) {
     idle_++;
+    if (!first) lookOut(lock);
     wake_.wait(lock, [this] { return closing_ || !waiting_.empty(); });
     idle_--;
     if (closing_) return;
@@ -103,7 +131,9 @@ void CallQueue::work(size_t thread) {
     running_[thread] = &entry;
     busy_++;
     lock.unlock();
+    const auto begun = Clock::now();
     entry.call.run(thread);
+    lastRun_ = std::chrono::nanoseconds(Clock::now() - begun).count();
     if (turns_ != nullptr) turns_->give();
     lock.lock();
     running_[thread] = nullptr;

@@ -68,6 +68,45 @@ TEST(CallQueue, DropsACallThatWaitsForATurn) {
   EXPECT_EQ(first.ended.get_future().get(), "run");
 }
 
+// Threads sleep, look out for a call, or run one when others come: whenever that is, each call is run once.
+TEST(CallQueue, RunsEveryShortCallOnceWheneverItComes) {
+  constexpr int rounds = 3000;
+  std::atomic<int> runs{0};
+  CallQueue queue(2);
+  const auto caller = [&](int burst) {
+    for (int round = 0; round < rounds; round++) {
+      std::atomic<int> left{burst};
+      QueuedCall call;
+      call.run = [&](size_t) {
+        runs++;
+        left--;
+      };
+      call.drop = [](const char*, bool) { FAIL(); };
+      for (int i = 0; i < burst; i++) queue.push(call);
+      while (left > 0) std::this_thread::yield();
+    }
+  };
+  std::thread other(caller, 3);
+  caller(1);
+  other.join();
+  EXPECT_EQ(runs, rounds * 4);
+  EXPECT_LT(queue.lastRun(), std::chrono::seconds(10));
+}
+
+TEST(CallQueue, StopsWhileAThreadLooksOut) {
+  for (int round = 0; round < 200; round++) {
+    CallQueue queue(1);
+    std::promise<void> ran;
+    QueuedCall call;
+    call.run = [&ran](size_t) { ran.set_value(); };
+    call.drop = [](const char*, bool) {};
+    queue.push(std::move(call));
+    ran.get_future().wait();
+    queue.stop();
+    EXPECT_FALSE(queue.isAwake());
+  }
+}
+
 TEST(CallQueue, DropsWhatComesAfterItWasStopped) {
   CallQueue queue(1);
   queue.stop();

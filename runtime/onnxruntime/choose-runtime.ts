@@ -35,15 +35,15 @@ const opened = new Map<string, Promise<string | { readonly unusable: string }>>(
 /**
  * How this machine runs ONNX Runtime: natively where there are an addon and a library that can be used, otherwise in a
  * worker. A library that the user named, and a session that the user asked for, are used or refused: nothing else
- * stands in for them.
+ * stands in for them. `opening` is called while a library is opened, which takes 20 ms.
  */
-export async function chooseRuntime({
-  library: option,
-  session,
-}: SessionOptions): Promise<NativeRuntime | WorkerRuntime | NoRuntime> {
+export async function chooseRuntime(
+  { library: option, session }: SessionOptions,
+  opening?: () => void,
+): Promise<NativeRuntime | WorkerRuntime | NoRuntime> {
   if (session === 'worker') return workerRuntime(`the option session is 'worker'`)
   const found = findOnnxRuntime(option)
-  const native = await nativeRuntime(found)
+  const native = await nativeRuntime(found, opening)
   if (!('unusable' in native)) return native
   if (session === 'native' || found.named) return { refused: native.unusable }
   return workerRuntime(native.unusable)
@@ -51,14 +51,17 @@ export async function chooseRuntime({
 
 async function nativeRuntime(
   found: ReturnType<typeof findOnnxRuntime>,
+  opening?: () => void,
 ): Promise<NativeRuntime | { readonly unusable: string }> {
   if ('reason' in found) return { unusable: found.reason }
   const loaded = loadAddon('onnxruntime')
   if ('reason' in loaded) return { unusable: loaded.reason }
   const { addon } = loaded
   const { file: library, named } = found
-  const version = await openLibrary(addon, library)
-  return typeof version === 'string' ? { session: 'native', addon, library, version, named } : version
+  const version = openLibrary(addon, library)
+  opening?.()
+  const result = await version
+  return typeof result === 'string' ? { session: 'native', addon, library, version: result, named } : result
 }
 
 async function openLibrary(addon: OnnxRuntimeAddon, library: string): Promise<string | { readonly unusable: string }> {

@@ -1,13 +1,12 @@
 import type { OnnxRuntimeCall, OnnxRuntimeEngine, OnnxRuntimeOutput } from '../../native/load-addon.ts'
 import { abortedError, onAbort } from '../abort.ts'
-import { readArtifact } from '../artifact.ts'
 import { elementCount, type DType } from '../dtype.ts'
 import { checkPortDtype, inferenceError, orClose } from '../engine-tensors.ts'
 import { OnnxEngineError, textOf } from '../errors.ts'
 import { createInFlight } from '../in-flight.ts'
 import { inputsOfEngines } from '../input-defaults.ts'
-import type { Bindings, VariantManifest } from '../manifest.ts'
-import type { CheckedTensor, InferOptions, OpenOptions, Session } from '../session.ts'
+import type { Bindings } from '../manifest.ts'
+import type { CheckedTensor, EngineFile, InferOptions, OpenOptions, Session } from '../session.ts'
 import { createSlots } from '../slots.ts'
 import { arrayOf, unsharedViewOf, viewOf } from '../tensor-memory.ts'
 import { modelSubject } from '../text.ts'
@@ -18,8 +17,7 @@ import { giveBack, packInputs, takeInputs, type Packed } from './pack-inputs.ts'
 
 /** An engine file and what is needed to open it. */
 export interface Opening {
-  readonly variant: VariantManifest<'onnxruntime'>
-  readonly file: string
+  readonly engine: EngineFile
   readonly bindings: Bindings
   readonly options: OpenOptions
 }
@@ -35,11 +33,11 @@ type Tensors = ReadonlyMap<string, CheckedTensor>
  */
 export async function openNativeSession(
   { addon, library }: NativeRuntime,
-  { variant, file, bindings: declared, options }: Opening,
+  { engine: file, bindings: declared, options }: Opening,
 ): Promise<Session> {
   const bindings = { ...declared, inputs: inputsOfEngines(declared.inputs) }
   const subject = modelSubject(options.model)
-  const { model, weights } = engineParts(await readArtifact(file, variant, options.model))
+  const { model, weights } = engineParts(await file.read())
   const settings = {
     inputs: bindings.inputs.map(({ name }) => name),
     outputs: bindings.outputs.map(({ name }) => name),
@@ -52,7 +50,7 @@ export async function openNativeSession(
     const engine = await addon.load(library, model, settings)
     return await orClose(engine, () => createSession(engine, bindings, subject))
   } catch (cause) {
-    const text = `${subject}: ONNX Runtime could not open ${file}: ${textOf(cause)}`
+    const text = `${subject}: ONNX Runtime could not open ${file.path}: ${textOf(cause)}`
     throw new OnnxEngineError('INFERENCE_FAILED', text, { cause })
   }
 }
@@ -102,9 +100,9 @@ function createSession(engine: OnnxRuntimeEngine, bindings: Bindings, subject: s
     try {
       // The inputs are in buffers of our own.
       const call = conversion.callOf(inputs, (view) => view)
-      const { id, outputs } = engine.infer(...call)
-      forget = signal && onAbort(signal, () => engine.cancel(id))
-      return conversion.read(call, await outputs)
+      const begun = engine.infer(...call)
+      if ('id' in begun && signal) forget = onAbort(signal, () => engine.cancel(begun.id))
+      return conversion.read(call, await begun.outputs)
     } catch (cause) {
       throw signal?.aborted ? abortedError(subject, cause) : inferenceError(subject, product, cause)
     } finally {

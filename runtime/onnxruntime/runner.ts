@@ -1,6 +1,6 @@
 import { OnnxEngineError } from '../errors.ts'
 import type { Bindings, Requirements, VariantManifest } from '../manifest.ts'
-import type { OpenOptions, Runner, Session, SessionOptions } from '../session.ts'
+import type { EngineFile, OpenOptions, Runner, Session, SessionOptions } from '../session.ts'
 import { modelSubject, quote } from '../text.ts'
 import { chooseRuntime } from './choose-runtime.ts'
 import { blockedLayout, saturatesInt8 } from './cpu.ts'
@@ -14,13 +14,18 @@ export const onnxruntimeRunner: Runner<'onnxruntime'> = { refusal, open }
 async function refusal(
   { version, arch, layout, vnni }: Requirements['onnxruntime'],
   options: SessionOptions,
+  readAhead?: () => void,
 ): Promise<string | undefined> {
   if (arch !== 'any' && arch !== process.arch) return `compiled for ${arch}, this machine is ${process.arch}`
   if (layout !== 0 && layout !== blockedLayout())
     return `weights laid out for CPUs ${layout === 16 ? 'with' : 'without'} AVX-512, which this one is not`
   if (vnni && saturatesInt8())
     return 'int8 for CPUs with VNNI, which this one is not known to have: its sums would overflow'
-  const runtime = await chooseRuntime(options)
+  const runtime = await chooseRuntime(options, () => {
+    readAhead?.()
+    // Whoever opens a session gets the error.
+    nativeSession().catch(() => undefined)
+  })
   if ('refused' in runtime) return runtime.refused
   const [major = 0, minor = 0] = numbers(runtime.version)
   const [wantedMajor = 0, wantedMinor = 0] = numbers(version)
@@ -36,23 +41,25 @@ function numbers(version: string): number[] {
   return version.split('.').map(Number)
 }
 
+// Only the modules that are needed are loaded: a start is quicker without those of workers.
+const nativeSession = () => import('./native-session.ts')
+
 async function open(
   variant: VariantManifest<'onnxruntime'>,
-  file: string,
+  engine: EngineFile,
   bindings: Bindings,
   options: OpenOptions,
 ): Promise<Session> {
   const runtime = await chooseRuntime(options)
   if ('refused' in runtime)
     throw new OnnxEngineError('BACKEND_UNAVAILABLE', `model ${JSON.stringify(options.model)}: ${runtime.refused}`)
-  // Only the modules that are needed are loaded: a start is quicker without those of workers.
   if (runtime.session === 'native') {
-    const { openNativeSession } = await import('./native-session.ts')
-    return openNativeSession(runtime, { variant, file, bindings, options })
+    const { openNativeSession } = await nativeSession()
+    return openNativeSession(runtime, { engine, bindings, options })
   }
   refuseBfloat16(bindings, runtime.reason, options.model)
   const { openWorkerSession } = await import('./worker-session.ts')
-  return openWorkerSession(variant, file, options)
+  return openWorkerSession(variant, engine.path, options)
 }
 
 // Not BACKEND_UNAVAILABLE: the next engine of ONNX Runtime would be refused for the same reason.

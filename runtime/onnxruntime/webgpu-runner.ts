@@ -1,7 +1,7 @@
 import { existsSync, readdirSync } from 'node:fs'
 import { OnnxEngineError } from '../errors.ts'
 import type { Bindings, Requirements, VariantManifest } from '../manifest.ts'
-import type { OpenOptions, Runner, Session } from '../session.ts'
+import type { EngineFile, OpenOptions, Runner, Session } from '../session.ts'
 import { zeroInputs } from '../zero-inputs.ts'
 import { chooseRuntime } from './choose-runtime.ts'
 
@@ -31,13 +31,13 @@ function hasGpu(): boolean {
 
 async function open(
   variant: VariantManifest<'webgpu'>,
-  file: string,
+  { path }: EngineFile,
   bindings: Bindings,
   options: OpenOptions,
 ): Promise<Session> {
   const { openWorkerSession } = await import('./worker-session.ts')
   try {
-    const session = await openWorkerSession(variant, file, { ...options, workers: options.workers ?? 1 })
+    const session = await openWorkerSession(variant, path, { ...options, workers: options.workers ?? 1 })
     const zeros = zeroInputs(bindings)
     if (zeros) await session.infer(zeros, {})
     return session

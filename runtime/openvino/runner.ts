@@ -2,12 +2,11 @@
 // threads, through the native addon: no worker, and nothing on the event loop but copies of the tensors. OpenVINO
 // itself comes from the user's machine; library.ts finds it.
 import { loadAddon, type OpenVinoAddon } from '../../native/load-addon.ts'
-import { readArtifact } from '../artifact.ts'
 import { orClose } from '../engine-tensors.ts'
 import { OnnxEngineError, textOf } from '../errors.ts'
 import { missingReason } from '../library.ts'
 import type { Binding, Bindings, Requirements, VariantManifest } from '../manifest.ts'
-import type { OpenOptions, Runner, Session } from '../session.ts'
+import type { EngineFile, OpenOptions, Runner, Session, SessionOptions } from '../session.ts'
 import { modelSubject } from '../text.ts'
 import { findOpenVino } from './library.ts'
 import { createSession, portsOf } from './session.ts'
@@ -27,27 +26,32 @@ interface Installed {
 
 let installed: Promise<Installed | { readonly reason: string }> | undefined
 
-async function refusal({ arch, version }: Requirements['openvino']): Promise<string | undefined> {
+async function refusal(
+  { arch, version }: Requirements['openvino'],
+  _options: SessionOptions,
+  readAhead?: () => void,
+): Promise<string | undefined> {
   if (arch !== process.arch) return `compiled for ${arch}, this machine is ${process.arch}`
-  const found = await currentInstalled()
+  const found = await currentInstalled(readAhead)
   if ('reason' in found) return found.reason
   if (releaseOf(found.version) === releaseOf(version)) return undefined
   return `compiled by OpenVINO ${releaseOf(version)}, but ${found.library} is ${releaseOf(found.version)}`
 }
 
-async function currentInstalled(): Promise<Installed | { readonly reason: string }> {
-  const found = await (installed ??= findInstalled())
+async function currentInstalled(readAhead?: () => void): Promise<Installed | { readonly reason: string }> {
+  const found = await (installed ??= findInstalled(readAhead))
   // The next load looks again: the user may have installed it in the meantime.
   if ('reason' in found) installed = undefined
   return found
 }
 
-async function findInstalled(): Promise<Installed | { readonly reason: string }> {
+async function findInstalled(readAhead?: () => void): Promise<Installed | { readonly reason: string }> {
   const found = findOpenVino()
   if ('reason' in found) return { reason: missingReason(found) }
   const loaded = loadAddon('openvino')
   if ('reason' in loaded) return loaded
   const { addon } = loaded
+  readAhead?.()
   try {
     return { addon, library: found.file, version: await addon.version(found.file) }
   } catch (error) {
@@ -62,7 +66,7 @@ function releaseOf(version: string): string {
 
 async function open(
   variant: VariantManifest<'openvino'>,
-  file: string,
+  file: EngineFile,
   bindings: Bindings,
   options: OpenOptions,
 ): Promise<Session> {
@@ -70,7 +74,7 @@ async function open(
   const subject = modelSubject(options.model)
   const found = await currentInstalled()
   if ('reason' in found) throw new OnnxEngineError('BACKEND_UNAVAILABLE', `${subject}: ${found.reason}`)
-  const bytes = await readArtifact(file, variant, options.model)
+  const bytes = await file.read()
   const device = requires.device === 'GPU' && options.device !== undefined ? `GPU.${options.device}` : requires.device
   const properties = {
     ...requires.properties,
@@ -82,7 +86,9 @@ async function open(
     const engine = await found.addon.load(found.library, new Uint8Array(bytes), { device, properties, ...names })
     return await orClose(engine, () => createSession(engine, bindings, subject))
   } catch (cause) {
-    throw new OnnxEngineError('BACKEND_UNAVAILABLE', `${subject}: ${importFailure(textOf(cause), file)}`, { cause })
+    throw new OnnxEngineError('BACKEND_UNAVAILABLE', `${subject}: ${importFailure(textOf(cause), file.path)}`, {
+      cause,
+    })
   }
 }
 

@@ -9,13 +9,12 @@ import {
   tensorrtVersions,
   type TensorRtFlavour,
 } from '../../native/tensorrt-wheels.ts'
-import { readArtifact } from '../artifact.ts'
 import { orClose } from '../engine-tensors.ts'
 import { OnnxEngineError, textOf } from '../errors.ts'
 import { foreignLibrary } from '../foreign-library.ts'
 import { missingReason, setupFolder } from '../library.ts'
 import type { Requirements, VariantManifest } from '../manifest.ts'
-import type { OpenOptions, Runner, Session } from '../session.ts'
+import type { EngineFile, OpenOptions, Runner, Session } from '../session.ts'
 import { modelSubject } from '../text.ts'
 import { chooseGpu } from './gpu.ts'
 import { headerProblem } from './header.ts'
@@ -31,7 +30,7 @@ export const tensorrtRtxRunner: Runner<'tensorrt-rtx'> = {
     const chosen = 'reason' in found ? found : chooseGpu('tensorrt-rtx', requires, found.driver)
     return 'reason' in chosen ? chosen.reason : undefined
   },
-  open: (variant, file, bindings, options) => open({ flavour: 'tensorrt-rtx', variant, file }, bindings, options),
+  open: (variant, engine, ...rest) => open({ flavour: 'tensorrt-rtx', variant, engine }, ...rest),
 }
 
 /**
@@ -48,7 +47,7 @@ export const tensorrtRunner: Runner<'tensorrt'> = {
     const chosen = chooseGpu('tensorrt', requires, found.driver)
     return 'reason' in chosen ? chosen.reason : undefined
   },
-  open: (variant, file, bindings, options) => open({ flavour: 'tensorrt', variant, file }, bindings, options),
+  open: (variant, engine, ...rest) => open({ flavour: 'tensorrt', variant, engine }, ...rest),
 }
 
 interface Installed {
@@ -108,23 +107,23 @@ async function findInstalled(flavour: TensorRtFlavour): Promise<Installed | { re
 interface ShippedEngine<F extends TensorRtFlavour> {
   readonly flavour: F
   readonly variant: VariantManifest<F>
-  readonly file: string
+  readonly engine: EngineFile
 }
 
 async function open<F extends TensorRtFlavour>(
-  engine: ShippedEngine<F>,
+  shipped: ShippedEngine<F>,
   bindings: SessionContext['bindings'],
   options: OpenOptions,
 ): Promise<Session> {
-  const { flavour, variant, file } = engine
+  const { flavour, variant, engine } = shipped
   const subject = modelSubject(options.model)
-  const bytes = new Uint8Array(await readArtifact(file, variant, options.model))
-  refuseForeign(engine, bytes, `${subject}, engine file ${file}`)
+  const bytes = new Uint8Array(await engine.read())
+  refuseForeign(shipped, bytes, `${subject}, engine file ${engine.path}`)
   const found = await installedFor(flavour, variant.requires)
   if ('reason' in found) throw new OnnxEngineError('BACKEND_UNAVAILABLE', `${subject}: ${found.reason}`)
   const chosen = chooseGpu(flavour, variant.requires, found.driver, options.device)
   if ('reason' in chosen) throw new OnnxEngineError('BACKEND_UNAVAILABLE', `${subject}: ${chosen.reason}`)
-  const cache = openKernelCache(kernelCacheFile(engine, found, chosen.gpu))
+  const cache = openKernelCache(kernelCacheFile(shipped, found, chosen.gpu))
   const { versionCompatible }: RequiredVersion = variant.requires
   const settings = {
     device: chosen.index,
@@ -137,7 +136,7 @@ async function open<F extends TensorRtFlavour>(
   try {
     return await loadSession(found, bytes, settings, { bindings, subject, cache })
   } catch (cause) {
-    const text = `${subject}: ${tensorrtNames[flavour].product} cannot load ${file}: ${textOf(cause)}`
+    const text = `${subject}: ${tensorrtNames[flavour].product} cannot load ${engine.path}: ${textOf(cause)}`
     throw new OnnxEngineError('BACKEND_UNAVAILABLE', text, { cause })
   }
 }

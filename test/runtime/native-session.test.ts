@@ -1,6 +1,6 @@
 import { copyFileSync, readFileSync, renameSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { createModel, type LoadOptions, type ModelManifest } from 'unplugin-onnx/runtime'
+import { createModel, type LoadOptions, type ModelManifest, type OnnxEngineError } from 'unplugin-onnx/runtime'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { double, factsOf, missingNative, ortManifest, pair } from '../support/engines.ts'
 import { tempFolder } from '../support/helpers.ts'
@@ -108,6 +108,34 @@ describe.skipIf(missingNative)('a native session of ONNX Runtime', () => {
     const input = { x: square(64) }
     const results = await Promise.all(Array.from({ length: 30 }, () => model.infer(input)))
     expect(results.map(({ y }) => y?.dims)).toEqual(results.map(() => [64, 64]))
+  })
+
+  test('gives each of many short calls in a row its own numbers or error, and timers their turn', async () => {
+    await using model = await open({
+      inputs: { x: 'float32[n]', shape: 'int64[1]' },
+      outputs: { y: 'float32[?]' },
+      nodes: [{ op: 'Reshape', inputs: ['x', 'shape'], outputs: ['y'] }],
+    })
+    let timers = 0
+    const timer = setInterval(() => timers++, 1)
+    const results: unknown[] = []
+    for (let index = 0; index < 3000; index++) {
+      // Every seventh call fails.
+      const shape = BigInt64Array.of(index % 7 === 0 ? 3n : 2n)
+      const call = { x: { data: Float32Array.of(index, -index), dims: [2] }, shape }
+      const { signal } = new AbortController()
+      const outputs = model.infer(call, index % 2 === 0 ? { signal } : {})
+      results.push(
+        await outputs.then(
+          ({ y }) => Array.from(y?.data as Float32Array),
+          (error: OnnxEngineError) => error.code,
+        ),
+      )
+    }
+    clearInterval(timer)
+    expect(results).toEqual(results.map((_, index) => (index % 7 === 0 ? 'INFERENCE_FAILED' : [index, 0 - index])))
+    // A call takes 10 us at least.
+    expect(timers).toBeGreaterThan(3)
   })
 
   test('lets another model run while one has many calls waiting', async () => {

@@ -3,6 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, test } from 'vitest'
 import type { Profile } from '../../plugin/options/types.ts'
+import { engineFile } from '../../runtime/artifact.ts'
 import type { VariantManifest } from '../../runtime/manifest.ts'
 import { tensorrtRtxRunner } from '../../runtime/tensorrt/runner.ts'
 import { tempFolder } from '../support/helpers.ts'
@@ -87,7 +88,10 @@ describe.skipIf(missing)('engine file of TensorRT-RTX', () => {
   ): Promise<unknown> {
     const file = write(`${name.replaceAll(/\W/g, '-')}.engine`, bytes)
     return Promise.resolve(
-      tensorrtRtxRunner.open({ ...variant, ...shipped, file }, file, bindings, { model: 'affine', device: 99 }),
+      tensorrtRtxRunner.open({ ...variant, ...shipped, file }, engineFile(file, shipped, 'affine'), bindings, {
+        model: 'affine',
+        device: 99,
+      }),
     )
   }
 })

@@ -30,10 +30,16 @@ class Engine {
 
   static constexpr size_t sharedTurns = 4;
 
+  // About the time that an event loop takes to wake up.
+  static constexpr std::chrono::microseconds quickRun{50};
+
   const Session& session() const { return *session_; }
 
   // How many inferences go on at once, at most.
   size_t runs() const { return runs_; }
+
+  // Whether an inference that is submitted now is likely to have ended sooner than an event loop could wake.
+  bool isQuick() const { return queue_.isAwake() && queue_.lastRun() <= quickRun; }
 
   // Queues an inference. The bytes of inputs and targets stay alive until `done`, and those of inputs unchanged.
   uint64_t submit(std::vector<Tensor> inputs, std::vector<Target> targets, Done done);
