@@ -1,5 +1,7 @@
 import { writeFileSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
+import type { LoadOptions } from 'unplugin-onnx/runtime'
 import { inTurn } from '../../plugin/bench/statistics.ts'
 import { affineModel } from '../support/models.ts'
 import { classifier, compiled, detector, recogniser, workFolder, type BenchModel } from './models.ts'
@@ -34,6 +36,7 @@ export async function inferenceBench(): Promise<readonly Row[]> {
     }),
     await sync(tiny),
     await callers(classifier, 16),
+    await callers(classifier, 16, { threads: 1, workers: availableParallelism() }),
     await memory(recogniser, 4),
     await abort(detector),
   ]
@@ -99,10 +102,11 @@ async function abort(model: BenchModel): Promise<Row> {
   }
 }
 
-async function callers(model: BenchModel, calls: number): Promise<Row> {
-  const { ours, peer } = await sideBySide(await sides(model), 25, { what: 'together', calls }, { what: 'call', calls })
+async function callers(model: BenchModel, calls: number, options?: LoadOptions): Promise<Row> {
+  const both = { ...(await sides(model)), options }
+  const { ours, peer } = await sideBySide(both, 25, { what: 'together', calls }, { what: 'call', calls })
   return {
-    name: `${calls} callers at once, classifier, total`,
+    name: `${calls} callers at once, classifier, total${options ? ', { threads: 1 }' : ''}`,
     beside: `${beside}, one after another`,
     ours,
     peer: peer * calls,

@@ -22,16 +22,18 @@ export interface Sides {
   readonly manifest: string
   readonly backend: BackendName
   readonly model: BenchModel
+  /** How our engine is loaded. */
+  readonly options?: LoadOptions | undefined
 }
 
 /** Measures both sides in turn; by default, the peer does the same as we. */
 export async function sideBySide(
-  { manifest, backend, model }: Sides,
+  { manifest, backend, model, options }: Sides,
   rounds: number,
   ours: SideRequest,
   peer: SideRequest = ours,
 ): Promise<{ ours: number; peer: number }> {
-  const [a, b] = [openSide(manifest, model, backend), openSide(model.file, model)]
+  const [a, b] = [openSide(manifest, model, backend, options), openSide(model.file, model)]
   try {
     return await inTurn(
       rounds,
