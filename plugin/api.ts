@@ -10,6 +10,7 @@ import type { Compiled } from './compile/variant.ts'
 import { type EngineAsset, engineAsset, copyEngine } from './emit/asset.ts'
 import { orOutputFailed } from './emit/output.ts'
 import { replaceFile } from './files/replace-file.ts'
+import { listedProfiles } from './options/listed-profiles.ts'
 import { modelId } from './options/query.ts'
 import { appOptions, compileOptions } from './options/resolve.ts'
 import type { CompileOptions } from './options/schema.ts'
@@ -81,7 +82,7 @@ function engineAssets(compiled: Compiled): readonly EngineAsset[] {
  * different options do not explain each other's misses.
  */
 export function queryOf(options: CompileOptions): string {
-  const { engine, precision, backends, targets, outputs, shapes, profiles } = options
+  const { engine, precision, backends, targets, outputs, shapes } = options
   const { io } = precision
   const query = {
     engine,
@@ -91,5 +92,5 @@ export function queryOf(options: CompileOptions): string {
     ...(outputs.length > 0 && { outputs }),
     ...(Object.keys(shapes).length > 0 && { shapes }),
   }
-  return [query, ...profiles].map((part) => modelId({ file: '', query: part }).text).join('')
+  return [query, ...listedProfiles(options)].map((part) => modelId({ file: '', query: part }).text).join('')
 }

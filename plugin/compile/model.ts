@@ -7,6 +7,7 @@ import { changedWhileRead, watchSources, type WatchedStore } from '../cache/watc
 import type { Model } from '../onnx/model.ts'
 import { checkShapes } from '../options/check-shapes.ts'
 import { checkDefaults, checkIo } from '../options/engine-bindings.ts'
+import type { CompileOptions } from '../options/schema.ts'
 import { chooseEngines, type PlannedEngine, type SkippedBackend } from './choose-engines.ts'
 import { bindingsOf, buildEngine, type ModelJob } from './engine.ts'
 import type { CompileContext, CompileRequest } from './request.ts'
@@ -62,13 +63,14 @@ export interface PreparedModel {
 
 /** Reads and checks a model and chooses its engines. Throws as `compileModel` does. */
 export async function prepareModel(request: CompileRequest, context: WatchedContext): Promise<PreparedModel> {
-  const { file, options, root } = request
+  const { file, root } = request
   const name = basename(file).replace(/\.onnx$/i, '')
   const { model: read, source } = await readSource(file, context.store.statIndex)
   if (!(await context.store.unchanged())) throw changedWhileRead(file)
   const facts = sourceFacts(source)
   const models = await selectModel(read, { ...request, name, source: facts, context })
   const { model } = models.open
+  const options = await withProfiles(model, name, request, context)
   checkShapes(options, model.bindings, name)
   if (model.training) context.warn(trainingWarning(name, model.training))
   checkIo(options, name)
@@ -84,7 +86,20 @@ export async function prepareModel(request: CompileRequest, context: WatchedCont
   const isForNode = context.target === undefined || context.target === 'node'
   if (isForNode && options.backends === 'auto' && !engines.some(({ backend }) => backend === 'onnxruntime'))
     printOnce(context, context.warn, withoutPortable(engines, skipped))
-  return { job: { name, source: facts, request, context }, model, files: filesOf(read), engines }
+  const job = { name, source: facts, request: { ...request, options }, context }
+  return { job, model, files: filesOf(read), engines }
+}
+
+/** The options, with the profiles that the samples tell. */
+async function withProfiles(
+  model: Model,
+  name: string,
+  { options, root }: CompileRequest,
+  { store, signal }: CompileContext,
+): Promise<CompileOptions> {
+  if (options.profiles !== 'auto') return options
+  const { profilesFromSamples } = await import('../samples/profiles.ts')
+  return { ...options, profiles: await profilesFromSamples({ name, model, options, root, store, signal }) }
 }
 
 /** The error of a model that `'auto'` could make no engine of. */

@@ -3,6 +3,7 @@ import { basename, join, resolve } from 'node:path'
 import { OnnxEngineError } from '../../runtime/errors.ts'
 import { makeFolder } from '../../runtime/make-folder.ts'
 import { replaceFile } from '../files/replace-file.ts'
+import { listedProfiles } from '../options/listed-profiles.ts'
 import { batchingOf } from './batching.ts'
 import { writeLoweredFile, type LoweredFileRequest } from './lowered-file.ts'
 import { kserveScript, mlserverScript, typesScript } from './python-servers.ts'
@@ -62,7 +63,7 @@ async function exportTriton(request: ExportRequest, name: string): Promise<reado
   const config = join(folder, 'config.pbtxt')
   const readme = join(folder, 'README.md')
   await replaceFile(config, tritonConfig(model))
-  await replaceFile(readme, tritonReadme({ ...model, version, batching, profiles: request.options.profiles }))
+  await replaceFile(readme, tritonReadme({ ...model, version, batching, profiles: listedProfiles(request.options) }))
   if (builds) await makeFolder(join(folder, String(version)))
   return [file, config, readme]
 }

@@ -2,6 +2,7 @@ import { elementCount } from '../../runtime/dtype.ts'
 import { type ErrorDetails, OnnxEngineError, nearest } from '../../runtime/errors.ts'
 import type { Bindings, Binding, Dim } from '../../runtime/manifest.ts'
 import { didYouMean, keyPath, shorten } from '../text.ts'
+import { listedProfiles } from './listed-profiles.ts'
 import type { Shapes, Profile, ValueBounds } from './types.ts'
 
 /**
@@ -11,7 +12,7 @@ import type { Shapes, Profile, ValueBounds } from './types.ts'
  * max, and bounds of values for an input that is not of integers, has dynamic dims, or has another length.
  */
 export function checkShapes(
-  { shapes, profiles }: { readonly shapes: Shapes; readonly profiles: readonly Profile[] },
+  options: { readonly shapes: Shapes; readonly profiles: 'auto' | readonly Profile[] },
   { inputs }: Bindings,
   name: string,
 ): void {
@@ -19,8 +20,8 @@ export function checkShapes(
     bindings: new Map(inputs.map((input) => [input.name, input])),
     invalid: (path, details) => new OnnxEngineError('SHAPE_INVALID', `model '${name}': ${keyPath(path)}`, details),
   }
-  const fixed = checkDims(model, ['shapes'], shapes, new Map())
-  for (const [index, profile] of profiles.entries()) {
+  const fixed = checkDims(model, ['shapes'], options.shapes, new Map())
+  for (const [index, profile] of listedProfiles(options).entries()) {
     for (const bound of bounds) checkDims(model, ['profiles', index, bound], profile[bound], fixed)
     checkOrder(model, ['profiles', index], profile)
     for (const [input, valueBounds] of Object.entries(profile.values ?? {}))

@@ -7,6 +7,7 @@ import type * as v from 'valibot'
 import { OnnxEngineError } from '../../runtime/errors.ts'
 import { keyPath, shorten, byName } from '../text.ts'
 import { type ConfigFile, readConfig } from './config-file.ts'
+import { listedProfiles } from './listed-profiles.ts'
 import { type ModelRequest, modelId, type Query } from './query.ts'
 import { type CompileOptions, type ResolvedOptions, schema, modelSchema } from './schema.ts'
 import type { ModelOptions, Options } from './types.ts'
@@ -81,7 +82,7 @@ export function compileOptions(
   ]
   const merged = layers.map(([, layer]) => layer).reduce<CompileOptions>(merge, options)
   const profiled = new Set(
-    merged.profiles.flatMap(({ min, opt, max }) => [min, opt, max].flatMap((bound) => Object.keys(bound))),
+    listedProfiles(merged).flatMap(({ min, opt, max }) => [min, opt, max].flatMap((bound) => Object.keys(bound))),
   )
   const both = Object.keys(merged.shapes).find((name) => profiled.has(name))
   if (both === undefined) return merged

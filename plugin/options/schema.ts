@@ -30,19 +30,26 @@ const targets = v.pipe(
   uniqueList(target),
   v.transform((names): readonly string[] => [...names].sort()),
 )
-const shapes = recordOf(v.array(v.number()))
+const numbers = v.pipe(v.array(v.number()), v.readonly())
+const shapes = recordOf(numbers)
 const valueBounds = section({
-  min: v.array(v.number()),
-  opt: v.array(v.number()),
-  max: v.array(v.number()),
+  min: numbers,
+  opt: numbers,
+  max: numbers,
 } satisfies SchemasOf<ValueBounds>)
-const profiles = v.array(
-  section({
-    min: shapes,
-    opt: shapes,
-    max: shapes,
-    values: v.optional(recordOf(valueBounds)),
-  } satisfies SchemasOf<Profile>),
+const profileList = v.pipe(
+  v.array(
+    section({
+      min: shapes,
+      opt: shapes,
+      max: shapes,
+      values: v.optional(recordOf(valueBounds)),
+    } satisfies SchemasOf<Profile>),
+  ),
+  v.readonly(),
+)
+const profiles = v.lazy((input) =>
+  typeof input === 'string' ? v.literal('auto', `'auto' or a list of profiles`) : profileList,
 )
 const names = v.pipe(uniqueList(v.string()), v.readonly())
 const optionalInputs = v.lazy((input) =>

@@ -49,9 +49,9 @@ export interface ModelOptions {
   readonly shapes?: Shapes
   /**
    * Optimization profiles for dynamic inputs: `min`, `opt` and `max` dims by input name, and `values` for shape
-   * tensors.
+   * tensors. `'auto'`: the dims of the samples.
    */
-  readonly profiles?: readonly Profile[]
+  readonly profiles?: 'auto' | readonly Profile[]
   /**
    * Whether infer() checks that dims of one name are equal. `'loose'` is for models that use one name for dims that may
    * differ: such dims of inputs are then unknown. TensorRT requires equal dims in any case.

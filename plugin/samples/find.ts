@@ -141,4 +141,16 @@ export async function modelSamples(
   return pending
 }
 
+/**
+ * The samples that stand for what an app gives the model: those of `verify.samples`, else those of `calibration`;
+ * undefined when there are none. Throws SAMPLES_INVALID.
+ */
+export async function typicalSamples(request: SampleRequest): Promise<FoundSamples | undefined> {
+  const { options } = request
+  const { samples } = options.verify || {}
+  const calibration = samples ?? options.calibration
+  if (!calibration) return undefined
+  return modelSamples({ ...request, options: { ...options, calibration } }, samples ? 'verify.samples' : 'calibration')
+}
+
 const searchesOf = new WeakMap<SampleRequest['model'], Map<Calibration, Promise<FoundSamples>>>()

@@ -1,6 +1,7 @@
 import { dtypes, elementCount } from '../../runtime/dtype.ts'
 import { defaultTensor } from '../../runtime/input-defaults.ts'
 import type { Binding } from '../../runtime/manifest.ts'
+import { listedProfiles } from '../options/listed-profiles.ts'
 import type { CompileOptions } from '../options/schema.ts'
 import { roundToHalf } from '../precision/half/rounding.ts'
 import type { Sample } from '../samples/read.ts'
@@ -17,7 +18,9 @@ export interface KnownInputs {
 }
 
 /** Dims and values that the options give to inputs; the first profile's `opt` counts. */
-export function knownInputs({ profiles, shapes }: Pick<CompileOptions, 'profiles' | 'shapes'>): KnownInputs {
+export function knownInputs(options: Pick<CompileOptions, 'profiles' | 'shapes'>): KnownInputs {
+  const { shapes } = options
+  const profiles = listedProfiles(options)
   const [profile] = profiles
   const values = Object.fromEntries(Object.entries(profile?.values ?? {}).map(([input, { opt }]) => [input, opt]))
   const extremes = profiles.flatMap(({ min, max }) => [min, max]).filter((dims) => Object.keys(dims).length > 0)

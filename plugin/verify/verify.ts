@@ -111,12 +111,10 @@ async function whereItDiffers(contest: Contest): Promise<Verification['first']> 
 }
 
 async function samplesOf(request: ContestRequest): Promise<FoundSamples | undefined> {
-  const { options } = request
-  const { samples } = options.verify || {}
-  const calibration = samples ?? options.calibration
-  if (!calibration) return undefined
-  const { modelSamples } = await import('../samples/find.ts')
-  return modelSamples({ ...request, options: { ...options, calibration } }, samples ? 'verify.samples' : 'calibration')
+  const { calibration, verify } = request.options
+  if (!calibration && !(verify || {}).samples) return undefined
+  const { typicalSamples } = await import('../samples/find.ts')
+  return typicalSamples(request)
 }
 
 // Values of shape tensors are in the keys of TensorRT's engines alone.

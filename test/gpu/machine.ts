@@ -3,15 +3,16 @@ import { join } from 'node:path'
 import { loadAddon, type Gpu } from '../../native/load-addon.ts'
 import { fetchVendored, root } from '../../native/scripts/vendor.ts'
 
-/** The first GPU of this machine, or why there is none. */
-export async function firstGpu(): Promise<Gpu | { readonly reason: string }> {
+/** The first GPU of this machine with its driver's version, or why there is none. */
+export async function firstGpu(): Promise<(Gpu & { readonly driver: string }) | { readonly reason: string }> {
   const loaded = loadAddon('tensorrt_rtx_1_7')
   if ('reason' in loaded) return loaded
   const {
     gpus: [gpu],
+    driver,
     reason,
   } = await loaded.addon.gpus()
-  return gpu ?? { reason }
+  return gpu ? { ...gpu, driver } : { reason }
 }
 
 /**

@@ -5,15 +5,17 @@ import { join } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import ort from 'onnxruntime-node'
 import { createModel, type Model, type ModelManifest } from 'unplugin-onnx/runtime'
-import { afterEach, describe, expect, test, vi } from 'vitest'
+import { afterAll, afterEach, describe, expect, test, vi } from 'vitest'
 import type { Options } from '../../plugin/options/types.ts'
 import { findTensorRt } from '../../runtime/tensorrt/library.ts'
 import { tempFolder } from '../support/helpers.ts'
 import { onnxModel } from '../support/models.ts'
-import { build, ocrModel } from '../support/openvino-models.ts'
+import { build, ocrModel, root } from '../support/openvino-models.ts'
 import { npy } from '../support/samples.ts'
 import { missingTensorRtRtx } from '../support/tensorrt-library.ts'
+import { type Figure, reportTable, writeReport } from './figures.ts'
 import { firstGpu, program } from './machine.ts'
+import { trtexecLatency } from './trtexec.ts'
 
 const folder = tempFolder()
 const gpu = await firstGpu()
@@ -25,6 +27,15 @@ const backends = [
 for (const { backend, reason } of backends) {
   if (reason) console.warn(`tests of ${backend} on a GPU are skipped: ${reason}`)
 }
+
+const figures: Figure[] = []
+afterAll(() => {
+  if ('reason' in gpu || figures.length === 0) return
+  const report = { gpu, figures }
+  const file = join(root, 'build', 'gpu.json')
+  writeReport(file, report)
+  console.warn(`${reportTable(report)}\nWritten to ${file}.`)
+})
 
 // Ampere and newer compute fp32 convolutions in TF32, which has 10 bits of mantissa.
 const tolerance = 2e-2
@@ -66,7 +77,7 @@ describe.each(backends)('an engine of $backend on the GPU', ({ backend, reason }
           expect(actual?.dims).toEqual(expected.dims)
           expect(largestDifference(actual?.data as Float32Array, expected.data)).toBeLessThan(tolerance)
         }
-        console.warn(`${name}, ${backend}, cudaGraph ${cudaGraph}: median ${median(times).toFixed(2)} ms`)
+        note(manifest, { what: `${name}, cudaGraph ${cudaGraph}`, value: median(times), unit: 'ms' })
       }
     },
   )
@@ -85,7 +96,7 @@ describe.each(backends)('an engine of $backend on the GPU', ({ backend, reason }
     await using model = open(manifest)
     const outputs = await model.infer({ x: { data: image(det), dims: det } })
     const similarity = cosine(outputs[expected.name]?.data as Float32Array, expected.data)
-    console.warn(`the detector, ${backend}, ${engine}: cosine ${similarity.toFixed(5)}`)
+    note(manifest, { what: `the detector, ${engine}, beside fp32 on the CPU`, value: similarity, unit: 'cosine' })
     expect(similarity).toBeGreaterThan(least)
   })
 
@@ -220,10 +231,9 @@ describe.each(backends)('an engine of $backend on the GPU', ({ backend, reason }
         times.push(performance.now() - started)
       }
       expect(readdirSync(join(cache, 'unplugin-onnx', 'runtime-cache-tensorrt-rtx'))).toHaveLength(1)
-      console.warn(
-        'load and first inference: ' +
-          `${times.map((time) => time.toFixed(0)).join(' ms, with the kernels of the first time ')} ms`,
-      )
+      const [cold = NaN, warm = NaN] = times
+      const beside = { 'without the kernels of an earlier start': cold }
+      note(manifest, { what: 'load and first inference of the detector', value: warm, unit: 'ms', beside })
     },
   )
 
@@ -248,13 +258,31 @@ describe.each(backends)('an engine of $backend on the GPU', ({ backend, reason }
       await model.infer({ x: { data, dims: det } })
       times.push(performance.now() - started)
     }
-    console.warn(
-      `the detector, cudaGraph ${cudaGraph}: median ${median(times).toFixed(3)} ms, from C++ ${plain.toFixed(3)} ms`,
-    )
+    const [variant] = manifest.variants
+    const isPlan = variant?.backend === 'tensorrt'
+    const trtexec = isPlan
+      ? await trtexecLatency({
+          plan: String(variant.file),
+          version: variant.requires.version,
+          cudaGraph: cudaGraph === 'auto',
+        })
+      : undefined
+    note(manifest, {
+      what: `a call of the detector, cudaGraph ${cudaGraph}`,
+      value: median(times),
+      unit: 'ms',
+      beside: { 'the same plan from C++': plain, ...(trtexec !== undefined && { trtexec }) },
+    })
     expect(plain).toBeGreaterThan(0)
     expect(median(times)).toBeLessThan(plain * 1.5 + 1)
   })
 })
+
+function note({ variants }: ModelManifest, figure: Omit<Figure, 'library'>): void {
+  const [variant] = variants
+  const version = variant?.backend === 'tensorrt' || variant?.backend === 'tensorrt-rtx' ? variant.requires.version : ''
+  figures.push({ ...figure, library: `${variant?.backend} ${version}` })
+}
 
 function noRtx(): string | undefined {
   if ('reason' in gpu) return gpu.reason

@@ -124,6 +124,7 @@ describe('options', () => {
     [{ shapes: { 'input:0': [1, '3'] } }, `option 'shapes["input:0"][1]': expected number, received '3'`],
     [{ shapes: JSON.parse('{"__proto__":1}') }, `option 'shapes.__proto__': expected Array, received 1`],
     [{ shapes: { x: [Number.NaN] } }, `option 'shapes.x[0]': expected number, received NaN`],
+    [{ profiles: 'all' }, `option 'profiles': expected 'auto' or a list of profiles, received 'all'`],
     [{ profiles: { min: {} } }, `option 'profiles': expected Array, received { min: {} }`],
     [
       { profiles: [{ min: {}, opt: {} }] },

@@ -5,6 +5,7 @@ import type { Precision, Binding } from '../../../runtime/manifest.ts'
 import { findOpenVino } from '../../../runtime/openvino/library.ts'
 import type { Model } from '../../onnx/model.ts'
 import { namedDims } from '../../options/engine-bindings.ts'
+import { listedProfiles } from '../../options/listed-profiles.ts'
 import type { CompileOptions } from '../../options/schema.ts'
 import type { Profile, Shapes } from '../../options/types.ts'
 import { byName } from '../../text.ts'
@@ -194,10 +195,9 @@ function refuseBindings({ file, bindings }: Model): void {
  * Bounds for each input of which a dim is fixed or has a profile; several profiles become the range that covers them
  * all.
  */
-function boundsOf(
-  { bindings: { inputs } }: Model,
-  { shapes, profiles }: CompileOptions,
-): Readonly<Record<string, DimBounds>> {
+function boundsOf({ bindings: { inputs } }: Model, options: CompileOptions): Readonly<Record<string, DimBounds>> {
+  const { shapes } = options
+  const profiles = listedProfiles(options)
   const named = namedDims(inputs, shapes)
   return byName(
     inputs.flatMap((input): [string, DimBounds][] => {

@@ -3,6 +3,7 @@ import { OnnxEngineError } from '../../../runtime/errors.ts'
 import type { Binding, Dim } from '../../../runtime/manifest.ts'
 import type { Model } from '../../onnx/model.ts'
 import { fixBindings } from '../../options/engine-bindings.ts'
+import { listedProfiles } from '../../options/listed-profiles.ts'
 import { encodeName } from '../../options/query.ts'
 import type { CompileOptions } from '../../options/schema.ts'
 import type { Shapes } from '../../options/types.ts'
@@ -23,10 +24,11 @@ export function fixedInputs({ bindings }: Model, { shapes }: CompileOptions): Te
  */
 export function profilesOf(
   { file, bindings }: Model,
-  { shapes, profiles }: CompileOptions,
+  options: CompileOptions,
   backend: string,
 ): readonly (readonly ProfiledInput[])[] {
-  const dynamic = fixBindings(bindings, shapes).inputs.filter(
+  const profiles = listedProfiles(options)
+  const dynamic = fixBindings(bindings, options.shapes).inputs.filter(
     ({ dims }) => dims === null || dims.some((dim) => typeof dim !== 'number'),
   )
   if (dynamic.length === 0 && profiles.every(({ values }) => values === undefined)) return []
