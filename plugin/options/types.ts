@@ -193,7 +193,7 @@ export interface Options extends ModelOptions {
    * `node_modules` (`'@scope/models/**'`).
    */
   readonly models?: Readonly<Record<string, ModelOptions>>
-  /** Programs that make ONNX of other files, by the end of their names. See [Convert](convert.md). */
+  /** Programs that make ONNX of other files, by the end of their names: see [Other frameworks](convert.md). */
   readonly convert?: ConvertOptions
   /** Folder that relative paths start from. Default: the bundler's root, otherwise the current folder. */
   readonly root?: string
