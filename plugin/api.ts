@@ -39,7 +39,7 @@ export async function compile(
   ])
   const store = openStore({ ...resolved.cache, frozen: resolved.frozen, warn })
   const compiled = await compileModel(
-    { file: path, query: queryOf(options), options, root: resolved.root },
+    { file: path, query: queryOf(options), options, convert: resolved.convert, root: resolved.root },
     { ...others, store, log, warn, verbose },
   )
   await store.collect()

@@ -1,4 +1,5 @@
 import { type BunBuild, bunAdapter, filteredBuild } from './bundler/bun.ts'
+import { userFilters } from './bundler/context.ts'
 import { onnxPlugin, type OnnxPlugin } from './bundler/unplugin.ts'
 
 const { bun } = onnxPlugin(() => bunAdapter)
@@ -15,6 +16,7 @@ const { bun } = onnxPlugin(() => bunAdapter)
  */
 const onnx: OnnxPlugin['bun'] = (options) => {
   const plugin = bun(options)
-  return { ...plugin, setup: (build: BunBuild) => plugin.setup(filteredBuild(build)) }
+  const filters = userFilters(options)
+  return { ...plugin, setup: (build: BunBuild) => plugin.setup(filteredBuild(build, filters)) }
 }
 export default onnx

@@ -1,7 +1,6 @@
-import { importFilter } from './bundler/context.ts'
+import { userFilters } from './bundler/context.ts'
 import { farmAdapter } from './bundler/farm.ts'
 import { onnxPlugin, type OnnxPlugin } from './bundler/unplugin.ts'
-import { modelFilter } from './options/query.ts'
 
 const { farm } = onnxPlugin(() => farmAdapter)
 
@@ -20,11 +19,12 @@ const { farm } = onnxPlugin(() => farmAdapter)
  */
 const onnx: OnnxPlugin['farm'] = (options) => {
   const { resolve, load, ...plugin } = farm(options)
+  const filters = userFilters(options)
   // unplugin's hooks run for every module of an app, each call across threads: filter for models.
   return {
     ...plugin,
-    ...(resolve && { resolve: { ...resolve, filters: { ...resolve.filters, sources: [importFilter.source] } } }),
-    ...(load && { load: { ...load, filters: { ...load.filters, resolvedPaths: [modelFilter.source] } } }),
+    ...(resolve && { resolve: { ...resolve, filters: { ...resolve.filters, sources: [filters.imports.source] } } }),
+    ...(load && { load: { ...load, filters: { ...load.filters, resolvedPaths: [filters.models.source] } } }),
   }
 }
 export default onnx

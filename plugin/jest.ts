@@ -1,5 +1,5 @@
 import { jestEntry, jestStub } from './node/jest-stub.ts'
-import { modelFilter } from './options/query.ts'
+import { filterFor } from './node/model-specifier.ts'
 
 /** What Jest gives to a resolver. */
 interface JestResolverOptions {
@@ -20,6 +20,6 @@ interface JestResolverOptions {
 export function sync(path: string, options: JestResolverOptions): string {
   // Jest requires ES modules only with a flag, with which it loads this package by itself.
   if (path.startsWith('unplugin-onnx/') && !options.conditions?.includes('import')) return jestEntry(path)
-  const stub = modelFilter.test(path) ? jestStub(path, options) : undefined
+  const stub = filterFor(path) ? jestStub(path, options) : undefined
   return stub ?? options.defaultResolver(path, options)
 }

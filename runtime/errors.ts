@@ -17,6 +17,8 @@ export const errorCodes = {
   PRECISION_UNSUPPORTED: 'The requested precision cannot be made for this model or backend.',
   SAMPLES_INVALID: 'Samples are missing, cannot be read, or do not fit the inputs of the model.',
   BACKEND_UNAVAILABLE: 'The backend is not installed here or cannot run on this machine.',
+  CONVERT_FAILED:
+    'The program of the option `convert` could not turn a file into ONNX; the message has its last lines.',
   COMPILE_FAILED: "The backend could not compile the model; the message includes the backend's text.",
   COMPILE_ABORTED: 'The compilation was cancelled.',
   VERIFICATION_FAILED:

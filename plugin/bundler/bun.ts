@@ -1,10 +1,9 @@
 import { resolve } from 'node:path'
 import { fileLoaderAssets } from '../emit/file-loader.ts'
 import { importedTexts } from '../imports/model-packages.ts'
-import { modelFilter } from '../options/query.ts'
 import type { Project } from '../project/project.ts'
 import type { BundlerAdapter, NativeContext, Refusal } from './adapter.ts'
-import { contextLogger, runtimeOf, importFilter, nativeContext } from './context.ts'
+import { contextLogger, type ModuleFilters, nativeContext, runtimeOf } from './context.ts'
 import { checkExternals, quotedNames } from './external-packages.ts'
 import { nodeOnly, noPages } from './target.ts'
 import { warnOfTemplate } from './template-imports.ts'
@@ -82,12 +81,12 @@ interface BunConstraints {
 }
 
 /** A build whose hooks run only for models: unplugin registers them for every module, each call across threads. */
-export function filteredBuild(build: BunBuild): BunBuild {
+export function filteredBuild(build: BunBuild, filters: ModuleFilters): BunBuild {
   return Object.assign(Object.create(build) as BunBuild, {
     onResolve: (constraints: BunConstraints, callback: unknown) =>
-      build.onResolve(withFilter(constraints, importFilter), callback),
+      build.onResolve(withFilter(constraints, filters.imports), callback),
     onLoad: (constraints: BunConstraints, callback: unknown) =>
-      build.onLoad(withFilter(constraints, modelFilter), callback),
+      build.onLoad(withFilter(constraints, filters.models), callback),
   })
 }
 

@@ -2,6 +2,10 @@ import { join } from 'node:path'
 import type { NativeBuildContext } from 'unplugin'
 import { ownFolder } from '../files/find-package.ts'
 import type { Side } from '../options/build-target.ts'
+import { modelFilterOf } from '../options/query.ts'
+import { appOptions } from '../options/resolve.ts'
+import type { ResolvedOptions } from '../options/schema.ts'
+import type { Options } from '../options/types.ts'
 import type { Logger } from '../project/logger.ts'
 import type { NativeContext, RuntimeImport } from './adapter.ts'
 
@@ -30,8 +34,24 @@ export function externalRuntime(isBundled = true): RuntimeImport {
 /** The imports of the runtime, in an app and in a generated module. */
 export const runtimeImports: RegExp = /^unplugin-onnx\/(?:runtime|web)$/
 
-/** The imports that the plugin resolves: models and the runtime. Also valid as a regular expression of Go and Rust. */
-export const importFilter: RegExp = /\.onnx(?:\?|$)|^unplugin-onnx\/(?:runtime|web)$/
+/** Which modules are the plugin's. Also valid as regular expressions of Go and Rust. */
+export interface ModuleFilters {
+  /** Models. */
+  readonly models: RegExp
+  /** The imports that the plugin resolves: models and the runtime. */
+  readonly imports: RegExp
+}
+
+/** The filters of an app, which depend on its option `convert` as it is when the plugin is made. */
+export function moduleFilters({ convert }: Pick<ResolvedOptions, 'convert'>): ModuleFilters {
+  const models = modelFilterOf(convert)
+  return { models, imports: new RegExp(`${models.source}|${runtimeImports.source}`) }
+}
+
+/** The same for a plugin that has no project. Throws OPTION_INVALID. */
+export function userFilters(user: Options | undefined): ModuleFilters {
+  return moduleFilters(appOptions(user).options)
+}
 
 /** The bundler's own objects, which unplugin's context hides. Only for bundlers that unplugin translates for. */
 export function nativeContext<Name extends NativeBuildContext['framework']>(context: object): NativeContext<Name> {

@@ -3,13 +3,12 @@ import type { PluginBuild } from 'esbuild'
 import { OnnxEngineError } from '../../runtime/errors.ts'
 import { type FileLoaderAssets, fileLoaderAssets } from '../emit/file-loader.ts'
 import type { Side } from '../options/build-target.ts'
-import { modelFilter } from '../options/query.ts'
 import type { Project } from '../project/project.ts'
 import type { BundlerAdapter, Refusal, Resolve } from './adapter.ts'
 import {
   contextLogger,
   externalRuntime,
-  importFilter,
+  moduleFilters,
   nativeContext,
   runtimeImports,
   webRuntimeFile,
@@ -19,6 +18,7 @@ import { folderOf, ownQuestion } from './resolver.ts'
 
 export function esbuildAdapter(project: Project): BundlerAdapter {
   const assets = fileLoaderAssets()
+  const filters = moduleFilters(project.options)
   return {
     engineCode: (_, asset, index) => assets.engine(asset, index),
     resolver: (context, importer) => esbuildResolver(nativeContext<'esbuild'>(context).build, importer),
@@ -31,8 +31,8 @@ export function esbuildAdapter(project: Project): BundlerAdapter {
     refusal: (context) => refusalOf(nativeContext<'esbuild'>(context).build),
     hooks: {
       esbuild: {
-        onResolveFilter: importFilter,
-        onLoadFilter: modelFilter,
+        onResolveFilter: filters.imports,
+        onLoadFilter: filters.models,
         setup: (build) => setUpEsbuild(build, project, assets),
       },
     },

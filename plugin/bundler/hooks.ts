@@ -9,12 +9,11 @@ import { type EngineAsset, engineAsset } from '../emit/asset.ts'
 import type { EngineCode } from '../emit/location.ts'
 import { type LibraryCode, moduleText } from '../emit/module.ts'
 import type { Side } from '../options/build-target.ts'
-import { modelFilter } from '../options/query.ts'
 import type { ResolvedOptions } from '../options/schema.ts'
 import type { Options } from '../options/types.ts'
 import { openProject } from '../project/project.ts'
 import type { AdapterFactory } from './adapter.ts'
-import { importFilter, runtimeImports, webRuntime } from './context.ts'
+import { moduleFilters, runtimeImports, webRuntime } from './context.ts'
 import { isOwnQuestion, modelResolver } from './resolver.ts'
 import { checkTarget, sideOfBuild } from './target.ts'
 
@@ -22,23 +21,24 @@ import { checkTarget, sideOfBuild } from './target.ts'
 export function pluginHooks(user: Options | undefined, createAdapter: AdapterFactory): UnpluginOptions {
   const project = openProject(user)
   const adapter = createAdapter(project)
+  const filters = moduleFilters(project.options)
   const sideOf = (context: object): Side => sideOfBuild(project, adapter, context)
   const resolveId: UnpluginOptions['resolveId'] & { order: 'pre' } = {
     // Before aliases are resolved: types are declared for the text that the user wrote.
     order: 'pre',
-    filter: { id: importFilter },
+    filter: { id: filters.imports },
     async handler(id, importer) {
       // Old versions of Vite and Rollup ignore filters.
-      if (isOwnQuestion(id) || !importFilter.test(id)) return undefined
+      if (isOwnQuestion(id) || !filters.imports.test(id)) return undefined
       if (runtimeImports.test(id)) return adapter.resolveRuntime(id === webRuntime ? 'browser' : sideOf(this))
       const from = importer === undefined ? undefined : (adapter.importerPath?.(importer) ?? importer)
       return project.resolve(id, from, modelResolver(adapter, this, from))
     },
   }
   const load: UnpluginOptions['load'] = {
-    filter: { id: modelFilter },
+    filter: { id: filters.models },
     async handler(id) {
-      if (!modelFilter.test(id)) return undefined
+      if (!filters.models.test(id)) return undefined
       const side = sideOf(this)
       const loading = project.compile(id, {
         ...adapter.logger(this),

@@ -125,7 +125,9 @@ function turbopackRules(site: NextSite, assetsDir: string): Readonly<Record<stri
     loaders: [{ loader, options: { ...common, ...(refusal && { refusal }) } }],
     as: '*.js',
   })
-  return { '*.onnx': [rule('edge-light', edge), rule('browser', browser), rule('node')] }
+  const endings = Object.keys(options.convert ?? {}).filter((key) => key.startsWith('.'))
+  const rules = [rule('edge-light', edge), rule('browser', browser), rule('node')]
+  return Object.fromEntries(['.onnx', ...endings].map((ending) => [`*${ending}`, rules]))
 }
 
 const edge: Refusal = {

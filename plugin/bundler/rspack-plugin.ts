@@ -1,11 +1,11 @@
 import { resolve, sep, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { RspackPluginInstance, Compiler, NormalModule, Compilation, ResolveData, RspackError } from '@rspack/core'
-import { foreignQuery, modelFilter } from '../options/query.ts'
+import { foreignQuery } from '../options/query.ts'
 import type { Options } from '../options/types.ts'
 import { atImporter } from '../project/importer-error.ts'
 import type { RuntimeImport } from './adapter.ts'
-import { importFilter } from './context.ts'
+import { type ModuleFilters, userFilters } from './context.ts'
 import { pluginHooks } from './hooks.ts'
 import type { RspackLoader } from './rspack-loader.mts'
 import { hasPersistentCache } from './webpack-compiler.ts'
@@ -23,9 +23,11 @@ export function rspackPlugin(options: Options | undefined): RspackPluginInstance
     apply(compiler) {
       const plugin = pluginHooks(options, webpackAdapter) as unknown as Plugin
       const { name } = plugin
+      const filters = userFilters(options)
       const build: Build = {
         compiler,
         plugin,
+        filters,
         resolvesImports: hasPersistentCache(compiler.options),
         loaded: new Set(),
         failures: new Map(),
@@ -35,7 +37,7 @@ export function rspackPlugin(options: Options | undefined): RspackPluginInstance
       const use = [{ loader: loaderFile, options: { load: (loader: RspackLoader) => loadModel(build, loader) } }]
       const rule = { enforce: 'post', type: 'javascript/auto', use } as const
       compiler.options.module.rules.push(
-        { ...rule, test: /\.onnx$/, resourceQuery: { not: foreignQuery } },
+        { ...rule, test: filters.models, resourceQuery: { not: foreignQuery } },
         { ...rule, resourceQuery: markedQuery },
       )
       plugin.rspack(compiler)
@@ -54,14 +56,14 @@ export function rspackPlugin(options: Options | undefined): RspackPluginInstance
           compilation.hooks.needAdditionalPass.tap(name, () => needsSecondPass(build, compilation))
       })
       compiler.hooks.shouldEmit.tap(name, (compilation) =>
-        !build.resolvesImports && concernsModels(compilation) ? false : undefined,
+        !build.resolvesImports && concernsModels(build, compilation) ? false : undefined,
       )
       compiler.hooks.thisCompilation.tap(name, (compilation) => {
         compilation.hooks.processAssets.tapPromise(
           { name, stage: compiler.rspack.Compilation.PROCESS_ASSETS_STAGE_ADDITIONAL },
           async () => {
             if (build.resolvesImports) build.failures.clear()
-            else if (!concernsModels(compilation)) await declareImports(build, compilation)
+            else if (!concernsModels(build, compilation)) await declareImports(build, compilation)
             const [error] = compilation.errors
             await plugin.buildEnd.call(contextOf(build, compilation), error)
           },
@@ -88,6 +90,7 @@ interface Plugin {
 interface Build {
   readonly compiler: Compiler
   readonly plugin: Plugin
+  readonly filters: ModuleFilters
   /** Whether every import of this pass is handed to this plugin. */
   resolvesImports: boolean
   /** The models of this pass. */
@@ -135,7 +138,7 @@ async function loadModel(build: Build, loader: RspackLoader): Promise<string | u
 }
 
 async function resolveImport(build: Build, compilation: Compilation, data: ResolveData): Promise<void> {
-  if (!importFilter.test(data.request)) return
+  if (!build.filters.imports.test(data.request)) return
   const { issuer } = data.contextInfo
   const id = await build.plugin.resolveId.handler.call(contextOf(build, compilation), data.request, issuer || undefined)
   if (id === undefined) return
@@ -150,7 +153,7 @@ async function resolveImport(build: Build, compilation: Compilation, data: Resol
 
 /** Whether a second pass is needed; prepares it. */
 function needsSecondPass(build: Build, compilation: Compilation): true | undefined {
-  if (!concernsModels(compilation)) return undefined
+  if (!concernsModels(build, compilation)) return undefined
   // An incremental build processes only these again.
   build.compiler.modifiedFiles = new Set(
     [...compilation.errors].flatMap(({ module }) => (module && 'resource' in module ? [String(module.resource)] : [])),
@@ -161,11 +164,11 @@ function needsSecondPass(build: Build, compilation: Compilation): true | undefin
 }
 
 // Only the iterator of the list of errors works: methods such as some() see an empty array.
-function concernsModels(compilation: Compilation): boolean {
+function concernsModels({ filters }: Build, compilation: Compilation): boolean {
   return [...compilation.errors].some(
     ({ message, module }: RspackError) =>
       message.includes('.onnx') ||
-      (module instanceof Object && 'rawRequest' in module && modelFilter.test(String(module.rawRequest))),
+      (module instanceof Object && 'rawRequest' in module && filters.models.test(String(module.rawRequest))),
   )
 }
 

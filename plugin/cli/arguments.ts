@@ -2,7 +2,7 @@ import { basename } from 'node:path'
 import type { CAC } from 'cac'
 import { nearest, OnnxEngineError } from '../../runtime/errors.ts'
 import { type Flags, forModel, present } from '../options/for-model.ts'
-import { type ModelRequest, parseRequest } from '../options/query.ts'
+import { modelFilterOf, type ModelRequest, parseRequest } from '../options/query.ts'
 import { appOptions } from '../options/resolve.ts'
 import type { Options } from '../options/types.ts'
 
@@ -44,8 +44,12 @@ export function modelCommandOptions(cli: CAC, file: string, flags: Flags, others
 export function requestOf(cli: CAC, file: string, keys: readonly string[]): ModelRequest {
   const query = keys.flatMap((key) => queryPart(key, optionText(cli, key))).join('&')
   // The name represents the file in messages. Unlike an import, a file may have '?' in its path.
-  const request = parseRequest(`${basename(file).replaceAll('?', '%3F')}?${query}`)
-  if (request === undefined) throw usageError(`'${file}' is not an .onnx file`, 'Give the path of a model')
+  const { convert = {} } = commandOptions(cli)
+  const request = parseRequest(`${basename(file).replaceAll('?', '%3F')}?${query}`, modelFilterOf(convert))
+  if (request === undefined) {
+    const hint = `Give the path of a model, or a rule of the option 'convert' in unplugin-onnx.config`
+    throw usageError(`'${file}' is not an .onnx file`, hint)
+  }
   return request
 }
 

@@ -61,7 +61,7 @@ function requestOf(file: string, user: Options): CompileRequest {
   const resolved = resolveOptions(user)
   const path = resolve(file)
   const options = compileOptions(resolved, { file: path, query: {} })
-  return { file: path, query: queryOf(options), options, root: resolved.root }
+  return { file: path, query: queryOf(options), options, convert: resolved.convert, root: resolved.root }
 }
 
 async function compareOne(

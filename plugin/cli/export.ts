@@ -2,6 +2,7 @@ import { resolve } from 'node:path'
 import type { CAC } from 'cac'
 import { precisions } from '../../runtime/manifest.ts'
 import { openStore } from '../cache/store.ts'
+import { modelName } from '../convert/find-rule.ts'
 import { exportModel, exportTargets } from '../export/export-model.ts'
 import { tritonBackends } from '../export/triton-config.ts'
 import { queryKeys } from '../options/query.ts'
@@ -9,6 +10,7 @@ import { compileOptions, modelOptionsOf, resolveOptions } from '../options/resol
 import { ioPrecisions } from '../options/types.ts'
 import { oneOf, validate } from '../options/validators.ts'
 import { modelCommandOptions, optionText, optionTexts, requestOf, usageError } from './arguments.ts'
+import { convertedFile } from './converted-file.ts'
 import { printResult } from './print.ts'
 
 /** `unplugin-onnx export`: writes a model for an inference server. */
@@ -60,14 +62,15 @@ async function runExport(cli: CAC, file: string, { json, gpu = false }: ExportFl
     'OPTION_INVALID',
     () => 'unplugin-onnx export --backend',
   )
+  const store = openStore({ ...resolved.cache, warn: console.error })
   const files = await exportModel({
     target,
     folder: optionText(cli, target) ?? '',
-    file: path,
+    file: await convertedFile(path, resolved, store),
     options: compileOptions(resolved, { file: path, query: {} }),
     root: resolved.root,
-    store: openStore({ ...resolved.cache, warn: console.error }),
-    name: optionText(cli, 'name'),
+    store,
+    name: optionText(cli, 'name') ?? modelName(path, resolved.convert),
     version: count(cli, 'model-version', 1) ?? 1,
     backend,
     gpu: gpu || backend === 'tensorrt',

@@ -1,9 +1,11 @@
+import { resolve } from 'node:path'
 import type { CAC } from 'cac'
 import { inspectFile } from '../inspect/inspect-file.ts'
-import { modelOptionsOf } from '../options/resolve.ts'
+import { modelOptionsOf, resolveOptions } from '../options/resolve.ts'
 import type { Options } from '../options/types.ts'
 import { colouredPaint } from '../terminal/colour.ts'
 import { modelCommandOptions, optionTexts, requestOf } from './arguments.ts'
+import { convertedFile } from './converted-file.ts'
 import { inspectText } from './inspect-text.ts'
 import { layersReport, readLayers } from './layers-report.ts'
 import { printResult } from './print.ts'
@@ -30,7 +32,9 @@ export function addInspectCommand(cli: CAC): void {
         const layers = await readLayers(file)
         return printResult(json, layers, layersReport(layers))
       }
-      const inspection = await inspectFile(file, { options: optionsOf(cli, file), deep })
+      const options = optionsOf(cli, file)
+      const onnx = await convertedFile(file, resolveOptions(options))
+      const inspection = { ...(await inspectFile(onnx, { options, deep })), file: resolve(file) }
       printResult(json, inspection, inspectText(inspection, colouredPaint(process.stdout)))
     })
 }

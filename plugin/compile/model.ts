@@ -1,9 +1,11 @@
-import { basename, sep } from 'node:path'
+import { sep } from 'node:path'
 import { OnnxEngineError } from '../../runtime/errors.ts'
 import { sourceFacts } from '../cache/key.ts'
 import { readSource } from '../cache/source.ts'
 import type { Store } from '../cache/store.ts'
 import { changedWhileRead, watchSources, type WatchedStore } from '../cache/watched-sources.ts'
+import type { Converted } from '../convert/convert.ts'
+import { findRule, modelName } from '../convert/find-rule.ts'
 import type { Model } from '../onnx/model.ts'
 import { checkShapes } from '../options/check-shapes.ts'
 import { checkDefaults, checkIo } from '../options/engine-bindings.ts'
@@ -64,8 +66,9 @@ export interface PreparedModel {
 /** Reads and checks a model and chooses its engines. Throws as `compileModel` does. */
 export async function prepareModel(request: CompileRequest, context: WatchedContext): Promise<PreparedModel> {
   const { file, root } = request
-  const name = basename(file).replace(/\.onnx$/i, '')
-  const { model: read, source } = await readSource(file, context.store.statIndex)
+  const name = modelName(file, request.convert)
+  const converted = await convertedModel(request, context)
+  const { model: read, source } = await readSource(converted?.onnx ?? file, context.store.statIndex)
   if (!(await context.store.unchanged())) throw changedWhileRead(file)
   const facts = sourceFacts(source)
   const models = await selectModel(read, { ...request, name, source: facts, context })
@@ -87,7 +90,17 @@ export async function prepareModel(request: CompileRequest, context: WatchedCont
   if (isForNode && options.backends === 'auto' && !engines.some(({ backend }) => backend === 'onnxruntime'))
     printOnce(context, context.warn, withoutPortable(engines, skipped))
   const job = { name, source: facts, request: { ...request, options }, context }
-  return { job, model, files: filesOf(read), engines }
+  return { job, model, files: converted?.files ?? filesOf(read), engines }
+}
+
+// Loaded when a rule is for the file.
+async function convertedModel(
+  { file, convert: rules, root }: CompileRequest,
+  { store, signal, log }: CompileContext,
+): Promise<Converted | undefined> {
+  if (!findRule(file, rules)) return undefined
+  const { convert } = await import('../convert/convert.ts')
+  return convert({ file, rules, root, store, signal, log })
 }
 
 /** The options, with the profiles that the samples tell. */

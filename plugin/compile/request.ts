@@ -1,4 +1,5 @@
 import type { Store } from '../cache/store.ts'
+import type { ConvertRules } from '../convert/find-rule.ts'
 import type { BuildTarget } from '../options/build-target.ts'
 import type { CompileOptions } from '../options/schema.ts'
 import type { BuildEvent } from './events.ts'
@@ -6,7 +7,7 @@ import type { StartProgress } from './progress.ts'
 
 /** One model to compile, all options resolved. */
 export interface CompileRequest {
-  /** Absolute path of the .onnx file. */
+  /** Absolute path of the .onnx file, or of one that a rule of `convert` is for. */
   readonly file: string
   /**
    * Canonical text of the import's query: in the cache's history, two imports of one file with different queries are
@@ -14,6 +15,8 @@ export interface CompileRequest {
    */
   readonly query: string
   readonly options: CompileOptions
+  /** The option `convert`. */
+  readonly convert: ConvertRules
   /** Folder of the app: installed libraries are searched from here. */
   readonly root: string
 }

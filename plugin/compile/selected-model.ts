@@ -40,7 +40,7 @@ interface Job extends CompileRequest {
  */
 export async function selectModel(read: Model, job: Job): Promise<SelectedModels> {
   const { options, name } = job
-  const file = basename(read.file)
+  const file = basename(job.file)
   const { bindings, edits } = selectBindings(read, options, name)
   const model = { ...read, bindings: options.dims === 'loose' ? looseBindings(bindings) : bindings }
   if (edits.inputs.length === 0) {
@@ -64,14 +64,14 @@ export async function selectModel(read: Model, job: Job): Promise<SelectedModels
 
 async function editedModel(model: Model, edits: GraphEdits, job: Job): Promise<SelectedModel> {
   if (edits.outputs.length === 0 && edits.inputs.length === 0) return { model, passes: [] }
-  const { file, query, root, name, source, context } = job
+  const { query, root, name, source, context } = job
   const pass = { name: 'edit-bindings', version: editsVersion, options: { ...edits } }
   const key = cacheKey({ ...source, edits: JSON.stringify(pass) })
   const stored = await context.store.getOrBuild(
-    { key, importKey: importKeyOf(root, file, query, 'edited model'), label: name, signal: context.signal },
+    { key, importKey: importKeyOf(root, job.file, query, 'edited model'), label: name, signal: context.signal },
     async (output) => {
       const { writeEdited } = await import('../onnx/edit-bindings.ts')
-      await writeEdited(file, edits, output)
+      await writeEdited(model.file, edits, output)
     },
   )
   const { artifact } = stored

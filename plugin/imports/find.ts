@@ -4,7 +4,7 @@ import { relative, join, resolve, dirname, extname } from 'node:path'
 import { type Cache, createPathsMatcher, type TsConfigResult, getTsconfig, parseTsconfig } from 'get-tsconfig'
 import { glob } from 'tinyglobby'
 import { OnnxEngineError } from '../../runtime/errors.ts'
-import { parseRequest } from '../options/query.ts'
+import { modelEndings, modelFilterOf, parseRequest } from '../options/query.ts'
 import { compileOptions } from '../options/resolve.ts'
 import type { ResolvedOptions } from '../options/schema.ts'
 import { type ModelImport, typedOptions } from './model-import.ts'
@@ -52,10 +52,11 @@ export async function findImports({
       received: root,
     })
   const resolver = { options, alias, paths: tsconfigPaths() }
+  const endings = modelEndings(options.convert)
   for (const importer of await sourceFiles(options)) {
     const source = await readFile(importer, 'utf8')
-    if (!source.includes('.onnx')) continue
-    const { specifiers, lossy, error } = await modelSpecifiers(importer, source)
+    if (!endings.some((ending) => source.includes(ending))) continue
+    const { specifiers, lossy, error } = await modelSpecifiers(importer, source, endings)
     if (error !== undefined) problems.push(unreadable(relative(root, importer), error))
     notes.push(...lossy.map((specifier) => lostQueryNote(relative(root, importer), specifier)))
     for (const specifier of specifiers) {
@@ -110,7 +111,8 @@ async function modelImport(
   { options, alias, paths }: Resolver,
 ): Promise<ModelImport | undefined> {
   const { root } = options
-  const request = parseRequest(specifier)
+  const filter = modelFilterOf(options.convert)
+  const request = parseRequest(specifier, filter)
   if (request === undefined) return undefined
   const name = applyAliases(alias, request.file, root)
   // A key of "paths" may contain the query; a path that starts with '/' starts at the root, as in Vite.
@@ -119,14 +121,11 @@ async function modelImport(
     ...paths(importer, name),
     ...(name.startsWith('/') ? [join(root, name)] : []),
   ]
-  const resolveImport = async (): Promise<string | undefined> => candidates().find(isModel)
+  const resolveImport = async (): Promise<string | undefined> =>
+    candidates().find((path) => filter.test(path) && existsSync(path))
   const file = await resolveModel(name, { importer, root, resolveImport })
   if (file === undefined) return undefined
   return { importer, specifier, file, ...typedOptions(compileOptions(options, { ...request, file })) }
-}
-
-function isModel(path: string): boolean {
-  return path.endsWith('.onnx') && existsSync(path)
 }
 
 function applyAliases(aliases: readonly Alias[], name: string, root: string): string {

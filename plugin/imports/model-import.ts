@@ -10,6 +10,8 @@ export interface ModelImport {
   readonly specifier: string
   /** The model file. */
   readonly file: string
+  /** What a program made of it, where it is not ONNX itself: its header is read instead. */
+  readonly onnx?: string
   /** Fixed dims from the options or the query, by input name: they are static in the types. */
   readonly shapes?: Shapes
   /** Precision of float32 inputs and outputs from the options or the query. Default: 'fp32', which leaves them. */

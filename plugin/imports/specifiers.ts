@@ -10,7 +10,7 @@ export interface Specifier {
 }
 
 export interface SourceSpecifiers {
-  /** Every import whose text contains '.onnx'. */
+  /** Every import whose text contains an ending of models. */
   readonly specifiers: readonly Specifier[]
   /** Source text of imports with a query whose name is composed at run time: bundlers drop the query of those. */
   readonly lossy: readonly Specifier[]
@@ -35,13 +35,19 @@ export const sourceExtensions = [
  * The models that a source file imports with `import`, `export ... from`, `import()`, `import x = require()`,
  * `require()`, or `import('...')` in a type. In Vue and Svelte files, the script blocks are read. Throws TYPES_FAILED
  * if the parser is not fully installed.
+ *
+ * @param endings how the names of models end
  */
-export async function modelSpecifiers(file: string, source: string): Promise<SourceSpecifiers> {
+export async function modelSpecifiers(
+  file: string,
+  source: string,
+  endings: readonly string[] = ['.onnx'],
+): Promise<SourceSpecifiers> {
   const parser = await loadParser()
   const extension = extname(file)
   const parts = components.has(extension) ? scriptBlocks(source) : [{ code: source, offset: 0, name: file }]
   const results = parts.map(({ code, offset, name }) =>
-    specifiersOf(parser, name, code, source.slice(0, offset).split('\n').length),
+    specifiersOf(parser, { name, code, firstLine: source.slice(0, offset).split('\n').length }, endings),
   )
   const error = results.find((result) => result.error !== undefined)?.error
   return {
@@ -74,20 +80,32 @@ export async function loadParser(): Promise<Parser> {
   }
 }
 
-function specifiersOf({ parseSync, Visitor }: Parser, name: string, code: string, firstLine: number): SourceSpecifiers {
+interface Script {
+  readonly name: string
+  readonly code: string
+  /** Its first line in the file. */
+  readonly firstLine: number
+}
+
+function specifiersOf(
+  { parseSync, Visitor }: Parser,
+  { name, code, firstLine }: Script,
+  endings: readonly string[],
+): SourceSpecifiers {
+  const isLikely = (text: string) => endings.some((ending) => text.includes(ending))
   const { program, errors } = parseSync(name, code)
   const specifiers: Specifier[] = []
   const lossy: Specifier[] = []
   const lineAt = (offset: number) => firstLine + code.slice(0, offset).split('\n').length - 1
   const add = (node: StringLiteral | Expression | Argument | null | undefined) => {
     if (node?.type === 'Literal' && typeof node.value === 'string') {
-      if (node.value.includes('.onnx')) specifiers.push({ text: node.value, line: lineAt(node.start) })
+      if (isLikely(node.value)) specifiers.push({ text: node.value, line: lineAt(node.start) })
     } else if (node?.type === 'TemplateLiteral') {
       const [first] = node.quasis
       if (node.expressions.length === 0) {
         const text = first?.value.cooked ?? ''
-        if (text.includes('.onnx')) specifiers.push({ text, line: lineAt(node.start) })
-      } else if (node.quasis.some(({ value }) => value.raw.includes('.onnx?'))) {
+        if (isLikely(text)) specifiers.push({ text, line: lineAt(node.start) })
+      } else if (node.quasis.some(({ value }) => endings.some((ending) => value.raw.includes(`${ending}?`)))) {
         lossy.push({ text: code.slice(node.start, node.end), line: lineAt(node.start) })
       }
     }

@@ -26,16 +26,18 @@ export async function watchSources(
 ): Promise<void> {
   const watchers = new Map<string, FSWatcher>()
   const changes = new EventEmitter()
-  const wake = () => void changes.emit('change')
+  // Of other frameworks too, by their paths.
+  const models = new Set<string>()
+  const context = { watchers, models, wake: () => void changes.emit('change') }
   try {
     for (;;) {
       const changed = once(changes, 'change', { signal }).catch(() => {})
       // Listen first and look afterwards, so that no change is lost between the two.
       const folders = await sourceFolders(options)
-      for (const folder of folders) watchFolder(watchers, folder, wake)
-      const models = (await update().catch(onError)) ?? []
-      const modelFolders = models.map((file) => dirname(file))
-      for (const folder of modelFolders) watchFolder(watchers, folder, wake)
+      for (const folder of folders) watchFolder(context, folder)
+      for (const file of (await update().catch(onError)) ?? []) models.add(file)
+      const modelFolders = Array.from(models, (file) => dirname(file))
+      for (const folder of modelFolders) watchFolder(context, folder)
       const wanted = new Set([...folders, ...modelFolders])
       for (const folder of watchers.keys()) if (!wanted.has(folder)) unwatchFolder(watchers, folder)
       await changed
@@ -51,12 +53,19 @@ export async function watchSources(
 const quietMs = 50
 const extensions: ReadonlySet<string> = new Set([...sourceExtensions, '.onnx'])
 
+interface Watching {
+  readonly watchers: Map<string, FSWatcher>
+  /** Every model that was found, however it is named. */
+  readonly models: ReadonlySet<string>
+  readonly wake: () => void
+}
+
 // Folder by folder: Linux cannot watch a whole tree, and node_modules then costs nothing.
-function watchFolder(watchers: Map<string, FSWatcher>, folder: string, wake: () => void): void {
+function watchFolder({ watchers, models, wake }: Watching, folder: string): void {
   if (watchers.has(folder)) return
   try {
     const watcher = watch(folder, (_, name) => {
-      if (name === null || isRelevant(join(folder, name), watchers)) wake()
+      if (name === null || models.has(join(folder, name)) || isRelevant(join(folder, name), watchers)) wake()
     })
     // The only event on Windows when the folder is removed.
     watcher.on('error', () => {

@@ -1,5 +1,6 @@
 import type { InitializeHook, LoadHook, ResolveHook } from 'node:module'
 import type { MessagePort } from 'node:worker_threads'
+import { isLikelyModel } from './likely-model.ts'
 
 // Hooks for module.register(), in the thread of Node.js for hooks: they serve import alone. The rest is loaded by the
 // first model.
@@ -12,7 +13,7 @@ export const initialize: InitializeHook<{ readonly port: MessagePort }> = (data)
 }
 
 export const resolve: ResolveHook = async (specifier, context, next) => {
-  if (!/\.onnx(?:\?|$)/.test(specifier)) return next(specifier, context)
+  if (!isLikelyModel(specifier)) return next(specifier, context)
   const { resolveModelImport } = await import('./async-model.ts')
   return resolveModelImport(specifier, context, next)
 }

@@ -1,6 +1,7 @@
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { resolveModelInNode } from '../imports/resolve.ts'
-import { modelFilter, modelId, parseRequest } from '../options/query.ts'
+import { modelId, parseRequest } from '../options/query.ts'
+import { filterFor } from './model-specifier.ts'
 
 /** An import of a model in plain Node.js. */
 export interface NodeImport {
@@ -27,8 +28,8 @@ export function modelUrl(
   parent: string | undefined,
   resolveOtherwise: (specifier: string) => string | undefined,
 ): string | undefined {
-  if (!modelFilter.test(specifier)) return undefined
-  const request = parseRequest(specifier)
+  const filter = filterFor(specifier)
+  const request = filter && parseRequest(specifier, filter)
   if (request === undefined) return undefined
   const importer = parent?.startsWith('file:') ? fileURLToPath(parent) : undefined
   const known = resolveOrUndefined(request.file, resolveOtherwise, importer)
@@ -48,7 +49,7 @@ export function importOf(url: string): NodeImport | undefined {
   // Resolved by another copy of this module: tsx gives its own to the hooks that it loads. The importer is not known.
   const [path = '', query = ''] = url.slice(scheme.length).split('?', 2)
   const file = fileURLToPath(`file:${path}`)
-  const request = parseRequest(`${file}?${query}`)
+  const request = parseRequest(`${file}?${query}`, filterFor(file))
   if (request === undefined) return undefined
   const { text } = modelId({ ...request, file })
   return { id: text, specifier: text, importer: undefined }

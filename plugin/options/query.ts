@@ -24,7 +24,22 @@ export type Query = { readonly [K in keyof typeof grammar]?: NonNullable<ReturnT
  * The filter of bundlers before they call `parseRequest`, for specifiers and resolved ids. It is also a valid Go
  * regular expression, as esbuild needs. Ids that belong to the bundler (`?url`) pass it; `parseRequest` rejects them.
  */
-export const modelFilter: RegExp = /\.onnx(?:\?|$)/
+export const modelFilter: RegExp = modelFilterOf({})
+
+/** The same where the option `convert` makes other files models. Its keys have letters, digits, '.', '-' and '_'. */
+export function modelFilterOf(convert: Readonly<Record<string, unknown>>): RegExp {
+  const endings = Object.keys(convert).map((key) => (key.startsWith('.') ? '' : '(?:^|[/\\\\])') + escaped(key))
+  return new RegExp(`(?:${['\\.onnx', ...endings].join('|')})(?:\\?|$)`)
+}
+
+function escaped(key: string): string {
+  return key.replaceAll('.', '\\.')
+}
+
+/** How the names of models end, for a quick look at a source text. */
+export function modelEndings(convert: Readonly<Record<string, unknown>>): readonly string[] {
+  return ['.onnx', ...Object.keys(convert)]
+}
 
 const grammar = {
   backend: words,
@@ -68,11 +83,13 @@ const foreignIds = /^(?:\0|virtual:|data:|(?!file:)[a-z][a-z\d+.-]+:\/\/)/i
  * model or belong to the bundler (`?url`, `?raw`, `\0...`, `https://...`). Throws QUERY_INVALID for an unknown key,
  * malformed text, a key given twice with different values, `min`, `opt` and `max` that are not all there, or `shapes`
  * together with them.
+ *
+ * @param filter that of the option `convert`, see `modelFilterOf`
  */
-export function parseRequest(id: string): ModelRequest | undefined {
+export function parseRequest(id: string, filter: RegExp = modelFilter): ModelRequest | undefined {
   const mark = id.includes('?') ? id.indexOf('?') : id.length
   const file = id.slice(0, mark)
-  if (!file.endsWith('.onnx') || foreignIds.test(id)) return undefined
+  if (!filter.test(file) || foreignIds.test(id)) return undefined
   const pairs = id
     .slice(mark + 1)
     .split('&')

@@ -2,6 +2,7 @@ import * as v from 'valibot'
 import { backendNames, dimsChecks, precisions } from '../../runtime/manifest.ts'
 import { onnxruntime, openvino, tensorrt, tensorrtRtx, web } from './backend-schema.ts'
 import { platforms } from './build-target.ts'
+import { convert } from './convert-schema.ts'
 import { remoteCache } from './remote-schema.ts'
 import { calibration } from './sample-schema.ts'
 import { defaultCacheDir, ioPrecisions } from './types.ts'
@@ -124,6 +125,7 @@ export const schema = section({
   tensorrtRtx: v.optional(section(tensorrtRtx), {}),
   tensorrt: v.optional(section(tensorrt), {}),
   models: v.optional(recordOf(modelSchema), {}),
+  convert: v.optional(convert, {}),
   root: v.optional(filePath),
   cache: v.optional(
     section({

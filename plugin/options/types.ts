@@ -7,6 +7,7 @@ import type {
   WebOptions,
 } from './backend-types.ts'
 import type { Platform } from './build-target.ts'
+import type { ConvertOptions } from './convert-types.ts'
 import type { RemoteCacheOptions } from './remote-types.ts'
 
 /** Dims by input name. These records have no prototype, so an input can have any name. */
@@ -192,6 +193,8 @@ export interface Options extends ModelOptions {
    * `node_modules` (`'@scope/models/**'`).
    */
   readonly models?: Readonly<Record<string, ModelOptions>>
+  /** Programs that make ONNX of other files, by the end of their names: see [Other frameworks](convert.md). */
+  readonly convert?: ConvertOptions
   /** Folder that relative paths start from. Default: the bundler's root, otherwise the current folder. */
   readonly root?: string
   /** Where compiled engines are kept between builds, and for how long. */

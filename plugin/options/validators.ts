@@ -16,7 +16,9 @@ export function validate<S extends v.GenericSchema>(
   const result = v.safeParse(schema, value, firstIssue)
   if (result.success) return result.output
   const [issue] = result.issues
-  const near = nearest(String(issue.input), issue.message.replace('one of ', '').split(', '))
+  // An object may have no text at all.
+  const given = typeof issue.input === 'object' ? '' : String(issue.input)
+  const near = nearest(given, issue.message.replace('one of ', '').split(', '))
   throw new OnnxEngineError(code, subject(issue.path?.map(({ key }) => key as PropertyKey) ?? []), {
     expected: issue.message,
     received: shorten(inspect(issue.input, { depth: 1, breakLength: Infinity, maxStringLength: 80 }), 120),

@@ -10,7 +10,7 @@ import type { Compiled } from '../compile/variant.ts'
 import { typedOptions } from '../imports/model-import.ts'
 import { type ImportSite, resolveModel } from '../imports/resolve.ts'
 import { type Side, targetOf } from '../options/build-target.ts'
-import { type ModelId, modelId, parseRequest, queryText } from '../options/query.ts'
+import { type ModelId, modelFilterOf, modelId, parseRequest, queryText } from '../options/query.ts'
 import { compileOptions, unusedGlobs } from '../options/resolve.ts'
 import type { ResolvedOptions } from '../options/schema.ts'
 import type { Options } from '../options/types.ts'
@@ -99,7 +99,7 @@ async function resolveModelId(
   try {
     state.current.refresh()
     const { root } = state.options
-    const request = parseRequest(specifier)
+    const request = parseRequest(specifier, modelFilterOf(state.options.convert))
     const file = request && (await resolveModel(request.file, { importer, root, resolveImport }))
     if (request === undefined || file === undefined) return undefined
     const id = modelId({ ...request, file })
@@ -125,10 +125,10 @@ function recordImport(state: ProjectState, id: string, site: { specifier: string
 }
 
 // Bundlers also load ids that they resolved in an earlier process, or to which they added keys of their own.
-function findModelId({ ids }: ProjectState, text: string): ModelId | undefined {
+function findModelId({ ids, options }: ProjectState, text: string): ModelId | undefined {
   const known = ids.get(text)
   if (known !== undefined) return known
-  const request = parseRequest(text)
+  const request = parseRequest(text, modelFilterOf(options.convert))
   return request && modelId(request)
 }
 
@@ -144,7 +144,8 @@ async function compileImport(state: ProjectState, text: string, hook: LoadHook):
   state.current.refresh()
   if (state.current.file !== undefined) watch(state.current.file)
   // A hit has the bindings at once, so the model is read once; types do not wait for a long compilation.
-  const early = setTimeout(() => state.types.declare(text), 1000)
+  const isOnnx = file.endsWith('.onnx')
+  const early = isOnnx ? setTimeout(() => state.types.declare(text), 1000) : undefined
   try {
     check(file)
     const compiled = await compileModelId(state, id, { ...logger, side })
@@ -155,7 +156,7 @@ async function compileImport(state: ProjectState, text: string, hook: LoadHook):
     return compiled
   } catch (error) {
     state.hasFailed = true
-    state.types.declare(text)
+    if (isOnnx) state.types.declare(text)
     throw atImporter(error, state.importers.get(text), state.options.root)
   } finally {
     clearTimeout(early)
@@ -176,7 +177,13 @@ async function compileModelId(
   const { file } = id.request
   const store = (state.store ??= openStore({ ...options.cache, frozen: options.frozen, warn: logger.warn }))
   return compileModel(
-    { file, query: queryText(id), options: compileOptions(options, id.request), root: options.root },
+    {
+      file,
+      query: queryText(id),
+      options: compileOptions(options, id.request),
+      convert: options.convert,
+      root: options.root,
+    },
     {
       ...logger,
       ...reporter.context(logger),

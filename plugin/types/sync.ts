@@ -4,6 +4,8 @@
  * the text.
  */
 import { stripVTControlCharacters } from 'node:util'
+import { OnnxEngineError } from '../../runtime/errors.ts'
+import { findRule } from '../convert/find-rule.ts'
 import { findImports } from '../imports/find.ts'
 import type { ModelImport } from '../imports/model-import.ts'
 import type { ResolvedOptions } from '../options/schema.ts'
@@ -26,13 +28,43 @@ export async function typeSources(
   { check = false }: { readonly check?: boolean } = {},
 ): Promise<TypedSources & TypesReport> {
   const dir = options.types ? options.types.dir : undefined
-  const { imports, problems, notes } = await findImports({ options })
+  const { imports: found, problems: unresolved, notes } = await findImports({ options })
+  const { imports, problems } = await asOnnx(found, options)
   const report = await (check ? compareTypes : writeTypes)({
     root: options.root,
     ...(dir !== undefined && { dir }),
     imports,
   })
-  return { ...report, imports, dir, problems: [...problems, ...report.problems], notes: [...notes, ...report.notes] }
+  return {
+    ...report,
+    imports,
+    dir,
+    problems: [...unresolved, ...problems, ...report.problems],
+    notes: [...notes, ...report.notes],
+  }
+}
+
+/** The imports whose models can be read, after the programs of the option `convert` have run. */
+async function asOnnx(
+  found: readonly ModelImport[],
+  options: ResolvedOptions,
+): Promise<{ readonly imports: readonly ModelImport[]; readonly problems: readonly OnnxEngineError[] }> {
+  const { convert: rules, root, cache, frozen } = options
+  if (!found.some(({ file }) => findRule(file, rules))) return { imports: found, problems: [] }
+  const [{ openStore }, { convert }] = await Promise.all([import('../cache/store.ts'), import('../convert/convert.ts')])
+  const store = openStore({ ...cache, frozen, warn: console.warn })
+  const imports: ModelImport[] = []
+  const problems: OnnxEngineError[] = []
+  for (const item of found) {
+    try {
+      const converted = await convert({ file: item.file, rules, root, store })
+      imports.push(converted ? { ...item, onnx: converted.onnx } : item)
+    } catch (error) {
+      if (!(error instanceof OnnxEngineError)) throw error
+      problems.push(error)
+    }
+  }
+  return { imports, problems }
 }
 
 /** One line for each note and problem, for the terminal. */

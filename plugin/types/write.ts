@@ -124,9 +124,9 @@ async function readTypes(
   const models = new Map<string, Promise<Model>>()
   const typed: TypedImport[] = []
   const problems = new Map<string, OnnxEngineError>()
-  for (const { importer, specifier, file, ...given } of imports) {
+  for (const { importer, specifier, file, onnx = file, ...given } of imports) {
     try {
-      const bindings = given.bindings ?? (await typedBindings(file, given, models))
+      const bindings = given.bindings ?? (await typedBindings(onnx, given, models))
       typed.push({
         importer: await pathFromRoot(importer, root, realRoot),
         specifier,
@@ -143,7 +143,12 @@ async function readTypes(
 
 async function typedBindings(
   file: string,
-  { shapes = {}, io = 'fp32', outputs = [], optionalInputs = [] }: Omit<ModelImport, 'importer' | 'specifier' | 'file'>,
+  {
+    shapes = {},
+    io = 'fp32',
+    outputs = [],
+    optionalInputs = [],
+  }: Omit<ModelImport, 'importer' | 'specifier' | 'file' | 'onnx'>,
   models: Map<string, Promise<Model>>,
 ): Promise<Bindings> {
   const reading = models.get(file) ?? readHeader(file)

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { AdapterFactory, BundlerAdapter, BundlerName } from '../../plugin/bundler/adapter.ts'
 import { adapters } from '../../plugin/bundler/adapters.ts'
-import { importFilter, webRuntimeFile } from '../../plugin/bundler/context.ts'
+import { userFilters, webRuntimeFile } from '../../plugin/bundler/context.ts'
 import { isOwnQuestion, modelResolver, ownQuestion } from '../../plugin/bundler/resolver.ts'
 import { checkTarget } from '../../plugin/bundler/target.ts'
 import { warnOfTemplate } from '../../plugin/bundler/template-imports.ts'
@@ -169,6 +169,25 @@ describe('the import of the runtime', () => {
 })
 
 describe('the filter of imports', () => {
+  const convert = {
+    '.pt2': { command: ['a', '{output}'] },
+    '.tar.gz': { command: ['a', '{output}'] },
+    saved_model: { command: ['a', '{output}'] },
+  }
+  test.each([
+    ['./pose.pt2?engine=fp16', true],
+    ['./pose.pt2x', false],
+    ['./posexpt2', false],
+    ['pose.tar.gz', true],
+    ['./pose.tar-gz', false],
+    ['./models/saved_model?engine=fp16', true],
+    ['./my_saved_model', false],
+  ])('with the option convert for %s is %s', (id, passes) => {
+    const { imports, models } = userFilters({ convert })
+    expect(imports.test(id)).toBe(passes)
+    expect(models.test(id)).toBe(passes)
+  })
+
   test.each([
     ['./pose.onnx', true],
     ['./pose.onnx?engine=fp16', true],
@@ -178,7 +197,7 @@ describe('the filter of imports', () => {
     ['unplugin-onnx/runtime/other', false],
     ['./other.js', false],
   ])('for %s is %s', (id, passes) => {
-    expect(importFilter.test(id)).toBe(passes)
+    expect(userFilters({}).imports.test(id)).toBe(passes)
   })
 })
 

@@ -34,6 +34,7 @@ async function compileImport(text: string, options: Options = {}, signal?: Abort
     {
       file: request.file,
       query: queryText(modelId(request)),
+      convert: {},
       options: compileOptions(resolved, request),
       root,
     },

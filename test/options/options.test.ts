@@ -41,6 +41,7 @@ describe('options', () => {
         timingCache: true,
       },
       models: {},
+      convert: {},
       root,
       cache: { dir: resolve('/app/node_modules/.cache/unplugin-onnx'), maxSize: 10e9, maxAge: 30 * 86_400_000 },
       types: { dir: resolve('/app/.unplugin-onnx') },
@@ -92,7 +93,7 @@ describe('options', () => {
       { engin: 'fp16' },
       `option 'engin': expected one of engine, backends, targets, shapes, profiles, dims, outputs, ` +
         'optionalInputs, calibration, ' +
-        'precision, verify, keepOnnx, onnxruntime, openvino, tensorrtRtx, tensorrt, models, root, ' +
+        'precision, verify, keepOnnx, onnxruntime, openvino, tensorrtRtx, tensorrt, models, convert, root, ' +
         `cache, types, assetsDir, standalone, platform, web, frozen, verbose, events, received 'engin'. ` +
         `Did you mean 'engine'?`,
     ],
@@ -213,8 +214,8 @@ describe('options', () => {
       `option '["${'a'.repeat(80)}..."]': expected one of engine, backends, targets, shapes, ` +
         'profiles, dims, outputs, optionalInputs, calibration, ' +
         'precision, verify, keepOnnx, onnxruntime, openvino, tensorrtRtx, ' +
-        'tensorrt, models, root, cache, types, assetsDir, standalone, platform, web, frozen, verbose, events, ' +
-        'received ' +
+        'tensorrt, models, convert, root, cache, types, assetsDir, standalone, platform, web, frozen, verbose, ' +
+        'events, received ' +
         `'${'a'.repeat(80)}'... 920 more characters`,
     ],
   ])('the options %j are refused', (user, message) => {

@@ -9,7 +9,7 @@ import { root } from './openvino-models.ts'
 /** Builds the engines that the options ask for, ready to be compared with the fp32 model. The cache is in `folder`. */
 export async function contestsOf(file: string, options: Options, folder: string): Promise<readonly Contest[]> {
   const resolved = resolveOptions({ ...options, cache: { dir: folder } }, root)
-  const request = { file, query: '', options: compileOptions(resolved, { file, query: {} }), root }
+  const request = { file, query: '', options: compileOptions(resolved, { file, query: {} }), convert: {}, root }
   const context = { store: openStore({ ...resolved.cache, warn: console.warn }), log: () => {}, warn: () => {} }
   const engines = await enginesToCompare(request, undefined, context)
   return Promise.all(

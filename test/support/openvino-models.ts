@@ -62,7 +62,7 @@ export async function build(
   }
   const resolved = resolveOptions({ cache: { dir: join(folder, 'cache') }, backends: ['openvino'], ...options }, root)
   const store = openStore({ ...resolved.cache, warn: log })
-  const request = { file, query: '', options: compileOptions(resolved, { file, query: {} }), root }
+  const request = { file, query: '', options: compileOptions(resolved, { file, query: {} }), convert: {}, root }
   const compiled = await compileModel(request, {
     store,
     log,
