@@ -8,5 +8,7 @@ export type { Compiled, Variant } from './compile/variant.ts'
 
 export type { Options } from './options/types.ts'
 
+export type { Metric } from './verify/metric.ts'
+
 /** The plugin for every bundler; import it from the bundler's own entry, such as `unplugin-onnx/vite`. */
 export const unpluginOnnx: OnnxPlugin = onnxPlugin((name) => adapters[name])

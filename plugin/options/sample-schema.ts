@@ -1,6 +1,6 @@
 import * as v from 'valibot'
-import { calibrationMethods, imageChannels, imageLayouts } from './types.ts'
-import type { CalibrationOptions, PreprocessOptions } from './types.ts'
+import { calibrationMethods, imageChannels, imageLayouts } from './sample-types.ts'
+import type { CalibrationOptions, PreprocessOptions } from './sample-types.ts'
 import { duration, oneOf, filePath, section, wholeNumber, type SchemasOf } from './validators.ts'
 
 const positive = wholeNumber(1)

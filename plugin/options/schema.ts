@@ -5,8 +5,9 @@ import { platforms } from './build-target.ts'
 import { convert } from './convert-schema.ts'
 import { remoteCache } from './remote-schema.ts'
 import { calibration } from './sample-schema.ts'
+import type { VerifyOptions } from './sample-types.ts'
 import { defaultCacheDir, ioPrecisions } from './types.ts'
-import type { CacheOptions, ModelOptions, Options, Profile, TypesOptions, ValueBounds, VerifyOptions } from './types.ts'
+import type { CacheOptions, ModelOptions, Options, Profile, TypesOptions, ValueBounds } from './types.ts'
 import { byteCount, duration, oneOf, filePath, recordOf, section, uniqueList, type SchemasOf } from './validators.ts'
 
 /** The options with all defaults, absolute folders, bytes and milliseconds. */
@@ -81,6 +82,7 @@ const verifySection = section({
   rtol: v.optional(tolerance),
   cosine: v.optional(share),
   maxError: v.optional(tolerance),
+  metric: v.optional(filePath),
   argmax: v.optional(share),
   timeout: v.optional(duration('90s')),
 } satisfies SchemasOf<VerifyOptions>)

@@ -8,6 +8,7 @@ import { modelBytes } from '../onnx/size.ts'
 import type { FoundSamples } from '../samples/find.ts'
 import { runWithSamples } from '../samples/run.ts'
 import type { SampleSource } from '../samples/source.ts'
+import type { MetricModule } from './metric-module.ts'
 import type { Candidate } from './opened.ts'
 import type { KnownInputs } from './random-inputs.ts'
 import { type ContestRequest, opponentOf, timeoutOf, type VerifyRequest } from './request.ts'
@@ -22,6 +23,8 @@ export interface Contest<Request extends ContestRequest = VerifyRequest> {
   /** File URL of the ONNX Runtime module that runs the fp32 model. */
   readonly module: string
   readonly late: Countdown
+  /** The measure of the user, which decides instead of the default limits. */
+  readonly metric: MetricModule | undefined
 }
 
 /** What differs from a plain comparison with the opponent of the request. */
@@ -48,7 +51,7 @@ export async function compareCandidate(
   candidate: Candidate,
   { limit, keep, reference = opponentManifest(contest) }: ComparisonOptions = {},
 ): Promise<VerifyResult> {
-  const { request, samples, known, module, late } = contest
+  const { request, samples, known, module, late, metric } = contest
   const { model, name, signal, options } = request
   const { atol = null, rtol = null } = options.verify || {}
   const settings: Omit<VerifySettings, 'source'> = {
@@ -61,6 +64,7 @@ export async function compareCandidate(
     opponent: opponentOf(request),
     noise: options.engine === 'fp32' && (request.against?.options.engine ?? 'fp32') === 'fp32',
     ...(reference && { reference }),
+    ...(metric && { metric: { file: metric.file, text: metric.text } }),
     ...(keep !== undefined && { keep }),
     ...(limit !== undefined && { limit }),
   }

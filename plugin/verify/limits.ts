@@ -74,13 +74,13 @@ function coarser(one: Precision, other: Precision): Precision {
 }
 
 /**
- * The thresholds of a request. What the user sets replaces the defaults as a whole. Of two engines, the coarser
- * precision decides.
+ * The thresholds of a request. What the user sets replaces the defaults as a whole, and a metric all of them. Of two
+ * engines, the coarser precision decides.
  */
 export function thresholdOf({ options, against }: Pick<VerifyRequest, 'options' | 'against'>): Threshold {
   const { engine, verify, calibration } = options
   const precision = coarser(engine, against?.options.engine ?? 'fp32')
-  const { samples = calibration, argmax = 0, cosine, maxError, atol, rtol } = verify || {}
+  const { samples = calibration, argmax = 0, cosine, maxError, atol, rtol, metric } = verify || {}
   const own = {
     precision,
     argmax,
@@ -89,6 +89,7 @@ export function thresholdOf({ options, against }: Pick<VerifyRequest, 'options' 
   }
   const isOwn = [cosine, maxError, atol, rtol].some((limit) => limit !== undefined)
   const limits = defaults[samples ? 'samples' : 'random'][precision]
+  if (metric !== undefined) return own
   return isOwn ? { cosine: limits.cosine, ...own } : { ...limits, ...own }
 }
 

@@ -5,12 +5,17 @@ import { quote } from '../text.ts'
 import type { Part } from './blame.ts'
 import type { Culprit } from './culprits.ts'
 import { failuresOf, percent, thresholdOf } from './limits.ts'
+import { metricProblem } from './metric.ts'
 import { type ContestRequest, opponentOf } from './request.ts'
 import type { VerifyResult } from './verify-child.ts'
 
-/** One line for each output that is further away than the options allow. */
-export function judge({ outputs }: VerifyResult, request: Pick<ContestRequest, 'options' | 'against'>): string[] {
-  return failuresOf(outputs, thresholdOf(request))
+/** One line for each output that is further away than the options allow, and one for a metric beyond its limit. */
+export function judge(
+  { outputs, metric }: VerifyResult,
+  request: Pick<ContestRequest, 'options' | 'against'>,
+): string[] {
+  const problem = metric && metricProblem(metric)
+  return [...failuresOf(outputs, thresholdOf(request)), ...(problem === undefined ? [] : [problem])]
 }
 
 /**
@@ -79,7 +84,7 @@ function blameText(blame: readonly Culprit[]): readonly string[] {
  * The result of a comparison, for the line of a model: 'max abs 3.0e-4, cosine 0.99999, argmax 100% (random inputs)'.
  * It never describes outputs with nothing to compare as if they were right.
  */
-export function verificationText({ skipped, outputs, inputs, emulated, unvaried }: Verification): string {
+export function verificationText({ skipped, outputs, inputs, emulated, unvaried, metric }: Verification): string {
   if (skipped !== undefined) return `not verified: ${skipped}`
   const compared = outputs.filter(isCompared)
   const others = [
@@ -92,7 +97,8 @@ export function verificationText({ skipped, outputs, inputs, emulated, unvaried 
   const cosine = Math.min(1, ...compared.map((output) => output.cosine))
   const argmax = Math.min(1, ...compared.map((output) => output.argmax))
   const figures = `max abs ${worst.toExponential(1)}, cosine ${cosine.toFixed(5)}, argmax ${percent(argmax)}`
-  return [`${figures} (${inputs}${emulated ? ', emulated' : ''})`, ...others].join(', ')
+  const own = metric ? [`metric ${Number(metric.mean.toPrecision(5))}`] : []
+  return [...own, `${figures} (${inputs}${emulated ? ', emulated' : ''})`, ...others].join(', ')
 }
 
 function isCompared({ compared, trouble }: Comparison): boolean {

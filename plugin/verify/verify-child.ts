@@ -10,6 +10,7 @@ import { type SampleSource, where } from '../samples/source.ts'
 import { acceptedInputs } from './accepted-inputs.ts'
 import { inputRanges } from './input-ranges.ts'
 import { tensorKeeper } from './keep-tensors.ts'
+import { type MetricResult, openMetric } from './metric.ts'
 import { type Candidate, openCandidate, type Opened, openOnnx, type Tensors } from './opened.ts'
 import { probabilities } from './probabilities.ts'
 import type { KnownInputs } from './random-inputs.ts'
@@ -36,6 +37,8 @@ export interface VerifySettings {
   readonly noise?: boolean
   /** Folder that receives all tensors; absent: they are dropped. */
   readonly keep?: string
+  /** The module of `verify.metric`. */
+  readonly metric?: { readonly file: string; readonly text: string }
 }
 
 /** The result of a comparison. A type, not an interface: it is kept as JSON. */
@@ -49,6 +52,8 @@ export type VerifyResult = {
   /** Why nothing was compared. */
   readonly skipped?: string
   readonly outputs: readonly Comparison[]
+  /** What the metric of the user says. */
+  readonly metric?: MetricResult
 }
 
 /** The current phase, reported so that a crash is blamed on the right one. `wait` is for a sample. */
@@ -97,10 +102,11 @@ async function compare(task: Task): Promise<VerifyResult> {
   const doubles = await openDoubles(task, reference)
   const outcome = await compareAll(task, { reference, engine, doubles }, random?.samples)
   await Promise.all(Array.from(new Set([reference, engine, ...(doubles ?? [])]), (opened) => opened.dispose()))
-  const { count, outputs, unvaried } = outcome
+  const { count, outputs, unvaried, metric } = outcome
   const inputs = random ? 'random inputs' : `${count} ${count === 1 ? 'sample' : 'samples'}`
   const skipped = skippedText(outcome, inputs, settings.opponent)
-  return { inputs, tried: random?.tried ?? [], unvaried, ...(skipped && { skipped }), outputs }
+  const rest = { ...(skipped && { skipped }), ...(metric && { metric }) }
+  return { inputs, tried: random?.tried ?? [], unvaried, ...rest, outputs }
 }
 
 function skip(skipped: string): VerifyResult {
@@ -147,6 +153,7 @@ interface Outcome {
   readonly count: number
   readonly outputs: readonly Comparison[]
   readonly unvaried: VerifyResult['unvaried']
+  readonly metric: MetricResult | undefined
   /** Why the engine refused the last random inputs that it refused. */
   readonly refusal: string | undefined
 }
@@ -157,6 +164,7 @@ async function compareAll(
   random: readonly Sample[] | undefined,
 ): Promise<Outcome> {
   const { source, bindings, atol, rtol, keep, opponent } = task.settings
+  const metric = task.settings.metric && (await openMetric(task.settings.metric.file, task.settings.metric.text))
   const keepTensors = keep === undefined ? undefined : tensorKeeper(keep)
   const countings = bindings.outputs.map(({ name }) => newComparison(name, { atol, rtol }))
   const noises = bindings.outputs.map(({ name }) => newComparison(name, { atol: null, rtol: null }))
@@ -180,6 +188,7 @@ async function compareAll(
     watchSample(given, sample)
     watchSample(gotten, expected)
     addOutputs(countings, expected, received)
+    await metric?.add(expected, received, sample)
     if (again) addOutputs(noises, ...again)
     for (const [role, tensors] of [
       ['inputs', sample],
@@ -197,7 +206,7 @@ async function compareAll(
     inputs: unvariedOf(given, bindings.inputs),
     outputs: unvariedOf(gotten, bindings.outputs),
   }
-  return { count, outputs, unvaried, refusal }
+  return { count, outputs, unvaried, refusal, metric: metric?.result() }
 }
 
 /** Both doubles on a sample; undefined when one of them fails. `reference` has given what is expected already. */

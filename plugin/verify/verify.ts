@@ -1,10 +1,12 @@
 import { readFile, writeFile } from 'node:fs/promises'
+import { OnnxEngineError } from '../../runtime/errors.ts'
 import { cacheKey } from '../cache/key.ts'
 import { countdown } from '../child/countdown.ts'
 import { findReference, type Reference } from '../measure/reference.ts'
 import type { LoweringReport } from '../precision/lower.ts'
 import type { FoundSamples } from '../samples/find.ts'
 import { compareCandidate, type Contest } from './compare-candidate.ts'
+import type { MetricModule } from './metric-module.ts'
 import { type KnownInputs, knownInputs } from './random-inputs.ts'
 import { type ContestRequest, opponentOf, runsHere, timeoutOf, type VerifyRequest } from './request.ts'
 import { judge, unusableReference, type Verification } from './verdict.ts'
@@ -44,6 +46,7 @@ export async function verifyEngine(
     ...(against && { against: against.key.digest }),
     reference: reference.version,
     samples: contest.samples?.digest ?? randomFact(contest.known.values),
+    ...(contest.metric && { metric: contest.metric.digest }),
     thresholds: JSON.stringify(Object.entries(thresholds).sort()),
   }
   const stored = await store.getOrBuild(
@@ -63,8 +66,24 @@ export async function findContest<Request extends ContestRequest>(
   const reference = await findReference(request)
   if (!reference.available) return { reason: reference.reason }
   const { module } = reference.detail
-  const [samples, known] = [await samplesOf(request), knownInputs(request.options)]
-  return { contest: { request, samples, known, module, late: countdown(timeoutOf(request)) }, reference }
+  const [samples, metric] = [await samplesOf(request), await metricOf(request)]
+  if (metric && !samples) throw withoutSamples(metric)
+  const known = knownInputs(request.options)
+  return { contest: { request, samples, known, module, metric, late: countdown(timeoutOf(request)) }, reference }
+}
+
+async function metricOf(request: ContestRequest): Promise<MetricModule | undefined> {
+  if ((request.options.verify || {}).metric === undefined) return undefined
+  const { findMetric } = await import('./metric-module.ts')
+  return findMetric(request)
+}
+
+function withoutSamples({ text }: MetricModule): OnnxEngineError {
+  return new OnnxEngineError('OPTION_INVALID', `option 'verify.metric': ${text}`, {
+    expected: 'samples, since a task cannot be measured on random inputs',
+    received: 'none',
+    hint: `Give samples by 'verify.samples' or 'calibration'`,
+  })
 }
 
 async function verify(contest: Contest, lowering: LoweringReport | null): Promise<Verification> {

@@ -14,7 +14,8 @@ import {
 } from '../../plugin/options/backend-types.ts'
 import { platforms } from '../../plugin/options/build-target.ts'
 import { resolveOptions } from '../../plugin/options/resolve.ts'
-import { calibrationMethods, imageChannels, imageLayouts, ioPrecisions } from '../../plugin/options/types.ts'
+import { calibrationMethods, imageChannels, imageLayouts } from '../../plugin/options/sample-types.ts'
+import { ioPrecisions } from '../../plugin/options/types.ts'
 import { patterns } from '../../plugin/simplify/decompose/patterns.ts'
 import { errorCodes } from '../../runtime/errors.ts'
 import { backendNames, dimsChecks, precisions } from '../../runtime/manifest.ts'
@@ -177,7 +178,7 @@ interface Member {
   readonly description: string
 }
 
-const sourceFiles = ['types.ts', 'backend-types.ts'].map(
+const sourceFiles = ['types.ts', 'backend-types.ts', 'sample-types.ts'].map(
   (name) => new URL(`../../plugin/options/${name}`, import.meta.url),
 )
 /** What the page writes for a type of plugin/options. The order matters where one name ends in another. */

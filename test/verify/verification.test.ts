@@ -225,6 +225,84 @@ describe('output that is too far from fp32', () => {
   })
 })
 
+describe('a metric of the user', () => {
+  const samples = './ones.mjs'
+  const argmaxOf = `
+import { rows } from './rows.mjs'
+const largest = (values) => values.indexOf(Math.max(...values))
+export default ({ y }, candidate) => Number(largest(rows(y)) === largest(rows(candidate.y)))
+export const atLeast = 0.9`
+  write('rows.mjs', `export const rows = ({ data }) => [...data]`)
+
+  test.each<[string, string, RegExp]>([
+    ['is too low', argmaxOf, /: the metric .\/metric.mjs is 0 on average, and 0 on sample 1, less than 0\.9\n/],
+    [
+      'is too high',
+      'export default ({ y }, { y: z }) => Math.max(...y.data.map((v, i) => Math.abs(v - z.data[i])))\n' +
+        'export const atMost = 0',
+      /the metric .\/metric.mjs is 0\.00024414 on average, and 0\.00024414 on sample 1, more than 0\n/,
+    ],
+    [
+      'throws',
+      `export default () => { throw new Error('no boxes') }\nexport const atLeast = 1`,
+      /sample 1: .*no boxes/,
+    ],
+    [
+      'gives NaN',
+      'export default () => NaN\nexport const atLeast = 1',
+      /sample 1: expected a finite number, received NaN/,
+    ],
+  ])('that %s fails the build', async (_, text, message) => {
+    write('metric.mjs', text)
+    const failure = report(rows, { verify: { samples, metric: './metric.mjs' } })
+    await expect(failure).rejects.toMatchObject({ code: 'VERIFICATION_FAILED' })
+    await expect(failure).rejects.toThrow(message)
+  })
+
+  test.each<[string, string, RegExp]>([
+    ['has no function', 'export const atLeast = 1', /expected a default export that is a function/],
+    ['has no limit', 'export default () => 1', /expected 'export const atLeast' or .* received none/],
+    ['has two limits', 'export default () => 1\nexport const atLeast = 1, atMost = 2', /one of the two/],
+    ['cannot be loaded', `import './nowhere.mjs'`, /expected a module that can be loaded/],
+  ])('whose module %s is an error of the option', async (_, text, message) => {
+    write('broken.mjs', text)
+    const failure = report(rows, { verify: { samples, metric: './broken.mjs' } })
+    await expect(failure).rejects.toMatchObject({ code: 'OPTION_INVALID' })
+    await expect(failure).rejects.toThrow(message)
+  })
+
+  test('without samples, or without a file, is an error of the option', async () => {
+    await expect(report(rows, { verify: { metric: './metric.mjs' } })).rejects.toThrow(
+      /verify\.metric.*expected samples/,
+    )
+    await expect(report(rows, { verify: { samples, metric: './nowhere.mjs' } })).rejects.toThrow(/nothing at .*nowhere/)
+  })
+
+  test('within its limit passes, in TypeScript too, and decides instead of the default limits', async () => {
+    write(
+      'metric.ts',
+      `import { worst } from './worst.ts'
+type Tensors = Record<string, { data: Float32Array }>
+export default (reference: Tensors, candidate: Tensors, inputs: Tensors): number =>
+  inputs['x']?.data[0] === 1 ? worst(reference['y']!.data, candidate['y']!.data) : NaN
+export const atMost = 1`,
+    )
+    write(
+      'worst.ts',
+      `export const worst = (a: Float32Array, b: Float32Array) => Math.max(...a.map((v, i) => Math.abs(v - b[i]!)))`,
+    )
+    const { verification, lines } = await report(rows, { verify: { samples, metric: './metric.ts' } })
+    expect(verification).toMatchObject({
+      failures: [],
+      metric: { module: './metric.ts', mean: 2 ** -12, worst: { sample: 1, value: 2 ** -12 }, limit: { atMost: 1 } },
+    })
+    expect(lines.at(-1)).toContain('metric 0.00024414, max abs')
+    // What it imports is a part of it.
+    write('worst.ts', 'export const worst = () => 2')
+    await expect(report(rows, { verify: { samples, metric: './metric.ts' } })).rejects.toThrow(/is 2 on average/)
+  })
+})
+
 describe('verification samples', () => {
   const line: ModelSpec = {
     ...rows,

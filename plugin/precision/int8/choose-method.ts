@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { temporaryFolder } from '../../files/temporary-folder.ts'
 import { remember } from '../../measure/remember.ts'
-import { type CalibrationMethod, calibrationMethods } from '../../options/types.ts'
+import { type CalibrationMethod, calibrationMethods } from '../../options/sample-types.ts'
 import type { FoundSamples } from '../../samples/find.ts'
 import { runWithSamples } from '../../samples/run.ts'
 import type { SampleSource } from '../../samples/source.ts'

@@ -1,7 +1,7 @@
 import { OnnxEngineError } from '../../../runtime/errors.ts'
 import type { BackendName } from '../../../runtime/manifest.ts'
 import { saturatesInt8 } from '../../../runtime/onnxruntime/cpu.ts'
-import type { CalibrationMethod } from '../../options/types.ts'
+import type { CalibrationMethod } from '../../options/sample-types.ts'
 import { type FoundSamples, modelSamples } from '../../samples/find.ts'
 import type { PassRequest } from '../pass.ts'
 import type { Placement } from './backend-rules.ts'

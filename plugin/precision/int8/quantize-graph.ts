@@ -6,7 +6,7 @@ import { type EditableModel, loadGraph, nodeName, indexScope, type Scope, scopes
 import { inferTypes } from '../../onnx/types.ts'
 import { upgradeOpset } from '../../onnx/upgrade.ts'
 import { writeGraph } from '../../onnx/write.ts'
-import type { CalibrationMethod } from '../../options/types.ts'
+import type { CalibrationMethod } from '../../options/sample-types.ts'
 import { alreadyLowered } from '../already-lowered.ts'
 import type { PassRequest, Lowered, Kept } from '../pass.ts'
 import { placements, type Placement } from './backend-rules.ts'
