@@ -42,8 +42,7 @@ export interface ModelOptions {
   readonly engine?: Precision
   /**
    * Backends to compile for, in order of preference; a build takes those that run where its output does. `'auto'`:
-   * every backend whose library is found, the CPU last. `{ remote: 'grpc://...' }` before or after them is a server
-   * that runs the model in Node.js, see [Servers](servers.md#a-server-in-the-options-of-the-build).
+   * every backend whose library is found, the CPU last. `{ remote: 'grpc://...' }` is a [server](servers.md).
    */
   readonly backends?: 'auto' | readonly BackendEntry[]
   /** Compute capabilities to compile for, such as `'sm86'`. Empty: the backend's default list. */
