@@ -14,6 +14,7 @@ import { listedProfiles } from './options/listed-profiles.ts'
 import { modelId } from './options/query.ts'
 import { appOptions, compileOptions } from './options/resolve.ts'
 import type { CompileOptions } from './options/schema.ts'
+import { engineBackends } from './options/served-variant.ts'
 import type { Options } from './options/types.ts'
 
 /**
@@ -87,7 +88,7 @@ export function queryOf(options: CompileOptions): string {
   const query = {
     engine,
     ...(io !== 'fp32' && { io }),
-    ...(backends !== 'auto' && { backend: backends }),
+    ...(backends !== 'auto' && { backend: engineBackends(backends) }),
     ...(targets.length > 0 && { target: targets }),
     ...(outputs.length > 0 && { outputs }),
     ...(Object.keys(shapes).length > 0 && { shapes }),

@@ -6,6 +6,7 @@ export { defineConfig } from './config.ts'
 
 export type { Compiled, Variant } from './compile/variant.ts'
 
+export type { BackendEntry, ServedVariant } from './options/served-types.ts'
 export type { Options } from './options/types.ts'
 
 export type { Metric } from './verify/metric.ts'

@@ -76,7 +76,15 @@ const manifestSchema: Schema = {
     name: text,
     bindings: { keys: { inputs: { each: bindingSchema }, outputs: { each: bindingSchema } } },
     variants: { each: { choose: (variant) => withRequirements(variant) } },
+    server: { text: 'a server with a url and what is tried first, or nothing', accepts: isServer },
   },
+}
+
+// The URL itself is checked when the server is connected to: that code is not loaded before.
+function isServer(value: unknown): boolean {
+  if (value === undefined) return true
+  if (typeof value !== 'object' || value === null || !('url' in value) || !('first' in value)) return false
+  return value.first === 'local' || value.first === 'remote'
 }
 
 /** The first mistake in a manifest that was read from a file; undefined when there is none. */

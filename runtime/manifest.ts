@@ -155,4 +155,16 @@ export interface ModelManifest {
   readonly name: string
   readonly bindings: Bindings
   readonly variants: readonly VariantManifest[]
+  /** A server that runs the model if no variant can, or before them. */
+  readonly server?: ManifestServer
+}
+
+/** A server of the Open Inference Protocol, as the options of a build name it. */
+export interface ManifestServer {
+  readonly url: string | readonly string[]
+  /** The name of the model on the server. Default: `name` of the manifest. */
+  readonly model?: string
+  readonly version?: string
+  /** Which is tried first. */
+  readonly first: 'local' | 'remote'
 }

@@ -6,17 +6,18 @@ import type { LoadOptions, RemoteOptions } from './options.ts'
 import type { SkippedVariant } from './types.ts'
 
 /**
- * Opens a model here or on a server, in the order that the options give. What was tried first and could not be used is
- * in `skipped` of the variant. A server with another model is an error, not a reason to fall back.
+ * Opens a model here or on a server, in the order that the options of load() or of the build give. What was tried first
+ * and could not be used is in `skipped` of the variant. A server with another model is an error, not a reason to fall
+ * back.
  */
 export async function openPreferred(
   manifest: ModelManifest,
   folder: string,
   options: LoadOptions,
 ): Promise<OpenedVariant> {
-  const { remote, ...local } = options
+  const { remote = manifest.server, ...local } = options
   if (!remote || options.require !== undefined) return openVariant(manifest, folder, local)
-  if (remote.first === 'remote') {
+  if (remote.first === 'remote' && manifest.variants.length > 0) {
     const opened = await tryRemote(manifest, remote)
     return 'session' in opened ? opened : withSkipped(await openVariant(manifest, folder, local), [opened])
   }

@@ -14,6 +14,7 @@ import type { CompileContext } from '../compile/request.ts'
 import type { Compiled, Variant } from '../compile/variant.ts'
 import { forModel } from '../options/for-model.ts'
 import { compileOptions, resolveOptions } from '../options/resolve.ts'
+import { engineBackends } from '../options/served-variant.ts'
 import type { Options } from '../options/types.ts'
 import type { Accuracy, InputModel, Opponent, RowFigures, RowName } from './contract.ts'
 
@@ -118,8 +119,9 @@ function combinations(
   precisions: readonly Precision[],
   { backends = 'auto' }: Options,
 ): readonly { readonly engine: Precision; readonly backend?: BackendName }[] {
-  if (backends === 'auto') return precisions.map((engine) => ({ engine }))
-  return precisions.flatMap((engine) => backends.map((backend) => ({ engine, backend })))
+  const engines = backends === 'auto' ? [] : engineBackends(backends)
+  if (engines.length === 0) return precisions.map((engine) => ({ engine }))
+  return precisions.flatMap((engine) => engines.map((backend) => ({ engine, backend })))
 }
 
 /** How long each engine in the cache took to build, by the digest of its key. */

@@ -6,13 +6,14 @@ import type { Compiled, Variant } from './variant.ts'
  * folder, or absolute file URLs. It depends on the model and its engines only, so a cache hit and a miss give the same
  * text.
  */
-export function modelManifest({ name, bindings, variants }: Compiled, files: readonly string[]): ModelManifest {
+export function modelManifest({ name, bindings, variants, server }: Compiled, files: readonly string[]): ModelManifest {
   // The compiler relates `backend` and `requires` inside Variant, but not after they were taken apart.
   return {
     schema: 1,
     name,
     bindings,
     variants: variants.map((variant, index) => ({ file: files[index], ...facts(variant) }) as VariantManifest),
+    ...(server && { server }),
   }
 }
 

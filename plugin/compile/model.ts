@@ -7,6 +7,7 @@ import { changedWhileRead, watchSources, type WatchedStore } from '../cache/watc
 import type { Converted } from '../convert/convert.ts'
 import { findRule, modelName } from '../convert/find-rule.ts'
 import type { Model } from '../onnx/model.ts'
+import { serverFor } from '../options/build-target.ts'
 import { checkShapes } from '../options/check-shapes.ts'
 import { checkDefaults, checkIo } from '../options/engine-bindings.ts'
 import type { CompileOptions } from '../options/schema.ts'
@@ -49,8 +50,9 @@ async function compileOnce(request: CompileRequest, context: WatchedContext): Pr
   const { name } = job
   const built = await Promise.all(engines.map((engine) => buildEngine(engine, job)))
   const variants = built.filter((variant) => variant !== undefined)
-  if (variants.length === 0) throw nothingBuilt(name)
-  return { name, bindings: bindingsOf(model, request.options), variants, files }
+  const server = serverFor(context.target ?? 'node', request.options.backends)
+  if (variants.length === 0 && !server) throw nothingBuilt(name)
+  return { name, bindings: bindingsOf(model, request.options), variants, files, ...(server && { server }) }
 }
 
 /** A model that was read and checked, and the engines that the options ask for. */

@@ -1,4 +1,4 @@
-import type { BackendName, Precision, Requirements, Bindings } from '../../runtime/manifest.ts'
+import type { BackendName, ManifestServer, Precision, Requirements, Bindings } from '../../runtime/manifest.ts'
 import type { Layer } from '../backend/layers.ts'
 import type { Artifact } from '../cache/artifact.ts'
 import type { EngineReport } from '../verify/report.ts'
@@ -29,6 +29,8 @@ export interface Compiled {
   readonly name: string
   readonly bindings: Bindings
   readonly variants: readonly Variant[]
+  /** The server that the options name, where the output can call it. */
+  readonly server?: ManifestServer
   /** Absolute paths of all files that the model consists of: the .onnx file and its external data. */
   readonly files: readonly string[]
 }

@@ -14,7 +14,7 @@ export interface LibraryCode {
  * `engines` are in the order of the variants. In a page, the runtime needs a library as well.
  */
 export function moduleText(compiled: Compiled, engines: readonly EngineCode[], web?: LibraryCode): string {
-  const { schema, name, bindings } = modelManifest(compiled, [])
+  const { schema, name, bindings, server } = modelManifest(compiled, [])
   const rows = compiled.variants.map(
     (variant, index) => `    { "file": ${engines[index]?.location}, ${literal(facts(variant)).slice(1)},`,
   )
@@ -27,6 +27,7 @@ export function moduleText(compiled: Compiled, engines: readonly EngineCode[], w
     `  "schema": ${schema},`,
     `  "name": ${literal(name)},`,
     `  "bindings": ${literal(bindings)},`,
+    ...(server ? [`  "server": ${literal(server)},`] : []),
     '  "variants": [',
     ...rows,
     '  ],',

@@ -1,10 +1,11 @@
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { cp } from 'node:fs/promises'
 import { join, relative, sep } from 'node:path'
 import { platformName } from '../../native/platform.ts'
 import { OnnxEngineError } from '../../runtime/errors.ts'
 import { backendNames, type BackendName } from '../../runtime/manifest.ts'
 import { findPackage, ownFolder as own } from '../files/find-package.ts'
+import type { ServerScheme } from '../options/served-variant.ts'
 import { orOutputFailed } from './output.ts'
 
 /** The files of this package that are needed to run models, and the folders that contain them. */
@@ -33,7 +34,7 @@ const libraries: Readonly<Partial<Record<BackendName, string>>> = {
 export async function copyRuntime(
   output: string,
   root: string,
-  backends: ReadonlySet<BackendName>,
+  backends: ReadonlySet<BackendName | ServerScheme>,
 ): Promise<readonly string[]> {
   const copy = (name: string, folder: string, files: RegExp) => {
     const filter = (file: string) => file === folder || files.test(relative(folder, file).replaceAll(sep, '/'))
@@ -46,6 +47,9 @@ export async function copyRuntime(
     await copy('onnxruntime-node', onnxruntime, onnxruntimeFiles)
     await copy('onnxruntime-common', folderOf('onnxruntime-common', onnxruntime), onnxruntimeCommonFiles)
   }
+  if (backends.has('grpc'))
+    for (const [name, folder] of packagesOf(['@grpc/grpc-js', '@grpc/proto-loader'], [root, own]))
+      await copy(name, folder, /^(?!.*\.(?:d\.ts|map)$)/)
   const native = backendNames.filter((name) => libraries[name] !== undefined && backends.has(name))
   const addons = `@unplugin-onnx/native-${platformName()}`
   const isOwn = findPackage(addons, root, own) === undefined && existsSync(join(own, 'native', 'build', 'Release'))
@@ -56,6 +60,28 @@ export async function copyRuntime(
   return native.map(
     (name) => `option 'standalone': on the machine that runs the output, engines of ${name} need ${libraries[name]}`,
   )
+}
+
+/**
+ * Folders of packages and all that they depend on, by name. One inside another package's folder is copied with it; of
+ * two packages with one name the first found is taken.
+ */
+function packagesOf(names: readonly string[], from: readonly string[]): ReadonlyMap<string, string> {
+  const found = new Map<string, string>()
+  const seen = new Set<string>()
+  const visit = (name: string, places: readonly string[]) => {
+    const folder = folderOf(name, ...places)
+    if (seen.has(folder)) return
+    seen.add(folder)
+    const isInside = places.some((place) => folder.startsWith(join(place, 'node_modules') + sep) && seen.has(place))
+    if (!isInside && !found.has(name)) found.set(name, folder)
+    const { dependencies = {} } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as {
+      readonly dependencies?: Readonly<Record<string, string>>
+    }
+    for (const dependency of Object.keys(dependencies)) visit(dependency, [folder])
+  }
+  for (const name of names) visit(name, from)
+  return found
 }
 
 function folderOf(name: string, ...from: readonly string[]): string {

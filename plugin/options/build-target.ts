@@ -1,6 +1,8 @@
 import { OnnxEngineError } from '../../runtime/errors.ts'
-import type { BackendName } from '../../runtime/manifest.ts'
+import type { BackendName, ManifestServer } from '../../runtime/manifest.ts'
 import type { WebOptions } from './backend-types.ts'
+import type { BackendEntry } from './served-types.ts'
+import { engineBackends, serverOf } from './served-variant.ts'
 
 export const platforms = ['auto', 'node', 'browser'] as const
 export type Platform = (typeof platforms)[number]
@@ -49,19 +51,26 @@ const targets: Readonly<Record<BuildTarget, TargetBackends>> = {
  */
 export function backendsFor(
   target: BuildTarget,
-  wanted: 'auto' | readonly BackendName[],
+  wanted: 'auto' | readonly BackendEntry[],
   model: string,
 ): readonly BackendName[] {
   const { automatic, named = [], hint } = targets[target]
   if (wanted === 'auto') return automatic
   const possible = [...automatic, ...named]
-  const usable = wanted.filter((name) => possible.includes(name))
-  if (usable.length > 0) return usable
+  const usable = engineBackends(wanted).filter((name) => possible.includes(name))
+  if (usable.length > 0 || serverFor(target, wanted)) return usable
   throw new OnnxEngineError('UNSUPPORTED_TARGET', `${model}: the backends of a build for ${placeNames[target]}`, {
     expected: `some of ${possible.join(', ')}`,
-    received: wanted.join(', '),
+    received: wanted.map((entry) => (typeof entry === 'string' ? entry : `a server (${servers})`)).join(', '),
     hint,
   })
+}
+
+const servers = 'remote: Node.js only'
+
+/** The server that the options of a build name, where its output can call it. */
+export function serverFor(target: BuildTarget, wanted: 'auto' | readonly BackendEntry[]): ManifestServer | undefined {
+  return target === 'node' ? serverOf(wanted) : undefined
 }
 
 const placeNames: Readonly<Record<BuildTarget, string>> = {

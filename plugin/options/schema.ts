@@ -6,6 +6,8 @@ import { convert } from './convert-schema.ts'
 import { remoteCache } from './remote-schema.ts'
 import { calibration } from './sample-schema.ts'
 import type { VerifyOptions } from './sample-types.ts'
+import type { BackendEntry } from './served-types.ts'
+import { backendEntry, isOrdered } from './served-variant.ts'
 import { defaultCacheDir, ioPrecisions } from './types.ts'
 import type { CacheOptions, ModelOptions, Options, Profile, TypesOptions, ValueBounds } from './types.ts'
 import { byteCount, duration, oneOf, filePath, recordOf, section, uniqueList, type SchemasOf } from './validators.ts'
@@ -21,8 +23,10 @@ export type Calibration = NonNullable<CompileOptions['calibration']>
 
 const engine = oneOf(precisions)
 const backendList = v.pipe(
-  uniqueList(oneOf(backendNames)),
+  uniqueList(backendEntry),
   v.check((names) => names.length > 0, 'at least one backend'),
+  v.check((names) => isOrdered(names), 'one server at most, before or after the backends'),
+  v.transform((names): readonly BackendEntry[] => names),
 )
 const backends = v.lazy((input) =>
   Array.isArray(input) ? backendList : v.literal('auto', `'auto' or a list of ${backendNames.join(', ')}`),

@@ -1,4 +1,4 @@
-import type { BackendName, DimsCheck, Precision } from '../../runtime/manifest.ts'
+import type { DimsCheck, Precision } from '../../runtime/manifest.ts'
 import type {
   OnnxRuntimeOptions,
   OpenVinoOptions,
@@ -10,6 +10,7 @@ import type { Platform } from './build-target.ts'
 import type { ConvertOptions } from './convert-types.ts'
 import type { RemoteCacheOptions } from './remote-types.ts'
 import type { CalibrationOptions, VerifyOptions } from './sample-types.ts'
+import type { BackendEntry } from './served-types.ts'
 
 /** Dims by input name. These records have no prototype, so an input can have any name. */
 export type Shapes = Readonly<Record<string, readonly number[]>>
@@ -42,9 +43,9 @@ export interface ModelOptions {
   readonly engine?: Precision
   /**
    * Backends to compile for, in order of preference; a build takes those that run where its output does. `'auto'`:
-   * every backend whose library is found, the CPU last.
+   * every backend whose library is found, the CPU last. `{ remote: 'grpc://...' }` is a [server](servers.md).
    */
-  readonly backends?: 'auto' | readonly BackendName[]
+  readonly backends?: 'auto' | readonly BackendEntry[]
   /** Compute capabilities to compile for, such as `'sm86'`. Empty: the backend's default list. */
   readonly targets?: readonly string[]
   /** Fixed dims by input name. Other inputs keep their dynamic dims. */

@@ -1,6 +1,7 @@
 import { OnnxEngineError } from '../../runtime/errors.ts'
 import type { BackendName } from '../../runtime/manifest.ts'
 import type { ResolvedOptions } from '../options/schema.ts'
+import type { ServerScheme } from '../options/served-variant.ts'
 
 /** The folders that a bundler writes to, which `standalone` makes able to run alone. */
 export interface Outputs {
@@ -10,7 +11,7 @@ export interface Outputs {
    */
   add(folder: string | undefined): void
   /** Copies the runtime and what these backends need into each folder, once. Returns lines on what is still missing. */
-  makeStandalone(backends: ReadonlySet<BackendName>): Promise<readonly string[]>
+  makeStandalone(backends: ReadonlySet<BackendName | ServerScheme>): Promise<readonly string[]>
 }
 
 /** `options` are read at each call: the root of the app may change before the first output. */

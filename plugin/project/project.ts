@@ -13,6 +13,7 @@ import { type Side, targetOf } from '../options/build-target.ts'
 import { type ModelId, modelFilterOf, modelId, parseRequest, queryText } from '../options/query.ts'
 import { compileOptions, unusedGlobs } from '../options/resolve.ts'
 import type { ResolvedOptions } from '../options/schema.ts'
+import { schemeOf } from '../options/served-variant.ts'
 import type { Options } from '../options/types.ts'
 import { shorten } from '../text.ts'
 import type { CurrentOptions } from './current-options.ts'
@@ -152,6 +153,7 @@ async function compileImport(state: ProjectState, text: string, hook: LoadHook):
     for (const part of compiled.files) watch(part)
     state.files.add(file)
     if (side === 'node') for (const { backend } of compiled.variants) state.backends.add(backend)
+    if (compiled.server) state.backends.add(schemeOf(compiled.server))
     state.types.declare(text, compiled.bindings)
     return compiled
   } catch (error) {

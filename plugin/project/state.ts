@@ -2,6 +2,7 @@ import type { BackendName } from '../../runtime/manifest.ts'
 import type { Store } from '../cache/store.ts'
 import type { ModelId } from '../options/query.ts'
 import type { ResolvedOptions } from '../options/schema.ts'
+import type { ServerScheme } from '../options/served-variant.ts'
 import type { Options } from '../options/types.ts'
 import { type BuildReporter, openReporter } from './build-reporter.ts'
 import { type CurrentOptions, openOptions } from './current-options.ts'
@@ -28,7 +29,7 @@ export interface ProjectState {
   readonly importers: Map<string, string>
   /** Models that were compiled, as absolute paths. */
   readonly files: Set<string>
-  readonly backends: Set<BackendName>
+  readonly backends: Set<BackendName | ServerScheme>
   readonly warned: Set<string>
   readonly types: TypedImports
   readonly outputs: Outputs

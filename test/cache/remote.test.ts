@@ -1,12 +1,12 @@
 import { generateKeyPairSync } from 'node:crypto'
-import { once } from 'node:events'
+import { EventEmitter, once } from 'node:events'
 import { createReadStream, existsSync, readFileSync } from 'node:fs'
 import { appendFile, readFile, writeFile } from 'node:fs/promises'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { http } from 'unplugin-onnx/cache'
-import { describe, expect, onTestFinished, test } from 'vitest'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { cacheKey } from '../../plugin/cache/key.ts'
 import { openStore, type Store } from '../../plugin/cache/store.ts'
 import type { RemoteCacheOptions, RemoteStore } from '../../plugin/options/remote-types.ts'
@@ -239,6 +239,90 @@ describe('http()', () => {
     const { build, warnings } = machine({ store: http({ url }), secret })
     expect((await build()).bytes).toEqual(engine)
     expect(warnings).toHaveLength(1)
+  })
+
+  test('that trickles costs one warning and a build once its time is over', async () => {
+    const store = memoryStore()
+    await machine({ store, secret }).build()
+    const body = store.bodies.get(key.digest) ?? Buffer.alloc(0)
+    const heads = body.indexOf(10) + 3
+    const events = new EventEmitter()
+    const trickling = once(events, 'trickling')
+    const closed = once(events, 'closed')
+    const url = await serve((_, response) => {
+      response.writeHead(200, { 'content-length': String(body.length) })
+      let sent = 0
+      const trickle = () => {
+        response.write(body.subarray(sent, ++sent))
+        if (sent < heads) setImmediate(trickle)
+        else events.emit('trickling')
+      }
+      trickle()
+      response.on('close', () => events.emit('closed'))
+    })
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+    onTestFinished(() => void vi.useRealTimers())
+    const { build, warnings } = machine({ store: http({ url }), secret })
+    const building = build()
+    await trickling
+    await vi.advanceTimersByTimeAsync(60_000)
+    // The connection is given up as well, not only the wait for it.
+    await closed
+    expect((await building).bytes).toEqual(engine)
+    expect(warnings).toEqual([expect.stringContaining('it takes too long')])
+  })
+
+  test.each([301, 302, 307, 308])('that answers %i to another host does not take the token there', async (status) => {
+    const elsewhere: string[] = []
+    const other = await serve((request, response) => {
+      elsewhere.push(`${request.method} ${request.headers.authorization}`)
+      request.resume().on('end', () => response.writeHead(404).end())
+    })
+    const location = other.replace('{key}', 'stolen')
+    const url = await serve((request, response) =>
+      request.resume().on('end', () => response.writeHead(status, { location }).end()),
+    )
+    const store = http({ url, token: 'r', writeToken: 'w' })
+    const reading = machine({ store: { get: store.get }, secret })
+    await reading.build()
+    const writing = machine({ store: { get: async () => undefined, put: store.put! }, secret })
+    await writing.build()
+    expect(elsewhere).toEqual([])
+    expect([...reading.warnings, ...writing.warnings]).toEqual(
+      [status, status].map((code) => expect.stringContaining(`status ${code}`)),
+    )
+  })
+
+  test('that has nothing under a key costs no warning', async () => {
+    const url = await serve((_, response) => response.writeHead(404).end())
+    const { build, warnings } = machine({ store: http({ url }), secret })
+    expect((await build()).reason).toBe('miss: new')
+    expect(warnings).toEqual([])
+  })
+
+  test.each([
+    [200, []],
+    [412, []],
+    [401, [/status 401/]],
+    [403, [/status 403/]],
+    [500, [/status 500/]],
+  ] as const)('that answers %i to an upload costs %j', async (status, wanted) => {
+    const url = await serve((request, response) =>
+      request.resume().on('end', () => response.writeHead(request.method === 'PUT' ? status : 404).end()),
+    )
+    const { build, warnings } = machine({ store: http({ url, writeToken: 'w' }), secret })
+    expect((await build()).bytes).toEqual(engine)
+    expect(warnings).toEqual(wanted.map((text) => expect.stringMatching(text)))
+  })
+
+  test('whose connection is cut during an upload costs one warning', async () => {
+    const url = await serve((request, response) => {
+      if (request.method === 'PUT') request.once('data', () => request.socket.destroy())
+      else response.writeHead(404).end()
+    })
+    const { build, warnings } = machine({ store: http({ url, writeToken: 'w' }), secret })
+    expect((await build()).bytes).toEqual(engine)
+    expect(warnings).toEqual([expect.stringContaining('could not be stored')])
   })
 
   test.each(['https://host/without-a-key', 'ftp://host/{key}'])('with the URL %s is refused', (url) => {

@@ -117,6 +117,25 @@ describe('options', () => {
     ],
     [{ backends: [] }, `option 'backends': expected at least one backend, received []`],
     [
+      { backends: ['onnxruntime', { remote: 'http://a' }, 'openvino'] },
+      `option 'backends': expected one server at most, before or after the backends, ` +
+        `received [ 'onnxruntime', { remote: 'http://a' }, 'openvino' ]`,
+    ],
+    [
+      { backends: [{ remote: 'ftp://a' }] },
+      `option 'backends[0].remote': expected a URL of grpc://, grpcs://, http:// or https://, received 'ftp://a'`,
+    ],
+    [{ backends: [{ remote: [] }] }, `option 'backends[0].remote': expected at least one URL, received []`],
+    [
+      { backends: [{ url: 'http://a' }] },
+      `option 'backends[0].remote': expected the keys remote, model, version, received undefined`,
+    ],
+    [
+      { backends: [{ remote: 'http://me:secret@a' }] },
+      `option 'backends[0].remote': expected a URL without a user name; give credentials at load, in remote.headers, ` +
+        `received 'http://...@a'`,
+    ],
+    [
       { backends: ['onnxruntime', 'onnxruntime'] },
       `option 'backends': expected no name twice, received [ 'onnxruntime', 'onnxruntime' ]`,
     ],

@@ -186,7 +186,7 @@ const typeTexts: Readonly<Record<string, string>> = {
   IoPrecision: union(ioPrecisions),
   DimsCheck: union(dimsChecks),
   Precision: union(precisions),
-  'BackendName[]': `(${union(backendNames)})[]`,
+  'BackendEntry[]': `(${union(backendNames)} | { remote })[]`,
   OptimizationLevel: union(optimizationLevels),
   PerformanceHint: union(performanceHints),
   CalibrationMethod: union(calibrationMethods),
