@@ -49,6 +49,11 @@ export interface BuildPlan<B extends BackendName = BackendName> {
   readonly worker: URL
   /** Structured-cloneable settings for the worker. */
   readonly settings: Readonly<Record<string, unknown>>
+  /**
+   * The machine that compiles the engine, in words, if this one cannot: it is in the cache, or the build fails with
+   * NOT_CACHED.
+   */
+  readonly elsewhere?: string
   /** Lines that the user should see once, such as a fallback of the device. */
   readonly notes?: readonly string[]
 }

@@ -1,5 +1,6 @@
 import { readFile, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
+import { OnnxEngineError } from '../../runtime/errors.ts'
 import type { Bindings } from '../../runtime/manifest.ts'
 import { type Layer, layersFile } from '../backend/layers.ts'
 import { runChild } from '../child/run.ts'
@@ -37,6 +38,7 @@ export interface EngineJob {
  */
 export async function compileGraph(job: EngineJob, output: string): Promise<EngineMetadata | undefined> {
   const { request, title, importKey, context } = job
+  if (job.planned.plan.elsewhere !== undefined) throw notBuilt(title, job.planned.plan.elsewhere)
   const last = await request.store.lastSeconds(importKey)
   const progress = context.startProgress?.(title, last) ?? startProgress(title, last, request.log)
   try {
@@ -49,6 +51,14 @@ export async function compileGraph(job: EngineJob, output: string): Promise<Engi
   } finally {
     progress.stop()
   }
+}
+
+function notBuilt(title: string, machine: string): OnnxEngineError {
+  return new OnnxEngineError('NOT_CACHED', title, {
+    expected: `the plan of ${machine}, in the cache or in 'cache.remote'`,
+    received: 'none',
+    hint: 'Build on that machine first, with a cache.remote that it may write',
+  })
 }
 
 /** Reads the layers that a compiler listed next to the engine, and removes the list: the cache keeps one file. */

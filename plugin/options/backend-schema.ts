@@ -7,7 +7,7 @@ import {
   webGpuFlavours,
   type WebOptions,
 } from './backend-types.ts'
-import { byteCount, oneOf, filePath, section, type SchemasOf, wholeNumber } from './validators.ts'
+import { byteCount, oneOf, filePath, section, type SchemasOf, uniqueList, wholeNumber } from './validators.ts'
 
 // The sections of the backends, as entries: at the top level with these defaults, under `models` without.
 
@@ -38,6 +38,7 @@ export const tensorrt = {
   hardwareCompatibility: v.optional(oneOf(hardwareCompatibilities), 'none'),
   versionCompatible: v.optional(v.boolean(), false),
   timingCache: v.optional(v.boolean(), true),
+  machines: v.optional(v.pipe(uniqueList(filePath), v.readonly()), []),
 }
 
 /** The engine library of pages: one for all models of a build. */

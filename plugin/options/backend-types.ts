@@ -64,6 +64,11 @@ export interface TensorRtOptions extends TensorRtRtxOptions {
   readonly versionCompatible?: boolean
   /** Keeps kernel timings for the next build on this GPU. */
   readonly timingCache?: boolean
+  /**
+   * Files that `unplugin-onnx doctor --json` wrote on other machines: their plans are taken from the cache, never built
+   * here. See [Cache](cache.md#gpu-engines-for-machines-that-you-do-not-build-on).
+   */
+  readonly machines?: readonly string[]
 }
 
 export const webGpuFlavours = ['jspi', 'asyncify'] as const

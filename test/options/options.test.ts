@@ -39,6 +39,7 @@ describe('options', () => {
         hardwareCompatibility: 'none',
         versionCompatible: false,
         timingCache: true,
+        machines: [],
       },
       models: {},
       convert: {},

@@ -72,8 +72,14 @@ function planOf(
     parserVersion,
     bytes,
     driver,
+    platform: 'linux',
+    arch: 'x64',
   }
-  const [plan] = backend.plan(model, options, { available: true, version, detail: { ...detail } })
+  const found = { available: true, version, detail } as const
+  const [plan] =
+    backend === tensorrt
+      ? tensorrt.plan(model, options, { ...found, detail: { here: found, elsewhere: [] } })
+      : tensorrtRtx.plan(model, options, found)
   return plan!
 }
 

@@ -221,9 +221,12 @@ async function factsOf({ version, parserVersion, ...files }: Release) {
     gpus: [{ ...gpu, memoryBusBits: 5120, memoryBytes: 80 * 2 ** 30 }],
   }
   const bytes = statSync(files.file).size
-  const detail: TensorRtDetail = { ...files, parserVersion, bytes, driver }
+  const { platform, arch } = process
+  const detail: TensorRtDetail = { ...files, parserVersion, bytes, driver, platform, arch }
+  const here = { available: true, version, detail } as const
   const options = compileOptions(resolveOptions({}, folder), { file, query: {} })
-  const [plan] = tensorrt.plan(await readModel(file), options, { available: true, version, detail: { ...detail } })
+  const found = { ...here, detail: { here, elsewhere: [] } }
+  const [plan] = tensorrt.plan(await readModel(file), options, found)
   return plan!.facts
 }
 

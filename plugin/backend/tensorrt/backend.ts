@@ -13,6 +13,7 @@ import type { CompileOptions } from '../../options/schema.ts'
 import type { Available, Backend, BuildPlan, Lowering, Probe } from '../contract.ts'
 import { probeInChild } from '../probe-in-child.ts'
 import { gpuFacts } from './gpu-facts.ts'
+import { type Machine, readMachines } from './machines.ts'
 import { engineSettings, type TensorRtDetail } from './settings.ts'
 
 const worker = new URL('./compile.js', import.meta.url)
@@ -26,19 +27,41 @@ export const tensorrtRtx: Backend<'tensorrt-rtx', TensorRtDetail> = {
     targetGroups(options).map((targets) => planForTargets(model, options, found, targets)),
 }
 
-/** Plans for the NVIDIA GPU at hand. */
-export const tensorrt: Backend<'tensorrt', TensorRtDetail> = {
+/** TensorRT on this machine, if it can build here, and on others. */
+export interface TensorRtPlaces {
+  readonly here: Found | undefined
+  readonly elsewhere: readonly Machine[]
+}
+
+/** Plans for the NVIDIA GPU at hand, and those that other machines have built. */
+export const tensorrt: Backend<'tensorrt', TensorRtPlaces> = {
   name: 'tensorrt',
   fixesOptionalInputs: true,
   async probe(options, root) {
-    const found = await probe('tensorrt', options.tensorrt.library, root)
-    if (!found.available) return found
-    const { driver } = found.detail
-    return driver.reason === ''
-      ? found
-      : { available: false, reason: `TensorRT ${found.version} builds on a GPU only, and ${driver.reason}` }
+    const elsewhere = await readMachines(options.tensorrt.machines, root)
+    const found = await probeGpu(options, root)
+    const [first] = elsewhere
+    if (found.available) return { ...found, detail: { here: found, elsewhere } }
+    return first ? { available: true, version: first.found.version, detail: { here: undefined, elsewhere } } : found
   },
-  plan: (model, options, found) => [planForGpu(model, options, found)],
+  plan: (model, options, { detail: { here, elsewhere } }) => {
+    const own = here ? [planForGpu(model, options, here)] : []
+    const others = elsewhere.map((machine) => planForMachine(model, options, machine))
+    const plans = [...own, ...others]
+    refuseTargets(options.targets, plans)
+    // Two files may be of equal machines, or of this one.
+    const byKey = new Map([...plans].reverse().map((plan) => [cacheKey(plan.facts).digest, plan]))
+    return [...byKey.values()].reverse().filter((plan) => isWanted(options.targets, plan))
+  },
+}
+
+async function probeGpu(options: CompileOptions, root: string): Promise<Probe<TensorRtDetail>> {
+  const found = await probe('tensorrt', options.tensorrt.library, root)
+  if (!found.available) return found
+  const { driver } = found.detail
+  return driver.reason === ''
+    ? found
+    : { available: false, reason: `TensorRT ${found.version} builds on a GPU only, and ${driver.reason}` }
 }
 
 /** Those of TensorRT-RTX's ComputeCapability. */
@@ -100,7 +123,8 @@ async function probeLibrary(flavour: TensorRtFlavour, library: TensorRtLibrary):
   const addon = loadAddon(family.addon)
   if ('reason' in addon) return { available: false, reason: addon.reason }
   const bytes = statSync(file).size
-  return { available: true, version, detail: { ...library, parserVersion, bytes, driver } }
+  const { platform, arch } = process
+  return { available: true, version, detail: { ...library, parserVersion, bytes, driver, platform, arch } }
 }
 
 type Found = Available<TensorRtDetail>
@@ -150,21 +174,38 @@ function planForTargets(
   }
 }
 
+/** A plan that another machine builds. */
+function planForMachine(model: Model, options: CompileOptions, { file, found }: Machine): BuildPlan<'tensorrt'> {
+  const plan = planForGpu(model, options, found)
+  const { gpu } = plan.requires
+  const label = gpu.toLowerCase().replaceAll(/\W+/g, '-')
+  return { ...plan, label, elsewhere: `the machine of ${file}, with ${gpu}` }
+}
+
+function isWanted(targets: readonly string[], { requires }: BuildPlan<'tensorrt'>): boolean {
+  return targets.length === 0 || targets.includes(requires.computeCapability)
+}
+
+function refuseTargets(targets: readonly string[], plans: readonly BuildPlan<'tensorrt'>[]): void {
+  const capabilities = new Set(plans.map(({ requires }) => requires.computeCapability))
+  const other = targets.find((target) => !capabilities.has(target))
+  if (other === undefined) return
+  const names = plans.map(({ requires }) => `${requires.computeCapability}, that of ${requires.gpu}`)
+  throw new OnnxEngineError('OPTION_INVALID', 'targets of tensorrt', {
+    expected: names.join(' or '),
+    received: other,
+    hint:
+      'TensorRT builds for the GPU at hand; the backend tensorrt-rtx builds for others, ' +
+      `and 'tensorrt.machines' takes plans that other machines have built`,
+  })
+}
+
 function planForGpu(model: Model, options: CompileOptions, found: Found): BuildPlan<'tensorrt'> {
-  const { platform, arch } = process
-  const { driver } = found.detail
+  const { driver, platform, arch } = found.detail
   // The first GPU is the one that TensorRT builds for.
   const gpu = driver.gpus[0]
   if (!gpu) throw new OnnxEngineError('BACKEND_UNAVAILABLE', `tensorrt: ${driver.reason}`)
   const { computeCapability } = gpu
-  const other = options.targets.find((target) => target !== computeCapability)
-  if (other !== undefined) {
-    throw new OnnxEngineError('OPTION_INVALID', 'targets of tensorrt', {
-      expected: `${computeCapability}, that of ${gpu.name}`,
-      received: other,
-      hint: 'TensorRT builds for the GPU at hand; the backend tensorrt-rtx builds for others',
-    })
-  }
   const { hardwareCompatibility, versionCompatible, timingCache } = options.tensorrt
   const { settings, facts } = engineSettings({ flavour: 'tensorrt', model, options, found })
   const key = { ...facts, ...gpuFacts(driver, hardwareCompatibility), hardwareCompatibility }
@@ -196,7 +237,7 @@ function planForGpu(model: Model, options: CompileOptions, found: Found): BuildP
 /** Facts for the timing cache: timings hold for one release on one kind of GPU. */
 function timingFacts({ version, detail }: Found): Facts {
   const { driver: _, ...gpu } = gpuFacts(detail.driver, 'none')
-  return { tensorrt: version, platform: process.platform, ...gpu }
+  return { tensorrt: version, platform: detail.platform, ...gpu }
 }
 
 // All strongly typed: precision is in the graph that our own pass wrote.

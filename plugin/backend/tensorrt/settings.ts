@@ -16,6 +16,9 @@ export interface TensorRtDetail extends TensorRtLibrary {
   /** Version of the parser's interface. */
   readonly parserVersion: number
   readonly driver: GpuProbe
+  /** Where the engine is built and runs. */
+  readonly platform: string
+  readonly arch: string
 }
 
 /** A model, its options and the library that was found for it. */
@@ -72,8 +75,8 @@ export function engineSettings({ flavour, model, options, found }: TensorRtJob):
     addon: family.addon,
     libraryBytes: detail.bytes,
     parser: detail.parserVersion,
-    platform: process.platform,
-    arch: process.arch,
+    platform: detail.platform,
+    arch: detail.arch,
     flags,
     profilingVerbosity,
     ...(builderOptimizationLevel !== null && { builderOptimizationLevel }),
