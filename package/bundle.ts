@@ -4,6 +4,7 @@ import { dirname, extname, join } from 'node:path'
 import { type PreRenderedChunk, rolldown } from 'rolldown'
 import { chunksOf } from './chunks.ts'
 import { isScript, placeOf } from './entries.ts'
+import { withoutFacades } from './facades.ts'
 import { keepPlaces } from './places.ts'
 import { bundledUnplugin, unpluginLoaders } from './unplugin.ts'
 
@@ -36,7 +37,7 @@ export async function bundle(request: BundleRequest): Promise<readonly string[]>
     platform: 'node',
     preserveEntrySignatures: 'allow-extension',
     external: (id) => isBuiltin(id) || external.has(packageName(id)),
-    plugins: [keepPlaces(dist), ...(unplugin === undefined ? [] : [bundledUnplugin(unplugin)])],
+    plugins: [keepPlaces(dist), withoutFacades, ...(unplugin === undefined ? [] : [bundledUnplugin(unplugin)])],
     checks: { ineffectiveDynamicImport: false },
     onLog(level, log, report) {
       if (level === 'warn') report('error', log)

@@ -1,4 +1,4 @@
-import { join } from 'node:path'
+import { join, posix } from 'node:path'
 import { placeOf } from './entries.ts'
 
 /** The part of Rolldown's graph that is used here. */
@@ -25,8 +25,12 @@ const together: readonly (readonly [chunk: string, ...modules: readonly string[]
   // What every bundler loads before it sees a model.
   ['plugin/shared/start', 'plugin/vite.js', 'plugin/rollup.js'],
   // What it loads for a model whose engines are in the cache.
-  ['plugin/shared/hit', 'plugin/cache/store.js', 'plugin/compile/model.js', 'plugin/types/write.js'],
+  ['plugin/shared/store', 'plugin/cache/store.js'],
+  ['plugin/shared/hit', 'plugin/compile/model.js', 'plugin/types/write.js'],
 ]
+
+/** Rooms of which one file is used at a time. */
+const apart: ReadonlySet<string> = new Set(['plugin/cli'])
 
 /**
  * Chooses the chunk of each module: what is loaded together, a library with what it needs, or a room. The bundler alone
@@ -39,7 +43,8 @@ export function chunksOf(sources: Sources): (id: string, graph: Graph) => string
     chunks ??= chooseChunks(sources, graph)
     const chunk = chunks.get(id)
     if (chunk !== undefined || entries.has(id)) return chunk
-    return isOwn(sources, id) ? roomOf(placeOf(sources.dist, id)) : undefined
+    const place = placeOf(sources.dist, id)
+    return isOwn(sources, id) && !apart.has(posix.dirname(place)) ? roomOf(place) : undefined
   }
 }
 

@@ -34,19 +34,25 @@ await bundle.write({ dir: 'dist', entryFileNames: 'main.mjs' })`,
   vite: `
 import { build } from 'vite'
 import onnx from 'unplugin-onnx/vite'
-await build({ logLevel: 'warn', plugins: [onnx()], build: { ssr: 'src/main.js', rollupOptions: { output: { entryFileNames: 'main.mjs' } } } })`,
+const rollupOptions = { output: { entryFileNames: 'main.mjs' } }
+await build({ logLevel: 'warn', plugins: [onnx()], build: { ssr: 'src/main.js', rollupOptions } })`,
   esbuild: `
 import { build } from 'esbuild'
 import onnx from 'unplugin-onnx/esbuild'
-await build({ entryPoints: ['src/main.js'], bundle: true, platform: 'node', format: 'esm', outfile: 'dist/main.mjs', plugins: [onnx()] })`,
+const output = { bundle: true, platform: 'node', format: 'esm', outfile: 'dist/main.mjs' }
+await build({ ...output, entryPoints: ['src/main.js'], plugins: [onnx()] })`,
   webpack: `
 import webpack from 'webpack'
 import onnx from 'unplugin-onnx/webpack'
 const compiler = webpack({
   mode: 'production', target: 'node', entry: './src/main.js', plugins: [onnx()], experiments: { outputModule: true },
-  output: { path: process.cwd() + '/dist', filename: 'main.mjs', module: true, chunkFormat: 'module', library: { type: 'module' } },
+  output: {
+    path: process.cwd() + '/dist', filename: 'main.mjs', module: true, chunkFormat: 'module',
+    library: { type: 'module' },
+  },
 })
-await new Promise((done, reject) => compiler.run((error, stats) => (error || stats.hasErrors() ? reject(error ?? String(stats)) : done())))`,
+await new Promise((done, reject) =>
+  compiler.run((error, stats) => (error || stats.hasErrors() ? reject(error ?? String(stats)) : done())))`,
 }
 
 describe.each(Object.entries(builds))('an app with the plugin in devDependencies, %s', (bundler, build) => {
