@@ -26,7 +26,13 @@ const together: readonly (readonly [chunk: string, ...modules: readonly string[]
   ['plugin/shared/start', 'plugin/vite.js', 'plugin/rollup.js'],
   // What it loads for a model whose engines are in the cache.
   ['plugin/shared/store', 'plugin/cache/store.js'],
-  ['plugin/shared/hit', 'plugin/compile/model.js', 'plugin/types/write.js'],
+  [
+    'plugin/shared/hit',
+    'plugin/compile/model.js',
+    'plugin/types/write.js',
+    'plugin/types/folder.js',
+    'plugin/backend/onnxruntime/backend.js',
+  ],
 ]
 
 /** Rooms of which one file is used at a time. */

@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { isBuiltin } from 'node:module'
-import { dirname, extname, join, relative } from 'node:path'
+import { basename, dirname, extname, join, relative } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { tempFolder } from '../support/helpers.ts'
@@ -70,6 +70,18 @@ describe.each(['unplugin-onnx', 'runtime'] as const)('package %s', (name) => {
     expect(others).toEqual([])
   })
 })
+
+// The parser of sources and the cache's library are loaded when they are needed; so is the schema of ONNX.
+test.each(['dist/plugin/vite.js', 'dist/plugin/shared/hit.js', 'dist/plugin/cli.js'])(
+  '%s loads no library that an engine in the cache does not need',
+  (entry) => {
+    const files = new Set([join(built['unplugin-onnx'], entry)])
+    for (const file of files)
+      for (const text of importsOf(file)) if (text.startsWith('.')) files.add(join(dirname(file), text))
+    const libraries = [...files].filter((file) => file.includes('libraries')).map((file) => basename(file, '.js'))
+    expect(['cac', 'picomatch', 'valibot']).toEqual(expect.arrayContaining(libraries))
+  },
+)
 
 test('every entry exports what it exports in the repository', async () => {
   const { exports } = manifestOf(built['unplugin-onnx'])
