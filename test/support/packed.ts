@@ -11,7 +11,7 @@ export type PublishedPackage = 'unplugin-onnx' | 'runtime'
 
 /** Builds the packages as they are published into a folder, and returns the folder of each. */
 export async function builtPackages(folder: string): Promise<Readonly<Record<PublishedPackage, string>>> {
-  await promisify(execFile)(process.execPath, [join(repository, 'dist/package/build.js'), folder])
+  await promisify(execFile)(process.execPath, [join(repository, 'dist/plugin/packaging/build.js'), folder])
   return { 'unplugin-onnx': join(folder, 'unplugin-onnx'), runtime: join(folder, 'runtime') }
 }
 

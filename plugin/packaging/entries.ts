@@ -43,7 +43,7 @@ export function openedFiles(dist: string, folders: readonly string[]): readonly 
 
 function scriptsBelow(folder: string): readonly string[] {
   return readdirSync(folder, { recursive: true, encoding: 'utf8' })
-    .filter((name) => script.test(name))
+    .filter((name) => script.test(name) && !/^packaging[\\/]/.test(name))
     .map((name) => join(folder, name))
 }
 

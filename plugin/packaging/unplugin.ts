@@ -39,6 +39,7 @@ export function bundledUnplugin(folder: string): Plugin {
 }
 
 function replaced(code: string, from: string, to: string): string {
-  if (!code.includes(from)) throw new Error(`unplugin has no '${from}' any more: package/unplugin.ts must follow`)
+  if (!code.includes(from))
+    throw new Error(`unplugin has no '${from}' any more: plugin/packaging/unplugin.ts must follow`)
   return code.replace(from, to)
 }

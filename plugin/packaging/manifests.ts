@@ -12,13 +12,14 @@ export interface PackageManifest extends Manifest {
   readonly [field: string]: unknown
 }
 
-/**
- * The published package.json of the plugin. What is in `devDependencies` of the repository is bundled if it is used, so
- * `dependencies` are all that an app installs.
- */
+/** The dependencies that stay outside of the bundle: a native parser, and what is a bundle already. */
+const outside: ReadonlySet<string> = new Set(['jiti', 'oxc-parser'])
+
+/** The published package.json of the plugin. Other dependencies than these are inside the bundle. */
 export function pluginManifest(source: PackageManifest): PackageManifest {
-  const { devDependencies: _, scripts: __, private: ___, ...published } = source
-  return published as PackageManifest
+  const { devDependencies: _, scripts: __, dependencies = {}, ...published } = source
+  const left = Object.entries(dependencies).filter(([name]) => outside.has(name))
+  return { ...(published as PackageManifest), dependencies: Object.fromEntries(left) }
 }
 
 /** The entries of the runtime's own package, and those of the plugin that they are. */

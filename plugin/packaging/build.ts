@@ -50,7 +50,8 @@ async function build(manifest: PackageManifest, { folder, sides }: Parts): Promi
   if (packages.length > 0) writeFileSync(join(output, 'THIRD-PARTY-LICENSES'), licenceText(packages))
   writeFileSync(join(target, 'package.json'), `${JSON.stringify(manifest, null, 2)}\n`)
   copyFileSync(join(root, 'LICENSE'), join(target, 'LICENSE'))
-  if (!hasPlugin) return writeFileSync(join(target, 'README.md'), readFileSync(join(root, 'package', 'runtime.md')))
+  if (!hasPlugin)
+    return writeFileSync(join(target, 'README.md'), readFileSync(join(root, 'plugin', 'packaging', 'runtime.md')))
   for (const name of ['README.md', 'CHANGELOG.md', 'docs'])
     cpSync(join(root, name), join(target, name), { recursive: true })
 }
