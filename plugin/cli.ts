@@ -1,21 +1,20 @@
 #!/usr/bin/env node
 /**
- * The command `unplugin-onnx`. This file runs it and prints its errors; each command is a file in cli/, which adds
- * itself to the parser. cli/arguments.ts reads what the user typed, cli/reports.ts makes the text for the terminal.
+ * The command `unplugin-onnx`. This file runs it and prints its errors; each command is a file in cli/, which is loaded
+ * when it is used. cli/arguments.ts reads what the user typed, cli/reports.ts makes the text for the terminal.
  */
 import { readFileSync } from 'node:fs'
 import { stripVTControlCharacters } from 'node:util'
 import type { CAC } from 'cac'
 import { OnnxEngineError } from '../runtime/errors.ts'
-import { hintFor, refuseUnknownOptions, usageError } from './cli/arguments.ts'
 import { commands } from './cli/commands.ts'
 import type { OwnPackage } from './cli/doctor.ts'
-import { fromTrtexec } from './cli/trtexec.ts'
+import { hintFor, refuseUnknownOptions, usageError } from './cli/usage.ts'
 
 const own = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as OwnPackage
 
 async function main(argv: string[]): Promise<void> {
-  const cli = commands(own)
+  const cli = await commands(own, (name) => argv.includes(name))
   try {
     cli.parse(await withOurSpelling(argv), { run: false })
     if (cli.matchedCommand) {
@@ -34,7 +33,9 @@ async function main(argv: string[]): Promise<void> {
 
 /** trtexec's options of `bench` in our spelling, which is printed once. */
 async function withOurSpelling([node = '', script = '', ...args]: string[]): Promise<string[]> {
-  const translated = args[0] === 'bench' ? await fromTrtexec(args) : undefined
+  if (args[0] !== 'bench') return [node, script, ...args]
+  const { fromTrtexec } = await import('./cli/trtexec.ts')
+  const translated = await fromTrtexec(args)
   if (translated) console.error(`unplugin-onnx ${translated.join(' ')}`)
   return [node, script, ...(translated ?? args)]
 }

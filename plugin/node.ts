@@ -25,5 +25,8 @@ async function registerInThread(): Promise<void> {
   hookRequire()
   const { port1, port2 } = new MessageChannel()
   port1.on('message', keepModel).unref()
-  nodeModule.register('./node/async-hooks.js', import.meta.url, { data: { port: port2 }, transferList: [port2] })
+  nodeModule.register(new URL('./node/async-hooks.js', import.meta.url), {
+    data: { port: port2 },
+    transferList: [port2],
+  })
 }

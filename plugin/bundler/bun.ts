@@ -13,7 +13,7 @@ export function bunAdapter(project: Project): BundlerAdapter {
   const assets = fileLoaderAssets()
   return {
     engineCode: (_, asset, index) => assets.engine(asset, index),
-    resolveRuntime: (side) => runtimeOf(side),
+    resolveRuntime: (side) => runtimeOf(project, side),
     side: () => 'node',
     logger: contextLogger,
     refusal: (context) => noPages(project, 'Bun') ?? refusalOf(nativeContext<'bun'>(context)),

@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import type { NativeBuildContext } from 'unplugin'
+import { runtimePackage, runtimeUrl, slimRuntime } from '../emit/runtime-package.ts'
 import { ownFolder } from '../files/find-package.ts'
 import type { Side } from '../options/build-target.ts'
 import { modelFilterOf } from '../options/query.ts'
@@ -7,19 +8,15 @@ import { appOptions } from '../options/resolve.ts'
 import type { ResolvedOptions } from '../options/schema.ts'
 import type { Options } from '../options/types.ts'
 import type { Logger } from '../project/logger.ts'
+import type { Project } from '../project/project.ts'
 import type { NativeContext, RuntimeImport } from './adapter.ts'
-
-export const runtime = 'unplugin-onnx/runtime'
-
-/** The runtime of pages, for generated modules: an app imports `runtime`, which means this one in a page. */
-export const webRuntime = 'unplugin-onnx/web'
 
 /** The runtime of pages as a file, which is bundled: a model of another package cannot see the app's dependencies. */
 export const webRuntimeFile: string = join(ownFolder, 'dist', 'runtime', 'web', 'index.js')
 
 /** The runtime of a side, for bundlers without hooks of their own for it. */
-export function runtimeOf(side: Side, isBundled = true): RuntimeImport {
-  return side === 'browser' ? { id: webRuntimeFile, external: false } : externalRuntime(isBundled)
+export function runtimeOf({ options: { root } }: Project, side: Side, isBundled = true): RuntimeImport {
+  return side === 'browser' ? { id: webRuntimeFile, external: false } : externalRuntime(root, isBundled)
 }
 
 /**
@@ -27,12 +24,16 @@ export function runtimeOf(side: Side, isBundled = true): RuntimeImport {
  * model of another package cannot see the app's dependencies when nothing is bundled: then `isBundled` is false, and
  * the runtime gets a full URL.
  */
-export function externalRuntime(isBundled = true): RuntimeImport {
-  return { id: isBundled ? runtime : import.meta.resolve(runtime), external: true }
+export function externalRuntime(root: string, isBundled = true): RuntimeImport {
+  const found = runtimePackage(root)
+  return { id: isBundled ? found.entry : runtimeUrl(found), external: true }
 }
 
-/** The imports of the runtime, in an app and in a generated module. */
-export const runtimeImports: RegExp = /^unplugin-onnx\/(?:runtime|web)$/
+/** The imports of the runtime of the app's side, in an app and in a generated module. */
+export const runtimes: readonly string[] = ['unplugin-onnx/runtime', slimRuntime]
+
+/** The imports of the runtime, also those of the one for pages. */
+export const runtimeImports: RegExp = /^(?:unplugin-onnx\/(?:runtime|web)|@unplugin-onnx\/runtime(?:\/web)?)$/
 
 /** Which modules are the plugin's. Also valid as regular expressions of Go and Rust. */
 export interface ModuleFilters {

@@ -22,7 +22,7 @@ export function esbuildAdapter(project: Project): BundlerAdapter {
   return {
     engineCode: (_, asset, index) => assets.engine(asset, index),
     resolver: (context, importer) => esbuildResolver(nativeContext<'esbuild'>(context).build, importer),
-    resolveRuntime: (side) => (side === 'node' ? externalRuntime() : undefined),
+    resolveRuntime: (side) => (side === 'node' ? externalRuntime(project.options.root) : undefined),
     logger(context) {
       const level = nativeContext<'esbuild'>(context).build.initialOptions.logLevel ?? ''
       return contextLogger(context, ['silent', 'error', 'warning'].includes(level))

@@ -14,7 +14,7 @@ export function farmAdapter(project: Project): BundlerAdapter {
   return {
     engineCode: (_, asset) => copiedEngine(asset, project.options.assetsDir, output),
     resolver: (context) => farmResolver(nativeContext<'farm'>(context)),
-    resolveRuntime: (side) => runtimeOf(side),
+    resolveRuntime: (side) => runtimeOf(project, side),
     side: () => 'node',
     // unplugin resolves Farm's relative paths from the current folder instead of the root.
     importerPath: (importer) => resolve(project.options.root, relative(process.cwd(), importer)),

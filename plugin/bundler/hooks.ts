@@ -13,7 +13,7 @@ import type { ResolvedOptions } from '../options/schema.ts'
 import type { Options } from '../options/types.ts'
 import { openProject } from '../project/project.ts'
 import type { AdapterFactory } from './adapter.ts'
-import { moduleFilters, runtimeImports, webRuntime } from './context.ts'
+import { moduleFilters, runtimeImports } from './context.ts'
 import { isOwnQuestion, modelResolver } from './resolver.ts'
 import { checkTarget, sideOfBuild } from './target.ts'
 
@@ -30,7 +30,7 @@ export function pluginHooks(user: Options | undefined, createAdapter: AdapterFac
     async handler(id, importer) {
       // Old versions of Vite and Rollup ignore filters.
       if (isOwnQuestion(id) || !filters.imports.test(id)) return undefined
-      if (runtimeImports.test(id)) return adapter.resolveRuntime(id === webRuntime ? 'browser' : sideOf(this))
+      if (runtimeImports.test(id)) return adapter.resolveRuntime(id.endsWith('/web') ? 'browser' : sideOf(this))
       const from = importer === undefined ? undefined : (adapter.importerPath?.(importer) ?? importer)
       return project.resolve(id, from, modelResolver(adapter, this, from))
     },
@@ -55,7 +55,7 @@ export function pluginHooks(user: Options | undefined, createAdapter: AdapterFac
       const codeOf = async (asset: EngineAsset, index: number) => adapter.engineCode(this, asset, index)
       const engines = await Promise.all(assets.map(codeOf))
       const web = side === 'browser' ? await libraryCode(project.options, assets.length, codeOf) : undefined
-      return { code: moduleText(compiled, engines, web), moduleType: 'js' }
+      return { code: moduleText(compiled, engines, { web }), moduleType: 'js' }
     },
   }
   return {

@@ -4,6 +4,7 @@ import { join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { platformName } from '../../native/platform.ts'
 import { OnnxEngineError } from '../../runtime/errors.ts'
+import { slimRuntime } from '../emit/runtime-package.ts'
 import { writeEngines } from '../emit/turbopack.ts'
 import { foreignQuery } from '../options/query.ts'
 import { resolveOptions } from '../options/resolve.ts'
@@ -86,7 +87,7 @@ function nextConfig(user: NextConfig, site: NextSite): NextConfig {
   const afterCompile = user.compiler?.runAfterProductionCompile
   return {
     ...user,
-    serverExternalPackages: [...(user.serverExternalPackages ?? []), 'unplugin-onnx', 'onnxruntime-node'],
+    serverExternalPackages: [...(user.serverExternalPackages ?? []), 'unplugin-onnx', slimRuntime, 'onnxruntime-node'],
     outputFileTracingIncludes: merge(user.outputFileTracingIncludes, [
       `${distDir}/server/${assetsDir}/**`,
       ...runtimeFiles(options.root),
@@ -191,7 +192,9 @@ function runtimeFiles(root: string): readonly string[] {
     }
   }
   return [
-    ...files('unplugin-onnx/package.json', ['package.json', 'dist/{runtime,native}/**/*.{js,cjs}']),
+    ...['unplugin-onnx', slimRuntime].flatMap((name) =>
+      files(`${name}/package.json`, ['package.json', 'dist/{runtime,native}/**/*.{js,cjs}']),
+    ),
     ...files('onnxruntime-node/package.json', [`bin/napi-v*/${process.platform}/${process.arch}/**`]),
   ]
 }

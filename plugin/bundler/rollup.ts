@@ -17,7 +17,7 @@ export function rollupAdapter(project: Project): BundlerAdapter {
   const adapter: BundlerAdapter = {
     engineCode: (_, asset) => assets.engine(asset),
     resolver: rollupResolver,
-    resolveRuntime: (side) => runtimeOf(side),
+    resolveRuntime: (side) => runtimeOf(project, side),
     logger: contextLogger,
     // Their builds have a target only when the output has a format: emit/rollup.ts refuses formats of browsers.
     refusal: () => undefined,

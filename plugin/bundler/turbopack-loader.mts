@@ -1,6 +1,7 @@
 import { resolve } from 'node:path'
 import { engineAsset, cachedEngine } from '../emit/asset.ts'
 import { moduleText } from '../emit/module.ts'
+import { runtimePackage } from '../emit/runtime-package.ts'
 import { turbopackEngine, type TurbopackFolders } from '../emit/turbopack.ts'
 import type { Options } from '../options/types.ts'
 import { openProject, type Project } from '../project/project.ts'
@@ -61,5 +62,5 @@ async function loadModel(context: TurbopackLoader): Promise<string> {
   const engines = await Promise.all(
     assets.map((asset) => (isServer ? cachedEngine(asset) : turbopackEngine(asset, resolve(resourcePath), folders))),
   )
-  return moduleText(compiled, engines)
+  return moduleText(compiled, engines, { runtime: runtimePackage(project.options.root).entry })
 }

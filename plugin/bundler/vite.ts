@@ -2,6 +2,7 @@ import { resolve } from 'node:path'
 import type { ResolvedConfig } from 'vite'
 import { cachedEngine } from '../emit/asset.ts'
 import { rollupAssets } from '../emit/rollup.ts'
+import { slimRuntime } from '../emit/runtime-package.ts'
 import { modelPackages, neededPackages } from '../imports/model-packages.ts'
 import type { Side } from '../options/build-target.ts'
 import type { Logger } from '../project/logger.ts'
@@ -33,7 +34,7 @@ export function viteAdapter(project: Project): BundlerAdapter {
       return sideOf(context) === 'browser' ? served.engine(asset) : cachedEngine(asset)
     },
     resolver: rollupResolver,
-    resolveRuntime: (side) => runtimeOf(side, !isServer),
+    resolveRuntime: (side) => runtimeOf(project, side, !isServer),
     logger: (context) => viteLogger ?? contextLogger(context),
     side: ({ environment }: { environment?: ViteEnvironment }) =>
       environment ? sideOfEnvironment(environment, plugins) : 'node',
@@ -55,7 +56,7 @@ export function viteAdapter(project: Project): BundlerAdapter {
             ssr: { noExternal: [...packages] },
             // One copy of the runtime: that of the generated modules, which Vite serves as it is. And Vite bundles
             // dependencies in advance without plugins.
-            optimizeDeps: { exclude: ['unplugin-onnx', ...packages] },
+            optimizeDeps: { exclude: ['unplugin-onnx', slimRuntime, ...packages] },
             ...isolation(project.options.web),
           }
         },

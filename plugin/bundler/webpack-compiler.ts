@@ -6,12 +6,12 @@ import { checkExternals, quotedNames } from './external-packages.ts'
  * module, so the `externals` are made by their own plugin. And an import with a variable matches files without their
  * query, so it warns.
  */
-export function setUpWebpack(compiler: WebpackCompiler, externalsOf: () => string[]): void {
+export function setUpWebpack(compiler: WebpackCompiler, externalsOf: () => Readonly<Record<string, string>>): void {
   // The target is known only after all plugins were applied.
   compiler.hooks.afterEnvironment.tap('unplugin-onnx', () => {
     const externals = externalsOf()
     const type = compiler.options.output.module ? 'module' : 'node-commonjs'
-    if (externals.length > 0) new compiler.webpack.ExternalsPlugin(type, externals).apply(compiler)
+    if (Object.keys(externals).length > 0) new compiler.webpack.ExternalsPlugin(type, externals).apply(compiler)
   })
   compiler.hooks.compilation.tap('unplugin-onnx', (compilation, { contextModuleFactory }) => {
     contextModuleFactory.hooks.beforeResolve.tap('unplugin-onnx', (data) => {
@@ -65,7 +65,7 @@ export interface WebpackCompiler {
   readonly webpack: {
     readonly ExternalsPlugin: new (
       type: 'module' | 'node-commonjs',
-      externals: string[],
+      externals: Readonly<Record<string, string>>,
     ) => { apply(compiler: WebpackCompiler): void }
     readonly Compilation: { readonly PROCESS_ASSETS_STAGE_ADDITIONAL: number }
   }

@@ -5,7 +5,7 @@ import { webpackEngine, type WebpackLoader } from '../emit/webpack.ts'
 import type { Side } from '../options/build-target.ts'
 import type { Project } from '../project/project.ts'
 import type { BundlerAdapter, NativeContext, Refusal, Resolve } from './adapter.ts'
-import { nativeContext, runtime, runtimeOf } from './context.ts'
+import { externalRuntime, nativeContext, runtimeOf, runtimes } from './context.ts'
 import { folderOf, ownQuestion } from './resolver.ts'
 import { nodeOnly, preloadRefusal } from './target.ts'
 import { hasPersistentCache, refuseExternals, setUpWebpack, type WebpackCompiler } from './webpack-compiler.ts'
@@ -19,7 +19,7 @@ export function webpackAdapter(project: Project): BundlerAdapter {
     isCached = hasPersistentCache(compiler.options)
     // Where a browser runs it, the runtime is a part of the bundle.
     const hasExternals = () => platformOf(project, compiler.options) === 'node'
-    setUpWebpack(compiler as unknown as WebpackCompiler, () => (hasExternals() ? [runtime] : []))
+    setUpWebpack(compiler as unknown as WebpackCompiler, () => (hasExternals() ? externals(project) : {}))
     if (compiler.options.externals !== undefined)
       refuseExternals(compiler as unknown as WebpackCompiler, () => project.options.root)
   }
@@ -37,7 +37,7 @@ export function webpackAdapter(project: Project): BundlerAdapter {
       return webpackResolver(compiler as unknown as WebpackCompiler, importer)
     },
     // An external that a plugin resolves becomes an empty module: setUpWebpack uses their own plugin for externals.
-    resolveRuntime: (side) => (side === 'browser' ? runtimeOf(side) : undefined),
+    resolveRuntime: (side) => (side === 'browser' ? runtimeOf(project, side) : undefined),
     logger(context) {
       const logger = webpackContext(context).compiler.getInfrastructureLogger('unplugin-onnx')
       return { log: (line) => logger.info(line), warn: (line) => logger.warn(line) }
@@ -48,6 +48,10 @@ export function webpackAdapter(project: Project): BundlerAdapter {
     isPartial: () => isCached,
     hooks: { webpack: setUp, rspack: setUp },
   }
+}
+
+function externals({ options: { root } }: Project): Readonly<Record<string, string>> {
+  return Object.fromEntries(runtimes.map((name) => [name, externalRuntime(root).id]))
 }
 
 type WebpackContext = NativeContext<'webpack' | 'rspack'> & {

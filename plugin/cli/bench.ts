@@ -1,6 +1,6 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
-import type { CAC } from 'cac'
+import type { CAC, Command } from 'cac'
 import { backendNames, precisions } from '../../runtime/manifest.ts'
 import { writeModel } from '../api.ts'
 import { compareReports, hasFigures, parseReport, rowsAbove } from '../bench/compare-reports.ts'
@@ -12,14 +12,14 @@ import type { Options } from '../options/types.ts'
 import { oneOf, validate } from '../options/validators.ts'
 import { colouredPaint } from '../terminal/colour.ts'
 import { isInteractive, liveLines } from '../terminal/live.ts'
-import { commandOptions, modelCommandOptions, optionText, optionTexts, requestOf, usageError } from './arguments.ts'
+import { commandOptions, modelCommandOptions, requestOf } from './arguments.ts'
 import { benchText, comparisonText, progressText, rowText } from './bench-tables.ts'
 import { printResult } from './print.ts'
+import { optionText, optionTexts, usageError } from './usage.ts'
 
 /** `unplugin-onnx bench`: measures the engines of a model side by side. */
-export function addBenchCommand(cli: CAC): void {
-  cli
-    .command('bench <model>', 'Measure the engines of a model (.onnx, or the .json of a build) side by side, in turn')
+export function addBenchCommand(command: Command, cli: CAC): void {
+  command
     .option('--engine <list>', `Some of ${precisions.join(',')} (default: that of the options, or fp32)`)
     .option('--backend <names>', `all, or some of ${backendNames.join(',')} (default: all that are installed)`)
     .option('--target <names>', 'As for build')

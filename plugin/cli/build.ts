@@ -1,11 +1,12 @@
-import type { CAC } from 'cac'
+import type { CAC, Command } from 'cac'
 import { backendNames, precisions } from '../../runtime/manifest.ts'
 import { compile, writeModel, writtenFiles } from '../api.ts'
 import { queryKeys } from '../options/query.ts'
 import { modelOptionsOf } from '../options/resolve.ts'
 import { ioPrecisions } from '../options/types.ts'
-import { modelCommandOptions, optionText, optionTexts, requestOf } from './arguments.ts'
+import { modelCommandOptions, requestOf } from './arguments.ts'
 import { printResult } from './print.ts'
+import { optionText, optionTexts } from './usage.ts'
 
 interface BuildFlags {
   readonly json?: boolean
@@ -14,9 +15,8 @@ interface BuildFlags {
 }
 
 /** `unplugin-onnx build`: compiles a model and writes its engines and manifest. */
-export function addBuildCommand(cli: CAC): void {
-  cli
-    .command('build <model>', 'Compile a model without a bundler, for loadModel() of unplugin-onnx/runtime')
+export function addBuildCommand(command: Command, cli: CAC): void {
+  command
     .option('--out <dir>', 'Folder for the engines and their manifest <name>.json (default: the current folder)')
     .option('--engine <precision>', `One of ${precisions.join(', ')} (default: fp32)`)
     .option(

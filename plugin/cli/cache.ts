@@ -1,19 +1,16 @@
-import type { CAC } from 'cac'
+import type { CAC, Command } from 'cac'
 import { openStore, type Store } from '../cache/store.ts'
 import { resolveOptions } from '../options/resolve.ts'
 import { oneOf, validate } from '../options/validators.ts'
 import { count, formatBytes } from '../text.ts'
-import { commandOptions, optionTexts, usageError } from './arguments.ts'
+import { commandOptions } from './arguments.ts'
 import { printResult } from './print.ts'
 import { cacheReport, whyReport } from './reports.ts'
+import { optionTexts, usageError } from './usage.ts'
 
 /** `unplugin-onnx cache`: shows, explains, checks or removes the engines in the cache. */
-export function addCacheCommand(cli: CAC): void {
-  cli
-    .command(
-      'cache <verb> [import]',
-      'ls: list engines, why: why an import has its engine, verify: check for damage, clean: remove all',
-    )
+export function addCacheCommand(command: Command, cli: CAC): void {
+  command
     .option('--root <dir>', optionTexts.root)
     .option('--cache-dir <dir>', optionTexts.cacheDir)
     .option('--json', optionTexts.json)

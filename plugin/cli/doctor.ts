@@ -1,4 +1,4 @@
-import type { CAC } from 'cac'
+import type { CAC, Command } from 'cac'
 import { openStore } from '../cache/store.ts'
 import { allBackends } from '../compile/backends.ts'
 import { applyChanges, changeText } from '../doctor/changes.ts'
@@ -6,11 +6,12 @@ import { type Checkup, checkApp, type PackageFacts } from '../doctor/checks.ts'
 import { resolveOptions } from '../options/resolve.ts'
 import type { ResolvedOptions } from '../options/schema.ts'
 import { colouredPaint } from '../terminal/colour.ts'
-import { commandOptions, optionTexts } from './arguments.ts'
+import { commandOptions } from './arguments.ts'
 import { onnxruntimeSession } from './onnxruntime-session.ts'
 import { patchText } from './patch-text.ts'
 import { printResult } from './print.ts'
 import { type Diagnosis, doctorReport } from './reports.ts'
+import { optionTexts } from './usage.ts'
 
 /** What this package's own package.json says. */
 export interface OwnPackage extends PackageFacts {
@@ -23,9 +24,8 @@ interface DoctorFlags {
 }
 
 /** `unplugin-onnx doctor`: probes every backend on this machine, and looks for what an app lacks. */
-export function addDoctorCommand(cli: CAC, own: OwnPackage): void {
-  cli
-    .command('doctor', 'Show what is installed on this machine, and what this app lacks')
+export function addDoctorCommand(command: Command, cli: CAC, own: OwnPackage): void {
+  command
     .option('--fix', 'Write what tsconfig.json and .gitignore lack')
     .option('--root <dir>', optionTexts.root)
     .option('--cache-dir <dir>', optionTexts.cacheDir)

@@ -1,5 +1,5 @@
 import { resolve } from 'node:path'
-import type { CAC } from 'cac'
+import type { CAC, Command } from 'cac'
 import { precisions } from '../../runtime/manifest.ts'
 import { openStore } from '../cache/store.ts'
 import { modelName } from '../convert/find-rule.ts'
@@ -9,14 +9,14 @@ import { queryKeys } from '../options/query.ts'
 import { compileOptions, modelOptionsOf, resolveOptions } from '../options/resolve.ts'
 import { ioPrecisions } from '../options/types.ts'
 import { oneOf, validate } from '../options/validators.ts'
-import { modelCommandOptions, optionText, optionTexts, requestOf, usageError } from './arguments.ts'
+import { modelCommandOptions, requestOf } from './arguments.ts'
 import { convertedFile } from './converted-file.ts'
 import { printResult } from './print.ts'
+import { optionText, optionTexts, usageError } from './usage.ts'
 
 /** `unplugin-onnx export`: writes a model for an inference server. */
-export function addExportCommand(cli: CAC): void {
-  cli
-    .command('export <model>', 'Write a model for an inference server, which connectServer() then calls')
+export function addExportCommand(command: Command, cli: CAC): void {
+  command
     .option('--triton <dir>', 'Model repository of Triton to add the model to')
     .option('--kserve <dir>', 'Folder for the model and the script that serves it with KServe')
     .option('--mlserver <dir>', 'Folder of models of MLServer to add the model to')

@@ -1,13 +1,13 @@
 import { createInterface } from 'node:readline/promises'
-import type { CAC } from 'cac'
+import type { CAC, Command } from 'cac'
 import { applyChanges, changeText } from '../doctor/changes.ts'
 import { planInit } from '../doctor/plan-init.ts'
 import { resolveOptions } from '../options/resolve.ts'
 import { colouredPaint } from '../terminal/colour.ts'
 import { isInteractive } from '../terminal/live.ts'
-import { optionText, optionTexts, usageError } from './arguments.ts'
 import { patchText } from './patch-text.ts'
 import { printResult } from './print.ts'
+import { optionText, optionTexts, usageError } from './usage.ts'
 
 interface InitFlags {
   readonly yes?: boolean
@@ -15,9 +15,8 @@ interface InitFlags {
 }
 
 /** `unplugin-onnx init`: adds the plugin to an app. */
-export function addInitCommand(cli: CAC): void {
-  cli
-    .command('init', 'Add the plugin to the bundler of an app, its tsconfig.json and its .gitignore')
+export function addInitCommand(command: Command, cli: CAC): void {
+  command
     .option('--yes', 'Write without asking')
     .option('--root <dir>', optionTexts.root)
     .option('--json', optionTexts.json)

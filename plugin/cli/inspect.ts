@@ -1,14 +1,15 @@
 import { resolve } from 'node:path'
-import type { CAC } from 'cac'
+import type { CAC, Command } from 'cac'
 import { inspectFile } from '../inspect/inspect-file.ts'
 import { modelOptionsOf, resolveOptions } from '../options/resolve.ts'
 import type { Options } from '../options/types.ts'
 import { colouredPaint } from '../terminal/colour.ts'
-import { modelCommandOptions, optionTexts, requestOf } from './arguments.ts'
+import { modelCommandOptions, requestOf } from './arguments.ts'
 import { convertedFile } from './converted-file.ts'
 import { inspectText } from './inspect-text.ts'
 import { layersReport, readLayers } from './layers-report.ts'
 import { printResult } from './print.ts'
+import { optionTexts } from './usage.ts'
 
 interface InspectFlags {
   readonly deep?: boolean
@@ -16,9 +17,8 @@ interface InspectFlags {
 }
 
 /** `unplugin-onnx inspect`: describes a model, an engine, a manifest or the output of a build. */
-export function addInspectCommand(cli: CAC): void {
-  cli
-    .command('inspect <file>', 'Describe a model, an engine, a manifest or the output folder of a build')
+export function addInspectCommand(command: Command, cli: CAC): void {
+  command
     .option('--shapes <shapes>', 'Dims of the inputs that costs are computed for, such as image:1x3x224x224')
     .option('--target <names>', 'As for build: what would be refused for these')
     .option(

@@ -1,14 +1,14 @@
-import type { CAC } from 'cac'
+import type { CAC, Command } from 'cac'
 import { oneOf, validate } from '../options/validators.ts'
-import { optionText, optionTexts } from './arguments.ts'
 import { type InstallableName, installables } from './installables.ts'
 import { printResult } from './print.ts'
 import { listSetups, removeSetups, setUpLibrary, type SetupOptions } from './set-up-library.ts'
+import { optionText, optionTexts } from './usage.ts'
 
 /** `unplugin-onnx setup`: downloads an engine library, lists or removes what is set up. */
-export function addSetupCommand(cli: CAC): void {
-  cli
-    .command('setup [library]', `Download an engine library into the user's cache folder: ${names.join(', ')}`)
+export function addSetupCommand(command: Command, cli: CAC): void {
+  command
+    .example(`unplugin-onnx setup ${names[0]}    (or ${names.slice(1).join(', ')})`)
     .option('--release <number>', 'Release of the library: 10 or 11 of tensorrt (default: 11)')
     .option('--from <file>', 'Unpack an archive that you have (.zip, .jar, .whl, .tar.gz) instead of a download')
     .option('--index-url <url>', `Python package index to download from (default: pip's own)`)

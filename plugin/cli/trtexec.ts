@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import { readdir, readFile } from 'node:fs/promises'
 import { dirname, basename, join } from 'node:path'
-import { usageError } from './arguments.ts'
+import { usageError } from './usage.ts'
 
 /** Options of trtexec that name the same thing as one of ours: ours, with the value. */
 const translations: Readonly<Record<string, (value: string) => readonly string[]>> = {

@@ -1,10 +1,11 @@
-import type { CAC } from 'cac'
+import type { CAC, Command } from 'cac'
 import { recordError } from '../../runtime/errors.ts'
 import { resolveOptions } from '../options/resolve.ts'
 import { linesOf, typesReport, typeSources } from '../types/sync.ts'
-import { commandOptions, optionText, optionTexts, usageError } from './arguments.ts'
+import { commandOptions } from './arguments.ts'
 import { printResult } from './print.ts'
 import { staleTypesReport } from './reports.ts'
+import { optionText, optionTexts, usageError } from './usage.ts'
 import { watchTypes } from './watch-types.ts'
 
 interface TypesFlags {
@@ -14,9 +15,8 @@ interface TypesFlags {
 }
 
 /** `unplugin-onnx types`: writes the types of imported models, once, as a check, or after each change. */
-export function addTypesCommand(cli: CAC): void {
-  cli
-    .command('types', 'Write the types of every model that the sources import, without a bundler')
+export function addTypesCommand(command: Command, cli: CAC): void {
+  command
     .option('--root <dir>', 'Folder of tsconfig.json (default: the current folder)')
     .option('--types-dir <dir>', 'Generated folder, if the option types.dir of the plugin is set')
     .option('--check', 'Write nothing, and fail when the types are stale')

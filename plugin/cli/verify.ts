@@ -1,24 +1,20 @@
-import type { CAC } from 'cac'
+import type { CAC, Command } from 'cac'
 import { type BackendName, backendNames, type Precision, precisions } from '../../runtime/manifest.ts'
 import { modelOptionsOf } from '../options/resolve.ts'
 import { oneOf, validate } from '../options/validators.ts'
 import { runsHere } from '../verify/request.ts'
-import { modelCommandOptions, optionText, optionTexts, requestOf, usageError } from './arguments.ts'
+import { modelCommandOptions, requestOf } from './arguments.ts'
 import { type ComparedEngine, compareEngines } from './compare-engines.ts'
 import { engineText } from './comparison-text.ts'
 import { printResult } from './print.ts'
+import { optionText, optionTexts, usageError } from './usage.ts'
 
 /** The command builds for Node.js, where no engine of a page is made. */
 const opponents = [...runsHere].filter((backend) => backend !== 'wasm')
 
 /** `unplugin-onnx verify`: compares engines with the fp32 model, or with another engine. */
-export function addVerifyCommand(cli: CAC): void {
-  cli
-    .command(
-      'verify <model>',
-      'Compare engines with the fp32 model or with another engine. Exits with 2 if one differs too much, and with 1 ' +
-        'if one cannot be compared',
-    )
+export function addVerifyCommand(command: Command, cli: CAC): void {
+  command
     .option('--engine <precision>', `One of ${precisions.join(', ')} (default: fp32)`)
     .option('--against <engine>', againstText)
     .option('--all-nodes', 'Compare every value inside the model too, and mark the first node that differs')

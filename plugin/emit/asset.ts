@@ -4,7 +4,7 @@
  * file-loader.ts (esbuild and Bun) and farm.ts each bring engines into the output of one family. standalone.ts copies
  * the runtime.
  */
-import { rename, rm } from 'node:fs/promises'
+import { rename, rm, stat, utimes } from 'node:fs/promises'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { OnnxEngineError } from '../../runtime/errors.ts'
@@ -70,6 +70,7 @@ export async function copyEngine(asset: EngineAsset, folder: string): Promise<vo
       await copyHeld(asset.source, temporary).catch((error: unknown) => {
         throw missing(asset, error)
       })
+      await keepTime(asset.source, temporary)
       // Something else may be in its place.
       await rename(temporary, target).catch(async () => {
         await rm(target, { recursive: true, force: true })
@@ -103,13 +104,28 @@ function tooLong({ name, size }: EngineAsset): OnnxEngineError {
   })
 }
 
-// Hashed once in each process: a file of the right size may be damaged.
+// The time of an engine in the cache is that of its copies, which are then known without reading them. The cache may
+// have lost the engine meanwhile: the copy is hashed the next time.
+async function keepTime(source: string, copy: string): Promise<void> {
+  const time = await timeOf(source)
+  if (time !== undefined) await utimes(copy, time, time)
+}
+
+/** Seconds. Whole ones: file systems differ in what they keep of the rest. */
+async function timeOf(file: string): Promise<number | undefined> {
+  const stats = await stat(file).catch(() => undefined)
+  return stats && Math.floor(stats.mtimeMs / 1000)
+}
+
+// Hashed once in each process: a file of the right size that someone wrote later may be damaged.
 const written = new Map<string, { readonly sha256: string; readonly stamp: Stamp }>()
 
-async function isWritten({ size, sha256 }: EngineAsset, target: string): Promise<boolean> {
+async function isWritten({ source, size, sha256 }: EngineAsset, target: string): Promise<boolean> {
   try {
     const stamp = await stampOf(target)
     if (stamp.size !== String(size)) return false
+    // Of a copy that is as new as its source: see keepTime.
+    if ((await stat(target)).mtimeMs % 1000 === 0 && (await timeOf(target)) === (await timeOf(source))) return true
     const known = written.get(target)
     if (known?.sha256 === sha256 && sameStamp(known.stamp, stamp)) return true
     if ((await hashFile(target)) !== sha256) return false

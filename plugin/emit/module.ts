@@ -9,18 +9,29 @@ export interface LibraryCode {
   readonly library: WebLibrary
 }
 
+export interface ModuleNeeds {
+  /** The library of a page. */
+  readonly web?: LibraryCode | undefined
+  /** The specifier of the runtime. Default: this package's, which hooks of bundlers resolve. */
+  readonly runtime?: string
+}
+
 /**
  * The JavaScript module that an import of a model evaluates: the manifest as data and one call into the runtime.
  * `engines` are in the order of the variants. In a page, the runtime needs a library as well.
  */
-export function moduleText(compiled: Compiled, engines: readonly EngineCode[], web?: LibraryCode): string {
+export function moduleText(
+  compiled: Compiled,
+  engines: readonly EngineCode[],
+  { web, runtime = web ? 'unplugin-onnx/web' : 'unplugin-onnx/runtime' }: ModuleNeeds = {},
+): string {
   const { schema, name, bindings, server } = modelManifest(compiled, [])
   const rows = compiled.variants.map(
     (variant, index) => `    { "file": ${engines[index]?.location}, ${literal(facts(variant)).slice(1)},`,
   )
   const codes = [...engines, ...Object.values(web?.places ?? {})]
   return [
-    `import { createModel } from 'unplugin-onnx/${web ? 'web' : 'runtime'}'`,
+    `import { createModel } from '${runtime}'`,
     ...new Set(codes.flatMap(({ prelude = [] }) => prelude)),
     '',
     'export default /* #__PURE__ */ createModel({',

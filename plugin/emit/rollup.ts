@@ -4,7 +4,6 @@ import type { MagicString } from 'magic-string'
 import { OnnxEngineError } from '../../runtime/errors.ts'
 import type { Side } from '../options/build-target.ts'
 import { copyEngine, type EngineAsset, readEngine } from './asset.ts'
-import { followEngines } from './follow.ts'
 import { locate, relativeUrl, type EngineCode } from './location.ts'
 
 /**
@@ -29,7 +28,10 @@ export function rollupAssets(
       return { location: JSON.stringify(`__ONNX_ENGINE_${asset.sha256}_${asset.name}__`) }
     },
     isUsed: () => isUsed,
-    follow: (root, since) => followEngines(assets, { root, folder: folderOf(), since }),
+    async follow(root, since) {
+      const { followEngines } = await import('./follow.ts')
+      return followEngines(assets, { root, folder: folderOf(), since })
+    },
     hooks: {
       renderChunk: {
         // After every other plugin: Nitro replaces `import.meta` in chunks, and others may too.

@@ -7,6 +7,7 @@ import { backendNames, type BackendName } from '../../runtime/manifest.ts'
 import { findPackage, ownFolder as own } from '../files/find-package.ts'
 import type { ServerScheme } from '../options/served-variant.ts'
 import { orOutputFailed } from './output.ts'
+import { runtimePackage } from './runtime-package.ts'
 
 /** The files of this package that are needed to run models, and the folders that contain them. */
 const runtimeFiles = /^(?:package\.json|dist(?:\/(?:native|runtime(?:\/[\w-]+)?)(?:\/[\w-]+\.c?js)?)?)$/
@@ -53,7 +54,8 @@ export async function copyRuntime(
   const native = backendNames.filter((name) => libraries[name] !== undefined && backends.has(name))
   const addons = `@unplugin-onnx/native-${platformName()}`
   const isOwn = findPackage(addons, root, own) === undefined && existsSync(join(own, 'native', 'build', 'Release'))
-  await copy('unplugin-onnx', own, isOwn ? runtimeFilesWithAddons : runtimeFiles)
+  const runtime = runtimePackage(root)
+  await copy(runtime.name, runtime.folder, isOwn ? runtimeFilesWithAddons : runtimeFiles)
   // ONNX Runtime runs in a worker where there is no addon; the others need theirs.
   const addonFolder = native.length > 0 && !isOwn ? folderOf(addons, root, own) : findPackage(addons, root, own)
   if (addonFolder !== undefined) await copy(addons, addonFolder, /^/)

@@ -1,5 +1,6 @@
 import { stat } from 'node:fs/promises'
 import { basename, extname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { OnnxEngineError } from '../../runtime/errors.ts'
 import { findPackage, ownFolder, packageVersion } from '../files/find-package.ts'
 import { hashFile } from '../files/hash.ts'
@@ -37,7 +38,7 @@ export async function webLibrary({ root, web }: ResolvedOptions): Promise<WebLib
     })
   const { library, wasm } = flavours[`${web.webgpu}`]
   const sources: Readonly<Record<WebFile, string>> = {
-    worker: join(ownFolder, 'dist', 'runtime', 'web', 'worker-main.js'),
+    worker: fileURLToPath(new URL('../../runtime/web/worker-main.js', import.meta.url)),
     library: join(folder, 'dist', library),
     loader: join(folder, 'dist', `${wasm}.mjs`),
     wasm: join(folder, 'dist', `${wasm}.wasm`),

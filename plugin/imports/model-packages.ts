@@ -4,10 +4,10 @@ import { isBuiltin } from 'node:module'
 import { dirname, join, relative, resolve } from 'node:path'
 import { parseRequest } from '../options/query.ts'
 import {
+  appManifest,
   entryFiles,
   findPackage,
   type PackageFolder,
-  readManifest,
   sourceFile,
   splitSpecifier,
 } from './package-files.ts'
@@ -47,16 +47,12 @@ export async function modelPackages(specifiers: Iterable<string>, root: string):
 
 /** The packages that an app names in its package.json, which is the nearest one above `root`. */
 export function neededPackages(root: string): readonly string[] {
-  for (let at = root; ; at = dirname(at)) {
-    const manifest = readManifest(at)
-    if (manifest)
-      return Object.keys({ ...manifest.dependencies, ...manifest.devDependencies, ...manifest.optionalDependencies })
-    if (at === dirname(at)) return []
-  }
+  const manifest = appManifest(root)
+  return Object.keys({ ...manifest?.dependencies, ...manifest?.devDependencies, ...manifest?.optionalDependencies })
 }
 
 // Their code names models only in comments.
-const own: ReadonlySet<string> = new Set(['unplugin-onnx', 'onnxruntime-node'])
+const own: ReadonlySet<string> = new Set(['unplugin-onnx', '@unplugin-onnx/runtime', 'onnxruntime-node'])
 
 interface Start {
   readonly found: PackageFolder

@@ -48,6 +48,14 @@ export function readManifest(folder: string): PackageManifest | undefined {
   }
 }
 
+/** The package.json of an app: the nearest one above `root`. */
+export function appManifest(root: string): PackageManifest | undefined {
+  for (let at = root; ; at = dirname(at)) {
+    const manifest = readManifest(at)
+    if (manifest || at === dirname(at)) return manifest
+  }
+}
+
 /** The files that a subpath of a package may mean to Node.js: for import and for require(), which often differ. */
 export function entryFiles({ folder, manifest }: PackageFolder, subpath: string): readonly string[] {
   const { exports, main, module } = manifest

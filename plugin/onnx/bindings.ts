@@ -3,22 +3,10 @@ import { OnnxEngineError } from '../../runtime/errors.ts'
 import type { Bindings, Binding, Dim } from '../../runtime/manifest.ts'
 import { quote } from '../text.ts'
 import { type Message, safeInteger } from './proto.ts'
-
-type Role = 'input' | 'output'
+import { foreignTypes, type Role, type UnsupportedBinding, unsupportedBinding } from './unsupported-binding.ts'
 
 /** The parts of a graph that the bindings are read from. */
 export type GraphHeader = Pick<Message<'GraphProto'>, 'input' | 'output' | 'initializer' | 'sparseInitializer'>
-
-/** A binding that JavaScript has nothing to represent. */
-export interface UnsupportedBinding {
-  readonly role: Role
-  readonly name: string
-  /** The dim that is the reason, if it is a dim. */
-  readonly axis?: number
-  readonly expected: string
-  /** What the model has, such as 'a sequence'. */
-  readonly received: string
-}
 
 /** All that a graph declares as its inputs and outputs. */
 export interface DeclaredBindings {
@@ -98,40 +86,6 @@ function readDefault({ name, type }: Message<'ValueInfoProto'>): readonly Bindin
 function isBinding(value: Binding | UnsupportedBinding): value is Binding {
   return 'dtype' in value
 }
-
-/** The error of a binding that is needed and not supported. */
-export function unsupportedBinding(
-  where: string,
-  { role, name, axis, expected, received }: UnsupportedBinding,
-): OnnxEngineError {
-  const place = `${where}, ${role} ${quote(name)}`
-  return new OnnxEngineError('MODEL_UNSUPPORTED', axis === undefined ? place : `${place}, dim ${axis}`, {
-    expected,
-    received,
-    hint: hintOf(role, received),
-  })
-}
-
-function hintOf(role: Role, received: string): string {
-  if (role === 'input') return 'Change the model so that each input is a dense tensor of a supported dtype'
-  const hint = `Leave it out: name the outputs that you need in the option 'outputs' or in the query (?outputs=...)`
-  // Classifiers of scikit-learn end in a ZipMap, which makes a sequence of maps from a tensor of probabilities.
-  const isZipMap = received === foreignTypes.sequenceType || received === foreignTypes.mapType
-  if (!isZipMap) return hint
-  return (
-    `${hint}. A classifier of scikit-learn gives a tensor instead when it is converted with ` +
-    "convert_sklearn(..., options={'zipmap': False})"
-  )
-}
-
-// The fields of TypeProto besides tensorType, in words.
-const foreignTypes = {
-  sequenceType: 'a sequence',
-  mapType: 'a map',
-  optionalType: 'an optional value',
-  sparseTensorType: 'a sparse tensor',
-  opaqueType: 'an opaque value',
-} as const satisfies Partial<Record<keyof Message<'TypeProto'>, string>>
 
 function readValues(
   values: readonly Message<'ValueInfoProto'>[],

@@ -66,19 +66,6 @@ export function fileContent({ file, offset, length }: ByteRange): Content {
   }
 }
 
-/**
- * A content whose pieces are converted. `length` is that of the result; `convert` must return whole elements for whole
- * elements. It may reuse its result, but not change the piece.
- */
-export function mapContent(content: Content, length: number, convert: (piece: Uint8Array) => Uint8Array): Content {
-  return {
-    length,
-    async *pieces() {
-      for await (const piece of content.pieces()) yield convert(piece)
-    },
-  }
-}
-
 /** All bytes of a content, in new memory. */
 export async function readContent(content: Content): Promise<Uint8Array> {
   const bytes = new Uint8Array(content.length)

@@ -3,21 +3,11 @@ import type { InputDefault } from '../../runtime/manifest.ts'
 import { quote } from '../text.ts'
 import { readContent } from './bytes.ts'
 import { tensorContent } from './content.ts'
+import type { GraphEdits } from './graph-edits.ts'
 import { type EditableModel, indexScope, loadGraph, reads } from './graph.ts'
 import type { Node } from './proto.ts'
 import { tensorType } from './tensor.ts'
 import { writeGraph } from './write.ts'
-
-/** What an import takes of a graph. */
-export interface GraphEdits {
-  /** The outputs that stay, in the order of the graph; empty: all. */
-  readonly outputs: readonly string[]
-  /** Initializers that become inputs: their values come with each call. */
-  readonly inputs: readonly string[]
-}
-
-/** Raised when the same edits give another graph. */
-export const editsVersion = 1
 
 /** Writes a copy of a model with these edits, without the nodes and weights that no output needs. */
 export async function writeEdited(source: string, edits: GraphEdits, target: string): Promise<void> {

@@ -3,13 +3,14 @@ import { type StoredDType, dtypes } from '../../runtime/dtype.ts'
 import { OnnxEngineError } from '../../runtime/errors.ts'
 import type { Binding, Bindings } from '../../runtime/manifest.ts'
 import { quote } from '../text.ts'
-import { readBindings, type UnsupportedBinding } from './bindings.ts'
+import { readBindings } from './bindings.ts'
 import type { ByteRange } from './bytes.ts'
 import { externalData, type FindExternal } from './external.ts'
 import { type Message, safeInteger, isMainDomain } from './proto.ts'
 import { readSkeleton } from './skeleton.ts'
 import { tensorsOf, isExternal, tensorType, byteLength } from './tensor.ts'
 import { trainingNodes } from './training-mode.ts'
+import type { UnsupportedBinding } from './unsupported-binding.ts'
 
 /** An initializer by reference: its weights stay on disk. */
 export interface Initializer {

@@ -1,9 +1,9 @@
 import { elementCount, dtypes } from '../../runtime/dtype.ts'
 import { nearest, OnnxEngineError } from '../../runtime/errors.ts'
 import type { Binding, Bindings } from '../../runtime/manifest.ts'
-import { unsupportedBinding } from '../onnx/bindings.ts'
-import type { GraphEdits } from '../onnx/edit-bindings.ts'
+import type { GraphEdits } from '../onnx/graph-edits.ts'
 import type { Model } from '../onnx/model.ts'
+import { unsupportedBinding } from '../onnx/unsupported-binding.ts'
 import { didYouMean, formatBytes, quoteText, shorten } from '../text.ts'
 import type { CompileOptions } from './schema.ts'
 

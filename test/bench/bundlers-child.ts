@@ -17,23 +17,23 @@ const builds: Readonly<Record<string, () => Promise<unknown>>> = {
       root,
       configFile: false,
       logLevel: 'silent',
-      plugins: await plugins(() => import('unplugin-onnx/vite')),
+      plugins: await plugins(published('vite')),
       build: { ssr: main, outDir: dir },
     })
   },
   async rollup() {
     const { rollup } = await import('rollup')
-    const bundle = await rollup({ input: main, plugins: await plugins(() => import('unplugin-onnx/rollup')) })
+    const bundle = await rollup({ input: main, plugins: await plugins(published('rollup')) })
     await bundle.write({ dir })
   },
   async rolldown() {
     const { rolldown } = await import('rolldown')
-    const bundle = await rolldown({ input: main, plugins: await plugins(() => import('unplugin-onnx/rolldown')) })
+    const bundle = await rolldown({ input: main, plugins: await plugins(published('rolldown')) })
     await bundle.write({ dir })
   },
   async webpack() {
     const { default: webpack } = await import('webpack')
-    const compiler = webpack({ ...pack, plugins: await plugins(() => import('unplugin-onnx/webpack')) })
+    const compiler = webpack({ ...pack, plugins: await plugins(published('webpack')) })
     await new Promise<void>((done, reject) =>
       compiler.run((error, stats) =>
         error || stats?.hasErrors() ? reject(error ?? new Error(String(stats))) : done(),
@@ -42,7 +42,7 @@ const builds: Readonly<Record<string, () => Promise<unknown>>> = {
   },
   async rspack() {
     const { rspack } = await import('@rspack/core')
-    const compiler = rspack({ ...pack, plugins: await plugins(() => import('unplugin-onnx/rspack')) })
+    const compiler = rspack({ ...pack, plugins: await plugins(published('rspack')) })
     await new Promise<void>((done, reject) =>
       compiler.run((error, stats) =>
         error || stats?.hasErrors() ? reject(error ?? new Error(String(stats))) : done(),
@@ -57,7 +57,7 @@ const builds: Readonly<Record<string, () => Promise<unknown>>> = {
       platform: 'node',
       outdir: dir,
       logLevel: 'silent',
-      plugins: await plugins(() => import('unplugin-onnx/esbuild')),
+      plugins: await plugins(published('esbuild')),
     })
   },
   async farm() {
@@ -67,7 +67,7 @@ const builds: Readonly<Record<string, () => Promise<unknown>>> = {
       root,
       clearScreen: false,
       compilation: { input: { main: './main.js' }, output, presetEnv: false, persistentCache: false, progress: false },
-      plugins: await plugins(() => import('unplugin-onnx/farm')),
+      plugins: await plugins(published('farm')),
     })
   },
   // This name exists inside Bun only.
@@ -77,7 +77,7 @@ const builds: Readonly<Record<string, () => Promise<unknown>>> = {
       entrypoints: [main],
       target: 'node',
       outdir: dir,
-      plugins: await plugins(() => import('unplugin-onnx/bun')),
+      plugins: await plugins(published('bun')),
     })
   },
 }
@@ -90,6 +90,23 @@ const pack = {
   output: { path: dir },
   optimization: { minimize: false },
 } as const
+
+// The entry that npm gets, with the types of the sources.
+function published<Name extends keyof Entries>(name: Name): () => Promise<Entries[Name]> {
+  const file = new URL(`../../../packages/unplugin-onnx/dist/plugin/${name}.js`, import.meta.url)
+  return async () => (await import(file.href)) as Entries[Name]
+}
+
+interface Entries {
+  readonly vite: typeof import('unplugin-onnx/vite')
+  readonly rollup: typeof import('unplugin-onnx/rollup')
+  readonly rolldown: typeof import('unplugin-onnx/rolldown')
+  readonly webpack: typeof import('unplugin-onnx/webpack')
+  readonly rspack: typeof import('unplugin-onnx/rspack')
+  readonly esbuild: typeof import('unplugin-onnx/esbuild')
+  readonly farm: typeof import('unplugin-onnx/farm')
+  readonly bun: typeof import('unplugin-onnx/bun')
+}
 
 // Every bundler gets its plugins last: the build starts here.
 async function plugins<P>(load: () => Promise<{ readonly default: (options: object) => P }>): Promise<P[]> {

@@ -30,7 +30,7 @@ export async function bundlersBench(): Promise<readonly Row[]> {
       beside: 'the same without the plugin',
       ...times,
       unit: 'ms',
-      aim: { of: 'ratio', atMost: 1.05 },
+      aim: { of: 'ratio', atMost: 1.02 },
     })
   }
   return rows

@@ -8,6 +8,7 @@ import { fp16Bench } from './fp16.ts'
 import { inferenceBench } from './inference.ts'
 import { int8Bench } from './int8.ts'
 import { keyBench } from './key.ts'
+import { loadBench } from './load.ts'
 import { nodeBench } from './node.ts'
 import { openvinoBench } from './openvino.ts'
 import { precisionBench } from './precision.ts'
@@ -21,6 +22,7 @@ import { verifyBench } from './verify.ts'
 /** All benchmarks by name; `npm run bench start key` runs two of them. */
 const benches: Readonly<Record<string, Bench>> = {
   start: startBench,
+  load: loadBench,
   node: nodeBench,
   inference: inferenceBench,
   build: buildBench,

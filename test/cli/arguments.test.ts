@@ -2,14 +2,8 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { cac, type CAC } from 'cac'
 import { describe, expect, test } from 'vitest'
-import {
-  commandOptions,
-  hintFor,
-  modelCommandOptions,
-  optionText,
-  refuseUnknownOptions,
-  requestOf,
-} from '../../plugin/cli/arguments.ts'
+import { commandOptions, modelCommandOptions, requestOf } from '../../plugin/cli/arguments.ts'
+import { hintFor, optionText, refuseUnknownOptions } from '../../plugin/cli/usage.ts'
 import { compileOptions, resolveOptions } from '../../plugin/options/resolve.ts'
 import { tempFolder } from '../support/helpers.ts'
 

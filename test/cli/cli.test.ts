@@ -111,7 +111,9 @@ describe('build command', () => {
   it('a file that is not a model is refused by name', async () => {
     expect(await run(['build', 'notes.txt'])).toMatchObject({
       code: 1,
-      stderr: `'notes.txt' is not an .onnx file. Give the path of a model\n`,
+      stderr:
+        `'notes.txt' is not an .onnx file. ` +
+        `Give the path of a model, or a rule of the option 'convert' in unplugin-onnx.config\n`,
     })
   })
 

@@ -12,6 +12,7 @@ import { tempFolder } from '../support/helpers.ts'
 import { affineModel } from '../support/models.ts'
 import { nodeBinary } from '../support/node-binary.ts'
 import { runNpm } from '../support/package-managers.ts'
+import { packed } from '../support/packed.ts'
 
 const repository = fileURLToPath(new URL('../..', import.meta.url))
 const { devDependencies: versions } = JSON.parse(readFileSync(join(repository, 'package.json'), 'utf8')) as {
@@ -66,9 +67,7 @@ describe.runIf(process.env['INSTALL'] === 'all' && process.platform === 'linux')
 
     test('Electron Forge packs an app that needs no node_modules', async () => {
       const [app, node] = [tempFolder(), await nodeBinary('24.21.0', repository)]
-      const tarball = (
-        await runNpm(repository, 'pack', '--silent', '--ignore-scripts', '--pack-destination', app)
-      ).trim()
+      const tarball = await packed(tempFolder())
       writeFiles(app, {
         ...sources,
         'package.json': JSON.stringify({

@@ -25,7 +25,7 @@ test('the module of a page has the files of the library besides, and imports the
   const [engine, worker, code, loader, wasm] = ['a', 'w', 'l', 'm', 'x'].map((name) => ({ location: `url("${name}")` }))
   const places = { worker: worker!, library: code!, loader: loader!, wasm: wasm! }
   const library = { files, facts: { version: '1.30.0', threads: 2 } }
-  const text = moduleText({ ...compiled, variants: [variant] }, [engine!], { places, library })
+  const text = moduleText({ ...compiled, variants: [variant] }, [engine!], { web: { places, library } })
   expect(text).toContain(`import { createModel } from 'unplugin-onnx/web'`)
   expect(text.slice(text.indexOf('}, {'))).toMatchInlineSnapshot(`
     "}, {

@@ -12,6 +12,7 @@ import { writeFiles } from '../support/app.ts'
 import { affineModel } from '../support/models.ts'
 import { nodeBinary } from '../support/node-binary.ts'
 import { runNpm } from '../support/package-managers.ts'
+import { packed } from '../support/packed.ts'
 import { nodeVersion, versions, type FrameworkName } from './versions.ts'
 
 export interface FrameworkApp {
@@ -34,8 +35,7 @@ export const weights = { own: 2, packaged: 5, linked: 6 } as const
 
 /** Packs this package into a folder, as npm would publish it. */
 export async function packPackage(folder: string): Promise<string> {
-  const name = await runNpm(repository, 'pack', '--silent', '--ignore-scripts', '--pack-destination', folder)
-  return join(folder, name.trim())
+  return packed(folder)
 }
 
 /** Writes the app of a framework into a folder and installs it from npm. */

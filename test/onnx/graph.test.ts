@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import ort from 'onnxruntime-node'
 import { describe, test, expect } from 'vitest'
 import { newAttribute, intAttribute, setAttribute } from '../../plugin/onnx/attribute.ts'
-import { mapContent } from '../../plugin/onnx/bytes.ts'
+import type { Content } from '../../plugin/onnx/bytes.ts'
 import { tensorContent, setContent, viewElements, tensorElements } from '../../plugin/onnx/content.ts'
 import { nameMaker, newNode, renameReads, sortNodes, redeclare } from '../../plugin/onnx/edit.ts'
 import { loadGraph, scopesOf, indexScope, reads } from '../../plugin/onnx/graph.ts'
@@ -301,4 +301,14 @@ async function run(file: string, feeds: Record<string, ort.Tensor>): Promise<Rec
   const session = await ort.InferenceSession.create(file)
   const results = await session.run(feeds)
   return Object.fromEntries(Object.entries(results).map(([name, { data }]) => [name, Array.from(data as Float32Array)]))
+}
+
+/** A content whose pieces are converted; `length` is that of the result. */
+function mapContent(content: Content, length: number, convert: (piece: Uint8Array) => Uint8Array): Content {
+  return {
+    length,
+    async *pieces() {
+      for await (const piece of content.pieces()) yield convert(piece)
+    },
+  }
 }

@@ -5,7 +5,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { writeFiles } from '../support/app.ts'
 import { tempFolder } from '../support/helpers.ts'
 import { affineModel } from '../support/models.ts'
-import { managers, runNpm, type PackageManager } from '../support/package-managers.ts'
+import { managers, type PackageManager } from '../support/package-managers.ts'
+import { builtPackages, packageContents, packed } from '../support/packed.ts'
 
 type Versions = Readonly<Record<string, string>>
 
@@ -21,31 +22,20 @@ const folder = tempFolder()
 let tarball = ''
 
 beforeAll(async () => {
-  tarball = join(
-    folder,
-    (await runNpm(repository, 'pack', '--silent', '--ignore-scripts', '--pack-destination', folder)).trim(),
-  )
+  tarball = await packed(folder)
 })
 
 test('the tarball has what runs and what explains it: no sources, tests, maps, or install scripts', async () => {
-  const [{ files }] = JSON.parse(await runNpm(repository, 'pack', '--dry-run', '--json', '--ignore-scripts')) as [
-    { files: { path: string }[] },
-  ]
-  const paths = files.map(({ path }) => path)
-  const runs = /^dist\/(?:plugin|runtime|native)\/.*\.(?:d\.)?[cm]?[jt]s$/
-  const explains = /^(?:docs\/.*\.md|(?:README|CHANGELOG)\.md|LICENSE|package\.json)$/
+  const { paths } = await packageContents((await builtPackages(join(folder, 'built')))['unplugin-onnx'])
+  const runs = /^dist\/(?:plugin|runtime|types)\/.*\.(?:d\.)?[cm]?[jt]s$/
+  const explains = /^(?:docs\/.*\.md|(?:README|CHANGELOG)\.md|LICENSE|package\.json|dist\/THIRD-PARTY-LICENSES)$/
   const strange = paths.filter((path) => !runs.test(path) && !explains.test(path))
   expect(strange).toEqual([])
-  expect(
-    paths.filter((path) =>
-      /(?<!\.d)\.[cm]?ts$|\.map$|binding\.gyp$|native\/(?:build|pack|publish|test|vendor)\./.test(path),
-    ),
-  ).toEqual([])
-  const { scripts, exports, bin } = JSON.parse(readFileSync(join(repository, 'package.json'), 'utf8')) as Record<
-    'scripts' | 'exports' | 'bin',
-    Versions
-  >
-  expect(Object.keys(scripts).filter((name) => /^(?:pre|post)?(?:install|prepare)$/.test(name))).toEqual([])
+  expect(paths.filter((path) => /(?<!\.d)\.[cm]?ts$|\.map$|binding\.gyp$/.test(path))).toEqual([])
+  const { scripts, exports, bin } = JSON.parse(
+    readFileSync(join(folder, 'built/unplugin-onnx/package.json'), 'utf8'),
+  ) as Record<'scripts' | 'exports' | 'bin', Versions>
+  expect(scripts).toBeUndefined()
   expect(
     Object.values<Target>({ ...exports, ...bin })
       .flatMap((file) => (typeof file === 'string' ? file : Object.values(file)))

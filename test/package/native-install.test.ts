@@ -9,6 +9,7 @@ import { tempFolder } from '../support/helpers.ts'
 import { affineModel } from '../support/models.ts'
 import { missingOpenVino } from '../support/openvino-models.ts'
 import { runNpm } from '../support/package-managers.ts'
+import { packed } from '../support/packed.ts'
 
 const repository = fileURLToPath(new URL('../..', import.meta.url))
 const skip = process.env['INSTALL'] !== 'all' || missingOpenVino() !== undefined
@@ -21,16 +22,14 @@ test.skipIf(skip)(
     const run = async (script: string, args: readonly string[], env: NodeJS.ProcessEnv) =>
       (await promisify(execFile)(process.execPath, [script, ...args], { cwd: app, env })).stdout
     await run(join(repository, 'dist/native/scripts/pack.js'), [packages], process.env)
-    const tarball = (
-      await runNpm(repository, 'pack', '--silent', '--ignore-scripts', '--pack-destination', packages)
-    ).trim()
-    const folders = readdirSync(packages).filter((name) => name !== tarball)
+    const tarball = await packed(tempFolder())
+    const folders = readdirSync(packages)
     expect(folders.map((name) => name.split('-')[0])).toEqual(['native', 'openvino'])
     writeFiles(app, {
       'package.json': JSON.stringify({
         type: 'module',
         dependencies: {
-          'unplugin-onnx': `file:${join(packages, tarball)}`,
+          'unplugin-onnx': `file:${tarball}`,
           ...Object.fromEntries(folders.map((name) => [`@unplugin-onnx/${name}`, `file:${join(packages, name)}`])),
         },
       }),

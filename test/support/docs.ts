@@ -42,13 +42,12 @@ export function errorsPage(): Promise<string> {
 }
 
 /** What docs/command.md should say: its own prose, with a table of the options of each command. */
-export function commandPage(): Promise<string> {
-  const tables = commands({ version: '', engines: { node: '' }, peerDependencies: {} }).commands.map(
-    ({ name, options }) => {
-      const rows = options.map(({ rawName, description }) => [code(rawName), description])
-      return [name, table(['Option', 'Meaning'], rows)] as const
-    },
-  )
+export async function commandPage(): Promise<string> {
+  const { commands: all } = await commands({ version: '', engines: { node: '' }, peerDependencies: {} })
+  const tables = all.map(({ name, options }) => {
+    const rows = options.map(({ rawName, description }) => [code(rawName), description])
+    return [name, table(['Option', 'Meaning'], rows)] as const
+  })
   return withTables('docs/command.md', Object.fromEntries(tables))
 }
 
