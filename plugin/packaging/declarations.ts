@@ -22,7 +22,7 @@ export async function rollUpDeclarations({ dist, output, entries, inside }: Decl
     ),
     platform: 'node',
     external: (id) => /^[@a-z]/.test(id) && !inside.includes(id),
-    plugins: [dts({ dtsOnly: true, generator: 'oxc' }), keepReferences],
+    plugins: [dts({ dtsInput: true, emitDtsOnly: true }), keepReferences],
     logLevel: 'silent',
   })
   await build.write({
