@@ -70,7 +70,7 @@ const precision = {
     ),
   ),
   io: v.optional(oneOf(ioPrecisions), 'fp32'),
-  autoPin: v.optional(v.boolean(), false),
+  autoPin: v.optional(v.boolean()),
   whenSlower: v.optional(oneOf(whenSlowerActions), 'fp32'),
 }
 const tolerance = v.pipe(

@@ -109,7 +109,10 @@ export interface PrecisionOptions {
    * `engine`.
    */
   readonly io?: IoPrecision
-  /** Keeps the nodes in fp32 that fail the verification, instead of failing the build with their names. */
+  /**
+   * Keeps the nodes in fp32 that fail the verification, instead of failing the build with their names. Default: `true`
+   * for int8 and for `backends: 'auto'`, `false` for other engines of backends that you name.
+   */
   readonly autoPin?: boolean
   /**
    * What a build has where int8 is slower or larger than fp32 on this machine, or fp32 in nearly all nodes: `'fp32'`
