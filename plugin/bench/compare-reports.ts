@@ -1,7 +1,8 @@
 import * as v from 'valibot'
 import { OnnxEngineError, textOf } from '../../runtime/errors.ts'
+import { median } from '../measure/numbers.ts'
 import type { BenchReport, BenchRow, RowFigures, RowName } from './contract.ts'
-import { median, percentile } from './statistics.ts'
+import { percentile } from './statistics.ts'
 
 /** A row in two reports. */
 export type ComparedRow = RowName & {

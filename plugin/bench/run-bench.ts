@@ -1,6 +1,7 @@
 import { availableParallelism, cpus } from 'node:os'
 import { OnnxEngineError, textOf } from '../../runtime/errors.ts'
 import { temporaryFolder } from '../files/temporary-folder.ts'
+import { median } from '../measure/numbers.ts'
 import { checkShapes } from '../options/check-shapes.ts'
 import type { CompileOptions } from '../options/schema.ts'
 import type { Contender, Contenders } from './contenders.ts'
@@ -8,7 +9,7 @@ import type { BenchReport, BenchRow, EngineRequest, InputOrigin, OpenTimes, RowF
 import type { Amount, Calls } from './measure-calls.ts'
 import { type MeasuredProcess, startMeasured } from './measured-process.ts'
 import { prepareInputs } from './prepare-inputs.ts'
-import { median, summarize } from './statistics.ts'
+import { summarize } from './statistics.ts'
 
 // bench measures engines side by side. contenders.ts makes them, prepare-inputs.ts the inputs that all of them get;
 // this file runs each in a process of its own (engine-child.ts), in turn, and makes the report of contract.ts.

@@ -1,3 +1,5 @@
+import { median } from '../measure/numbers.ts'
+
 /** What bench prints of the times of many calls, in milliseconds. A type, so that it is JSON. */
 export type Latency = {
   readonly count: number
@@ -29,12 +31,6 @@ export function summarize(times: Float64Array): Latency {
 /** The smallest value that at least this share of the sorted values does not exceed. */
 export function percentile(sorted: ArrayLike<number>, share: number): number {
   return sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)] ?? 0
-}
-
-export function median(values: ArrayLike<number>): number {
-  const sorted = Float64Array.from(values).sort()
-  const middle = sorted.length >> 1
-  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2
 }
 
 /**

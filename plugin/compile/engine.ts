@@ -9,11 +9,11 @@ import { engineBindings } from '../options/engine-bindings.ts'
 import type { CompileOptions } from '../options/schema.ts'
 import type { PassRequest } from '../precision/pass.ts'
 import { formatBytes } from '../text.ts'
+import type { SizedEngine } from '../verify/gain.ts'
 import type { EngineReport } from '../verify/report.ts'
 import { runsHere, type VerifyRequest } from '../verify/request.ts'
 import type { PlannedEngine } from './choose-engines.ts'
 import { describedBy } from './engine-metadata.ts'
-import type { EngineEvent } from './events.ts'
 import { modelManifest } from './manifest.ts'
 import { nativeTwin } from './native-twin.ts'
 import type { CompileContext, CompileRequest } from './request.ts'
@@ -28,18 +28,21 @@ export interface ModelJob {
   readonly context: CompileContext & { readonly store: WatchedStore }
 }
 
+/** An engine that was compared with the fp32 model, as far as the options ask for it. */
+export interface VerifiedEngine {
+  readonly variant: Variant
+  /** For measurements of the same engine. */
+  readonly sized: SizedEngine
+}
+
 /**
  * One engine of one model, from the cache or from its compiler. Undefined when it cannot be made and `'auto'` chose its
  * backend: the build goes on without it, with a warning.
  *
  * @throws OnnxEngineError with any build-time code
  */
-export function buildEngine(planned: PlannedEngine, job: ModelJob): Promise<Variant | undefined> {
-  return unlessAutoLeavesOut(planned, job, async () => {
-    const variant = await buildVerified(planned, job)
-    job.context.onEvent?.(engineEvent(variant, job))
-    return variant
-  })
+export function buildEngine(planned: PlannedEngine, job: ModelJob): Promise<VerifiedEngine | undefined> {
+  return unlessAutoLeavesOut(planned, job, () => buildVerified(planned, job))
 }
 
 /**
@@ -74,24 +77,6 @@ async function unlessAutoLeavesOut<T>(
   }
 }
 
-function engineEvent({ artifact, cache, ...variant }: Variant, { name, request }: ModelJob): EngineEvent {
-  const { backend, engine, label, report, verified } = variant
-  const { size, sha256 } = artifact
-  return {
-    event: 'engine',
-    model: name,
-    file: request.file,
-    backend,
-    engine,
-    label,
-    ...cache,
-    size,
-    sha256,
-    verified,
-    report,
-  }
-}
-
 /** Without the rows of a table, which are indented. */
 function inOneLine(message: string): string {
   const lines = message.split('\n').filter((line) => line !== '' && !line.startsWith('  '))
@@ -113,16 +98,17 @@ function isReference({ backend, engine }: Variant): boolean {
 }
 
 /** Builds and compares. `autoPin` builds again with the nodes to blame in fp32. */
-async function buildVerified(planned: PlannedEngine, job: ModelJob): Promise<Variant> {
+async function buildVerified(planned: PlannedEngine, job: ModelJob): Promise<VerifiedEngine> {
   let { options } = job.request
   for (;;) {
     const engine = await buildOnce(planned, job, options)
-    if (isReference(engine.variant)) return engine.variant
+    const sized = sizedEngine(engine, planned)
+    if (isReference(engine.variant)) return { variant: engine.variant, sized }
     const { reportEngine } = await import('../verify/report.ts')
-    const { pins, ...report } = await reportEngine(verifyRequestOf(engine, planned), engine.metadata)
+    const { pins, ...report } = await reportEngine(sized.request, engine.metadata)
     refuseUncompared(planned, job.name, report)
     const verified = report.verification !== null && report.verification.skipped === undefined
-    if (pins.length === 0) return { ...engine.variant, report, verified }
+    if (pins.length === 0) return { variant: { ...engine.variant, report, verified }, sized }
     options = withPins(options, pins)
   }
 }
@@ -194,6 +180,16 @@ async function passesOf({ plan, pass }: PlannedEngine, request: PassRequest): Pr
     ...(simplify ? [await simplify.describeSimplify(request)] : []),
     ...(pass ? [await pass.describe(request)] : []),
   ]
+}
+
+/** A built engine as it is run for a measurement: from the cache, when it was built before. */
+export async function buildForComparison(planned: PlannedEngine, job: ModelJob): Promise<SizedEngine> {
+  const engine = await buildOnce(planned, { ...job, context: { ...job.context, log: () => {} } }, job.request.options)
+  return sizedEngine(engine, planned)
+}
+
+function sizedEngine(engine: BuiltEngine, planned: PlannedEngine): SizedEngine {
+  return { request: verifyRequestOf(engine, planned), size: engine.variant.artifact.size, lowering: engine.metadata }
 }
 
 function verifyRequestOf(

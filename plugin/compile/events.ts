@@ -1,4 +1,5 @@
 import type { BackendName, Precision } from '../../runtime/manifest.ts'
+import type { Gain } from '../verify/gain.ts'
 import type { EngineReport } from '../verify/report.ts'
 
 /**
@@ -24,6 +25,8 @@ export type EngineEvent = {
   readonly sha256: string
   readonly verified: boolean
   readonly report: EngineReport | null
+  /** Times and sizes of int8 and fp32, where int8 was asked for and this machine can run it. */
+  readonly gain?: Gain
 }
 
 /** `'auto'` chose other backends. */

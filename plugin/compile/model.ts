@@ -12,9 +12,10 @@ import { checkShapes } from '../options/check-shapes.ts'
 import { checkDefaults, checkIo } from '../options/engine-bindings.ts'
 import type { CompileOptions } from '../options/schema.ts'
 import { chooseEngines, type PlannedEngine, type SkippedBackend } from './choose-engines.ts'
-import { bindingsOf, buildEngine, type ModelJob } from './engine.ts'
+import { bindingsOf, type ModelJob } from './engine.ts'
+import { buildEngines } from './keep-faster.ts'
 import type { CompileContext, CompileRequest } from './request.ts'
-import { selectModel } from './selected-model.ts'
+import { selectModel, type SelectedModels } from './selected-model.ts'
 import type { Compiled } from './variant.ts'
 
 /**
@@ -46,10 +47,9 @@ const attempts = 3
 type WatchedContext = CompileContext & { readonly store: WatchedStore }
 
 async function compileOnce(request: CompileRequest, context: WatchedContext): Promise<Compiled> {
-  const { job, model, files, engines } = await prepareModel(request, context)
+  const { job, model, models, files, engines } = await prepareModel(request, context)
   const { name } = job
-  const built = await Promise.all(engines.map((engine) => buildEngine(engine, job)))
-  const variants = built.filter((variant) => variant !== undefined)
+  const variants = await buildEngines(engines, models, job)
   const server = serverFor(context.target ?? 'node', request.options.backends)
   if (variants.length === 0 && !server) throw nothingBuilt(name)
   return { name, bindings: bindingsOf(model, request.options), variants, files, ...(server && { server }) }
@@ -60,6 +60,7 @@ export interface PreparedModel {
   readonly job: ModelJob
   /** With its optional inputs. */
   readonly model: Model
+  readonly models: SelectedModels
   /** The files of the source. */
   readonly files: readonly string[]
   readonly engines: readonly PlannedEngine[]
@@ -92,7 +93,7 @@ export async function prepareModel(request: CompileRequest, context: WatchedCont
   if (isForNode && options.backends === 'auto' && !engines.some(({ backend }) => backend === 'onnxruntime'))
     printOnce(context, context.warn, withoutPortable(engines, skipped))
   const job = { name, source: facts, request: { ...request, options }, context }
-  return { job, model, files: converted?.files ?? filesOf(read), engines }
+  return { job, model, models, files: converted?.files ?? filesOf(read), engines }
 }
 
 // Loaded when a rule is for the file.

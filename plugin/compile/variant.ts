@@ -1,6 +1,7 @@
 import type { BackendName, ManifestServer, Precision, Requirements, Bindings } from '../../runtime/manifest.ts'
 import type { Layer } from '../backend/layers.ts'
 import type { Artifact } from '../cache/artifact.ts'
+import type { Gain } from '../verify/gain.ts'
 import type { EngineReport } from '../verify/report.ts'
 
 /** One compiled engine of a model. */
@@ -15,6 +16,8 @@ export interface Variant<B extends BackendName = BackendName> {
   readonly requires: Requirements[B]
   /** How far the outputs are from those of the fp32 model, and what was lowered; null for ONNX Runtime in fp32. */
   readonly report: EngineReport | null
+  /** What int8 gains over fp32 on this machine: of an engine of int8, or of the one of fp32 that replaces it. */
+  readonly gain?: Gain
   /** Whether it was compared with the fp32 model on ONNX Runtime, or is that. */
   readonly verified: boolean
   /** The layers of the engine, where its compiler lists them: TensorRT with `profilingVerbosity: 'detailed'`. */

@@ -8,7 +8,7 @@ import { calibration } from './sample-schema.ts'
 import type { VerifyOptions } from './sample-types.ts'
 import type { BackendEntry } from './served-types.ts'
 import { backendEntry, isOrdered } from './served-variant.ts'
-import { defaultCacheDir, ioPrecisions } from './types.ts'
+import { defaultCacheDir, ioPrecisions, whenSlowerActions } from './types.ts'
 import type { CacheOptions, ModelOptions, Options, Profile, TypesOptions, ValueBounds } from './types.ts'
 import { byteCount, duration, oneOf, filePath, recordOf, section, uniqueList, type SchemasOf } from './validators.ts'
 
@@ -70,7 +70,8 @@ const precision = {
     ),
   ),
   io: v.optional(oneOf(ioPrecisions), 'fp32'),
-  autoPin: v.optional(v.boolean(), false),
+  autoPin: v.optional(v.boolean()),
+  whenSlower: v.optional(oneOf(whenSlowerActions), 'fp32'),
 }
 const tolerance = v.pipe(
   v.number(),

@@ -97,6 +97,8 @@ export interface ModelOptions {
 export const ioPrecisions = ['fp32', 'fp16', 'bf16'] as const
 export type IoPrecision = (typeof ioPrecisions)[number]
 
+export const whenSlowerActions = ['fp32', 'warn', 'error'] as const
+
 export interface PrecisionOptions {
   /** Names of nodes that stay in fp32; for a node without a name, its first output. */
   readonly fp32?: readonly string[]
@@ -107,8 +109,16 @@ export interface PrecisionOptions {
    * `engine`.
    */
   readonly io?: IoPrecision
-  /** Keeps the nodes in fp32 that fail the verification, instead of failing the build with their names. */
+  /**
+   * Keeps the nodes in fp32 that fail the verification, instead of failing the build with their names. Default: `true`
+   * for int8 and for `backends: 'auto'`, `false` for other engines of backends that you name.
+   */
   readonly autoPin?: boolean
+  /**
+   * What a build has where int8 is slower or larger than fp32 on this machine, or fp32 in nearly all nodes: `'fp32'`
+   * takes fp32 and says so, `'warn'` keeps int8 with a warning, `'error'` fails. See docs/calibration.md.
+   */
+  readonly whenSlower?: (typeof whenSlowerActions)[number]
 }
 
 /** Options of the plugin. Every key is optional; an unknown key is an error. */

@@ -48,13 +48,9 @@ export async function lowerModel(
   await writeGraph({ ...graph, external: false }, file)
   if (keep !== undefined) await writeGraph({ ...graph, external: false }, keep)
   const after = (await sizeOf(file)) + (await sizeOf(`${file}.data`))
-  const seen = await pass.inspect?.(file, request)
-  const notes = [...lowered.notes, ...(seen?.notes ?? [])]
-  const warnings = seen?.warnings ?? []
-  for (const note of notes) request.log(`${request.name}: ${note}`)
-  for (const warning of warnings) request.warn(`${request.name}: ${warning}`)
+  for (const note of lowered.notes) request.log(`${request.name}: ${note}`)
   const bytes = { before: modelBytes(request.model), after }
-  return { file, report: { ...lowered, notes: [...notes, ...warnings], bytes } }
+  return { file, report: { ...lowered, bytes } }
 }
 
 async function simplified(request: PassRequest, into: string): Promise<string | undefined> {

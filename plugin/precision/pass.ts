@@ -53,9 +53,4 @@ export interface PrecisionPass {
    * What `lower` would change, for a pass that needs samples. The graph may be changed, and is of no use afterwards.
    */
   forecast?(graph: EditableModel, request: PassRequest): Promise<Lowered>
-  /** Looks at the model that was written: lines that the user should see, and such as warn of it. */
-  inspect?(
-    file: string,
-    request: PassRequest,
-  ): Promise<{ readonly notes: readonly string[]; readonly warnings: readonly string[] }>
 }

@@ -34,7 +34,6 @@ export async function compareLowered(
   return await compareCandidate(contest, { onnx: file }, options)
 }
 
-// Without `inspect`: graphs that are only tried are not measured for the user.
 function emulating(pass: PrecisionPass): PrecisionPass {
   return { describe: pass.describe, lower: (graph, request) => emulateLowered(graph, { ...request, pass }) }
 }

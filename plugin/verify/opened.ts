@@ -36,7 +36,8 @@ export async function openOnnx(
   return { infer: (sample) => infer(ort, session, sample), dispose: () => session.release() }
 }
 
-async function openEngine(manifest: ModelManifest): Promise<Opened> {
+/** Opens an engine as an app does. */
+export async function openEngine(manifest: ModelManifest): Promise<Opened> {
   const model = await createModel(manifest).load()
   return {
     async infer(inputs) {

@@ -3,7 +3,7 @@ import type { LoweringReport } from '../precision/lower.ts'
 import { keepReport } from './keep-onnx.ts'
 import { percent } from './limits.ts'
 import type { VerifyRequest } from './request.ts'
-import { type Verification, verificationError, verificationText } from './verdict.ts'
+import { unsteadyRows, type Verification, verificationError, verificationText } from './verdict.ts'
 import { verifyEngine } from './verify.ts'
 
 /** The report about an engine of lower precision. A type, not an interface: it is written as JSON. */
@@ -28,8 +28,8 @@ export async function reportEngine(
   const { name, log } = request
   const { lowering, verification } = await measureEngine(request, metadata)
   if (!verification || verification.failures.length === 0) return { lowering, verification, pins: [] }
-  const { autoPin } = request.options.precision
-  if (!autoPin || verification.blame.length === 0) throw verificationError(request, verification)
+  if (!pinsByItself(request, verification) || verification.blame.length === 0)
+    throw verificationError(request, verification)
   const pins = verification.blame.map((culprit) => culprit.name)
   log(`${name}: pinned to fp32: ${pins.join(', ')}`)
   return { lowering, verification, pins }
@@ -40,16 +40,26 @@ export async function reportEngine(
  * model. An engine that is too far is in the report. With `keepOnnx` it writes the report as JSON.
  */
 export async function measureEngine(request: VerifyRequest, metadata: Json): Promise<EngineReport> {
-  const { name, options, backend, label, log } = request
+  const { name, options, backend, label, log, warn } = request
   const { engine } = options
   const lowering = metadata as LoweringReport | null
   const verification = (await verifyEngine(request, lowering)) ?? null
   const compared = options.verify === false ? `not verified: the option 'verify' is false` : undefined
   const parts = [lowering && loweringText(lowering), verification ? verificationText(verification) : compared]
   const line = parts.filter(Boolean).join(', ')
+  if (verification && request.pass) for (const text of unsteadyRows(verification, options)) warn(`${name}: ${text}`)
   if (line !== '') log(`${name}  ${engine}  ${label ? `${backend} (${label})` : backend}: ${line}`)
   await keepReport(request, request, { engine, backend, lowering, verification })
   return { lowering, verification }
+}
+
+/**
+ * Whether the nodes to blame stay in fp32 without a word from the user. Which nodes lose too much in int8 is for
+ * samples to say, and an engine that keeps too many is measured next to fp32. `'auto'` is not to fail over a few
+ * nodes.
+ */
+function pinsByItself({ options: { engine, backends, precision } }: VerifyRequest, { spread }: Verification): boolean {
+  return precision.autoPin ?? (engine === 'int8' || (backends === 'auto' && spread === null))
 }
 
 /** '93% of 407 nodes lowered, 7 kept, size 0.51x'. */

@@ -101,6 +101,27 @@ export function verificationText({ skipped, outputs, inputs, emulated, unvaried,
   return [...own, `${figures} (${inputs}${emulated ? ', emulated' : ''})`, ...others].join(', ')
 }
 
+/** Below this share of rows, the index of the largest element is no longer the one of the fp32 model. */
+const steady = 0.5
+
+/**
+ * A line for each output that is within its limits and yet has another largest element in most of its rows, as a
+ * detector whose cosine is 0.9998. On random inputs that means little, and a limit of the user's own says more.
+ */
+export function unsteadyRows(
+  { outputs, inputs, failures }: Verification,
+  { verify }: ContestRequest['options'],
+): readonly string[] {
+  if (inputs === 'random inputs' || failures.length > 0 || (verify && verify.argmax !== undefined)) return []
+  return outputs
+    .filter((output) => isCompared(output) && !output.discrete && output.argmax < steady)
+    .map(
+      ({ name, argmax, cosine }) =>
+        `output ${quote(name)} has its largest element elsewhere in ${percent(1 - argmax)} of its rows, ` +
+        `with a cosine of ${cosine.toFixed(5)}: if its rows are decisions, set a limit by 'verify.argmax'`,
+    )
+}
+
 function isCompared({ compared, trouble }: Comparison): boolean {
   return compared > 0 || trouble !== undefined
 }

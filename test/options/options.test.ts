@@ -26,7 +26,7 @@ describe('options', () => {
       dims: 'named',
       outputs: [],
       optionalInputs: [],
-      precision: { fp32: [], io: 'fp32', autoPin: false },
+      precision: { fp32: [], io: 'fp32', whenSlower: 'fp32' },
       verify: {},
       onnxruntime: { optimization: 'all', portable: true },
       openvino: { device: 'CPU', performanceHint: 'latency' },

@@ -97,6 +97,8 @@ function build(file: string, options: Options): Promise<Compiled> {
       backends: ['onnxruntime'],
       calibration: 'sample*.npy',
       verify: false,
+      // The engines of these tests are int8, whatever the load of the machine.
+      precision: { whenSlower: 'warn' },
       cache: { dir: join(folder, 'cache') },
       ...options,
     },
@@ -206,9 +208,30 @@ describe('int8 engine for ONNX Runtime', () => {
     const said = lines.filter((line) => line.includes('ms on this CPU'))
     expect(said).toEqual([
       expect.stringMatching(
-        /^m: int8 is ([\d.]+ times as fast as fp32|slower than fp32) \([\d.]+ ms, fp32 [\d.]+ ms on this CPU\)/,
+        /^m: int8 is ([\d.]+ times as fast as fp32|slower) \([\d.]+ ms, fp32 [\d.]+ ms on this CPU\)/,
       ),
     ])
+  })
+
+  test('steps that read the same weights share one copy in int8', async () => {
+    const dims = [4, 64]
+    writeNumbered(folder, 2, dims)
+    const steps = ['x', 's0', 's1', 's2', 's3']
+    const unrolled = steps.flatMap((value, at): NodeSpec[] => [
+      { op: 'Gemm', inputs: [value, 'w', 'b'], outputs: [`g${at}`], name: `step${at}` },
+      { op: 'Tanh', inputs: [`g${at}`], outputs: [at === 4 ? 'y' : `s${at}`] },
+    ])
+    const file = writeModel({
+      inputs: { x: 'float32[4,64]' },
+      outputs: { y: 'float32[4,64]' },
+      nodes: unrolled,
+      initializers: { w: floats([64, 64], 1, 0.2), b: floats([64], 2, 0.5) },
+    })
+    const { graph, lowered, out } = await lower(file, 'onnxruntime')
+    expect(lowered.lowered).toBe(5)
+    const stored = scopesOf(graph)[0]!.graph.initializer.filter(({ name }) => name.startsWith('w_int8'))
+    expect(stored).toHaveLength(1)
+    expect(cosine(await run(file, dims), await run(out, dims))).toBeGreaterThan(0.999)
   })
 
   test.each([7, 9, 11, 12])('a model of opset %i gives an int8 engine', async (opset) => {

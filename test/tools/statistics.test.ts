@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { measureCalls } from '../../plugin/bench/measure-calls.ts'
-import { inTurn, median, percentile, summarize } from '../../plugin/bench/statistics.ts'
+import { inTurn, percentile, summarize } from '../../plugin/bench/statistics.ts'
+import { median } from '../../plugin/measure/numbers.ts'
 
 test('the figures of 1 to 100 are those of the nearest rank', () => {
   const times = Float64Array.from({ length: 100 }, (_, index) => 100 - index)

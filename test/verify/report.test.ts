@@ -36,11 +36,13 @@ const wrong: Verification = {
 }
 const figures = 'max abs 0.0e+0, cosine 1.00000, argmax 100% (random inputs)'
 
+type Told = Pick<Options, 'engine' | 'backends' | 'precision' | 'verify'> & { readonly label?: string }
+
 /** What `reportEngine` logs and returns, after a comparison with this result. */
 async function report(
   metadata: LoweringReport | null,
   verification: Verification | undefined,
-  { label = '', precision = {}, verify = {} }: Pick<Options, 'precision' | 'verify'> & { readonly label?: string } = {},
+  { label = '', engine = 'fp16', backends = 'auto', precision = {}, verify = {} }: Told = {},
 ) {
   vi.mocked(verifyEngine).mockResolvedValue(verification)
   const lines: string[] = []
@@ -49,7 +51,7 @@ async function report(
     backend: 'openvino',
     label,
     log: (line) => lines.push(line),
-    options: compileOptions(resolveOptions({ engine: 'fp16', precision, verify }), { file: '/p.onnx', query: {} }),
+    options: compileOptions(resolveOptions({ engine, backends, precision, verify }), { file: '/p.onnx', query: {} }),
   } as Partial<VerifyRequest> as VerifyRequest
   return { ...(await reportEngine(request, metadata)), lines }
 }
@@ -118,8 +120,20 @@ describe('report of an engine', () => {
     expect([pins, lines.at(-1)]).toEqual([['scale'], 'pose: pinned to fp32: scale'])
   })
 
+  test.each<[title: string, Told, pinned: boolean]>([
+    [`fp16 with backends: 'auto'`, {}, true],
+    ['fp16 of a backend that the user named', { backends: ['openvino'] }, false],
+    ['int8 of a backend that the user named', { engine: 'int8', backends: ['openvino'] }, true],
+  ])('%s: whether nodes to blame are pinned by default', async (_, options, pinned) => {
+    const outcome = await report(null, wrong, options).then(
+      ({ pins }) => pins,
+      () => [],
+    )
+    expect(outcome).toEqual(pinned ? ['scale'] : [])
+  })
+
   test.each<[title: string, { verification: Verification; precision: Options['precision'] }]>([
-    ['without autoPin', { verification: wrong, precision: {} }],
+    ['with autoPin: false', { verification: wrong, precision: { autoPin: false } }],
     ['with autoPin and no node to blame', { verification: { ...wrong, blame: [] }, precision: { autoPin: true } }],
   ])('a failed comparison %s is an error', async (_, { verification, precision }) => {
     await expect(report(null, verification, { precision })).rejects.toMatchObject({

@@ -6,6 +6,7 @@ import type { PrecisionPass } from '../../plugin/precision/pass.ts'
 import type { VerifyRequest } from '../../plugin/verify/request.ts'
 import {
   distanceOf,
+  unsteadyRows,
   unusableReference,
   verificationError,
   verificationText,
@@ -91,6 +92,26 @@ describe('unusable reference', () => {
       received: 'NaN or infinity in all 8 elements before anything was lowered',
       hint: 'Check the samples, or the model itself with ?engine=fp32',
     })
+  })
+})
+
+describe('rows whose largest element moves within the limits', () => {
+  const moved = output({ cosine: 0.9998, argmax: 0.36 })
+  const said = [
+    'output "y" has its largest element elsewhere in 64% of its rows, with a cosine of 0.99980: ' +
+      `if its rows are decisions, set a limit by 'verify.argmax'`,
+  ]
+  const none: readonly string[] = []
+  test.each([
+    ['on samples they are told', {}, {}, said],
+    ['on random inputs they mean little', { inputs: 'random inputs' }, {}, none],
+    ['a limit of the user decides alone', {}, { argmax: 0.3 }, none],
+    ['a failure says more', { failures: ['output "y" is wrong'] }, {}, none],
+    ['most rows stay', { outputs: [output({ argmax: 0.8 })] }, {}, none],
+    ['integers are compared by value', { outputs: [output({ argmax: 0.2, discrete: true })] }, {}, none],
+  ])('%s', (_, changed, verify, lines) => {
+    const result = verification({ inputs: '2 samples', outputs: [moved], ...changed })
+    expect(unsteadyRows(result, { ...request().options, verify: { timeout: 1000, ...verify } })).toEqual(lines)
   })
 })
 

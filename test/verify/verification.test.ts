@@ -38,7 +38,7 @@ async function report(
   backend: 'tensorrt' | 'tensorrt-rtx' = 'tensorrt-rtx',
 ): Promise<EngineReport & { readonly pins: readonly string[]; readonly lines: readonly string[] }> {
   const file = write(`model${++count}.onnx`, onnxModel(spec))
-  const resolved = resolveOptions({ engine: 'fp16', cache: { dir: 'cache' }, ...user }, folder)
+  const resolved = resolveOptions({ engine: 'fp16', backends: [backend], cache: { dir: 'cache' }, ...user }, folder)
   const lines: string[] = []
   const log = (line: string) => void lines.push(line)
   const options = compileOptions(resolved, { file, query: {} })

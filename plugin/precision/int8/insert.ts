@@ -65,20 +65,51 @@ async function replaceWeights(
   scales: Scales,
   { levels, bias: quantizesBias, constants }: WeightOptions,
 ): Promise<void> {
-  const weights = new Map<string, Promise<StoredWeight>>()
+  const users: User[] = []
   for (const weighted of places.weighted) {
-    const { node, weight, axis } = weighted
-    const [first = '', , third = ''] = node.input
-    const input = scales.get(places.values.get(first) ?? '')
-    const bias = quantizesBias && third ? await floatNumbers(editor.model, constants.get(third)) : undefined
-    const key = [weight, axis, ...(bias ? [first, third] : [])].join('\n')
-    const least = bias && input ? leastScales(bias.data, input.scale) : undefined
-    const pending = weights.get(key) ?? storeWeight(editor, weighted, levels, least)
-    weights.set(key, pending)
-    const stored = await pending
-    node.input[1] = dequantizeWeight(editor, weight, stored)
-    if (bias && input) node.input[2] = storeBias(editor, third, bias.data, biasScales(stored.scales, input.scale))
+    const { input: read } = weighted.node
+    const root = places.values.get(read[0] ?? '') ?? ''
+    const input = scales.get(root)
+    const bias = quantizesBias && read[2] ? await floatNumbers(editor.model, constants.get(read[2])) : undefined
+    users.push({ weighted, root, ...(bias && input && { bias: { name: read[2]!, data: bias.data, input } }) })
   }
+  const weights = new Map<string, StoredWeight>()
+  const biases = new Map<string, readonly [quantized: string, scale: string]>()
+  for (const { weighted, root, bias } of users) {
+    const { node, weight } = weighted
+    const key = keyOf(weighted)
+    const stored = weights.get(key) ?? (await storeWeight(editor, weighted, levels, leastOfAll(users, key)))
+    weights.set(key, stored)
+    node.input[1] = dequantizeWeight(editor, weight, stored)
+    if (!bias) continue
+    const biasKey = [key, root, bias.name].join('\n')
+    const names =
+      biases.get(biasKey) ?? storeBias(editor, bias.name, bias.data, biasScales(stored.scales, bias.input.scale))
+    biases.set(biasKey, names)
+    node.input[2] = dequantize(editor, [...names], `${bias.name}_dequantized`, 0)
+  }
+}
+
+/** A node that computes in int8, the value whose range its input has, and its bias if that becomes int32. */
+interface User {
+  readonly weighted: Weighted
+  readonly root: string
+  readonly bias?: { readonly name: string; readonly data: Float32Array; readonly input: Scale }
+}
+
+function keyOf({ weight, axis }: Weighted): string {
+  return `${weight}\n${axis}`
+}
+
+/**
+ * The least scales of weights that suit all their readers. In an unrolled recurrent net hundreds of steps read the same
+ * weights, each with an input scale of its own: a copy for each would make the file several times as large.
+ */
+function leastOfAll(users: readonly User[], key: string): Float64Array | undefined {
+  const all = users.flatMap(({ weighted, bias }) =>
+    bias && keyOf(weighted) === key ? [leastScales(bias.data, bias.input.scale)] : [],
+  )
+  return all[0]?.map((_, channel) => Math.max(...all.map((least) => least[channel]!)))
 }
 
 /** The names of stored weights, their scales and zero points, and what they hold. */
@@ -131,14 +162,18 @@ function biasScales(weightScales: Float32Array, inputScale: number): Float32Arra
   return Float32Array.from(weightScales, (scale) => scale * inputScale)
 }
 
-function storeBias(editor: GraphEditor, name: string, bias: Float32Array, scales: Float32Array<ArrayBuffer>): string {
+function storeBias(
+  editor: GraphEditor,
+  name: string,
+  bias: Float32Array,
+  scales: Float32Array<ArrayBuffer>,
+): readonly [quantized: string, scale: string] {
   const dims = [bias.length]
   const stored = Int32Array.from(bias, (value, channel) =>
     Math.max(-(2 ** 31), Math.min(2 ** 31 - 1, roundEven(value / scales[channel]!))),
   )
   const quantized = addConstant(editor, `${name}_int32`, { dtype: 'int32', dims }, stored)
-  const scale = addConstant(editor, `${name}_scale`, { dtype: 'float32', dims }, scales)
-  return dequantize(editor, [quantized, scale], `${name}_dequantized`, 0)
+  return [quantized, addConstant(editor, `${name}_scale`, { dtype: 'float32', dims }, scales)]
 }
 
 function dequantize({ scope, newName }: GraphEditor, inputs: string[], base: string, axis: number): string {

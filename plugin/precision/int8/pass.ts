@@ -45,25 +45,6 @@ export const int8Pass: PrecisionPass = {
     if (!placement) return int8WeightsPass.lower(model, request)
     return (await import('./quantize-graph.ts')).forecastPlaces(model, request, placement)
   },
-  async inspect(file, request) {
-    // The portable engine of the same model would only repeat it, and other backends run on other machines.
-    if (request.backend !== 'onnxruntime' || request.label === 'portable') return { notes: [], warnings: [] }
-    const speed = await (await import('../../measure/speed.ts')).compareSpeed(file, request)
-    if (!speed) return { notes: [], warnings: [] }
-    const times = `${speed.lowered.toPrecision(3)} ms, fp32 ${speed.fp32.toPrecision(3)} ms on this CPU`
-    if (speed.lowered > speed.fp32)
-      return {
-        notes: [],
-        warnings: [
-          `int8 is slower than fp32 (${times}): import the model with ?engine=fp32, ` +
-            'or with ?engine=int8-weights for its size',
-        ],
-      }
-    return {
-      notes: [`int8 is ${(speed.fp32 / speed.lowered).toFixed(2)} times as fast as fp32 (${times})`],
-      warnings: [],
-    }
-  },
 }
 
 /**

@@ -1,0 +1,91 @@
+import { readFile, writeFile } from 'node:fs/promises'
+import { availableParallelism, cpus } from 'node:os'
+import { cacheKey, type Json } from '../cache/key.ts'
+import type { LoweringReport } from '../precision/lower.ts'
+import { modelSamples } from '../samples/find.ts'
+import { runWithSamples } from '../samples/run.ts'
+import { formatBytes } from '../text.ts'
+import type { VerifyRequest } from './request.ts'
+import type { Speed, SpeedSettings } from './speed-child.ts'
+
+/** What an engine of lower precision gains over fp32 on this machine. A type: it is written as JSON. */
+export type Gain = {
+  readonly speed: Speed
+  /** Bytes of the two engines. */
+  readonly bytes: { readonly lowered: number; readonly fp32: number }
+  /** Why it is worse than fp32: 'slower (8.10 ms, fp32 5.20 ms)'; empty when it is not. */
+  readonly losses: readonly string[]
+}
+
+/** An engine, the size of its file in bytes, and the report of its lowering: null when nothing was lowered. */
+export interface SizedEngine {
+  readonly request: VerifyRequest
+  readonly size: number
+  readonly lowering: Json
+}
+
+/** Raised when the same engines give other times. */
+const version = 1
+
+/**
+ * Runs an engine of lower precision and one of fp32 in turn on the first sample, in a process of its own. The times are
+ * cached by both engines, the samples and this CPU: a hit measures nothing, and the verdict stays. Undefined without
+ * samples.
+ *
+ * @throws OnnxEngineError SAMPLES_INVALID, COMPILE_ABORTED, and what running the engines throws
+ */
+export async function measureGain(lowered: SizedEngine, fp32: SizedEngine): Promise<Gain | undefined> {
+  const { request } = lowered
+  const { name, model, store, signal, key, importKey } = request
+  const samples = await modelSamples(request)
+  if (!samples) return undefined
+  const facts = {
+    gain: version,
+    engine: key.digest,
+    fp32: fp32.request.key.digest,
+    samples: samples.digest,
+    cpu: cpus()[0]?.model ?? '',
+    threads: availableParallelism(),
+  }
+  const stored = await store.getOrBuild(
+    { key: cacheKey(facts), importKey: `${importKey} speed`, label: name, signal },
+    async (output) => {
+      const settings = { lowered: request.manifest, fp32: fp32.request.manifest } satisfies Omit<
+        SpeedSettings,
+        'source'
+      >
+      const times = await runWithSamples(worker, samples.source, { settings, signal, model: model.file })
+      await writeFile(output, JSON.stringify(times))
+    },
+  )
+  const speed = JSON.parse(await readFile(stored.artifact.file, 'utf8')) as Speed
+  const bytes = { lowered: lowered.size, fp32: fp32.size }
+  return { speed, bytes, losses: lossesOf({ speed, bytes }, lowered.lowering as LoweringReport | null) }
+}
+
+const worker = new URL('./speed-child.js', import.meta.url)
+
+// A verdict must not change with the load of the machine: what noise explains is no loss.
+const noise = { ratio: 1.05, rounds: 0.75, milliseconds: 0.05, size: 1.01, bytes: 65_536 }
+
+/** Below this share of nodes in the lower precision, an engine is fp32 in all but name. */
+const leastLowered = 0.1
+
+/** Why an engine is worse than one of fp32, one phrase each. */
+export function lossesOf({ speed, bytes }: Omit<Gain, 'losses'>, lowering: LoweringReport | null): readonly string[] {
+  const { lowered, fp32, ratio, slowerRounds } = speed
+  const isSlower = ratio > noise.ratio && slowerRounds >= noise.rounds && (ratio - 1) * fp32 > noise.milliseconds
+  const isLarger = bytes.lowered > bytes.fp32 * noise.size && bytes.lowered - bytes.fp32 > noise.bytes
+  const { lowered: changed, total } = lowering ?? { lowered: 0, total: 0 }
+  return [
+    ...(isSlower ? [`slower (${lowered.toPrecision(3)} ms, fp32 ${fp32.toPrecision(3)} ms on this CPU)`] : []),
+    ...(isLarger ? [`larger (${formatBytes(bytes.lowered)}, fp32 ${formatBytes(bytes.fp32)})`] : []),
+    ...(changed < leastLowered * total ? [`fp32 in ${total - changed} of ${total} nodes`] : []),
+  ]
+}
+
+/** 'int8 is 1.85 times as fast as fp32 (5.10 ms, fp32 9.40 ms on this CPU)'. */
+export function gainText({ speed: { lowered, fp32, ratio } }: Gain, engine: string): string {
+  const times = `${lowered.toPrecision(3)} ms, fp32 ${fp32.toPrecision(3)} ms on this CPU`
+  return `${engine} is ${(1 / ratio).toFixed(2)} times as fast as fp32 (${times})`
+}

@@ -1,0 +1,79 @@
+import { writeFile } from 'node:fs/promises'
+import type { ModelManifest } from '../../runtime/manifest.ts'
+import type { ChildTask } from '../child/contract.ts'
+import { median } from '../measure/numbers.ts'
+import { readSamples } from '../samples/read.ts'
+import type { SampleSource } from '../samples/source.ts'
+import { openEngine } from './opened.ts'
+
+/** Settings for the speed measurement. */
+export interface SpeedSettings {
+  readonly source: SampleSource
+  readonly lowered: ModelManifest
+  readonly fp32: ModelManifest
+}
+
+/** How long two engines took for the first sample. A type, not an interface: it is kept as JSON. */
+export type Speed = {
+  /** Milliseconds of one inference, the median of the rounds. */
+  readonly lowered: number
+  readonly fp32: number
+  /** Time of the lowered engine as a share of that of fp32 in the same round, the median of the rounds. */
+  readonly ratio: number
+  /** Rounds in which the lowered engine took longer, as a share. */
+  readonly slowerRounds: number
+}
+
+const least = { rounds: 9, milliseconds: 600 }
+
+const mostRounds = 41
+
+/** Milliseconds of one turn: a timer and a busy core weigh less in several calls than in one of microseconds. */
+const turn = 4
+
+/**
+ * Runs two engines in turn on the first sample, so that both see the same load of the machine, and writes their times
+ * as JSON. Each round swaps the order.
+ */
+export const run: ChildTask = async ({ output, settings }, log) => {
+  const { source, lowered, fp32 } = settings as unknown as SpeedSettings
+  const [first, second] = [await openEngine(lowered), await openEngine(fp32)]
+  for await (const sample of readSamples({ ...source, limit: 1 }, (state) => log('info', state))) {
+    const contenders = [() => first.infer(sample), () => second.infer(sample)] as const
+    await writeFile(output, JSON.stringify(await compareTimes(...contenders)))
+  }
+  await Promise.all([first.dispose(), second.dispose()])
+}
+
+type Call = () => Promise<unknown>
+
+async function compareTimes(lowered: Call, fp32: Call): Promise<Speed> {
+  // The first calls allocate memory.
+  const warm = Math.max(await timeOf(lowered, 2), await timeOf(fp32, 2))
+  const calls = Math.max(1, Math.min(200, Math.ceil(turn / warm)))
+  const rounds: { readonly lowered: number; readonly fp32: number }[] = []
+  const start = performance.now()
+  while (
+    rounds.length < mostRounds &&
+    (rounds.length < least.rounds || performance.now() - start < least.milliseconds)
+  ) {
+    const swapped = rounds.length % 2 === 1
+    const before = swapped ? await timeOf(fp32, calls) : undefined
+    const time = await timeOf(lowered, calls)
+    rounds.push({ lowered: time, fp32: before ?? (await timeOf(fp32, calls)) })
+  }
+  const slower = rounds.filter((round) => round.lowered > round.fp32).length
+  return {
+    lowered: median(rounds.map((round) => round.lowered)),
+    fp32: median(rounds.map((round) => round.fp32)),
+    ratio: median(rounds.map((round) => round.lowered / round.fp32)),
+    slowerRounds: slower / rounds.length,
+  }
+}
+
+/** Milliseconds of one call, the mean of some. */
+async function timeOf(call: Call, calls: number): Promise<number> {
+  const start = performance.now()
+  for (let at = 0; at < calls; at++) await call()
+  return (performance.now() - start) / calls
+}
