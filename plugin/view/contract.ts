@@ -1,6 +1,5 @@
 // The nouns of the page: what its server sends, as plain data. The page imports types from here and nothing else.
 import type { BackendName, Binding, Precision } from '../../runtime/manifest.ts'
-import type { EngineEvent, PassedOverEvent, WarningEvent } from '../compile/events.ts'
 
 /** A model that the page can show. Its id is the name of the model in requests. */
 export type ViewModel = {
@@ -155,14 +154,6 @@ export type TryOutput = {
 
 /** Bindings of a model that Try fills. */
 export type TryBindings = { readonly inputs: readonly Binding[]; readonly outputs: readonly Binding[] }
-
-/** What a page hears of a build while it runs. Seconds of the last build of the same engine are null at the first. */
-export type LiveEvent =
-  | EngineEvent
-  | PassedOverEvent
-  | WarningEvent
-  | { readonly event: 'started'; readonly model: string; readonly file: string; readonly lastSeconds: number | null }
-  | { readonly event: 'failed'; readonly model: string; readonly file: string; readonly message: string }
 
 /** What the server answers with: each function is one request of the page. The room `data/` implements it. */
 export interface ViewData {

@@ -1,5 +1,5 @@
 import type { ServerResponse } from 'node:http'
-import type { LiveEvent } from './contract.ts'
+import type { LiveEvent } from '../compile/events.ts'
 
 /** Sends what a build does to the pages that follow it. */
 export interface LiveEvents {

@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises'
 import { relative, resolve } from 'node:path'
 import { backendNames, type BackendName, precisions } from '../../../runtime/manifest.ts'
 import type { Facts } from '../../cache/key.ts'
@@ -6,6 +7,7 @@ import { hashFile } from '../../files/hash.ts'
 import { parseRequest } from '../../options/query.ts'
 import type { ResolvedOptions } from '../../options/schema.ts'
 import { shorten } from '../../text.ts'
+import type { Verification } from '../../verify/verdict.ts'
 import type { EngineView } from '../contract.ts'
 
 /** A model that the page shows, by its absolute path. */
@@ -19,10 +21,13 @@ export async function describeEngines(
   const store = openStore({ ...cache, warn: console.error })
   const [entries, imports] = await Promise.all([store.list(), store.imports()])
   const byDigest = new Map(entries.map((entry) => [entry.digest, entry]))
+  const fileOf = (key: string) =>
+    byDigest.get(imports.find(({ importKey }) => importKey === key)?.entry.digest ?? '')?.file
   const views = imports.map(async ({ importKey, entry, reason }): Promise<EngineView | undefined> => {
     const found = byDigest.get(entry.digest)
     const parts = engineParts(importKey)
-    if (!found || !parts) return undefined
+    // Measurements of an engine have entries of their own.
+    if (!found || !parts || found.facts['backend'] === undefined) return undefined
     const model = models.find(({ file }) => relative(root, file).replaceAll('\\', '/') === parts.file)
     return {
       id: `engine:${importKey}`,
@@ -36,13 +41,26 @@ export async function describeEngines(
       facts: factRows(found.facts),
       requires: [],
       why: shorten(reason, 300),
-      verification: [],
+      verification: await figuresOf(fileOf(`${importKey} verification`)),
       buildSeconds: found.seconds,
       bench: null,
       stale: await staleReason(resolve(root, parts.file), found.facts),
     }
   })
   return (await Promise.all(views)).filter((view) => view !== undefined)
+}
+
+// What a build measured is in the cache, next to the engine.
+async function figuresOf(file: string | undefined): Promise<EngineView['verification']> {
+  const text = file === undefined ? undefined : await readFile(file, 'utf8').catch(() => undefined)
+  if (text === undefined) return []
+  const { outputs, failures } = JSON.parse(text) as Verification
+  return outputs.map(({ name, cosine, maxAbs }) => ({
+    output: shorten(name, 300),
+    cosine,
+    maxError: maxAbs,
+    isWithinLimits: !failures.some((line) => line.includes(name)),
+  }))
 }
 
 // 'model.onnx ?engine=fp16 openvino cpu': see importKeyOf. Imports without a backend are of measurements.

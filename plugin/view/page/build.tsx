@@ -1,7 +1,7 @@
 import { signal } from '@preact/signals'
 import type { JSX } from 'preact'
 import { useEffect } from 'preact/hooks'
-import type { LiveEvent } from '../contract.ts'
+import type { LiveEvent } from '../../compile/events.ts'
 import { api } from './api.ts'
 import { bytesText, numberText, safeText } from './format.ts'
 import { engines, load } from './state.ts'
@@ -38,7 +38,9 @@ function follow(): () => void {
   source.addEventListener('message', ({ data }: MessageEvent<string>) => {
     const event = JSON.parse(data) as LiveEvent
     // A model that has ended compiles no more.
-    const others = lines.value.filter(({ event: old }) => old.event !== 'started' || old.model !== event.model)
+    const others = lines.value.filter(
+      ({ event: old }) => old.event !== 'started' || !('file' in event) || old.file !== event.file,
+    )
     lines.value = [...others, { event, at: Date.now() }].slice(-mostLines)
     if (event.event === 'engine') void load(api.engines(), (value) => (engines.value = value))
   })
