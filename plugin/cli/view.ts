@@ -6,7 +6,9 @@ import { openBrowser } from '../view/open-browser.ts'
 import { readPageFiles } from '../view/page-files.ts'
 import { serveView } from '../view/server.ts'
 import { viewData } from '../view/view-data.ts'
-import { commandOptions, optionTexts, usageError } from './arguments.ts'
+import { commandOptions } from './arguments.ts'
+import { optionTexts } from './usage.ts'
+import { usageError } from './usage.ts'
 
 interface ViewFlags {
   readonly port?: unknown
