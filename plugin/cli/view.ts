@@ -31,10 +31,12 @@ async function runView(cli: CAC, path: string | undefined, { port, open }: ViewF
   const data = await viewData({ path: path ?? options.root, options, user, isLive: false })
   const site = { files: await readPageFiles(), data, live: liveEvents() }
   const server = await serveView(site, portOf(port))
+  // Before the address is out: whoever reads it may end the command at once.
+  const interrupted = Promise.race([once(process, 'SIGINT'), once(process, 'SIGTERM')])
   console.log(server.url)
   if (open && !(await openBrowser(server.url))) console.error('No browser could be opened: open this address in one')
   console.error('Press Ctrl-C to end')
-  await Promise.race([once(process, 'SIGINT'), once(process, 'SIGTERM')])
+  await interrupted
   await server.close()
 }
 
