@@ -1,5 +1,5 @@
 import { resolve } from 'node:path'
-import type { ResolvedConfig } from 'vite'
+import type { Connect, ResolvedConfig } from 'vite'
 import { cachedEngine } from '../emit/asset.ts'
 import { rollupAssets } from '../emit/rollup.ts'
 import { slimRuntime } from '../emit/runtime-package.ts'
@@ -14,7 +14,8 @@ import { quotedNames } from './external-packages.ts'
 import { checkedHooks, rollupResolver } from './rollup.ts'
 import { svelteKitHooks } from './svelte-kit.ts'
 import { preloadRefusal, sideOfBuild } from './target.ts'
-import { isolation, servedFiles } from './vite-server.ts'
+import { isolation, type ServedFiles, servedFiles } from './vite-server.ts'
+import { viewOfBuild } from './vite-view.ts'
 
 /** Vite and Vitest: builds as in Rollup, and servers, which write no bundle. */
 export function viteAdapter(project: Project): BundlerAdapter {
@@ -74,11 +75,16 @@ export function viteAdapter(project: Project): BundlerAdapter {
           viteLogger = loggerOf(config)
         },
         closeBundle: svelteKit.closeBundle(assets),
-        configureServer: (server) => void server.middlewares.use(served.respond),
+        configureServer: ({ middlewares }) => void serveAll(middlewares, served, project),
       },
     },
   }
   return adapter
+}
+
+function serveAll(middlewares: Connect.Server, served: ServedFiles, project: Project): void {
+  middlewares.use(served.respond)
+  middlewares.use(`${served.base}__onnx`, viewOfBuild(project))
 }
 
 function loggerOf({ logger, logLevel = 'info' }: ResolvedConfig): Logger {

@@ -56,6 +56,11 @@ const list: readonly ListedCommand[] = [
     load: async () => (await import('./inspect.ts')).addInspectCommand,
   },
   {
+    usage: 'view [path]',
+    description: 'Show a model, or the models of a folder, and their engines in a browser',
+    load: async () => (await import('./view.ts')).addViewCommand,
+  },
+  {
     usage: 'types',
     description: 'Write the types of every model that the sources import, without a bundler',
     load: async () => (await import('./types.ts')).addTypesCommand,

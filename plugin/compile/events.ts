@@ -8,6 +8,27 @@ import type { EngineReport } from '../verify/report.ts'
  */
 export type BuildEvent = EngineEvent | PassedOverEvent | WarningEvent
 
+/** What a page that follows a build hears while it runs, besides the events that are kept. */
+export type LiveEvent = BuildEvent | StartedEvent | FailedEvent
+
+/** A model begins to compile. */
+export type StartedEvent = {
+  readonly event: 'started'
+  readonly model: string
+  readonly file: string
+  /** How long its last build took; null for the first one of this process. */
+  readonly lastSeconds: number | null
+}
+
+/** A model could not be compiled. */
+export type FailedEvent = {
+  readonly event: 'failed'
+  readonly model: string
+  readonly file: string
+  /** With what to do next. */
+  readonly message: string
+}
+
 /** An engine is there. */
 export type EngineEvent = {
   readonly event: 'engine'

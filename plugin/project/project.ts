@@ -6,6 +6,7 @@
  */
 import { existsSync } from 'node:fs'
 import { isAbsolute, relative } from 'node:path'
+import type { LiveEvent } from '../compile/events.ts'
 import type { Compiled } from '../compile/variant.ts'
 import { typedOptions } from '../imports/model-import.ts'
 import { type ImportSite, resolveModel } from '../imports/resolve.ts'
@@ -47,6 +48,8 @@ export interface Project {
   ): Promise<string | undefined>
   /** The engines of the model with that id; undefined for other modules. */
   compile(id: string, hook: LoadHook): Promise<Compiled | undefined>
+  /** Calls `listener` with all that builds do from now on. */
+  follow(listener: (event: LiveEvent) => void): void
   buildStart(): void
   /**
    * Cancels compilations that still run, because the build has failed or its server closes, and waits for the types.
@@ -75,6 +78,7 @@ export function openProject(user: Options | undefined): Project {
     moveTo: state.current.moveTo,
     resolve: (specifier, importer, resolveImport) => resolveModelId(state, specifier, { importer, resolveImport }),
     compile: (id, hook) => compileImport(state, id, hook),
+    follow: (listener) => state.reporter.follow(listener),
     buildStart() {
       state.current.refresh()
       if (state.builds === 0) state.reporter.newBuild()
@@ -139,7 +143,7 @@ async function compileImport(state: ProjectState, text: string, hook: LoadHook):
   const { file } = id.request
   const { watch, check, side, isServed = false, ...logger } = hook
   state.logger = logger
-  state.reporter.begin()
+  state.reporter.begin(file)
   // Before anything can fail, so that a repaired file is tried again.
   watch(file)
   state.current.refresh()
@@ -158,6 +162,7 @@ async function compileImport(state: ProjectState, text: string, hook: LoadHook):
     return compiled
   } catch (error) {
     state.hasFailed = true
+    state.reporter.fail(file, error)
     if (isOnnx) state.types.declare(text)
     throw atImporter(error, state.importers.get(text), state.options.root)
   } finally {

@@ -1,0 +1,48 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { LiveEvent } from '../compile/events.ts'
+import type { Project } from '../project/project.ts'
+import type { ViewSite } from '../view/answer.ts'
+
+type Respond = (request: IncomingMessage, response: ServerResponse, next: (error?: unknown) => void) => void
+
+/** The most events that are kept for a page that opens late. */
+const mostEvents = 200
+
+/** The page of `unplugin-onnx view` at `/__onnx/` of a dev server. Its code is loaded by the first visit. */
+export function viewOfBuild(project: Project): Respond {
+  const past: LiveEvent[] = []
+  let send = (event: LiveEvent): void => {
+    past.push(event)
+    if (past.length > mostEvents) past.shift()
+  }
+  project.follow((event) => send(event))
+  let site: Promise<ViewSite> | undefined
+  const open = async (): Promise<ViewSite> => {
+    const opened = await openSite(project)
+    for (const event of past) opened.live.send(event)
+    send = (event) => opened.live.send(event)
+    return opened
+  }
+  return (request, response, next) => {
+    const { originalUrl = '', url = '/' } = request as IncomingMessage & { readonly originalUrl?: string }
+    const [path = ''] = originalUrl.split('?', 1)
+    // Addresses in the page are relative to its folder.
+    if (path.endsWith('__onnx')) return void response.writeHead(302, { Location: `${path}/` }).end()
+    const respond = async (): Promise<void> => {
+      const { answer } = await import('../view/answer.ts')
+      await answer(await (site ??= open()), url, request, response)
+    }
+    respond().catch(next)
+  }
+}
+
+async function openSite({ options }: Project): Promise<ViewSite> {
+  const [{ liveEvents }, { readPageFiles }, { viewData }] = await Promise.all([
+    import('../view/live.ts'),
+    import('../view/page-files.ts'),
+    import('../view/view-data.ts'),
+  ])
+  const user = { root: options.root, cache: { dir: options.cache.dir } }
+  const data = await viewData({ path: options.root, options, user, isLive: true })
+  return { files: await readPageFiles(), data, live: liveEvents() }
+}

@@ -1,0 +1,62 @@
+import type { Change, Comparison, EngineView, GraphView } from '../contract.ts'
+
+/** What differs between two versions of a model. Nodes are told apart by their names. */
+export function compareGraphs(before: GraphView, after: GraphView): Comparison {
+  return {
+    groups: [
+      { title: 'Inputs and outputs', changes: changes(bindings(before), bindings(after)) },
+      { title: 'Nodes', changes: changes(nodes(before), nodes(after)) },
+      { title: 'Weights', changes: changes(weights(before), weights(after)) },
+    ],
+  }
+}
+
+/** What differs between two engines. */
+export function compareEngines(before: EngineView, after: EngineView): Comparison {
+  return {
+    groups: [
+      { title: 'Figures', changes: changes(figures(before), figures(after)) },
+      { title: 'Facts of the cache key', changes: changes(rows(before.facts), rows(after.facts)) },
+      { title: 'Requirements', changes: changes(rows(before.requires), rows(after.requires)) },
+    ],
+  }
+}
+
+type Texts = ReadonlyMap<string, string>
+
+function changes(before: Texts, after: Texts): readonly Change[] {
+  return [...new Set([...before.keys(), ...after.keys()])].flatMap((name) => {
+    const [old, now] = [before.get(name), after.get(name)]
+    if (old === now) return []
+    return { name, ...(old !== undefined && { before: old }), ...(now !== undefined && { after: now }) }
+  })
+}
+
+function bindings({ inputs, outputs }: GraphView): Texts {
+  return new Map([...inputs, ...outputs].map(({ name, type }) => [name, type]))
+}
+
+function nodes(graph: GraphView): Texts {
+  return new Map(
+    graph.nodes.map(({ name, op, inputs, outputs, attributes }) => {
+      const settings = attributes.map((attribute) => `${attribute.name}=${attribute.value}`).join(' ')
+      return [name || (outputs[0] ?? ''), `${op}(${inputs.join(', ')}) ${settings}`]
+    }),
+  )
+}
+
+function weights({ initializers }: GraphView): Texts {
+  return new Map(initializers.map(({ name, dtype, dims }) => [name, `${dtype}[${dims.join(',')}]`]))
+}
+
+function figures({ backend, precision, bytes, buildSeconds, why, stale }: EngineView): Texts {
+  return new Map(Object.entries({ backend, precision, bytes, buildSeconds, why, stale: stale ?? 'no' }).map(text))
+}
+
+function text([name, value]: readonly [string, unknown]): readonly [string, string] {
+  return [name, String(value)]
+}
+
+function rows(list: EngineView['facts']): Texts {
+  return new Map(list.map(({ name, value }) => [name, value]))
+}

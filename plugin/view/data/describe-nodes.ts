@@ -1,0 +1,48 @@
+import { openStore } from '../../cache/store.ts'
+import { describedBy } from '../../compile/engine-metadata.ts'
+import type { ResolvedOptions } from '../../options/schema.ts'
+import type { LoweringReport } from '../../precision/lower.ts'
+import { shorten } from '../../text.ts'
+import type { EngineView, GraphView, NodeFact, NodeView } from '../contract.ts'
+
+/** What the cache knows of the nodes of an engine: their precision, why they kept it, and their layer. */
+export async function describeNodes(
+  engine: EngineView,
+  graph: GraphView,
+  { cache }: ResolvedOptions,
+): Promise<readonly NodeFact[]> {
+  const entries = await openStore({ ...cache, warn: console.error }).list()
+  const entry = entries.find(({ file }) => file === engine.file)
+  const { lowering, layers = [] } = describedBy(entry?.metadata ?? null)
+  const report = lowering as LoweringReport | null
+  const kept = new Map((report?.kept ?? []).map(({ name, reason }) => [name, reason]))
+  const changed = new Set(report?.changed)
+  const layerOf = new Map(layers.flatMap(({ name, nodes }) => nodes.map((node) => [node, name] as const)))
+  // Some passes lower nodes, others the weights that nodes read.
+  const named = (names: { has(name: string): boolean }, { name, inputs }: NodeView) =>
+    report?.unit === 'weights' ? inputs.find((input) => names.has(input)) : [name].find((own) => names.has(own))
+  return graph.nodes.map((node) => {
+    const { index, name } = node
+    const reason = kept.get(named(kept, node) ?? '')
+    const layer = layerOf.get(name)
+    return {
+      node: index,
+      precision: precisionOf(engine, report, {
+        isKept: reason !== undefined,
+        isChanged: named(changed, node) !== undefined,
+      }),
+      ...(reason !== undefined && { kept: shorten(reason, 300) }),
+      ...(layer !== undefined && { layer: shorten(layer, 300) }),
+    }
+  })
+}
+
+function precisionOf(
+  { precision }: EngineView,
+  report: LoweringReport | null,
+  { isKept, isChanged }: { readonly isKept: boolean; readonly isChanged: boolean },
+): string {
+  if (report === null || isChanged) return precision
+  // A pass that lists what it changed left all others as they were.
+  return isKept || report.changed !== undefined ? 'as in the model' : precision
+}

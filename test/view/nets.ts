@@ -1,0 +1,50 @@
+import type { ModelSpec } from '../support/models.ts'
+
+/** A small convolutional net in blocks, with branches that meet again. */
+export function layeredNet(blocks: number): ModelSpec {
+  const nodes: ModelSpec['nodes'][number][] = []
+  let last = 'image'
+  for (let block = 0; block < blocks; block++) {
+    const at = (value: string) => `/block${block}/${value}`
+    const kernel = block === 0 ? 'first' : 'kernel'
+    nodes.push(
+      {
+        op: 'Conv',
+        name: at('conv/Conv'),
+        inputs: [last, kernel],
+        outputs: [at('c')],
+        attributes: { kernel_shape: [3, 3], pads: [1, 1, 1, 1] },
+      },
+      { op: 'Relu', name: at('act/Relu'), inputs: [at('c')], outputs: [at('r')] },
+      { op: 'Sigmoid', name: at('gate/Sigmoid'), inputs: [at('c')], outputs: [at('g')] },
+      { op: 'Mul', name: at('gate/Mul'), inputs: [at('r'), at('g')], outputs: [at('m')] },
+      { op: 'Add', name: at('Add'), inputs: [at('m'), at('c')], outputs: [at('y')] },
+    )
+    last = at('y')
+  }
+  nodes.push({ op: 'Softmax', name: '/head/Softmax', inputs: [last], outputs: ['scores'], attributes: { axis: 1 } })
+  return {
+    inputs: { image: 'float32[1,3,24,24]' },
+    outputs: { scores: 'float32[1,8,24,24]' },
+    nodes,
+    initializers: {
+      first: { dtype: 'float32', dims: [8, 3, 3, 3], data: weights(216) },
+      kernel: { dtype: 'float32', dims: [8, 8, 3, 3], data: weights(576) },
+    },
+  }
+}
+
+/** Nodes in a chain, with lines that skip some of them. */
+export function longChain(length: number): ModelSpec {
+  const nodes = Array.from({ length }, (_, index) => {
+    const input = index === 0 ? 'x' : `v${index - 1}`
+    const output = index === length - 1 ? 'y' : `v${index}`
+    if (index % 5 === 4) return { op: 'Add', name: `n${index}`, inputs: [input, `v${index - 4}`], outputs: [output] }
+    return { op: 'Relu', name: `n${index}`, inputs: [input], outputs: [output] }
+  })
+  return { inputs: { x: 'float32[1]' }, outputs: { y: 'float32[1]' }, nodes }
+}
+
+function weights(length: number): readonly number[] {
+  return Array.from({ length }, (_, index) => Math.sin(index * 12.9898) / 4)
+}
