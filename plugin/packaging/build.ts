@@ -50,6 +50,8 @@ async function build(manifest: PackageManifest, { folder, sides }: Parts): Promi
   if (packages.length > 0) writeFileSync(join(output, 'THIRD-PARTY-LICENSES'), licenceText(packages))
   writeFileSync(join(target, 'package.json'), `${JSON.stringify(manifest, null, 2)}\n`)
   copyFileSync(join(root, 'LICENSE'), join(target, 'LICENSE'))
+  // The page of `unplugin-onnx view` is a bundle already.
+  if (hasPlugin) cpSync(join(dist, 'view'), join(output, 'view'), { recursive: true })
   if (!hasPlugin)
     return writeFileSync(join(target, 'README.md'), readFileSync(join(root, 'plugin', 'packaging', 'runtime.md')))
   for (const name of ['README.md', 'CHANGELOG.md', 'docs'])

@@ -21,7 +21,7 @@ interface Size {
 
 // What a user installs. A change that needs more says so here.
 const budgets: Readonly<Record<string, { readonly size: () => Promise<Size>; readonly atMost: Size }>> = {
-  'the plugin, packed': { size: () => packedSize('unplugin-onnx'), atMost: { files: 210, bytes: 3.2e6 } },
+  'the plugin, packed': { size: () => packedSize('unplugin-onnx'), atMost: { files: 220, bytes: 3.2e6 } },
   'the plugin with its dependencies, in development': { size: developmentSize, atMost: { files: 300, bytes: 10e6 } },
   'the runtime, in production': { size: () => packedSize('runtime'), atMost: { files: 40, bytes: 1.5e6 } },
 }
