@@ -30,6 +30,8 @@ export interface TensorRtAddon extends Addon {
       /** How many inferences run at once. */
       readonly contexts: number
       readonly cudaGraph: boolean
+      /** Whether CUDA events time each inference, for `takeTimes`. */
+      readonly timed: boolean
       /** What `runtimeCache` returned after an earlier load, or no bytes. */
       readonly runtimeCache: Uint8Array
       /**
@@ -74,6 +76,11 @@ export interface TensorRtEngine {
   ): { readonly id: number; readonly outputs: Promise<{ readonly buffer: ArrayBuffer; readonly dims: number[] }[]> }
   /** Cancels an inference that has not begun: its promise rejects. */
   cancel(id: number): void
+  /**
+   * The times of inferences that have ended since the last call, as three float32 each, in milliseconds of the GPU:
+   * copies of the inputs, the engine, copies of the outputs. No bytes where the engine was loaded without `timed`.
+   */
+  takeTimes(): ArrayBuffer
   /** Kernels that TensorRT-RTX compiled for this GPU; empty where there are none. */
   runtimeCache(): Promise<ArrayBuffer>
   /** Frees the engine off the event loop. Throws while an inference is in flight. */

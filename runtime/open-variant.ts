@@ -4,7 +4,7 @@ import type { BackendName, ModelManifest, VariantManifest } from './manifest.ts'
 import { noVariantError } from './no-variant.ts'
 import type { NoVariant, OpenedVariant } from './opened-variant.ts'
 import type { LoadOptions } from './options.ts'
-import type { Runner, Session } from './session.ts'
+import type { OpenOptions, Runner, Session } from './session.ts'
 import { modelSubject, quote } from './text.ts'
 import type { SkippedVariant } from './types.ts'
 
@@ -17,6 +17,9 @@ const runners: { readonly [B in BackendName]?: () => Promise<Runner<B>> } = {
   webgpu: async () => (await import('./onnxruntime/webgpu-runner.ts')).webgpuRunner,
 }
 
+/** Options of `loadModel`, and those that only tools of this package have. */
+type VariantOptions = LoadOptions & Pick<OpenOptions, 'timed'>
+
 /**
  * Opens the first variant that this machine can run; `folder` is the manifest's own. Throws NO_VARIANT with a reason
  * for each variant, and ARTIFACT_INVALID for an engine that is not the one that was shipped.
@@ -24,7 +27,7 @@ const runners: { readonly [B in BackendName]?: () => Promise<Runner<B>> } = {
 export async function openVariant(
   manifest: ModelManifest,
   folder: string,
-  options: LoadOptions,
+  options: VariantOptions,
 ): Promise<OpenedVariant> {
   const result = await tryVariants(manifest, folder, options)
   if ('session' in result) return result
@@ -47,7 +50,7 @@ export async function openVariant(
 export async function tryVariants(
   manifest: ModelManifest,
   folder: string,
-  options: LoadOptions,
+  options: VariantOptions,
   tried: readonly SkippedVariant[] = [],
 ): Promise<OpenedVariant | NoVariant> {
   const skipped = [...tried]
@@ -74,7 +77,7 @@ async function tryOpen<B extends BackendName>(
   variant: VariantManifest<B>,
   path: string,
   manifest: ModelManifest,
-  options: LoadOptions,
+  options: VariantOptions,
 ): Promise<Session | string> {
   const engine = engineFile(path, variant, manifest.name)
   const refusal = await refusalOf(variant, options, () => {

@@ -41,8 +41,17 @@ export interface Session {
   infer(inputs: ReadonlyMap<string, CheckedTensor>, options: InferOptions): Promise<ReadonlyMap<string, CheckedTensor>>
   /** Runs the model on the calling thread, on the caller's own arrays; undefined where the session cannot. */
   inferSync?(inputs: ReadonlyMap<string, CheckedTensor>): ReadonlyMap<string, CheckedTensor>
+  /** What the GPU did in inferences that have ended since the last call; of a session that was opened with `timed`. */
+  takeGpuTimes?(): readonly GpuTimes[]
   /** Waits for calls in flight, then frees the engine. */
   dispose(): Promise<void>
+}
+
+/** Milliseconds of the GPU in one inference, by its own clock. */
+export interface GpuTimes {
+  readonly hostToDevice: number
+  readonly compute: number
+  readonly deviceToHost: number
 }
 
 /** How one backend opens engines at run time. */
@@ -98,4 +107,6 @@ export interface SessionOptions {
 export interface OpenOptions extends SessionOptions {
   /** Display name of the model, for messages. */
   readonly model: string
+  /** Whether sessions on a GPU time each inference, which costs some of it. */
+  readonly timed?: boolean
 }

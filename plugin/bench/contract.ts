@@ -5,16 +5,19 @@ import type { LoadOptions } from '../../runtime/options.ts'
 import type { Amount } from './measure-calls.ts'
 import type { Latency } from './statistics.ts'
 
+/** An engine, opened as an app does. */
+export type ManifestOpponent = { readonly manifest: ModelManifest; readonly options: LoadOptions }
+
 /** What a process opens: one engine as an app does, or a model with the plain library. */
 export type Opponent =
-  | { readonly manifest: ModelManifest; readonly options: LoadOptions }
+  | ManifestOpponent
   | { readonly onnx: string; readonly module: string; readonly threads: number | undefined }
 
 /** A measurement of one opponent in its process. `open` comes first. */
 export type EngineRequest =
   | { readonly what: 'open'; readonly opponent: Opponent; readonly inputs: string }
   | ({ readonly what: 'calls'; readonly callers: number } & Amount)
-  | { readonly what: 'delay'; readonly callers: number; readonly calls: number }
+  | { readonly what: 'delay' | 'gpu'; readonly callers: number; readonly calls: number }
   | { readonly what: 'memory' }
 
 /** Milliseconds from the request to an opened engine, and of its first inference. */
@@ -36,6 +39,13 @@ export type RowName = {
 /** How far the outputs of an engine are from those of the fp32 model, at the worst output. */
 export type Accuracy = { readonly maxAbs: number | null; readonly cosine: number }
 
+/** Times of the copies of the inputs, of the engine and of the copies of the outputs, by the clock of the GPU. */
+export type GpuLatency = {
+  readonly hostToDevice: Latency
+  readonly compute: Latency
+  readonly deviceToHost: Latency
+}
+
 /** The figures of a row. Times are in milliseconds unless they say otherwise. */
 export type RowFigures = {
   readonly size: number
@@ -51,6 +61,8 @@ export type RowFigures = {
   readonly memory: number
   /** How late a timer fires while the engine runs: 99th percentile. */
   readonly loopDelay: number
+  /** What a GPU does in a call; null for engines that run elsewhere, or why it could not be timed. */
+  readonly gpu: GpuLatency | { readonly failed: string } | null
   /** The median of each round: how much they differ shows how much the machine disturbs. */
   readonly rounds: readonly number[]
 }

@@ -203,11 +203,25 @@ async function figuresOf(run: Run): Promise<RowFigures | undefined> {
     const calls = Math.min(1000, Math.max(3, Math.round(delayMilliseconds / Math.max(latency.median, 1e-3))))
     const loopDelay = await child.ask<number>({ what: 'delay', callers: run.callers, calls } satisfies EngineRequest)
     const memory = await child.ask<number>({ what: 'memory' } satisfies EngineRequest)
+    const gpu = runsOnGpu(contender) ? await gpuOf(child, run.callers, calls) : null
     const throughput = (1000 * run.count) / run.elapsed
-    return { size, build, accuracy, ...opened, latency, throughput, memory, loopDelay, rounds: run.rounds }
+    return { size, build, accuracy, ...opened, latency, throughput, memory, loopDelay, gpu, rounds: run.rounds }
   } catch (error) {
     run.failed = textOf(error)
     return undefined
+  }
+}
+
+function runsOnGpu({ name }: Contender): boolean {
+  return name.backend === 'tensorrt' || name.backend === 'tensorrt-rtx'
+}
+
+// A GPU without room for the engine twice must not cost the other figures.
+async function gpuOf(child: MeasuredProcess, callers: number, calls: number): Promise<RowFigures['gpu']> {
+  try {
+    return await child.ask<RowFigures['gpu']>({ what: 'gpu', callers, calls } satisfies EngineRequest)
+  } catch (error) {
+    return { failed: textOf(error) }
   }
 }
 

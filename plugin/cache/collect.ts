@@ -8,6 +8,7 @@ import { listFiles, type Folder } from './folder.ts'
 import { listImportRecords, removeImportRecord } from './import-records.ts'
 import { leasedDigests } from './leases.ts'
 import type { StoreEntry } from './list.ts'
+import { forgetMeasurements } from './measurements.ts'
 
 export interface Collected {
   /** Engines that were removed. */
@@ -57,6 +58,7 @@ export async function collectGarbage(
   bytes += await removeOrphans(folder, new Set(kept.map(({ file }) => file)), before)
   await forgetStarts(folder, limits === 'everything' ? Infinity : now - limits.maxAge)
   await forgetImports(folder, kept, limits === 'everything' ? 0 : limits.maxAge)
+  await forgetMeasurements(folder, new Set(kept.map(({ digest }) => digest)))
   return { removed, bytes }
 }
 
@@ -94,7 +96,8 @@ async function removeLeftovers(folder: Folder, holders: Set<string>, now: number
     bytes += await sizeOf(dir)
     await rm(dir, { recursive: true, force: true })
   }
-  const drafts = [...(await listFiles(folder.root)), ...(await listFiles(folder.imports))].filter(isTemporary)
+  const written = [folder.root, folder.imports, folder.measurements]
+  const drafts = (await Promise.all(written.map(listFiles))).flat().filter(isTemporary)
   const guards = locks.filter((file) => guardName.test(path.basename(file)))
   for (const file of [...drafts, ...guards]) {
     if ((await changedAt(file)) < now - grace) await rm(file, { force: true })

@@ -13,6 +13,7 @@ import { makeFolder } from '../../runtime/make-folder.ts'
  *     v1/locks/<key digest>.lock         one build at a time
  *     v1/tmp/<lock token>/               what a build is writing; garbage as soon as the lock's holder is dead
  *     v1/leases/<pid>-<host>-<uuid>      key digests that a running process was given
+ *     v1/measurements/<key digest>.json  what a tool measured of an engine last
  *     v1/starts/<hash>.json              models of plain Node.js: what a start needs when nothing has changed
  *     v1/collected                       empty; its mtime is the last collection
  *     v1/stat-index.json                 digests of files whose stat did not change
@@ -28,6 +29,7 @@ export interface Folder {
   readonly leases: string
   readonly index: string
   readonly starts: string
+  readonly measurements: string
   /** Every folder that the cache makes below its root, none of which may be a link. */
   readonly places: readonly string[]
   content(sha256: string): string
@@ -35,13 +37,16 @@ export interface Folder {
   lock(digest: string): string
   temporary(token: string): string
   importRecord(hash: string): string
+  measurement(digest: string): string
 }
 
 export function folderAt(dir: string): Folder {
   const root = path.join(path.resolve(dir), 'v1')
   const within = (name: string) => path.join(root, name)
-  const places = ['content-v2', 'imports', 'locks', 'tmp', 'leases', 'index-v5', 'starts', 'used'].map(within)
-  const [contents, imports, locks, temporaries, leases, index, starts] = places as readonly string[] as Places
+  const names = ['content-v2', 'imports', 'locks', 'tmp', 'leases', 'index-v5', 'starts', 'measurements', 'used']
+  const places = names.map(within)
+  const [contents, imports, locks, temporaries, leases, index, starts, measurements] =
+    places as readonly string[] as Places
   return {
     root,
     statIndex: within('stat-index.json'),
@@ -53,16 +58,18 @@ export function folderAt(dir: string): Folder {
     leases,
     index,
     starts,
+    measurements,
     places: [...places, path.join(contents, 'sha256')],
     content: (sha256) => path.join(contents, 'sha256', sha256.slice(0, 2), sha256.slice(2, 4), sha256.slice(4)),
     used: (digest) => path.join(root, 'used', digest),
     lock: (digest) => path.join(locks, `${digest}.lock`),
     temporary: (token) => path.join(temporaries, token),
     importRecord: (hash) => path.join(imports, `${hash}.json`),
+    measurement: (digest) => path.join(measurements, `${digest}.json`),
   }
 }
 
-type Places = readonly [string, string, string, string, string, string, string, string]
+type Places = readonly [string, string, string, string, string, string, string, string, string]
 
 /** Sets the mtime of a file of one byte to the file system's time. A folder that cannot be written loses the time. */
 export async function touch(file: string): Promise<void> {

@@ -5,6 +5,7 @@ import type { Build, StoreRequest } from './build.ts'
 import type { Collected } from './collect.ts'
 import { folderAt, touch, touched, type Folder } from './folder.ts'
 import { listImportRecords, readImportRecord, type ImportRecord } from './import-records.ts'
+import type { Json } from './key.ts'
 import { openLeases } from './leases.ts'
 import type { StoreEntry } from './list.ts'
 import { orCacheFailed } from './or-cache-failed.ts'
@@ -59,6 +60,13 @@ export interface Store {
   imports(): Promise<readonly ImportRecord[]>
   /** Every engine, the most recently used first. */
   list(): Promise<readonly StoreEntry[]>
+  /**
+   * Keeps what a tool measured of an engine, by the digest of its key, until it measures again or the engine goes.
+   * Throws RangeError for more than 64,000 characters of JSON.
+   */
+  keepMeasurement(digest: string, value: Json): Promise<void>
+  /** What was measured of an engine last. */
+  measurement(digest: string): Promise<Json | undefined>
   /** Hashes every engine, and removes the damaged ones. */
   verify(): Promise<Verified>
   /**
@@ -117,6 +125,7 @@ export function openStore({ dir, maxSize, maxAge, warn, remote, frozen = false }
     },
     imports: () => onRequest(() => listImportRecords(folder)),
     list: () => onRequest(listStore),
+    ...measurementsOf(folder, onRequest),
     verify: () => onRequest(async () => (await import('./verify.ts')).verifyStore(folder)),
     clear: () => onRequest(async () => (await loadCollector()).collectGarbage(folder, await listStore(), 'everything')),
     async collect() {
@@ -137,6 +146,17 @@ export function openStore({ dir, maxSize, maxAge, warn, remote, frozen = false }
   }
 }
 
+function measurementsOf(
+  folder: Folder,
+  onRequest: <T>(action: () => Promise<T>) => Promise<T>,
+): Pick<Store, 'keepMeasurement' | 'measurement'> {
+  return {
+    keepMeasurement: (digest, value) =>
+      onRequest(async () => (await loadMeasurements()).writeMeasurement(folder, digest, value)),
+    measurement: (digest) => onRequest(async () => (await loadMeasurements()).readMeasurement(folder, digest)),
+  }
+}
+
 function checkedIndex(index: StatIndex, check: () => Promise<void>): StatIndex {
   return {
     async remember(file, what, compute) {
@@ -149,6 +169,7 @@ function checkedIndex(index: StatIndex, check: () => Promise<void>): StatIndex {
 const day = 86_400_000
 
 const loadCollector = () => import('./collect.ts')
+const loadMeasurements = () => import('./measurements.ts')
 
 interface Flight {
   readonly outcome: Promise<Stored>

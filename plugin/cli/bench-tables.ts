@@ -1,5 +1,5 @@
 import type { BenchComparison } from '../bench/compare-reports.ts'
-import type { BenchReport, RowFigures, RowName } from '../bench/contract.ts'
+import type { BenchReport, GpuLatency, RowFigures, RowName } from '../bench/contract.ts'
 import type { BenchProgress } from '../bench/run-bench.ts'
 import { type Cell, type Paint, plain, table } from '../terminal/table.ts'
 import { formatBytes } from '../text.ts'
@@ -10,6 +10,12 @@ export function benchText(report: BenchReport, paint: Paint): string {
   const measured = rows.filter((row): row is RowName & RowFigures => !('failed' in row))
   const isFirst = (row: RowName) => row.concurrency === rows[0]?.concurrency
   const accurate = measured.filter((row) => row.accuracy && isFirst(row))
+  const timed = measured.filter((row): row is TimedRow => row.gpu !== null && !('failed' in row.gpu))
+  const untimed = measured.flatMap(({ gpu, ...name }) =>
+    gpu && 'failed' in gpu
+      ? [`${paint('yellow', 'not timed on the GPU')}  ${rowText(name)}: ${plain(gpu.failed)}`]
+      : [],
+  )
   const failed = rows.filter((row): row is RowName & { failed: string } => 'failed' in row && isFirst(row))
   const tensors = inputs.tensors.map(({ name, dtype, dims }) => `${plain(name)} ${dtype}[${dims.join(', ')}]`)
   const cpu = `${machine.cpu}, ${machine.threads} threads, ${machine.platform} ${machine.arch}, Node.js ${machine.node}`
@@ -18,7 +24,9 @@ export function benchText(report: BenchReport, paint: Paint): string {
     `inputs: ${plain(inputs.origin)}  ${tensors.join(', ')}`,
     ...(measured.length > 0 ? ['', ...engineTable(measured.filter(isFirst), paint)] : []),
     ...(measured.length > 0 ? ['', ...latencyTable(measured, paint)] : []),
+    ...(timed.length > 0 ? ['', ...gpuTable(timed, paint)] : []),
     ...(accurate.length > 0 ? ['', ...accuracyTable(accurate, paint)] : []),
+    ...untimed,
     ...failed.map(({ failed: reason, ...name }) => `${paint('yellow', 'not measured')}  ${rowText(name)}: ${reason}`),
   ].join('\n')
 }
@@ -59,6 +67,19 @@ function latencyTable(rows: readonly (RowName & RowFigures)[], paint: Paint): re
   })
   return table([heads.map(dim), ...body], { paint, right: [2, 3, 4, 5, 6, 7, 8, 9, 10] })
 }
+
+// The copies and the computation of trtexec's report.
+function gpuTable(rows: readonly TimedRow[], paint: Paint): readonly string[] {
+  const heads = ['ms on the GPU', '', 'callers', 'to device', 'p99', 'compute', 'p99', 'to host', 'p99']
+  const body = rows.map(({ gpu, ...row }): Cell[] => {
+    const times = [gpu.hostToDevice, gpu.compute, gpu.deviceToHost]
+    const figures = times.flatMap(({ median, p99 }) => [digits(median), digits(p99)])
+    return [row.engine, backendText(row), String(row.concurrency), ...figures]
+  })
+  return table([heads.map(dim), ...body], { paint, right: [2, 3, 4, 5, 6, 7, 8] })
+}
+
+type TimedRow = RowName & RowFigures & { readonly gpu: GpuLatency }
 
 function dim(text: string): Cell {
   return { text, style: 'dim' }

@@ -1,12 +1,15 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import type { CAC, Command } from 'cac'
+import { textOf } from '../../runtime/errors.ts'
 import { backendNames, precisions } from '../../runtime/manifest.ts'
 import { writeModel } from '../api.ts'
 import { compareReports, hasFigures, parseReport, rowsAbove } from '../bench/compare-reports.ts'
 import { findContenders } from '../bench/contenders.ts'
 import type { BenchReport, InputOrigin } from '../bench/contract.ts'
+import { keepFigures } from '../bench/kept-figures.ts'
 import { type BenchProgress, type BenchSettings, runBench } from '../bench/run-bench.ts'
+import { openStore } from '../cache/store.ts'
 import { compileOptions, modelOptionsOf, resolveOptions } from '../options/resolve.ts'
 import type { Options } from '../options/types.ts'
 import { oneOf, validate } from '../options/validators.ts'
@@ -64,6 +67,11 @@ async function runBenchCommand(cli: CAC, file: string, { json }: { json?: boolea
   const out = optionText(cli, 'out')
   if (out !== undefined) for (const compiled of found.compiled) await writeModel(compiled, out)
   const report = await withProgress((show) => runBench(found, settings, show))
+  const { cache } = resolveOptions(options)
+  // What was measured is worth more than what is kept of it.
+  await keepFigures(openStore({ ...cache, warn: console.error }), found.contenders, report).catch((error: unknown) =>
+    console.error(`the figures are not kept for \`unplugin-onnx view\`: ${textOf(error)}`),
+  )
   const comparison = before && compareReports(before, report)
   const save = optionText(cli, 'save')
   if (save !== undefined) await writeFile(save, `${JSON.stringify(report, null, 2)}\n`)

@@ -13,7 +13,7 @@ import type { PassRequest } from '../precision/pass.ts'
 import { keptOnnx } from '../verify/keep-onnx.ts'
 import { loaders } from './backends.ts'
 import type { PlannedEngine } from './choose-engines.ts'
-import { type EngineMetadata, withLayers } from './engine-metadata.ts'
+import type { EngineMetadata } from './engine-metadata.ts'
 import { startProgress, type Progress } from './progress.ts'
 import type { CompileContext } from './request.ts'
 
@@ -33,10 +33,10 @@ export interface EngineJob {
 /**
  * Prepares the graph of an engine and compiles it in a child process, which writes `output`.
  *
- * @returns what is kept with the engine; undefined when there is nothing to keep
+ * @returns what is kept with the engine
  * @throws OnnxEngineError COMPILE_FAILED, COMPILE_ABORTED, and what the pass throws
  */
-export async function compileGraph(job: EngineJob, output: string): Promise<EngineMetadata | undefined> {
+export async function compileGraph(job: EngineJob, output: string): Promise<EngineMetadata> {
   const { request, title, importKey, context } = job
   if (job.planned.plan.elsewhere !== undefined) throw notBuilt(title, job.planned.plan.elsewhere)
   const last = await request.store.lastSeconds(importKey)
@@ -47,7 +47,7 @@ export async function compileGraph(job: EngineJob, output: string): Promise<Engi
     await refuseWrongNodes(job, graphFile ?? job.request.model.file)
     const graph = await prepareGraph({ ...job, request: { ...job.request, graphFile } }, folder.path, progress)
     await compile(job, graph.file, output, progress)
-    return withLayers(graph.report, await takeLayers(output))
+    return { lowering: graph.report ?? null, layers: await takeLayers(output) }
   } finally {
     progress.stop()
   }

@@ -1,22 +1,28 @@
+import type { BackendName, Bindings, Precision, Requirements } from '../../runtime/manifest.ts'
 import type { Layer } from '../backend/layers.ts'
 import type { Json } from '../cache/key.ts'
 import type { LoweringReport } from '../precision/lower.ts'
 
-/** What the cache keeps with an engine: the report of its lowering, or that and its layers. */
-export type EngineMetadata = LoweringReport | Described
-
-type Described = { readonly layers: readonly Layer[]; readonly lowering: LoweringReport | null }
-
-/** Adds the layers of an engine to the report of its lowering, if they are known. */
-export function withLayers(
-  lowering: LoweringReport | undefined,
-  layers: readonly Layer[] | undefined,
-): EngineMetadata | undefined {
-  return layers ? { layers, lowering: lowering ?? null } : lowering
+/** What the cache keeps with an engine. */
+export interface EngineMetadata {
+  /** Report of the lowering; null when nothing was lowered. */
+  readonly lowering: LoweringReport | null
+  /** The layers, where a compiler lists them. */
+  readonly layers?: readonly Layer[] | undefined
+  /** What a manifest says of it; undefined in caches of earlier versions. */
+  readonly shipped?: ShippedFacts | undefined
 }
 
-/** Takes apart what `withLayers` made, also in an earlier build. */
-export function describedBy(metadata: Json): { readonly lowering: Json; readonly layers?: readonly Layer[] } {
-  const isDescribed = typeof metadata === 'object' && metadata !== null && 'layers' in metadata
-  return isDescribed ? (metadata as Described) : { lowering: metadata }
+/** All that a manifest says of an engine besides its file. */
+export interface ShippedFacts {
+  readonly engine: Precision
+  readonly label: string
+  readonly requires: Requirements[BackendName]
+  readonly bindings: Bindings
+}
+
+/** Reads what the cache has, of earlier versions too: the report of the lowering alone, or that and the layers. */
+export function engineMetadata(metadata: Json): EngineMetadata {
+  const isRecord = typeof metadata === 'object' && metadata !== null && 'lowering' in metadata
+  return (isRecord ? metadata : { lowering: metadata }) as unknown as EngineMetadata
 }

@@ -13,7 +13,7 @@ import type { SizedEngine } from '../verify/gain.ts'
 import type { EngineReport } from '../verify/report.ts'
 import { runsHere, type VerifyRequest } from '../verify/request.ts'
 import type { PlannedEngine } from './choose-engines.ts'
-import { describedBy } from './engine-metadata.ts'
+import { type EngineMetadata, engineMetadata } from './engine-metadata.ts'
 import { modelManifest } from './manifest.ts'
 import { nativeTwin } from './native-twin.ts'
 import type { CompileContext, CompileRequest } from './request.ts'
@@ -151,10 +151,12 @@ async function buildOnce(planned: PlannedEngine, job: ModelJob, options: Compile
     // Loaded when something has to be built: a build of hits does not wait for compilers and passes.
     const { compileGraph } = await import('./compile-graph.ts')
     const bindings = plan.fixDims ? bindingsOf(model, options) : undefined
-    return compileGraph({ planned, request, bindings, title, importKey, verbose, context }, output)
+    const compiled = await compileGraph({ planned, request, bindings, title, importKey, verbose, context }, output)
+    const shipped = { engine: options.engine, label, requires, bindings: bindingsOf(model, options) }
+    return { ...compiled, shipped } satisfies EngineMetadata as unknown as Json
   })
   const { artifact, metadata, ...cache } = stored
-  const { lowering: report, layers } = describedBy(metadata)
+  const { lowering: report, layers } = engineMetadata(metadata)
   const engine = options.engine
   const variant = {
     backend,

@@ -129,6 +129,7 @@ async function open<F extends TensorRtFlavour>(
     device: chosen.index,
     contexts: options.workers ?? 2,
     cudaGraph: options.cudaGraph !== 'off',
+    timed: options.timed === true,
     runtimeCache: await cache.read(),
     hostCode: versionCompatible === true,
     plugins: found.plugins,

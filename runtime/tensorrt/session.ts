@@ -3,7 +3,7 @@ import { abortedError, onAbort } from '../abort.ts'
 import { checkPortDtype, engineInput, inferenceError, inputSubject, outputTensors } from '../engine-tensors.ts'
 import { createInFlight } from '../in-flight.ts'
 import type { Bindings } from '../manifest.ts'
-import type { CheckedTensor, InferOptions, Session } from '../session.ts'
+import type { CheckedTensor, GpuTimes, InferOptions, Session } from '../session.ts'
 import { quote } from '../text.ts'
 import { checkProfiles } from './bounds.ts'
 import type { KernelCache } from './kernel-cache.ts'
@@ -34,6 +34,7 @@ export function createSession(engine: TensorRtEngine, { bindings, subject, cache
   return {
     kind: 'native',
     infer: (inputs, options) => calls.track(infer(inputs, options)),
+    takeGpuTimes: () => gpuTimes(new Float32Array(engine.takeTimes())),
     async dispose() {
       await calls.settled()
       await cache.save(new Uint8Array(await engine.runtimeCache().catch(() => new ArrayBuffer(0))))
@@ -59,6 +60,13 @@ export function createSession(engine: TensorRtEngine, { bindings, subject, cache
       stopListening?.()
     }
   }
+}
+
+function gpuTimes(numbers: Float32Array): readonly GpuTimes[] {
+  return Array.from({ length: numbers.length / 3 }, (_, index) => {
+    const [hostToDevice = 0, compute = 0, deviceToHost = 0] = numbers.subarray(3 * index)
+    return { hostToDevice, compute, deviceToHost }
+  })
 }
 
 function checkPorts({ ports }: TensorRtEngine, { inputs, outputs }: Bindings): void {

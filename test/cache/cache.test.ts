@@ -362,6 +362,32 @@ describe('collection', () => {
     expect(readdirSync(join(root, 'tmp'))).toEqual([])
   })
 
+  test('a measurement of an engine replaces the last one, and goes with the engine', async () => {
+    const { root, open } = setUp()
+    const { artifact } = await aged(40, () => open().getOrBuild(request(), counted('engine').build))
+    const { digest } = artifact.key
+    const store = open()
+    expect(await store.measurement(digest)).toBeUndefined()
+    for (const median of [1, 2]) await store.keepMeasurement(digest, { median })
+    expect(await open().measurement(digest)).toEqual({ median: 2 })
+    await expect(store.keepMeasurement(digest, 'x'.repeat(70_000))).rejects.toThrow(RangeError)
+    await store.collect()
+    expect(await store.measurement(digest)).toBeUndefined()
+    expect(readdirSync(join(root, 'measurements'))).toEqual([])
+  })
+
+  test.each<[string, (text: string) => string]>([
+    ['that was changed', (text) => text.replace('"median":1', '"median":2')],
+    ['that was cut', (text) => text.slice(0, 20)],
+    ['that is empty', () => ''],
+  ])('a measurement %s counts as none', async (_, damage) => {
+    const { root, open } = setUp()
+    await open().keepMeasurement('a'.repeat(64), { median: 1 })
+    const file = join(root, 'measurements', `${'a'.repeat(64)}.json`)
+    writeFileSync(file, damage(readFileSync(file, 'utf8')))
+    expect(await open().measurement('a'.repeat(64))).toBeUndefined()
+  })
+
   test('clear leaves what running processes were given, and after it the cache works', async () => {
     const { open, root } = setUp()
     await open().getOrBuild(request(), counted('engine').build)

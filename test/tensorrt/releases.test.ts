@@ -203,7 +203,15 @@ function buildSettings({ parser, plugins }: Release) {
 }
 
 function loadSettings({ plugins }: Release) {
-  return { device: 0, contexts: 1, cudaGraph: true, runtimeCache: new Uint8Array(), hostCode: false, plugins }
+  return {
+    device: 0,
+    contexts: 1,
+    cudaGraph: true,
+    timed: false,
+    runtimeCache: new Uint8Array(),
+    hostCode: false,
+    plugins,
+  }
 }
 
 async function doctor(sdk: string): Promise<{ stdout: string }> {

@@ -20,6 +20,7 @@ interface Double {
     contexts: number,
     cudaGraph: boolean,
     slowMilliseconds: number,
+    timed?: boolean,
   ): TensorRtEngine
   loseDevices(): void
   devicesInUse(): number
@@ -39,7 +40,10 @@ describe.skipIf(missing)('session on the double of a GPU', () => {
     double = createRequire(import.meta.url)(addon) as Double
   })
 
-  const open = (model: Parameters<Double['load']>[0], { contexts = 2, cudaGraph = true, slow = 0 } = {}): Session => {
+  const open = (
+    model: Parameters<Double['load']>[0],
+    { contexts = 2, cudaGraph = true, slow = 0, timed = false } = {},
+  ): Session => {
     const inputs: Binding[] = [
       float('x'),
       ...(model === 'repeat' ? [{ name: 'times', dtype: 'int64', dims: [] } as const] : []),
@@ -47,7 +51,7 @@ describe.skipIf(missing)('session on the double of a GPU', () => {
     const outputs = [float('y'), ...(model === 'positive' ? [float('z')] : [])]
     const cache = { read: async () => new Uint8Array(0), save: async (bytes: Uint8Array) => void kept.push(bytes) }
     const context = { bindings: { inputs, outputs }, subject: 'model', cache }
-    return createSession(double.load(model, contexts, cudaGraph, slow), context)
+    return createSession(double.load(model, contexts, cudaGraph, slow, timed), context)
   }
   test.each(['addOne', 'fixed'] as const)('each of many callers gets its own numbers (%s dims)', async (model) => {
     const session = open(model)
@@ -76,6 +80,21 @@ describe.skipIf(missing)('session on the double of a GPU', () => {
     expect(await run(session, [-1])).toEqual([])
     expect(await run(session, [])).toEqual([])
     await session.dispose()
+  })
+
+  // The double counts copies and kernels instead of milliseconds.
+  test('a timed session reports copies and computation of each call once', async () => {
+    const session = open('fixed', { timed: true })
+    await Promise.all(Array.from({ length: 5 }, () => run(session, [1, 2, 3, 4])))
+    expect(session.takeGpuTimes?.()).toEqual(
+      Array.from({ length: 5 }, () => ({ hostToDevice: 1, compute: 1, deviceToHost: 1 })),
+    )
+    expect(session.takeGpuTimes?.()).toEqual([])
+    await session.dispose()
+    const plain = open('fixed')
+    await run(plain, [1, 2, 3, 4])
+    expect(plain.takeGpuTimes?.()).toEqual([])
+    await plain.dispose()
   })
 
   test('shape tensors are read, and values out of their bounds refused', async () => {

@@ -1,7 +1,9 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, it } from 'vitest'
-import type { BenchReport } from '../../plugin/bench/contract.ts'
+import type { BenchReport, RowFigures } from '../../plugin/bench/contract.ts'
+import { keptFigures } from '../../plugin/bench/kept-figures.ts'
+import { openStore } from '../../plugin/cache/store.ts'
 import { runCommand } from '../support/command.ts'
 import { tempFolder } from '../support/helpers.ts'
 import { affineModel } from '../support/models.ts'
@@ -45,6 +47,19 @@ describe('unplugin-onnx bench', () => {
       expect(row.throughput).toBeGreaterThan(0)
       expect(row.memory).toBeGreaterThan(10e6)
       expect(row.rounds.length).toBeGreaterThan(0)
+    }
+  })
+
+  it('keeps the figures of the last run with the engines in the cache', async () => {
+    const { stdout } = await bench(model, '--backend', 'onnxruntime', '--concurrency', '3,1', '--json')
+    const { rows } = JSON.parse(stdout) as BenchReport
+    const store = openStore({ dir: join(folder, 'cache'), maxSize: 1e9, maxAge: 1e9, warn: expect.fail })
+    const kept = await Promise.all((await store.list()).map(({ digest }) => keptFigures(store, digest)))
+    const single = rows.filter(({ concurrency }) => concurrency === 1)
+    expect(single.length).toBeGreaterThan(0)
+    for (const row of single) {
+      const { latency, throughput } = row as RowFigures
+      expect(kept).toContainEqual(expect.objectContaining({ concurrency: 1, latency, throughput, gpu: null }))
     }
   })
 

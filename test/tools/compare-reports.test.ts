@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { compareReports, parseReport, rowsAbove } from '../../plugin/bench/compare-reports.ts'
-import type { BenchReport, RowFigures } from '../../plugin/bench/contract.ts'
-import { comparisonText } from '../../plugin/cli/bench-tables.ts'
+import type { BenchReport, BenchRow, RowFigures, RowName } from '../../plugin/bench/contract.ts'
+import { benchText, comparisonText } from '../../plugin/cli/bench-tables.ts'
 import { plainPaint } from '../../plugin/terminal/table.ts'
 
 const latency = { count: 10, min: 1, mean: 1, median: 1, p90: 1, p95: 1, p99: 1, max: 1 }
@@ -19,6 +19,7 @@ function report(rounds: readonly number[], concurrency = 1): BenchReport {
     throughput: 1,
     memory: 1,
     loopDelay: 1,
+    gpu: null,
     rounds,
   }
   return {
@@ -31,6 +32,32 @@ function report(rounds: readonly number[], concurrency = 1): BenchReport {
 }
 
 const steady = report([10, 10, 10])
+
+describe('the table of a bench', () => {
+  const [row] = steady.rows
+  const figures = row as RowName & RowFigures
+  const gpu = { hostToDevice: latency, compute: { ...latency, median: 2, p99: 3 }, deviceToHost: latency }
+  const table = (...rows: readonly BenchRow[]) => benchText({ ...steady, rows }, plainPaint)
+
+  test('has the times of a GPU, or why it was not timed', () => {
+    const text = table(
+      { ...figures, backend: 'tensorrt', gpu },
+      { ...figures, backend: 'tensorrt', engine: 'fp16', gpu: { failed: 'out of memory\u001B[2J' } },
+    )
+    expect(text.split('\n').slice(-4)).toMatchInlineSnapshot(`
+      [
+        "",
+        "  ms on the GPU            callers  to device   p99  compute   p99  to host   p99",
+        "  fp32           tensorrt        1       1.00  1.00     2.00  3.00     1.00  1.00",
+        "not timed on the GPU  fp16 tensorrt: "out of memory\\u001b[2J"",
+      ]
+    `)
+  })
+
+  test('has no line of a GPU without one', () => {
+    expect(table(figures)).not.toContain('GPU')
+  })
+})
 
 describe('two reports', () => {
   test.each<[string, BenchReport, { verdict: string; ratio: number; fails: boolean }]>([

@@ -58,7 +58,8 @@ Napi::Value loadEngine(const Napi::CallbackInfo& info) {
   const auto object = info[2].As<Napi::Object>();
   const int device = object.Get("device").As<Napi::Number>().Int32Value();
   const EngineSettings settings{object.Get("contexts").As<Napi::Number>().Uint32Value(),
-                                object.Get("cudaGraph").As<Napi::Boolean>().Value()};
+                                object.Get("cudaGraph").As<Napi::Boolean>().Value(),
+                                object.Get("timed").As<Napi::Boolean>().Value()};
   auto cached = object.Get("runtimeCache").As<Napi::Uint8Array>();
   const PlanSettings planSettings{cached.Data(), cached.ByteLength(), settings.graphs,
                                   object.Get("hostCode").As<Napi::Boolean>().Value(), js::toText(object, "plugins")};

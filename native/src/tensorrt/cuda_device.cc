@@ -91,6 +91,25 @@ class CudaDevice : public Device {
 
   void destroyGraph(Graph graph) noexcept override { driver_.cuGraphExecDestroy(static_cast<CUgraphExec>(graph)); }
 
+  Event createEvent() override {
+    CUevent event = nullptr;
+    driver_.check(driver_.cuEventCreate(&event, CU_EVENT_DEFAULT), "cuEventCreate");
+    return event;
+  }
+
+  void destroyEvent(Event event) noexcept override { driver_.cuEventDestroy(static_cast<CUevent>(event)); }
+
+  void record(Event event, Stream stream) override {
+    driver_.check(driver_.cuEventRecord(static_cast<CUevent>(event), static_cast<CUstream>(stream)), "cuEventRecord");
+  }
+
+  float elapsed(Event from, Event to) override {
+    float milliseconds = 0;
+    driver_.check(driver_.eventElapsedTime(&milliseconds, static_cast<CUevent>(from), static_cast<CUevent>(to)),
+                  "cuEventElapsedTime");
+    return milliseconds;
+  }
+
  private:
   const Driver& driver_;
   CUdevice device_{};

@@ -112,6 +112,26 @@ TEST(Cuda, ReplaysAGraphWithCurrentValues) {
   device->destroyStream(stream);
 }
 
+TEST(Cuda, TimesWhatIsDoneBetweenTwoEvents) {
+  const auto device = entered();
+  const Stream stream = device->createStream();
+  {
+    RoundTrip trip(*device);
+    std::vector<Event> events;
+    for (int i = 0; i < 3; i++) events.push_back(device->createEvent());
+    device->record(events[0], stream);
+    device->record(events[1], stream);
+    for (int i = 0; i < 20; i++) trip.put(*device, stream);
+    device->record(events[2], stream);
+    device->synchronize(stream);
+    const float nothing = device->elapsed(events[0], events[1]);
+    EXPECT_GE(nothing, 0);
+    EXPECT_GT(device->elapsed(events[1], events[2]), nothing);
+    for (Event event : events) device->destroyEvent(event);
+  }
+  device->destroyStream(stream);
+}
+
 TEST(Cuda, CapturesOnOneThreadWhileAnotherAllocates) {
   const auto device = entered();
   const Stream stream = device->createStream();

@@ -45,6 +45,8 @@ Driver::Driver() : library_(openLibrary()) {
   if (name == nullptr) missing += missing.empty() ? SYMBOL_OF(name) : ", " SYMBOL_OF(name);
   ONNX_ENGINE_CUDA_FUNCTIONS(X)
 #undef X
+  eventElapsedTime = reinterpret_cast<decltype(eventElapsedTime)>(library_.find("cuEventElapsedTime"));
+  if (eventElapsedTime == nullptr) missing += missing.empty() ? "cuEventElapsedTime" : ", cuEventElapsedTime";
   if (!missing.empty())
     throw std::runtime_error(format("the NVIDIA driver is too old: {} lacks {}", driverLibrary, missing));
   check(cuDriverGetVersion(&cudaVersion_), "cuDriverGetVersion");

@@ -36,12 +36,17 @@ namespace onnx_engine::tensorrt {
   X(cuGraphInstantiateWithFlags)      \
   X(cuGraphLaunch)                    \
   X(cuGraphExecDestroy)               \
-  X(cuGraphDestroy)
+  X(cuGraphDestroy)                   \
+  X(cuEventCreate)                    \
+  X(cuEventDestroy)                   \
+  X(cuEventRecord)
 
 struct CudaFunctions {
 #define X(name) decltype(&::name) name = nullptr;
   ONNX_ENGINE_CUDA_FUNCTIONS(X)
 #undef X
+  // Not the macro of cuda.h: drivers before CUDA 12.8 lack what it expands to.
+  CUresult(CUDAAPI* eventElapsedTime)(float*, CUevent, CUevent) = nullptr;
 };
 
 // The NVIDIA driver of this machine, opened by its system name. Any thread.

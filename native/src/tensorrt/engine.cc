@@ -3,11 +3,12 @@
 #include <algorithm>
 #include <cstring>
 #include <stdexcept>
+#include <utility>
 
 namespace onnx_engine::tensorrt {
 
 Engine::Engine(std::shared_ptr<Device> device, std::unique_ptr<Plan> plan, const EngineSettings& settings)
-    : device_(std::move(device)), plan_(std::move(plan)), queue_(settings.contexts) {
+    : device_(std::move(device)), plan_(std::move(plan)), timed_(settings.timed), queue_(settings.contexts) {
   device_->enter();
   const auto& ports = plan_->ports();
   const auto inputs =
@@ -15,7 +16,7 @@ Engine::Engine(std::shared_ptr<Device> device, std::unique_ptr<Plan> plan, const
   const size_t contexts = std::max<size_t>(settings.contexts, 1);
   staging_ = std::make_unique<Staging>(*device_, contexts * inputs);
   for (size_t i = 0; i < contexts; i++)
-    slots_.push_back(std::make_unique<InferenceSlot>(*device_, *plan_, *staging_, settings.graphs));
+    slots_.push_back(std::make_unique<InferenceSlot>(*device_, *plan_, *staging_, settings.graphs, settings.timed));
 }
 
 Engine::~Engine() {
@@ -59,6 +60,7 @@ uint64_t Engine::submit(std::vector<Tensor> inputs, std::vector<Target> targets,
     try {
       device_->enter();
       outcome.outputs = slots_[thread]->run(call->inputs, call->targets);
+      if (timed_) keepTimes(*slots_[thread]);
     } catch (const std::exception& error) {
       outcome.error = error.what();
     }
@@ -71,6 +73,18 @@ uint64_t Engine::submit(std::vector<Tensor> inputs, std::vector<Target> targets,
     call->done({{}, reason, cancelled});
   };
   return queue_.push(std::move(queued));
+}
+
+void Engine::keepTimes(const InferenceSlot& slot) {
+  constexpr size_t most = 4096;
+  const GpuTimes times = slot.times();
+  const std::lock_guard<std::mutex> lock(timesMutex_);
+  if (times_.size() < most) times_.push_back(times);
+}
+
+std::vector<GpuTimes> Engine::takeTimes() {
+  const std::lock_guard<std::mutex> lock(timesMutex_);
+  return std::exchange(times_, {});
 }
 
 std::vector<char> Engine::runtimeCache() {

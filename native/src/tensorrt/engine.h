@@ -3,6 +3,8 @@
 #include "../call_queue.h"
 #include "inference_slot.h"
 
+#include <mutex>
+
 namespace onnx_engine::tensorrt {
 
 // The result of an inference: outputs in the order of the plan's output ports, or an error.
@@ -17,6 +19,8 @@ struct EngineSettings {
   size_t contexts = 2;
   // Replays an inference as one CUDA graph, once its shapes have occurred twice in a row.
   bool graphs = true;
+  // Times each inference on the GPU, for `takeTimes`.
+  bool timed = false;
 };
 
 // A loaded engine and its queue. Any thread may call it; only the destructor waits for the GPU.
@@ -47,14 +51,22 @@ class Engine {
   // Ends an inference that is still queued. One that runs cannot be stopped; it ends as usual.
   void cancel(uint64_t id) { queue_.cancel(id); }
 
+  // The times of inferences that have ended since the last call; of the first 4096, when there were more.
+  std::vector<GpuTimes> takeTimes();
+
   // See Plan. Blocks: not for the JavaScript thread.
   std::vector<char> runtimeCache();
 
  private:
+  void keepTimes(const InferenceSlot& slot);
+
   std::shared_ptr<Device> device_;
   std::unique_ptr<Plan> plan_;
   std::unique_ptr<Staging> staging_;
   std::vector<std::unique_ptr<InferenceSlot>> slots_;
+  bool timed_;
+  std::mutex timesMutex_;
+  std::vector<GpuTimes> times_;
   // Each of its threads runs inferences in the slot of the same number.
   CallQueue queue_;
 };

@@ -40,6 +40,7 @@ void EngineObject::define(Napi::Env env) {
   defineClass(
       env, "TensorRtEngine",
       {InstanceMethod<&EngineObject::infer>("infer"), InstanceMethod<&EngineObject::cancel>("cancel"),
+       InstanceMethod<&EngineObject::takeTimes>("takeTimes"),
        InstanceMethod<&EngineObject::runtimeCache>("runtimeCache"), InstanceMethod<&EngineObject::close>("close")});
 }
 
@@ -131,6 +132,13 @@ void EngineObject::settle(Napi::Env env, Call& call) {
 
 void EngineObject::cancel(const Napi::CallbackInfo& info) {
   if (engine()) engine()->cancel(static_cast<uint64_t>(info[0].As<Napi::Number>().Int64Value()));
+}
+
+// takeTimes(): ArrayBuffer
+Napi::Value EngineObject::takeTimes(const Napi::CallbackInfo& info) {
+  static_assert(sizeof(GpuTimes) == 3 * sizeof(float), "JavaScript reads three numbers of each inference");
+  const auto times = openEngine(info.Env())->takeTimes();
+  return js::fromBytes(info.Env(), times.data(), times.size() * sizeof(GpuTimes));
 }
 
 // runtimeCache(): Promise<ArrayBuffer>

@@ -38,6 +38,7 @@ class EngineObject : public EngineWrap<EngineObject, Engine, Call> {
   static std::vector<Tensor> toTensors(Engine& engine, const Napi::Array& inputs, bool borrow);
   void settle(Napi::Env env, Call& call);
   void cancel(const Napi::CallbackInfo& info);
+  Napi::Value takeTimes(const Napi::CallbackInfo& info);
   Napi::Value runtimeCache(const Napi::CallbackInfo& info);
   Napi::Value close(const Napi::CallbackInfo& info) { return closeEngine(info.Env()); }
 

@@ -14,6 +14,7 @@ namespace onnx_engine::tensorrt {
 
 using Stream = void*;
 using Graph = void*;
+using Event = void*;
 
 class Device {
  public:
@@ -40,6 +41,12 @@ class Device {
   virtual Graph endCapture(Stream stream) = 0;
   virtual void launch(Graph graph, Stream stream) = 0;
   virtual void destroyGraph(Graph graph) noexcept = 0;
+
+  virtual Event createEvent() = 0;
+  virtual void destroyEvent(Event event) noexcept = 0;
+  virtual void record(Event event, Stream stream) = 0;
+  // Milliseconds from one event to another. Both were recorded, and their stream was waited for since.
+  virtual float elapsed(Event from, Event to) = 0;
 };
 
 // An input or output of an engine.

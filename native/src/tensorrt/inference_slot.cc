@@ -40,17 +40,26 @@ struct InferenceSlot::PortBuffers : OutputMemory {
   bool known = false;
 };
 
-InferenceSlot::InferenceSlot(Device& device, Plan& plan, Staging& staging, bool graphs)
+namespace {
+
+// The events of a timed inference.
+enum : size_t { started, uploaded, computed, downloaded, eventCount };
+
+}  // namespace
+
+InferenceSlot::InferenceSlot(Device& device, Plan& plan, Staging& staging, bool graphs, bool timed)
     : device_(device), plan_(plan), staging_(staging), graphs_(graphs), execution_(plan.createExecution()) {
   for (const auto& port : plan.ports())
     (port.input ? inputs_ : outputs_).push_back(std::make_unique<PortBuffers>(device, port));
   stream_ = device.createStream();
+  for (size_t event = 0; timed && event < eventCount; event++) events_.push_back(device.createEvent());
 }
 
 InferenceSlot::~InferenceSlot() {
   dropGraph();
   // Before the stream, which the context uses.
   execution_.reset();
+  for (Event event : events_) device_.destroyEvent(event);
   device_.destroyStream(stream_);
 }
 
@@ -58,7 +67,9 @@ std::vector<Tensor> InferenceSlot::run(const std::vector<Tensor>& inputs, const 
   std::vector<Staging::Block> blocks;
   try {
     bind(inputs);
+    mark(started);
     upload(inputs, blocks);
+    mark(uploaded);
     execute();
     device_.synchronize(stream_);
     return collect(targets);
@@ -145,7 +156,25 @@ void InferenceSlot::upload(const std::vector<Tensor>& inputs, std::vector<Stagin
   }
 }
 
+GpuTimes InferenceSlot::times() const {
+  const auto between = [&](size_t from, size_t to) { return device_.elapsed(events_.at(from), events_.at(to)); };
+  return {between(started, uploaded), between(uploaded, computed), between(computed, downloaded)};
+}
+
+void InferenceSlot::mark(size_t event) {
+  if (!events_.empty()) device_.record(events_[event], stream_);
+}
+
+// What a graph would hide from the events is done around it.
 void InferenceSlot::execute() {
+  compute();
+  if (events_.empty()) return;
+  mark(computed);
+  downloadAll();
+  mark(downloaded);
+}
+
+void InferenceSlot::compute() {
   if (graph_ != nullptr) {
     device_.launch(graph_, stream_);
     return;
@@ -185,6 +214,10 @@ void InferenceSlot::capture() {
 void InferenceSlot::enqueue() {
   for (const auto& buffers : outputs_) buffers->known = !buffers->dynamic;
   execution_->enqueue(stream_);
+  if (events_.empty()) downloadAll();
+}
+
+void InferenceSlot::downloadAll() {
   for (const auto& buffers : outputs_) download(*buffers);
 }
 

@@ -5,6 +5,13 @@
 
 namespace onnx_engine::tensorrt {
 
+// Milliseconds of the GPU in one inference: copies of the inputs, the engine, copies of the outputs.
+struct GpuTimes {
+  float upload = 0;
+  float compute = 0;
+  float download = 0;
+};
+
 // Everything that one inference at a time needs: an execution context, a stream, memory. Used by one thread, on which
 // the device is current.
 //
@@ -12,7 +19,8 @@ namespace onnx_engine::tensorrt {
 // and a wait. Uploads are not part of a graph: each reads another block.
 class InferenceSlot {
  public:
-  InferenceSlot(Device& device, Plan& plan, Staging& staging, bool graphs);
+  // With `timed`, events of CUDA time each inference. Downloads are then not part of a graph either.
+  InferenceSlot(Device& device, Plan& plan, Staging& staging, bool graphs, bool timed);
 
   ~InferenceSlot();
 
@@ -23,6 +31,9 @@ class InferenceSlot {
   // ports, where a target has the size of its output; other outputs have memory of their own. When it throws, all work
   // that was begun has ended.
   std::vector<Tensor> run(const std::vector<Tensor>& inputs, const std::vector<Target>& targets);
+
+  // Of the last `run`, when it is timed.
+  GpuTimes times() const;
 
  private:
   struct PortBuffers;
@@ -35,7 +46,10 @@ class InferenceSlot {
   void execute();
   void capture();
   void enqueue();
+  void compute();
+  void downloadAll();
   void download(PortBuffers& buffers);
+  void mark(size_t event);
   std::vector<Tensor> collect(const std::vector<Target>& targets) const;
   void unbind();
   void dropGraph();
@@ -44,6 +58,8 @@ class InferenceSlot {
   Plan& plan_;
   Staging& staging_;
   bool graphs_;
+  // Around the uploads, the engine and the downloads, in this order; empty without timing.
+  std::vector<Event> events_;
   // TensorRT holds addresses of these.
   std::vector<std::unique_ptr<PortBuffers>> inputs_;
   std::vector<std::unique_ptr<PortBuffers>> outputs_;

@@ -121,5 +121,65 @@ TEST(InferenceSlot, CopiesAnInputOnceWhenABlockIsFree) {
   EXPECT_EQ(loaded.tensor({1, 2}).block.data(), nullptr) << "it has room for one number only";
 }
 
+// The double counts what was done between two events instead of milliseconds.
+TEST(InferenceSlot, TimesUploadsTheEngineAndDownloadsApart) {
+  for (const bool graphs : {false, true}) {
+    Loaded loaded(Model::addOne, {1, graphs, true});
+    for (int i = 0; i < 5; i++)
+      EXPECT_EQ(result(loaded.start({static_cast<float>(i)})), std::vector<float>{static_cast<float>(i + 1)});
+    EXPECT_EQ(loaded.device->launches, graphs ? 4 : 0);
+    const auto times = loaded.engine->takeTimes();
+    ASSERT_EQ(times.size(), 5u);
+    for (const GpuTimes& each : times) {
+      EXPECT_EQ(each.upload, 1);
+      EXPECT_EQ(each.compute, 1);
+      EXPECT_EQ(each.download, 1);
+    }
+    EXPECT_TRUE(loaded.engine->takeTimes().empty());
+  }
+}
+
+TEST(InferenceSlot, TimesInputsOnTheHostAndOutputsOfAnySize) {
+  Loaded repeating(Model::repeat, {2, true, true});
+  for (const int64_t times : {2, 2, 2, 5}) EXPECT_EQ(result(repeating.repeat({7}, times)).at(0), 7);
+  for (const GpuTimes& each : repeating.engine->takeTimes()) EXPECT_EQ(each.upload, 1) << "`times` is not copied";
+  Loaded positive(Model::positive, {1, true, true});
+  EXPECT_EQ(result(positive.start({-1, 2}), 1), std::vector<float>{2});
+  EXPECT_EQ(result(positive.start({-1}), 1), std::vector<float>{});
+  const auto times = positive.engine->takeTimes();
+  ASSERT_EQ(times.size(), 2u);
+  EXPECT_EQ(times[0].download, 2);
+  EXPECT_EQ(times[1].download, 1);
+}
+
+TEST(InferenceSlot, MakesEventsOnlyForTiming) {
+  Loaded plain(Model::addOne, {2, true});
+  for (int i = 0; i < 3; i++) EXPECT_EQ(result(plain.start({1})), std::vector<float>{2});
+  EXPECT_EQ(plain.device->eventsMade, 0);
+  EXPECT_TRUE(plain.engine->takeTimes().empty());
+  Loaded timed(Model::addOne, {3, true, true});
+  EXPECT_EQ(timed.device->eventsMade, 12);
+}
+
+TEST(InferenceSlot, KeepsNoTimesOfAnInferenceThatFailed) {
+  Loaded loaded(Model::addOne, {1, true, true});
+  for (Until Faults::* fault : {&Faults::uploads, &Faults::enqueues, &Faults::downloads, &Faults::synchronizes}) {
+    loaded.device->faults.*fault = 0;
+    EXPECT_NE(loaded.start({1}).get().error, "");
+    loaded.device->faults.*fault = always;
+  }
+  EXPECT_TRUE(loaded.engine->takeTimes().empty());
+  for (int i = 0; i < 4; i++) EXPECT_EQ(result(loaded.start({1})), std::vector<float>{2});
+  EXPECT_EQ(loaded.engine->takeTimes().size(), 4u);
+}
+
+TEST(InferenceSlot, KeepsNoMoreTimesThanAnybodyNeeds) {
+  Loaded loaded(Model::addOne, {2, true, true});
+  std::vector<std::future<Outcome>> all;
+  for (int i = 0; i < 5000; i++) all.push_back(loaded.start({1}));
+  for (auto& each : all) EXPECT_EQ(each.get().error, "");
+  EXPECT_EQ(loaded.engine->takeTimes().size(), 4096u);
+}
+
 }  // namespace
 }  // namespace onnx_engine::tensorrt

@@ -1,5 +1,5 @@
 import { openStore } from '../../cache/store.ts'
-import { describedBy } from '../../compile/engine-metadata.ts'
+import { engineMetadata } from '../../compile/engine-metadata.ts'
 import type { ResolvedOptions } from '../../options/schema.ts'
 import type { LoweringReport } from '../../precision/lower.ts'
 import { shorten } from '../../text.ts'
@@ -13,8 +13,7 @@ export async function describeNodes(
 ): Promise<readonly NodeFact[]> {
   const entries = await openStore({ ...cache, warn: console.error }).list()
   const entry = entries.find(({ file }) => file === engine.file)
-  const { lowering, layers = [] } = describedBy(entry?.metadata ?? null)
-  const report = lowering as LoweringReport | null
+  const { lowering: report, layers = [] } = engineMetadata(entry?.metadata ?? null)
   const kept = new Map((report?.kept ?? []).map(({ name, reason }) => [name, reason]))
   const changed = new Set(report?.changed)
   const layerOf = new Map(layers.flatMap(({ name, nodes }) => nodes.map((node) => [node, name] as const)))

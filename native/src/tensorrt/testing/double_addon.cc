@@ -25,11 +25,12 @@ Model modelOf(const std::string& name) {
   return name == "repeat" ? Model::repeat : Model::addOne;
 }
 
-// load(model, contexts, cudaGraph, slowMilliseconds): TensorRtEngine
+// load(model, contexts, cudaGraph, slowMilliseconds, timed): TensorRtEngine
 Napi::Value load(const Napi::CallbackInfo& info) {
   const auto device = std::make_shared<HostDevice>();
   device->faults.slowMilliseconds = info[3].As<Napi::Number>().Int32Value();
-  const EngineSettings settings{info[1].As<Napi::Number>().Uint32Value(), info[2].As<Napi::Boolean>().Value()};
+  const EngineSettings settings{info[1].As<Napi::Number>().Uint32Value(), info[2].As<Napi::Boolean>().Value(),
+                                info[4].ToBoolean().Value()};
   const std::lock_guard<std::mutex> lock(devices().mutex);
   devices().all.push_back(device);
   return EngineObject::create(

@@ -13,6 +13,13 @@ struct HostStream {
   std::vector<std::function<void()>> work;
   std::vector<std::function<void()>> recorded;
   bool capturing = false;
+  // Copies and kernels that ran.
+  int steps = 0;
+};
+
+// The step of its stream at which it was passed.
+struct HostEvent {
+  int step = -1;
 };
 
 using HostGraph = std::vector<std::function<void()>>;
@@ -20,6 +27,7 @@ using HostGraph = std::vector<std::function<void()>>;
 constexpr std::align_val_t alignment{256};
 
 HostStream& toHost(Stream stream) { return *static_cast<HostStream*>(stream); }
+HostEvent& toHostEvent(Event event) { return *static_cast<HostEvent*>(event); }
 
 }  // namespace
 
@@ -28,6 +36,7 @@ HostDevice::~HostDevice() {
   EXPECT_TRUE(pinnedMemory_.empty()) << "pinned memory was not freed";
   EXPECT_EQ(streams_.load(), 0);
   EXPECT_EQ(graphs_.load(), 0);
+  EXPECT_EQ(events_.load(), 0);
 }
 
 void* HostDevice::allocate(size_t bytes) { return take(bytes, memory_); }
@@ -88,7 +97,7 @@ Graph HostDevice::endCapture(Stream stream) {
 
 void HostDevice::launch(Graph graph, Stream stream) {
   launches++;
-  for (const auto& step : *static_cast<HostGraph*>(graph)) put(stream, step);
+  for (const auto& step : *static_cast<HostGraph*>(graph)) add(stream, step);
 }
 
 void HostDevice::destroyGraph(Graph graph) noexcept {
@@ -96,7 +105,37 @@ void HostDevice::destroyGraph(Graph graph) noexcept {
   delete static_cast<HostGraph*>(graph);
 }
 
+Event HostDevice::createEvent() {
+  check();
+  events_++;
+  eventsMade++;
+  return new HostEvent();
+}
+
+void HostDevice::destroyEvent(Event event) noexcept {
+  events_--;
+  delete static_cast<HostEvent*>(event);
+}
+
+void HostDevice::record(Event event, Stream stream) {
+  EXPECT_FALSE(toHost(stream).capturing) << "an event in a graph has no time";
+  add(stream, [event, stream] { toHostEvent(event).step = toHost(stream).steps; });
+}
+
+float HostDevice::elapsed(Event from, Event to) {
+  EXPECT_GE(toHostEvent(from).step, 0) << "an event was not passed yet";
+  EXPECT_GE(toHostEvent(to).step, 0) << "an event was not passed yet";
+  return static_cast<float>(toHostEvent(to).step - toHostEvent(from).step);
+}
+
 void HostDevice::put(Stream stream, std::function<void()> step) {
+  add(stream, [stream, step = std::move(step)] {
+    step();
+    toHost(stream).steps++;
+  });
+}
+
+void HostDevice::add(Stream stream, std::function<void()> step) {
   check();
   (toHost(stream).capturing ? toHost(stream).recorded : toHost(stream).work).push_back(std::move(step));
 }

@@ -52,6 +52,11 @@ class HostDevice : public Device {
   Graph endCapture(Stream stream) override;
   void launch(Graph graph, Stream stream) override;
   void destroyGraph(Graph graph) noexcept override;
+  Event createEvent() override;
+  void destroyEvent(Event event) noexcept override;
+  void record(Event event, Stream stream) override;
+  // Counts the steps of the stream that ran in between: the double has no time.
+  float elapsed(Event from, Event to) override;
 
   // Adds work to a stream, as launching a kernel does.
   void put(Stream stream, std::function<void()> step);
@@ -64,8 +69,11 @@ class HostDevice : public Device {
   // How often anyone has waited for a stream.
   std::atomic<int> waits{0};
   std::atomic<int> pinned{0};
+  // How many events were ever made.
+  std::atomic<int> eventsMade{0};
 
  private:
+  void add(Stream stream, std::function<void()> step);
   void check() const;
   void* take(size_t bytes, std::set<void*>& all);
   void give(void* memory, std::set<void*>& all) noexcept;
@@ -75,6 +83,7 @@ class HostDevice : public Device {
   std::set<void*> pinnedMemory_;
   std::atomic<int> streams_{0};
   std::atomic<int> graphs_{0};
+  std::atomic<int> events_{0};
 };
 
 // What the engine computes. addOne: y = x + 1. fixed: the same for exactly 4 numbers. positive: also z, the numbers of
