@@ -14,7 +14,7 @@ export function GraphPage(): JSX.Element {
   return (
     <>
       <NodeList reveal={(node) => control.current?.reveal(node)} />
-      <section class="drawing" aria-label="Drawing" aria-busy={layout.value === undefined}>
+      <section class="drawing" aria-label="Drawing" aria-busy={layout.value === undefined} data-model={modelId.value}>
         <GraphCanvas control={control} />
         <Toolbar control={control} />
         <Legend />
