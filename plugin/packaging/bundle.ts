@@ -6,6 +6,7 @@ import { chunksOf } from './chunks.ts'
 import { isScript, placeOf } from './entries.ts'
 import { withoutFacades } from './facades.ts'
 import { keepPlaces } from './places.ts'
+import { keepTraces } from './traces.ts'
 import { bundledUnplugin, unpluginLoaders } from './unplugin.ts'
 
 export interface BundleRequest {
@@ -37,7 +38,12 @@ export async function bundle(request: BundleRequest): Promise<readonly string[]>
     platform: 'node',
     preserveEntrySignatures: 'allow-extension',
     external: (id) => isBuiltin(id) || external.has(packageName(id)),
-    plugins: [keepPlaces(dist), withoutFacades, ...(unplugin === undefined ? [] : [bundledUnplugin(unplugin)])],
+    plugins: [
+      keepPlaces(dist),
+      withoutFacades,
+      keepTraces(),
+      ...(unplugin === undefined ? [] : [bundledUnplugin(unplugin)]),
+    ],
     checks: { ineffectiveDynamicImport: false },
     onLog(level, log, report) {
       if (level === 'warn') report('error', log)

@@ -1,7 +1,8 @@
-import { readdirSync, readFileSync, statSync } from 'node:fs'
+import { readdirSync, readFileSync, rmSync, statSync, symlinkSync } from 'node:fs'
 import { isBuiltin } from 'node:module'
 import { basename, dirname, extname, join, relative } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
+import { nodeFileTrace } from '@vercel/nft'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { tempFolder } from '../support/helpers.ts'
 import { builtPackages, packageContents, type PublishedPackage } from '../support/packed.ts'
@@ -36,6 +37,18 @@ test('the runtime has no dependencies', () => {
   const { dependencies, peerDependencies, peerDependenciesMeta } = manifestOf(built.runtime)
   expect(dependencies).toBeUndefined()
   expect(Object.keys(peerDependencies ?? {})).toEqual(Object.keys(peerDependenciesMeta ?? {}))
+})
+
+test.each(['unplugin-onnx', 'runtime'] as const)('a tracer finds what %s runs models with', async (name) => {
+  const entry = join(built[name], 'dist/runtime/index.js')
+  const modules = join(repository, 'node_modules')
+  // As in an app: the package next to ONNX Runtime.
+  symlinkSync(modules, join(built[name], 'node_modules'), 'junction')
+  const { fileList } = await nodeFileTrace([entry], { base: '/', processCwd: '/' })
+  rmSync(join(built[name], 'node_modules'))
+  const files = [...fileList].join('\n')
+  expect(files).toContain('onnxruntime-node/package.json')
+  expect(files).toMatch(/onnxruntime-node\/bin\/.*libonnxruntime|onnxruntime-node\/bin\/.*onnxruntime\.dll/)
 })
 
 describe.each(['unplugin-onnx', 'runtime'] as const)('package %s', (name) => {
