@@ -90,6 +90,7 @@ function nextConfig(user: NextConfig, site: NextSite): NextConfig {
     serverExternalPackages: [...(user.serverExternalPackages ?? []), 'unplugin-onnx', slimRuntime, 'onnxruntime-node'],
     outputFileTracingIncludes: merge(user.outputFileTracingIncludes, [
       `${distDir}/server/${assetsDir}/**`,
+      `${distDir}/server/chunks/${assetsDir}/**`,
       ...runtimeFiles(options.root),
     ]),
     outputFileTracingExcludes: merge(user.outputFileTracingExcludes, foreignLibraries()),

@@ -46,25 +46,37 @@ export async function writeEngines(code: string, { kept, output }: TurbopackFold
     const names = engineNames(await readFile(file, 'utf8'), basename(output))
     if (names.length > 0) used.set(file, names)
   }
-  for (const name of new Set([...used.values()].flat())) await writeEngine(name, { kept, output })
-  for (const list of files.filter((name) => name.endsWith('.nft.json'))) await addToTrace(list, used, output)
+  // webpack has written its engines already, next to its chunks.
+  const places = new Map(files.map((file) => [basename(file), file]))
+  for (const name of new Set([...used.values()].flat())) {
+    if (places.has(name)) continue
+    await writeEngine(name, { kept, output })
+    places.set(name, join(output, name))
+  }
+  for (const list of files.filter((name) => name.endsWith('.nft.json'))) await addToTrace(list, used, places)
 }
 
 async function writeEngine(name: string, { kept, output }: TurbopackFolders): Promise<void> {
-  // webpack has written it already.
-  if (existsSync(join(output, name))) return
   const source = join(kept, name)
   if (!existsSync(source)) throw lostEngine(name, kept)
   const [{ size }, sha256] = await Promise.all([stat(source), hashFile(source)])
   await copyEngine({ name, source, size, sha256 }, output)
 }
 
-async function addToTrace(list: string, used: ReadonlyMap<string, readonly string[]>, output: string): Promise<void> {
+async function addToTrace(
+  list: string,
+  used: ReadonlyMap<string, readonly string[]>,
+  places: ReadonlyMap<string, string>,
+): Promise<void> {
   const folder = dirname(list)
   const { files, ...rest } = JSON.parse(await readFile(list, 'utf8')) as { readonly files: readonly string[] }
   const names = new Set(files.flatMap((file) => used.get(resolve(folder, file)) ?? []))
   if (names.size === 0) return
-  const engines = [...names].map((name) => relative(folder, join(output, name)).split(sep).join('/'))
+  const engines = [...names].map((name) =>
+    relative(folder, places.get(name) ?? name)
+      .split(sep)
+      .join('/'),
+  )
   await writeFile(list, JSON.stringify({ ...rest, files: [...new Set([...files, ...engines])] }))
 }
 
