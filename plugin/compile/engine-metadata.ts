@@ -9,11 +9,11 @@ export interface EngineMetadata {
   readonly lowering: LoweringReport | null
   /** The layers, where a compiler lists them. */
   readonly layers?: readonly Layer[] | undefined
-  /** What a manifest says of it; undefined in caches of earlier versions. */
+  /** Its facts in a manifest; undefined in caches of earlier versions. */
   readonly shipped?: ShippedFacts | undefined
 }
 
-/** All that a manifest says of an engine besides its file. */
+/** The facts of an engine in a manifest, besides its file. */
 export interface ShippedFacts {
   readonly engine: Precision
   readonly label: string
