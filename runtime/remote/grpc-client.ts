@@ -58,7 +58,7 @@ export async function createGrpcClient(target: Target): Promise<GrpcClient> {
           { deadline: Date.now() + timeout },
           (error, message) => {
             stopListening?.()
-            if (error) resolve({ code: error.code, details: error.details, cause: error })
+            if (error) resolve(failureOf(error))
             else resolve({ message: (message ?? {}) as Readonly<Record<string, unknown>> })
           },
         )
@@ -72,6 +72,14 @@ export async function createGrpcClient(target: Target): Promise<GrpcClient> {
     },
   }
 }
+
+// The library's own errors, such as that of an unknown compression, have neither a status nor details.
+function failureOf(cause: Partial<grpc.ServiceError> & Error): GrpcResult {
+  return { code: cause.code ?? unknownStatus, details: cause.details ?? cause.message, cause }
+}
+
+// UNKNOWN in the status codes of gRPC.
+const unknownStatus = 2
 
 interface Loaded {
   readonly library: typeof grpc

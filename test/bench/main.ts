@@ -13,6 +13,7 @@ import { nodeBench } from './node.ts'
 import { openvinoBench } from './openvino.ts'
 import { precisionBench } from './precision.ts'
 import { measured, ratio, reached, type Bench, type Row } from './row.ts'
+import { serversBench } from './servers.ts'
 import { sizeBench } from './size.ts'
 import { startBench } from './start.ts'
 import { tensorrtBench } from './tensorrt.ts'
@@ -36,6 +37,7 @@ const benches: Readonly<Record<string, Bench>> = {
   fp16: fp16Bench,
   'fp16-nets': fp16NetsBench,
   int8: int8Bench,
+  servers: serversBench,
   size: sizeBench,
   tools: toolsBench,
 }

@@ -1,7 +1,8 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { fileURLToPath } from 'node:url'
+import { join } from 'node:path'
 import { freePort } from '../support/free-port.ts'
+import { repository } from '../support/python.ts'
 
 export type ServerName = 'kserve' | 'mlserver'
 
@@ -34,7 +35,7 @@ export async function startPythonServer(name: ServerName, python: string, models
 type ServerSettings = Readonly<Record<'MODELS' | 'HTTP_PORT' | 'GRPC_PORT', string>>
 
 async function launchServer(name: ServerName, python: string, settings: ServerSettings) {
-  const script = fileURLToPath(new URL(`serve_${name}.py`, import.meta.url))
+  const script = join(repository, 'test', 'servers', `serve_${name}.py`)
   const env = { ...process.env, ...settings, PYTHONDONTWRITEBYTECODE: '1' }
   const child = spawn(python, [script], { env, stdio: ['ignore', 'pipe', 'pipe'], detached: true })
   const lines: string[] = []

@@ -31,6 +31,8 @@ export async function pythonWith(requirements: string): Promise<string> {
       '--quiet',
       '--disable-pip-version-check',
       '--only-binary=:all:',
+      // The file is complete. Some releases of pip take an extra of a pinned package for a package without a pin.
+      '--no-deps',
       '--require-hashes',
       '-r',
       requirements,
