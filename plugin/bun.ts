@@ -1,8 +1,6 @@
-import { type BunBuild, bunAdapter, filteredBuild } from './bundler/bun.ts'
-import { userFilters } from './bundler/context.ts'
-import { onnxPlugin, type OnnxPlugin } from './bundler/unplugin.ts'
-
-const { bun } = onnxPlugin(() => bunAdapter)
+import { buildPlugin } from './bundler/build-plugin.ts'
+import { bunAdapter } from './bundler/bun.ts'
+import type { OnnxPlugin } from './bundler/unplugin.ts'
 
 /**
  * The plugin for Bun's bundler, for ES modules.
@@ -14,9 +12,5 @@ const { bun } = onnxPlugin(() => bunAdapter)
  *   await Bun.build({ entrypoints: ['src/main.js'], target: 'node', outdir: 'dist', plugins: [onnx()] })
  *   ```
  */
-const onnx: OnnxPlugin['bun'] = (options) => {
-  const plugin = bun(options)
-  const filters = userFilters(options)
-  return { ...plugin, setup: (build: BunBuild) => plugin.setup(filteredBuild(build, filters)) }
-}
+const onnx: OnnxPlugin['bun'] = (options) => buildPlugin('bun', options, bunAdapter)
 export default onnx

@@ -1,5 +1,6 @@
+import { buildPlugin } from './bundler/build-plugin.ts'
 import { esbuildAdapter } from './bundler/esbuild.ts'
-import { onnxPlugin, type OnnxPlugin } from './bundler/unplugin.ts'
+import type { OnnxPlugin } from './bundler/unplugin.ts'
 
 /**
  * The plugin for esbuild.
@@ -12,5 +13,5 @@ import { onnxPlugin, type OnnxPlugin } from './bundler/unplugin.ts'
  *   await build({ entryPoints: ['src/main.js'], bundle: true, platform: 'node', outdir: 'dist', plugins: [onnx()] })
  *   ```
  */
-const onnx: OnnxPlugin['esbuild'] = onnxPlugin(() => esbuildAdapter).esbuild
+const onnx: OnnxPlugin['esbuild'] = (options) => buildPlugin('esbuild', options, esbuildAdapter)
 export default onnx

@@ -3,7 +3,7 @@ import { fileLoaderAssets } from '../emit/file-loader.ts'
 import { importedTexts } from '../imports/model-packages.ts'
 import type { Project } from '../project/project.ts'
 import type { BundlerAdapter, NativeContext, Refusal } from './adapter.ts'
-import { contextLogger, type ModuleFilters, nativeContext, runtimeOf } from './context.ts'
+import { contextLogger, nativeContext, runtimeOf } from './context.ts'
 import { checkExternals, quotedNames } from './external-packages.ts'
 import { nodeOnly, noPages } from './target.ts'
 import { warnOfTemplate } from './template-imports.ts'
@@ -68,28 +68,4 @@ function refusalOf({ build }: NativeContext<'bun'>): Refusal | undefined {
       'A CommonJS bundle of Bun keeps the path of its source instead of its own: ' +
       'build an ES module, or use another bundler',
   }
-}
-
-/** The part of Bun's own build that filters modules. */
-export interface BunBuild {
-  onResolve(constraints: BunConstraints, callback: unknown): unknown
-  onLoad(constraints: BunConstraints, callback: unknown): unknown
-}
-
-interface BunConstraints {
-  readonly filter: RegExp
-}
-
-/** A build whose hooks run only for models: unplugin registers them for every module, each call across threads. */
-export function filteredBuild(build: BunBuild, filters: ModuleFilters): BunBuild {
-  return Object.assign(Object.create(build) as BunBuild, {
-    onResolve: (constraints: BunConstraints, callback: unknown) =>
-      build.onResolve(withFilter(constraints, filters.imports), callback),
-    onLoad: (constraints: BunConstraints, callback: unknown) =>
-      build.onLoad(withFilter(constraints, filters.models), callback),
-  })
-}
-
-function withFilter(constraints: BunConstraints, filter: RegExp): BunConstraints {
-  return constraints.filter.source === '.*' ? { ...constraints, filter } : constraints
 }

@@ -5,24 +5,16 @@ import { type FileLoaderAssets, fileLoaderAssets } from '../emit/file-loader.ts'
 import type { Side } from '../options/build-target.ts'
 import type { Project } from '../project/project.ts'
 import type { BundlerAdapter, Refusal, Resolve } from './adapter.ts'
-import {
-  contextLogger,
-  externalRuntime,
-  moduleFilters,
-  nativeContext,
-  runtimeImports,
-  webRuntimeFile,
-} from './context.ts'
+import { contextLogger, nativeContext, runtimeOf } from './context.ts'
 import { checkExternals, quotedNames } from './external-packages.ts'
 import { folderOf, ownQuestion } from './resolver.ts'
 
 export function esbuildAdapter(project: Project): BundlerAdapter {
   const assets = fileLoaderAssets()
-  const filters = moduleFilters(project.options)
   return {
     engineCode: (_, asset, index) => assets.engine(asset, index),
     resolver: (context, importer) => esbuildResolver(nativeContext<'esbuild'>(context).build, importer),
-    resolveRuntime: (side) => (side === 'node' ? externalRuntime(project.options.root) : undefined),
+    resolveRuntime: (side) => runtimeOf(project, side),
     logger(context) {
       const level = nativeContext<'esbuild'>(context).build.initialOptions.logLevel ?? ''
       return contextLogger(context, ['silent', 'error', 'warning'].includes(level))
@@ -31,8 +23,6 @@ export function esbuildAdapter(project: Project): BundlerAdapter {
     refusal: (context) => refusalOf(nativeContext<'esbuild'>(context).build),
     hooks: {
       esbuild: {
-        onResolveFilter: filters.imports,
-        onLoadFilter: filters.models,
         setup: (build) => setUpEsbuild(build, project, assets),
       },
     },
@@ -58,8 +48,6 @@ function setUpEsbuild(build: PluginBuild, project: Project, assets: FileLoaderAs
   if (publicPath && side === 'node') refuseNestedOutputs(build, output, absWorkingDir)
   assets.setup(build, { format, publicPath, side })
   if (packages === 'external' || external.length > 0) refusePackagesWithModels(build, project)
-  // Not by unplugin's hook, which gives every file that it resolves a namespace, and then does not load it.
-  if (side === 'browser') build.onResolve({ filter: runtimeImports }, () => ({ path: webRuntimeFile }))
 }
 
 function esbuildResolver(build: PluginBuild, importer: string | undefined): Resolve {

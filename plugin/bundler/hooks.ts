@@ -1,13 +1,14 @@
 /**
  * The plugin as a set of hooks, for every bundler. hooks.ts is the part that all bundlers share, and adapter.ts the
  * interface of the rest: rollup.ts, vite.ts, webpack.ts, esbuild.ts, bun.ts and farm.ts implement it, and adapters.ts
- * lists them. unplugin.ts hands the hooks to unplugin; rollup-plugin.ts and rspack-plugin.ts run them without it. To
- * add a bundler, add an adapter and a line to the list.
+ * lists them. unplugin.ts hands the hooks to unplugin; rollup-plugin.ts, rspack-plugin.ts and build-plugin.ts (esbuild,
+ * Bun) run them without it. To add a bundler, add an adapter and a line to the list.
  */
 import type { UnpluginOptions } from 'unplugin'
 import { type EngineAsset, engineAsset } from '../emit/asset.ts'
 import type { EngineCode } from '../emit/location.ts'
 import { type LibraryCode, moduleText } from '../emit/module.ts'
+import { webFiles } from '../emit/web-files.ts'
 import type { Side } from '../options/build-target.ts'
 import type { ResolvedOptions } from '../options/schema.ts'
 import type { Options } from '../options/types.ts'
@@ -79,7 +80,7 @@ async function libraryCode(
   firstIndex: number,
   codeOf: (asset: EngineAsset, index: number) => Promise<EngineCode>,
 ): Promise<LibraryCode> {
-  const { webFiles, webLibrary } = await import('../emit/web-library.ts')
+  const { webLibrary } = await import('../emit/web-library.ts')
   const library = await webLibrary(options)
   const places = await Promise.all(
     webFiles.map(async (name, index) => [name, await codeOf(library.files[name], firstIndex + index)] as const),

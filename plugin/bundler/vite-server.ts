@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { extname } from 'node:path'
-import { type EngineAsset, readEngine } from '../emit/asset.ts'
+import type { EngineAsset } from '../emit/asset.ts'
 import type { EngineCode } from '../emit/location.ts'
 import type { ResolvedOptions } from '../options/schema.ts'
 
@@ -32,6 +32,7 @@ export function servedFiles(web: () => ResolvedOptions['web']): ServedFiles {
       const asset = assets.get(name)
       if (asset === undefined) return next()
       const send = async (): Promise<void> => {
+        const { readEngine } = await import('../emit/copy-engine.ts')
         const bytes = await readEngine(asset)
         response.writeHead(200, {
           'Content-Type': contentTypes[extname(name)] ?? 'application/octet-stream',

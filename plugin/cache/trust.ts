@@ -11,8 +11,15 @@ import type { Folder } from './folder.ts'
  * @throws OnnxEngineError CACHE_FAILED
  */
 export async function checkFolder(folder: Folder): Promise<void> {
-  for (const place of [folder.root, ...folder.places]) {
-    const found = await lstat(place).catch(() => undefined)
+  const places = [folder.root, ...folder.places]
+  const owned = [dirname(folder.root), folder.root]
+  // All at once: each of them is quick, and waiting for one after the other is not.
+  const [kinds, owners] = await Promise.all([
+    Promise.all(places.map((place) => lstat(place).catch(() => undefined))),
+    Promise.all(owned.map((place) => stat(place).catch(() => undefined))),
+  ])
+  for (const [index, place] of places.entries()) {
+    const found = kinds[index]
     if (found && !found.isDirectory()) {
       throw new OnnxEngineError('CACHE_FAILED', `the cache folder ${folder.root}`, {
         expected: `a folder at ${place}`,
@@ -21,8 +28,8 @@ export async function checkFolder(folder: Folder): Promise<void> {
       })
     }
   }
-  for (const place of [dirname(folder.root), folder.root]) {
-    const found = await stat(place).catch(() => undefined)
+  for (const [index, place] of owned.entries()) {
+    const found = owners[index]
     const received = found && stranger(found.uid, found.mode)
     if (received !== undefined) {
       throw new OnnxEngineError('CACHE_FAILED', `the cache folder ${place}`, {

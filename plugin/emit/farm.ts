@@ -1,5 +1,6 @@
 import { join, posix } from 'node:path'
-import { type EngineAsset, copyEngine } from './asset.ts'
+import type { EngineAsset } from './asset.ts'
+import { copyEngine } from './copy-engine.ts'
 import { type EngineCode, relativeUrl } from './location.ts'
 
 /**

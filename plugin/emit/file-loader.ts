@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import type { Side } from '../options/build-target.ts'
-import { type EngineAsset, readEngine } from './asset.ts'
+import type { EngineAsset } from './asset.ts'
 import { type EngineCode, fromPage, locate } from './location.ts'
 
 /** The part of a build that esbuild and Bun share. */
@@ -60,6 +60,7 @@ export function fileLoaderAssets(): FileLoaderAssets {
       })
       build.onLoad({ filter: /^/, namespace: fileNamespace }, async ({ path }) => {
         const asset = assets.get(path)
+        const { readEngine } = await import('./copy-engine.ts')
         return { contents: await (asset ? readEngine(asset) : readFile(path)), loader: 'file' }
       })
     },

@@ -1,7 +1,8 @@
 import { readFile, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { glob } from 'tinyglobby'
-import { copyEngine, type EngineAsset, engineNames } from './asset.ts'
+import { type EngineAsset, engineNames } from './asset.ts'
+import { copyEngine } from './copy-engine.ts'
 
 /**
  * Copies engines into `folder` next to every script below `root` that uses them and was written after `since`. For

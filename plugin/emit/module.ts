@@ -1,7 +1,8 @@
 import { modelManifest, facts } from '../compile/manifest.ts'
 import type { Compiled } from '../compile/variant.ts'
 import type { EngineCode } from './location.ts'
-import { type WebFile, webFiles, type WebLibrary } from './web-library.ts'
+import { type WebFile, webFiles } from './web-files.ts'
+import type { WebLibrary } from './web-library.ts'
 
 /** The library of a page as code: a place for each of its files. */
 export interface LibraryCode {

@@ -1,9 +1,8 @@
-import { createHash } from 'node:crypto'
 import { posix, resolve, dirname, join } from 'node:path'
 import type { MagicString } from 'magic-string'
 import { OnnxEngineError } from '../../runtime/errors.ts'
 import type { Side } from '../options/build-target.ts'
-import { copyEngine, type EngineAsset, readEngine } from './asset.ts'
+import type { EngineAsset } from './asset.ts'
 import { locate, relativeUrl, type EngineCode } from './location.ts'
 
 /**
@@ -62,33 +61,54 @@ export function rollupAssets(
           const output = resolve(dir ?? dirname(file ?? ''))
           // An output for pages runs alone as it is.
           if (sideOf(this) === 'node') onOutput(isWrite ? output : undefined)
-          const used = usedEngines(assets, bundle, isBundledAgain(this))
+          const used = usedEngines([...assets.values()], bundle, (chunk) =>
+            posix.join(isBundledAgain(this) ? posix.dirname(chunk) : '.', folder),
+          )
           isUsed ||= used.length > 0
-          const fileNames = used.map(({ at, asset }) => posix.join(at, folder, asset.name))
-          const taken = used.findIndex(({ asset }, index) => isOther(bundle[fileNames[index] ?? ''], asset.sha256))
-          if (taken >= 0) throw nameTaken(fileNames[taken] ?? '')
-          // A copy needs no memory, whatever the size of the engine; Rolldown would hold two copies of an emitted file.
-          if (isWrite) await Promise.all(used.map(({ at, asset }) => copyEngine(asset, join(output, at, folder))))
-          else
-            for (const [index, { asset }] of used.entries())
-              this.emitFile({ type: 'asset', fileName: fileNames[index] ?? '', source: await readEngine(asset) })
+          await writeEngines(this, used, bundle, isWrite ? output : undefined)
         },
       },
     },
   }
 }
 
-/** The engines that chunks use, each with the folder of the output above its own. */
-function usedEngines(
-  assets: ReadonlyMap<string, EngineAsset>,
+interface UsedEngine {
+  /** The folder, in the output. */
+  readonly at: string
+  readonly asset: EngineAsset
+}
+
+/** Copies engines into the folder of an output, or gives them to an output in memory. */
+async function writeEngines(
+  context: RollupContext,
+  used: readonly UsedEngine[],
   bundle: RollupBundle,
-  isBundledAgain: boolean,
-): readonly { readonly at: string; readonly asset: EngineAsset }[] {
-  const used = new Map<string, { readonly at: string; readonly asset: EngineAsset }>()
+  output: string | undefined,
+): Promise<void> {
+  const { copyEngine, hasBytes, readEngine } = await import('./copy-engine.ts')
+  for (const { at, asset } of used) {
+    const fileName = posix.join(at, asset.name)
+    const file = bundle[fileName]
+    // Vite's builds of workers, which are builds of their own, may have brought the same engine.
+    if (file !== undefined && !hasBytes(asset, file.source ?? '')) throw nameTaken(fileName)
+  }
+  // A copy needs no memory, whatever the size of the engine; Rolldown would hold two copies of an emitted file.
+  if (output !== undefined) await Promise.all(used.map(({ at, asset }) => copyEngine(asset, join(output, at))))
+  else
+    for (const { at, asset } of used)
+      context.emitFile({ type: 'asset', fileName: posix.join(at, asset.name), source: await readEngine(asset) })
+}
+
+/** The engines that chunks use; `folderOf` gives the folder for those of a chunk. */
+function usedEngines(
+  assets: readonly EngineAsset[],
+  bundle: RollupBundle,
+  folderOf: (chunk: string) => string,
+): readonly UsedEngine[] {
+  const used = new Map<string, UsedEngine>()
   for (const [fileName, { code = '' }] of Object.entries(bundle)) {
-    const at = isBundledAgain ? posix.dirname(fileName) : '.'
-    for (const asset of assets.values())
-      if (code.includes(asset.name)) used.set(posix.join(at, asset.name), { at, asset })
+    const at = folderOf(fileName)
+    for (const asset of assets) if (code.includes(asset.name)) used.set(posix.join(at, asset.name), { at, asset })
   }
   return [...used.values()]
 }
@@ -143,16 +163,6 @@ export interface RollupFile {
 /** The part of the plugin context that Rollup, Rolldown and Vite share. */
 export interface RollupContext {
   emitFile(asset: { readonly type: 'asset'; readonly fileName: string; readonly source: Uint8Array }): unknown
-}
-
-// Vite's builds of workers, which are builds of their own, may have brought the same engine.
-function isOther(file: RollupFile | undefined, sha256: string): boolean {
-  if (file === undefined) return false
-  return (
-    createHash('sha256')
-      .update(file.source ?? '')
-      .digest('hex') !== sha256
-  )
 }
 
 function nameTaken(file: string): OnnxEngineError {

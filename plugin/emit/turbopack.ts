@@ -3,7 +3,8 @@ import { readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { basename, dirname, join, relative, resolve, sep } from 'node:path'
 import { OnnxEngineError } from '../../runtime/errors.ts'
 import { hashFile } from '../files/hash.ts'
-import { copyEngine, type EngineAsset, engineNames } from './asset.ts'
+import { type EngineAsset, engineNames } from './asset.ts'
+import { copyEngine } from './copy-engine.ts'
 import { type EngineCode, relativeUrl } from './location.ts'
 
 /** The folders of a build of Next.js that engines pass through. */

@@ -6,6 +6,7 @@ import { findPackage, ownFolder, packageVersion } from '../files/find-package.ts
 import { hashFile } from '../files/hash.ts'
 import type { ResolvedOptions } from '../options/schema.ts'
 import type { EngineAsset } from './asset.ts'
+import { type WebFile, webFiles } from './web-files.ts'
 
 /** The files that run models in a page, by what they are for. They are emitted as engines are. */
 export interface WebLibrary {
@@ -13,9 +14,6 @@ export interface WebLibrary {
   /** What the page needs to know besides, as data. */
   readonly facts: Readonly<Record<string, string | number | boolean>>
 }
-
-export const webFiles = ['worker', 'library', 'loader', 'wasm'] as const
-export type WebFile = (typeof webFiles)[number]
 
 const webPackage = 'onnxruntime-web'
 

@@ -1,6 +1,7 @@
 import { posix } from 'node:path'
 import type { Side } from '../options/build-target.ts'
-import { type EngineAsset, readEngine } from './asset.ts'
+import type { EngineAsset } from './asset.ts'
+import { readEngine } from './copy-engine.ts'
 import { type EngineCode, relativeUrl } from './location.ts'
 
 /** The part of a loader's context that webpack and Rspack share. */

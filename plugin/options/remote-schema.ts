@@ -1,4 +1,3 @@
-import { createPublicKey } from 'node:crypto'
 import * as v from 'valibot'
 import type { RemoteCacheOptions } from './remote-types.ts'
 
@@ -21,6 +20,8 @@ function isRemoteCache(value: unknown): boolean {
 }
 
 function isEd25519(pem: unknown): boolean {
+  // Not an import: few builds have keys, and every build would wait for the module.
+  const { createPublicKey } = process.getBuiltinModule('node:crypto')
   try {
     return typeof pem === 'string' && createPublicKey(pem).asymmetricKeyType === 'ed25519'
   } catch {

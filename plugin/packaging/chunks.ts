@@ -19,11 +19,23 @@ interface Sources {
  * without those of the lines above.
  */
 const together: readonly (readonly [chunk: string, ...modules: readonly string[]])[] = [
+  // What everything loads, and the little of Node.js that every bundler needs besides.
+  ['runtime/shared/base', 'runtime/errors.js', 'runtime/manifest.js', 'runtime/text.js', 'runtime/dtype.js'],
+  ['runtime/shared/files', 'runtime/make-folder.js', 'runtime/onnxruntime/cpu.js', 'native/platform.js'],
+  // What every model needs, in Node.js and in pages.
+  [
+    'runtime/shared/core',
+    'runtime/open-model.js',
+    'runtime/check-options.js',
+    'runtime/no-variant.js',
+    'runtime/types.js',
+  ],
   // What pages load: nothing of Node.js may be in it.
   ['runtime/shared/page', 'runtime/web/index.js', 'runtime/electron/index.js'],
   ['runtime/shared/model', 'runtime/index.js'],
   // What every bundler loads before it sees a model.
   ['plugin/shared/start', 'plugin/vite.js', 'plugin/rollup.js'],
+  ['plugin/shared/build-plugin', 'plugin/esbuild.js', 'plugin/bun.js'],
   // What it loads for a model whose engines are in the cache.
   ['plugin/shared/store', 'plugin/cache/store.js'],
   [
@@ -32,6 +44,7 @@ const together: readonly (readonly [chunk: string, ...modules: readonly string[]
     'plugin/types/write.js',
     'plugin/types/folder.js',
     'plugin/backend/onnxruntime/backend.js',
+    'plugin/emit/copy-engine.js',
   ],
 ]
 

@@ -12,8 +12,8 @@ export interface PackageManifest extends Manifest {
   readonly [field: string]: unknown
 }
 
-/** The dependencies that stay outside of the bundle: a native parser, and what is a bundle already. */
-const outside: ReadonlySet<string> = new Set(['jiti', 'oxc-parser'])
+/** The dependencies that stay outside: a native parser, a bundle already, and what is required when it is needed. */
+const outside: ReadonlySet<string> = new Set(['jiti', 'oxc-parser', 'picomatch'])
 
 /** The published package.json of the plugin. Other dependencies than these are inside the bundle. */
 export function pluginManifest(source: PackageManifest): PackageManifest {

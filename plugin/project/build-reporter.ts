@@ -5,7 +5,6 @@ import type { CompileContext } from '../compile/request.ts'
 import type { ResolvedOptions } from '../options/schema.ts'
 import { liveLine } from '../terminal/live.ts'
 import { newSummary } from './build-summary.ts'
-import { writeEvents } from './event-file.ts'
 import { liveProgress } from './live-progress.ts'
 import type { Logger } from './logger.ts'
 
@@ -49,7 +48,9 @@ export function openReporter(options: () => ResolvedOptions): BuildReporter {
     clearTimeout(pause)
     const { events: file, root } = options()
     summary.print(logger, options())
-    if (file !== undefined && events.length > 0) await writeEvents(file, events, root, logger)
+    if (file === undefined || events.length === 0) return
+    const { writeEvents } = await import('./event-file.ts')
+    await writeEvents(file, events, root, logger)
   }
   return {
     context: ({ isLive = false }) => (isLive ? { onEvent, startProgress } : { onEvent }),

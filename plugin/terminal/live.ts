@@ -1,4 +1,3 @@
-import { clearScreenDown, moveCursor } from 'node:readline'
 import type { WriteStream } from 'node:tty'
 
 /** Lines of a terminal that are written over again and again. */
@@ -13,8 +12,8 @@ export function liveLines(terminal: WriteStream): LiveLines {
   let height = 0
   const clear = () => {
     if (height === 0) return
-    moveCursor(terminal, -terminal.columns, -height)
-    clearScreenDown(terminal)
+    terminal.moveCursor(-terminal.columns, -height)
+    terminal.clearScreenDown()
     height = 0
   }
   return {

@@ -82,12 +82,12 @@ async function planFiles(out: string, next: (known: readonly TypedImport[]) => r
   const imports = next(await readIndex(out))
   const { files, notes } = declarations(imports, { windows: process.platform === 'win32' })
   const wanted = imports.length > 0 ? new Map([...files, [indexFile, indexText(imports)]]) : files
-  const writes = new Map<string, string>()
-  for (const [file, text] of wanted) {
-    if ((await textOf(join(out, file))) !== text) writes.set(file, text)
-  }
-  const removals = (await generatedFiles(out)).filter((file) => !wanted.has(file)).sort()
-  return { writes, removals, notes }
+  const [differs, unwanted] = await Promise.all([
+    Promise.all(Array.from(wanted, async ([file, text]) => (await textOf(join(out, file))) !== text)),
+    generatedFiles(out, (file) => !wanted.has(file)),
+  ])
+  const writes = new Map([...wanted].filter((_, index) => differs[index]))
+  return { writes, removals: [...unwanted].sort(), notes }
 }
 
 function reportOf({ writes, removals, notes }: Plan): FolderReport {
@@ -110,15 +110,17 @@ function indexText(imports: readonly TypedImport[]): string {
   return `{ "version": 1, "imports": [\n${[...new Set(rows)].sort().join(',\n')}\n] }\n`
 }
 
-async function generatedFiles(out: string): Promise<readonly string[]> {
-  const entries = await readdir(out, { recursive: true }).catch(() => [])
+/** The generated files that `isAsked` names, by their paths with '/'. */
+async function generatedFiles(out: string, isAsked: (file: string) => boolean): Promise<readonly string[]> {
+  const found = await readdir(out, { recursive: true }).catch(() => [])
+  const entries = found.map((file) => (sep === '/' ? file : file.replaceAll(sep, '/'))).filter(isAsked)
   const marked = await Promise.all(
     entries.map(
       async (file) =>
         file === indexFile || (file.endsWith('.ts') && ((await textOf(join(out, file)))?.startsWith(header) ?? false)),
     ),
   )
-  return entries.filter((_, index) => marked[index]).map((file) => (sep === '/' ? file : file.replaceAll(sep, '/')))
+  return entries.filter((_, index) => marked[index])
 }
 
 async function removeFile(out: string, file: string): Promise<void> {

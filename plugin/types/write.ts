@@ -122,23 +122,24 @@ async function readTypes(
 ): Promise<{ readonly typed: readonly TypedImport[]; readonly problems: readonly OnnxEngineError[] }> {
   const realRoot = await realpath(root).catch(() => root)
   const models = new Map<string, Promise<Model>>()
-  const typed: TypedImport[] = []
-  const problems = new Map<string, OnnxEngineError>()
-  for (const { importer, specifier, file, onnx = file, ...given } of imports) {
-    try {
-      const bindings = given.bindings ?? (await typedBindings(onnx, given, models))
-      typed.push({
-        importer: await pathFromRoot(importer, root, realRoot),
-        specifier,
-        file: await pathFromRoot(file, root, realRoot),
-        bindings,
-      })
-    } catch (error) {
-      if (!(error instanceof OnnxEngineError)) throw error
-      problems.set(error.message, error)
-    }
+  const pathOf = (path: string) => pathFromRoot(path, root, realRoot)
+  const read = async ({ importer, specifier, file, onnx = file, ...given }: ModelImport): Promise<TypedImport> => {
+    const bindings = given.bindings ?? (await typedBindings(onnx, given, models))
+    return { importer: await pathOf(importer), specifier, file: await pathOf(file), bindings }
   }
-  return { typed, problems: [...problems.values()] }
+  const all = await Promise.all(
+    imports.map((item) =>
+      read(item).catch((error: unknown) => {
+        if (!(error instanceof OnnxEngineError)) throw error
+        return error
+      }),
+    ),
+  )
+  const failed = all.filter((item) => item instanceof OnnxEngineError)
+  return {
+    typed: all.flatMap((item) => (item instanceof OnnxEngineError ? [] : [item])),
+    problems: [...new Map(failed.map((error) => [error.message, error])).values()],
+  }
 }
 
 async function typedBindings(

@@ -157,7 +157,7 @@ describe('the import of the runtime', () => {
     ['rollup', external, bundled],
     ['rolldown', external, bundled],
     ['vite', external, bundled],
-    ['esbuild', external, undefined],
+    ['esbuild', external, bundled],
     ['bun', external, bundled],
     ['farm', external, bundled],
     ['webpack', undefined, bundled],

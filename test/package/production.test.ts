@@ -99,7 +99,10 @@ function installBuilt(app: string, names: readonly (keyof typeof built)[]): void
       recursive: true,
     })
   // What npm would install for the plugin.
-  install(app, ['jiti', 'oxc-parser'])
+  const { dependencies } = JSON.parse(readFileSync(join(built['unplugin-onnx'], 'package.json'), 'utf8')) as {
+    dependencies: object
+  }
+  install(app, Object.keys(dependencies))
 }
 
 async function run(folder: string, script: string): Promise<string> {
