@@ -1,7 +1,7 @@
 import type { BackendName, Requirements } from '../../runtime/manifest.ts'
 import type { Facts } from '../cache/key.ts'
 import type { Model } from '../onnx/model.ts'
-import type { CompileOptions } from '../options/schema.ts'
+import type { CompileOptions, ProbeOptions } from '../options/schema.ts'
 import type { KnownWrong } from './known-wrong.ts'
 
 // A backend compiles models into engines with one library. Each has a folder here: backend.ts looks for the library
@@ -66,7 +66,7 @@ export interface Backend<B extends BackendName = BackendName, Detail = unknown> 
   /**
    * Looks for the library without loading anything that could crash this process. Never throws for an absent library.
    */
-  probe(options: CompileOptions, root: string): Promise<Probe<Detail>>
+  probe(options: ProbeOptions, root: string): Promise<Probe<Detail>>
   /**
    * The engines to make, in order of preference.
    *

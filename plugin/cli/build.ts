@@ -18,7 +18,7 @@ interface BuildFlags {
 export function addBuildCommand(command: Command, cli: CAC): void {
   command
     .option('--out <dir>', 'Folder for the engines and their manifest <name>.json (default: the current folder)')
-    .option('--engine <precision>', `One of ${precisions.join(', ')} (default: fp32)`)
+    .option('--engine <precision>', `One of ${precisions.join(', ')}, or auto (default: fp32)`)
     .option(
       '--io <precision>',
       `Dtype of float32 inputs and outputs: one of ${ioPrecisions.join(', ')} (default: fp32)`,

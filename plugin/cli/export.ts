@@ -1,5 +1,6 @@
 import { resolve } from 'node:path'
 import type { CAC, Command } from 'cac'
+import { OnnxEngineError } from '../../runtime/errors.ts'
 import { precisions } from '../../runtime/manifest.ts'
 import { openStore } from '../cache/store.ts'
 import { modelName } from '../convert/find-rule.ts'
@@ -63,11 +64,13 @@ async function runExport(cli: CAC, file: string, { json, gpu = false }: ExportFl
     () => 'unplugin-onnx export --backend',
   )
   const store = openStore({ ...resolved.cache, warn: console.error })
+  const options = compileOptions(resolved, { file: path, query: {} })
+  if (options.fastest) throw notMeasured(target)
   const files = await exportModel({
     target,
     folder: optionText(cli, target) ?? '',
     file: await convertedFile(path, resolved, store),
-    options: compileOptions(resolved, { file: path, query: {} }),
+    options,
     root: resolved.root,
     store,
     name: optionText(cli, 'name') ?? modelName(path, resolved.convert),
@@ -89,4 +92,13 @@ function count(cli: CAC, name: string, least: number): number | undefined {
   if (!/^\d{1,9}$/.test(text) || Number(text) < least)
     throw usageError(`--${name} ${text}`, `Give a whole number from ${least}`)
   return Number(text)
+}
+
+// The server's machine is another one.
+function notMeasured(target: string): OnnxEngineError {
+  return new OnnxEngineError('OPTION_INVALID', `unplugin-onnx export --${target}: engine`, {
+    expected: `one of ${precisions.join(', ')}`,
+    received: 'auto, which measures this machine instead of the server',
+    hint: 'Name the precision by --engine',
+  })
 }

@@ -10,7 +10,7 @@ import { keyPath, shorten, byName } from '../text.ts'
 import { type ConfigFile, readConfig } from './config-file.ts'
 import { listedProfiles } from './listed-profiles.ts'
 import { type ModelRequest, modelId, type Query } from './query.ts'
-import { type CompileOptions, type ResolvedOptions, schema, modelSchema } from './schema.ts'
+import { type CompileOptions, type MergedOptions, type ResolvedOptions, schema, modelSchema } from './schema.ts'
 import type { ModelOptions, Options } from './types.ts'
 import { validate } from './validators.ts'
 
@@ -81,12 +81,12 @@ export function compileOptions(
     ...matching.map(([glob, layer]) => [`${keyPath(['models', glob])}.`, layer] as const),
     ["the query's ", fromQuery] as const,
   ]
-  const merged = layers.map(([, layer]) => layer).reduce<CompileOptions>(merge, options)
+  const merged = layers.map(([, layer]) => layer).reduce<MergedOptions>(merge, options)
   const profiled = new Set(
     listedProfiles(merged).flatMap(({ min, opt, max }) => [min, opt, max].flatMap((bound) => Object.keys(bound))),
   )
   const both = Object.keys(merged.shapes).find((name) => profiled.has(name))
-  if (both === undefined) return merged
+  if (both === undefined) return withPrecision(merged)
 
   const shapesFrom = layers.findLast(([, layer]) => layer.shapes !== undefined && Object.hasOwn(layer.shapes, both))
   const profilesFrom = layers.findLast(([, layer]) => layer.profiles !== undefined)
@@ -113,7 +113,12 @@ export function unusedGlobs({ models, root }: ResolvedOptions, files: readonly s
 
 type ModelLayer = v.InferOutput<typeof modelSchema>
 
-function merge(base: CompileOptions, layer: ModelLayer): CompileOptions {
+function withPrecision({ engine, ...merged }: MergedOptions): CompileOptions {
+  const fastest = engine === 'auto'
+  return { ...merged, engine: fastest ? 'fp32' : engine, fastest }
+}
+
+function merge(base: MergedOptions, layer: ModelLayer): MergedOptions {
   const samples = layer.calibration ?? base.calibration
   const keepOnnx = layer.keepOnnx ?? base.keepOnnx
   return {

@@ -1,5 +1,5 @@
 import * as v from 'valibot'
-import { backendNames, dimsChecks, precisions } from '../../runtime/manifest.ts'
+import { backendNames, dimsChecks, type Precision, precisions } from '../../runtime/manifest.ts'
 import { onnxruntime, openvino, tensorrt, tensorrtRtx, web } from './backend-schema.ts'
 import { platforms } from './build-target.ts'
 import { convert } from './convert-schema.ts'
@@ -16,12 +16,23 @@ import { byteCount, duration, oneOf, filePath, recordOf, section, uniqueList, ty
 export type ResolvedOptions = v.InferOutput<typeof schema> & { readonly root: string }
 
 /** The options of one model, defaults filled in. */
-export type CompileOptions = Pick<ResolvedOptions, keyof ModelOptions>
+export interface CompileOptions extends Omit<MergedOptions, 'engine'> {
+  /** Precision of the engines; fp32 where the build chooses. */
+  readonly engine: Precision
+  /** Whether the build takes the fastest precision that keeps the limits: `engine: 'auto'`. */
+  readonly fastest: boolean
+}
+
+/** The part of the options that a look for a library needs. */
+export type ProbeOptions = Omit<CompileOptions, 'engine' | 'fastest'>
+
+/** The options of one model as the user gave them. */
+export type MergedOptions = Pick<ResolvedOptions, keyof ModelOptions>
 
 /** Where samples come from and how they are used, defaults filled in. */
 export type Calibration = NonNullable<CompileOptions['calibration']>
 
-const engine = oneOf(precisions)
+const engine = oneOf([...precisions, 'auto'])
 const backendList = v.pipe(
   uniqueList(backendEntry),
   v.check((names) => names.length > 0, 'at least one backend'),

@@ -39,8 +39,11 @@ export interface ValueBounds {
  * matches.
  */
 export interface ModelOptions {
-  /** Precision of imports without one: `./pose.onnx` and `./pose.onnx?engine`. */
-  readonly engine?: Precision
+  /**
+   * Precision of imports without one: `./pose.onnx` and `./pose.onnx?engine`. `'auto'`: the fastest one that keeps the
+   * limits, which the build measures for each backend.
+   */
+  readonly engine?: Precision | 'auto'
   /**
    * Backends to compile for, in order of preference; a build takes those that run where its output does. `'auto'`:
    * every backend whose library is found, the CPU last. `{ remote: 'grpc://...' }` is a [server](servers.md).

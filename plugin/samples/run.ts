@@ -61,3 +61,25 @@ export async function runWithSamples(worker: URL, source: SampleSource, job: Sam
     clearTimeout(timer)
   }
 }
+
+/**
+ * The same on samples where there are any, else on inputs that the task finds by itself. `name` is that of the model.
+ *
+ * @throws OnnxEngineError COMPILE_FAILED when the process dies, and what `runWithSamples` throws
+ */
+export async function runOnInputs(
+  worker: URL,
+  source: SampleSource | undefined,
+  { name, ...job }: SampleJob & { readonly name: string },
+): Promise<Json> {
+  if (source) return runWithSamples(worker, source, job)
+  const { settings = {}, model = '', signal, onText, onStart, modelBytes } = job
+  await using folder = await temporaryFolder()
+  const output = join(folder.path, 'result.json')
+  await runChild(
+    worker,
+    { name, model, output, settings },
+    { signal, log: (_, text) => onText?.(text), onStart, modelBytes, what: 'measuring' },
+  )
+  return JSON.parse(await readFile(output, 'utf8')) as Json
+}

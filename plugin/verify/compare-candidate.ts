@@ -1,12 +1,8 @@
-import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import { OnnxEngineError } from '../../runtime/errors.ts'
 import type { Countdown } from '../child/countdown.ts'
-import { runChild } from '../child/run.ts'
-import { temporaryFolder } from '../files/temporary-folder.ts'
 import { modelBytes } from '../onnx/size.ts'
 import type { FoundSamples } from '../samples/find.ts'
-import { runWithSamples } from '../samples/run.ts'
+import { runOnInputs } from '../samples/run.ts'
 import type { SampleSource } from '../samples/source.ts'
 import type { MetricModule } from './metric-module.ts'
 import type { Candidate } from './opened.ts'
@@ -73,26 +69,17 @@ export async function compareCandidate(
   const onText = (text: string) => {
     if (Object.hasOwn(phases, text)) phase = text as Phase
   }
-  const job = { settings: { ...settings }, signal: either, onText, onStart: late.start, modelBytes: modelBytes(model) }
+  const source = samples && limited(samples.source, limit)
   try {
-    if (samples) {
-      const source = limited(samples.source, limit)
-      return (await runWithSamples(worker, source, { ...job, model: model.file })) as VerifyResult
-    }
-    await using folder = await temporaryFolder()
-    const output = join(folder.path, 'result.json')
-    await runChild(
-      worker,
-      { name, model: model.file, output, settings: job.settings },
-      {
-        signal: either,
-        log: (_, text) => onText(text),
-        onStart: late.start,
-        modelBytes: job.modelBytes,
-        what: 'measuring',
-      },
-    )
-    return JSON.parse(await readFile(output, 'utf8')) as VerifyResult
+    return (await runOnInputs(worker, source, {
+      name,
+      model: model.file,
+      settings: { ...settings },
+      signal: either,
+      onText,
+      onStart: late.start,
+      modelBytes: modelBytes(model),
+    })) as VerifyResult
   } catch (error) {
     throw late.signal.aborted && !signal?.aborted ? outOfTime(request, error) : failure(request, phase, error)
   } finally {

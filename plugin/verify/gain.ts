@@ -2,9 +2,10 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { availableParallelism, cpus } from 'node:os'
 import { cacheKey, type Json } from '../cache/key.ts'
 import type { LoweringReport } from '../precision/lower.ts'
-import { modelSamples } from '../samples/find.ts'
-import { runWithSamples } from '../samples/run.ts'
+import { typicalSamples } from '../samples/find.ts'
+import { runOnInputs } from '../samples/run.ts'
 import { formatBytes } from '../text.ts'
+import { knownInputs } from './random-inputs.ts'
 import type { VerifyRequest } from './request.ts'
 import type { Speed, SpeedSettings } from './speed-child.ts'
 
@@ -28,33 +29,32 @@ export interface SizedEngine {
 const version = 1
 
 /**
- * Runs an engine of lower precision and one of fp32 in turn on the first sample, in a process of its own. The times are
- * cached by both engines, the samples and this CPU: a hit measures nothing, and the verdict stays. Undefined without
- * samples.
+ * Runs an engine of lower precision and one of fp32 in turn on the first sample, or on random values without samples,
+ * in a process of its own. The times are cached by both engines, the inputs and this CPU: a hit measures nothing, and
+ * the verdict stays.
  *
- * @throws OnnxEngineError SAMPLES_INVALID, COMPILE_ABORTED, and what running the engines throws
+ * @throws OnnxEngineError SAMPLES_INVALID, also when the model takes no random values; COMPILE_ABORTED, and what
+ *   running the engines throws
  */
-export async function measureGain(lowered: SizedEngine, fp32: SizedEngine): Promise<Gain | undefined> {
+export async function measureGain(lowered: SizedEngine, fp32: SizedEngine): Promise<Gain> {
   const { request } = lowered
-  const { name, model, store, signal, key, importKey } = request
-  const samples = await modelSamples(request)
-  if (!samples) return undefined
+  const { name, model, store, signal, key, importKey, options } = request
+  const samples = await typicalSamples(request)
+  const known = knownInputs(options)
   const facts = {
     gain: version,
     engine: key.digest,
     fp32: fp32.request.key.digest,
-    samples: samples.digest,
+    samples: samples?.digest ?? `random ${JSON.stringify(known)}`,
     cpu: cpus()[0]?.model ?? '',
     threads: availableParallelism(),
   }
   const stored = await store.getOrBuild(
     { key: cacheKey(facts), importKey: `${importKey} speed`, label: name, signal },
     async (output) => {
-      const settings = { lowered: request.manifest, fp32: fp32.request.manifest } satisfies Omit<
-        SpeedSettings,
-        'source'
-      >
-      const times = await runWithSamples(worker, samples.source, { settings, signal, model: model.file })
+      const engines = { lowered: request.manifest, fp32: fp32.request.manifest }
+      const settings = { ...engines, known } satisfies SpeedSettings
+      const times = await runOnInputs(worker, samples?.source, { name, settings, signal, model: model.file })
       await writeFile(output, JSON.stringify(times))
     },
   )
@@ -84,8 +84,13 @@ export function lossesOf({ speed, bytes }: Omit<Gain, 'losses'>, lowering: Lower
   ]
 }
 
-/** 'int8 is 1.85 times as fast as fp32 (5.10 ms, fp32 9.40 ms on this CPU)'. */
-export function gainText({ speed: { lowered, fp32, ratio } }: Gain, engine: string): string {
+/** Whether an engine is clearly faster than one of fp32. */
+export function isFaster({ speed: { ratio, slowerRounds } }: Gain): boolean {
+  return ratio < 1 / noise.ratio && slowerRounds <= 1 - noise.rounds
+}
+
+/** '1.85 times as fast as fp32 (5.10 ms, fp32 9.40 ms on this CPU)'. */
+export function speedText({ speed: { lowered, fp32, ratio } }: Gain): string {
   const times = `${lowered.toPrecision(3)} ms, fp32 ${fp32.toPrecision(3)} ms on this CPU`
-  return `${engine} is ${(1 / ratio).toFixed(2)} times as fast as fp32 (${times})`
+  return `${(1 / ratio).toFixed(2)} times as fast as fp32 (${times})`
 }

@@ -1,14 +1,22 @@
 import { writeFile } from 'node:fs/promises'
+import { OnnxEngineError } from '../../runtime/errors.ts'
 import type { ModelManifest } from '../../runtime/manifest.ts'
-import type { ChildTask } from '../child/contract.ts'
+import type { ChildJob, ChildTask } from '../child/contract.ts'
 import { median } from '../measure/numbers.ts'
-import { readSamples } from '../samples/read.ts'
+import { loadGraph } from '../onnx/graph.ts'
+import { readSamples, type Sample } from '../samples/read.ts'
 import type { SampleSource } from '../samples/source.ts'
-import { openEngine } from './opened.ts'
+import { firstAccepted } from './accepted-inputs.ts'
+import { inputRanges } from './input-ranges.ts'
+import { openEngine, type Opened } from './opened.ts'
+import type { KnownInputs } from './random-inputs.ts'
 
 /** Settings for the speed measurement. */
 export interface SpeedSettings {
-  readonly source: SampleSource
+  /** Absent: random values. */
+  readonly source?: SampleSource
+  /** Dims and values that the options give, for random values. */
+  readonly known: KnownInputs
   readonly lowered: ModelManifest
   readonly fp32: ModelManifest
 }
@@ -35,14 +43,29 @@ const turn = 4
  * Runs two engines in turn on the first sample, so that both see the same load of the machine, and writes their times
  * as JSON. Each round swaps the order.
  */
-export const run: ChildTask = async ({ output, settings }, log) => {
-  const { source, lowered, fp32 } = settings as unknown as SpeedSettings
+export const run: ChildTask = async (job, log) => {
+  const { source, lowered, fp32 } = job.settings as unknown as SpeedSettings
   const [first, second] = [await openEngine(lowered), await openEngine(fp32)]
-  for await (const sample of readSamples({ ...source, limit: 1 }, (state) => log('info', state))) {
+  const samples = source
+    ? readSamples({ ...source, limit: 1 }, (state) => log('info', state))
+    : randomInputs(job, second)
+  for await (const sample of samples) {
     const contenders = [() => first.infer(sample), () => second.infer(sample)] as const
-    await writeFile(output, JSON.stringify(await compareTimes(...contenders)))
+    await writeFile(job.output, JSON.stringify(await compareTimes(...contenders)))
   }
   await Promise.all([first.dispose(), second.dispose()])
+}
+
+/** One sample that the engine of fp32 accepts. */
+async function* randomInputs({ name, model, settings }: ChildJob, fp32: Opened): AsyncGenerator<Sample> {
+  const { known, lowered } = settings as unknown as SpeedSettings
+  const knowledge = { bindings: lowered.bindings, known, ranges: inputRanges(await loadGraph(model)) }
+  const found = await firstAccepted(knowledge, (sample) => fp32.infer(sample))
+  if (typeof found === 'string')
+    throw new OnnxEngineError('SAMPLES_INVALID', `${name}: its speed cannot be measured: ${found}`, {
+      hint: `Give samples by the option 'calibration' or 'verify.samples'`,
+    })
+  yield found.sample
 }
 
 type Call = () => Promise<unknown>

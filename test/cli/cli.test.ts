@@ -6,6 +6,7 @@ import { loadModel } from 'unplugin-onnx/runtime'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { cacheKey } from '../../plugin/cache/key.ts'
 import { openStore } from '../../plugin/cache/store.ts'
+import { precisions } from '../../runtime/manifest.ts'
 import { type CommandResult, runCommand } from '../support/command.ts'
 import { tempFolder } from '../support/helpers.ts'
 import { affineModel } from '../support/models.ts'
@@ -14,6 +15,7 @@ import { writeProject } from '../support/typed-project.ts'
 const bin = fileURLToPath(new URL('../../dist/plugin/cli.js', import.meta.url))
 const root = fileURLToPath(new URL('../..', import.meta.url)).replace(/[\\/]$/, '')
 const folder = tempFolder()
+const engines = [...precisions, 'auto'].join(', ')
 const model = join(folder, 'affine.onnx')
 const build = (...more: string[]) =>
   run([
@@ -89,10 +91,7 @@ describe('build command', () => {
   })
 
   it.each([
-    [
-      ['--engine', 'fp17'],
-      `option 'engine': expected one of fp32, fp16, bf16, int8, int8-weights, received 'fp17'. Did you mean 'fp16'?`,
-    ],
+    [['--engine', 'fp17'], `option 'engine': expected one of ${engines}, received 'fp17'. Did you mean 'fp16'?`],
     [['--shapes', 'x:2x5'], `model 'affine': shapes.x[1]: expected 4, which is static in the model, received 5`],
     [
       ['--shapes', 'x'],

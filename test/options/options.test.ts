@@ -5,9 +5,10 @@ import { parseRequest } from '../../plugin/options/query.ts'
 import { compileOptions, resolveOptions } from '../../plugin/options/resolve.ts'
 import type { Options } from '../../plugin/options/types.ts'
 import { byName } from '../../plugin/text.ts'
-import type { Dim, Bindings } from '../../runtime/manifest.ts'
+import { type Dim, type Bindings, precisions } from '../../runtime/manifest.ts'
 
 const root = resolve('/app')
+const engines = [...precisions, 'auto'].join(', ')
 
 const compileFor = (user: Options, id: string) => compileOptions(resolveOptions(user, root), parseRequest(id)!)
 
@@ -98,14 +99,8 @@ describe('options', () => {
         `cache, types, assetsDir, standalone, platform, web, frozen, verbose, events, received 'engin'. ` +
         `Did you mean 'engine'?`,
     ],
-    [
-      { engine: 'FP16' },
-      `option 'engine': expected one of fp32, fp16, bf16, int8, int8-weights, received 'FP16'. Did you mean 'fp16'?`,
-    ],
-    [
-      { engine: 16 },
-      `option 'engine': expected one of fp32, fp16, bf16, int8, int8-weights, received 16. Did you mean 'fp16'?`,
-    ],
+    [{ engine: 'FP16' }, `option 'engine': expected one of ${engines}, received 'FP16'. Did you mean 'fp16'?`],
+    [{ engine: 16 }, `option 'engine': expected one of ${engines}, received 16. Did you mean 'fp16'?`],
     [
       { backends: 'onnxruntime' },
       `option 'backends': expected 'auto' or a list of onnxruntime, openvino, tensorrt-rtx, ` +
@@ -157,8 +152,7 @@ describe('options', () => {
     ],
     [
       { models: { '**/pose.onnx': { engine: 'fp61' } } },
-      `option 'models["**/pose.onnx"].engine': expected one of fp32, fp16, bf16, int8, ` +
-        `int8-weights, received 'fp61'. Did you mean 'fp16'?`,
+      `option 'models["**/pose.onnx"].engine': expected one of ${engines}, received 'fp61'. Did you mean 'fp16'?`,
     ],
     [
       { models: { 'a.onnx': { cache: {} } } },
@@ -381,6 +375,7 @@ describe('options of one import', () => {
       'backends',
       'dims',
       'engine',
+      'fastest',
       'onnxruntime',
       'openvino',
       'optionalInputs',
@@ -415,8 +410,7 @@ describe('options of one import', () => {
       {},
       'm/a.onnx?engine=fp17',
       'QUERY_INVALID',
-      `import 'm/a.onnx?engine=fp17': engine: expected one of fp32, fp16, bf16, int8, ` +
-        `int8-weights, received 'fp17'. Did you mean 'fp16'?`,
+      `import 'm/a.onnx?engine=fp17': engine: expected one of ${engines}, received 'fp17'. Did you mean 'fp16'?`,
     ],
     [
       {},

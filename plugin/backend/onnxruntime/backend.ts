@@ -7,7 +7,7 @@ import { blockedLayout, saturatesInt8 } from '../../../runtime/onnxruntime/cpu.t
 import { modelBytes } from '../../onnx/size.ts'
 import type { OptimizationLevel } from '../../options/backend-types.ts'
 import { fixesDims } from '../../options/engine-bindings.ts'
-import type { CompileOptions } from '../../options/schema.ts'
+import type { ProbeOptions } from '../../options/schema.ts'
 import type { Available, Backend, BuildPlan, Lowering, Probe } from '../contract.ts'
 import type { OnnxruntimeSettings } from './compile.ts'
 
@@ -58,7 +58,7 @@ export const onnxruntime: Backend<'onnxruntime', OnnxruntimeDetail> = {
  */
 const longestModel = 2 ** 31 - 2 ** 27
 
-const probes = new WeakMap<CompileOptions, Promise<Probe<OnnxruntimeDetail>>>()
+const probes = new WeakMap<ProbeOptions, Promise<Probe<OnnxruntimeDetail>>>()
 
 function probePeer(root: string): Probe<OnnxruntimeDetail> {
   const found = findPeer(root)

@@ -9,7 +9,7 @@ import type { Precision } from '../../../runtime/manifest.ts'
 import { type TensorRtLibrary, findTensorRt, parsersNextTo, tensorrtNames } from '../../../runtime/tensorrt/library.ts'
 import { cacheKey, type Facts } from '../../cache/key.ts'
 import type { Model } from '../../onnx/model.ts'
-import type { CompileOptions } from '../../options/schema.ts'
+import type { CompileOptions, ProbeOptions } from '../../options/schema.ts'
 import type { Available, Backend, BuildPlan, Lowering, Probe } from '../contract.ts'
 import { probeInChild } from '../probe-in-child.ts'
 import { gpuFacts } from './gpu-facts.ts'
@@ -55,7 +55,7 @@ export const tensorrt: Backend<'tensorrt', TensorRtPlaces> = {
   },
 }
 
-async function probeGpu(options: CompileOptions, root: string): Promise<Probe<TensorRtDetail>> {
+async function probeGpu(options: ProbeOptions, root: string): Promise<Probe<TensorRtDetail>> {
   const found = await probe('tensorrt', options.tensorrt.library, root)
   if (!found.available) return found
   const { driver } = found.detail

@@ -3,7 +3,7 @@ import type { Precision } from '../../../runtime/manifest.ts'
 import { findPackage, ownFolder, packageVersion } from '../../files/find-package.ts'
 import type { Model } from '../../onnx/model.ts'
 import { fixesDims } from '../../options/engine-bindings.ts'
-import type { CompileOptions } from '../../options/schema.ts'
+import type { CompileOptions, ProbeOptions } from '../../options/schema.ts'
 import type { Backend, BuildPlan, Lowering, Probe } from '../contract.ts'
 import { onnxruntime, type OnnxruntimeDetail } from '../onnxruntime/backend.ts'
 import type { OnnxruntimeSettings } from '../onnxruntime/compile.ts'
@@ -88,7 +88,7 @@ const webgpuLowerings: Readonly<Partial<Record<Precision, Lowering>>> = {
   'int8-weights': 'storage',
 }
 
-async function probe(options: CompileOptions, root: string, isForPages: boolean): Promise<Probe<OnnxruntimeDetail>> {
+async function probe(options: ProbeOptions, root: string, isForPages: boolean): Promise<Probe<OnnxruntimeDetail>> {
   const folder = findPackage(webPackage, root, ownFolder)
   if (folder === undefined && isForPages)
     return { available: false, reason: `${webPackage} is not installed`, hint: `npm install ${webPackage}` }
