@@ -47,9 +47,10 @@ export function variantsOf(built: readonly (VerifiedEngine | undefined)[]): Vari
 }
 
 function announce(variants: readonly Variant[], { name, request, context }: ModelJob): void {
-  for (const { artifact, cache, backend, engine, label, report, verified, gain } of variants) {
+  for (const { artifact, cache, backend, engine, label, report, verified, gain, search } of variants) {
     const { size, sha256 } = artifact
     const which = { event: 'engine', model: name, file: request.file, backend, engine, label } as const
-    context.onEvent?.({ ...which, ...cache, size, sha256, verified, report, ...(gain && { gain }) })
+    const measured = { ...(gain && { gain }), ...(search && { search }) }
+    context.onEvent?.({ ...which, ...cache, size, sha256, verified, report, ...measured })
   }
 }

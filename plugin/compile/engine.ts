@@ -33,6 +33,8 @@ export interface VerifiedEngine {
   readonly variant: Variant
   /** For measurements of the same engine. */
   readonly sized: SizedEngine
+  /** Names that stay in fp32 because of the comparison, besides those of the options. */
+  readonly pinned: readonly string[]
 }
 
 /**
@@ -100,15 +102,17 @@ function isReference({ backend, engine }: Variant): boolean {
 /** Builds and compares. `autoPin` builds again with the nodes to blame in fp32. */
 async function buildVerified(planned: PlannedEngine, job: ModelJob): Promise<VerifiedEngine> {
   let { options } = job.request
+  const pinned: string[] = []
   for (;;) {
     const engine = await buildOnce(planned, job, options)
     const sized = sizedEngine(engine, planned)
-    if (isReference(engine.variant)) return { variant: engine.variant, sized }
+    if (isReference(engine.variant)) return { variant: engine.variant, sized, pinned }
     const { reportEngine } = await import('../verify/report.ts')
     const { pins, ...report } = await reportEngine(sized.request, engine.metadata)
     refuseUncompared(planned, job.name, report)
     const verified = report.verification !== null && report.verification.skipped === undefined
-    if (pins.length === 0) return { variant: { ...engine.variant, report, verified }, sized }
+    if (pins.length === 0) return { variant: { ...engine.variant, report, verified }, sized, pinned }
+    pinned.push(...pins)
     options = withPins(options, pins)
   }
 }

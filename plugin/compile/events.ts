@@ -1,6 +1,7 @@
 import type { BackendName, Precision } from '../../runtime/manifest.ts'
 import type { Gain } from '../verify/gain.ts'
 import type { EngineReport } from '../verify/report.ts'
+import type { PrecisionSearch } from './search-pins.ts'
 
 /**
  * What happened while a model was compiled, as data: for a summary, and for programs that read a build. A caller that
@@ -48,6 +49,8 @@ export type EngineEvent = {
   readonly report: EngineReport | null
   /** Times and sizes of int8 and fp32, where int8 was asked for and this machine can run it. */
   readonly gain?: Gain
+  /** What was tried to find the nodes that stay in fp32, where the build searched. */
+  readonly search?: PrecisionSearch
 }
 
 /** `'auto'` chose other backends. */

@@ -3,6 +3,7 @@ import type { Layer } from '../backend/layers.ts'
 import type { Artifact } from '../cache/artifact.ts'
 import type { Gain } from '../verify/gain.ts'
 import type { EngineReport } from '../verify/report.ts'
+import type { PrecisionSearch } from './search-pins.ts'
 
 /** One compiled engine of a model. */
 export interface Variant<B extends BackendName = BackendName> {
@@ -18,6 +19,8 @@ export interface Variant<B extends BackendName = BackendName> {
   readonly report: EngineReport | null
   /** What int8 gains over fp32 on this machine: of an engine of int8, or of the one of fp32 that replaces it. */
   readonly gain?: Gain
+  /** What was tried to find the nodes that stay in fp32, where the build searched. */
+  readonly search?: PrecisionSearch
   /** Whether it was compared with the fp32 model on ONNX Runtime, or is that. */
   readonly verified: boolean
   /** The layers of the engine, where its compiler lists them: TensorRT with `profilingVerbosity: 'detailed'`. */

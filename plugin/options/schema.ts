@@ -83,6 +83,8 @@ const precision = {
   io: v.optional(oneOf(ioPrecisions), 'fp32'),
   autoPin: v.optional(v.boolean()),
   whenSlower: v.optional(oneOf(whenSlowerActions), 'fp32'),
+  search: v.optional(v.boolean()),
+  budget: v.optional(duration('2m'), '2m'),
 }
 const tolerance = v.pipe(
   v.number(),

@@ -122,6 +122,13 @@ export interface PrecisionOptions {
    * takes fp32 and says so, `'warn'` keeps int8 with a warning, `'error'` fails. See docs/calibration.md.
    */
   readonly whenSlower?: (typeof whenSlowerActions)[number]
+  /**
+   * Whether the build searches which nodes of int8 stay in fp32, by the error and the time of many engines. By default
+   * it does where int8 is beyond the limits, slower or larger; `true` always, `false` never. See docs/calibration.md.
+   */
+  readonly search?: boolean
+  /** The longest that a search may take, such as `'2m'` or milliseconds. */
+  readonly budget?: number | string
 }
 
 /** Options of the plugin. Every key is optional; an unknown key is an error. */

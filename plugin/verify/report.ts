@@ -59,7 +59,9 @@ export async function measureEngine(request: VerifyRequest, metadata: Json): Pro
  * nodes.
  */
 function pinsByItself({ options: { engine, backends, precision } }: VerifyRequest, { spread }: Verification): boolean {
-  return precision.autoPin ?? (engine === 'int8' || (backends === 'auto' && spread === null))
+  return (
+    precision.autoPin ?? (precision.search === true || engine === 'int8' || (backends === 'auto' && spread === null))
+  )
 }
 
 /** '93% of 407 nodes lowered, 7 kept, size 0.51x'. */

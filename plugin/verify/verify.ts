@@ -137,7 +137,7 @@ async function samplesOf(request: ContestRequest): Promise<FoundSamples | undefi
 }
 
 // Values of shape tensors are in the keys of TensorRT's engines alone.
-function randomFact(values: KnownInputs['values']): string {
+export function randomFact(values: KnownInputs['values']): string {
   const given = Object.entries(values).map(([input, numbers]) => `${input}=${numbers.join('x')}`)
   return ['random', ...given.sort()].join(' ')
 }

@@ -27,7 +27,7 @@ describe('options', () => {
       dims: 'named',
       outputs: [],
       optionalInputs: [],
-      precision: { fp32: [], io: 'fp32', whenSlower: 'fp32' },
+      precision: { fp32: [], io: 'fp32', whenSlower: 'fp32', budget: 120_000 },
       verify: {},
       onnxruntime: { optimization: 'all', portable: true },
       openvino: { device: 'CPU', performanceHint: 'latency' },
