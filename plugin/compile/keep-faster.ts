@@ -73,14 +73,8 @@ async function searched(plain: Outcome, { planned, job, fp32 }: Searching): Prom
   job.context.log(`${job.name}: ${searchText(search)}, ${planned.backend}`)
   if (!search.best) return { ...plain, search }
   const next = await tryEngine(planned, withPins(job, search.best.pinned), fp32)
-  return isBetter(next, plain) ? { ...next, search } : { ...plain, search }
-}
-
-function isBetter(one: Outcome, other: Outcome): boolean {
-  if (!one.gain) return false
-  if (!other.gain) return true
-  if ((one.gain.losses.length === 0) !== (other.gain.losses.length === 0)) return one.gain.losses.length === 0
-  return one.gain.speed.ratio < other.gain.speed.ratio
+  // The search has compared both.
+  return { ...(next.gain ? next : plain), search }
 }
 
 /** Says what was measured, and whether fp32 takes the place of int8. */

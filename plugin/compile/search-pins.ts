@@ -1,7 +1,7 @@
 /** A way to build an engine: the names that stay in fp32, and how it does. A type: it is kept as JSON. */
 export type Trial = {
   readonly pinned: readonly string[]
-  /** Whether the outputs keep the limits. */
+  /** Whether the outputs keep the limits, and the engine is no larger than fp32 and not fp32 in nearly all nodes. */
   readonly isFine: boolean
   /** How far the outputs are from those of the fp32 model; null where they are no numbers. */
   readonly distance: number | null

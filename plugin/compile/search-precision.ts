@@ -4,7 +4,7 @@ import { type ErrorCode, OnnxEngineError } from '../../runtime/errors.ts'
 import { cacheKey } from '../cache/key.ts'
 import type { LoweringReport } from '../precision/lower.ts'
 import { typicalSamples } from '../samples/find.ts'
-import { measureGain, type SizedEngine } from '../verify/gain.ts'
+import { lossesWithoutTime, measureGain, type SizedEngine } from '../verify/gain.ts'
 import { compareTrial } from '../verify/trial.ts'
 import type { PlannedEngine } from './choose-engines.ts'
 import { buildForComparison, type ModelJob } from './engine.ts'
@@ -97,8 +97,9 @@ async function measureTrial({ planned, job, fp32 }: SearchRequest, pinned: reado
   try {
     const engine = await buildForComparison(planned, asTrial(withPins(job, pinned)))
     const { isFine, distance } = await compareTrial(engine.request)
-    const { speed } = await measureGain(engine, fp32)
-    return { pinned, isFine, distance: finite(distance), ratio: speed.ratio, size: engine.size }
+    const { speed, bytes } = await measureGain(engine, fp32)
+    const saves = lossesWithoutTime(bytes, engine.lowering as LoweringReport | null).length === 0
+    return { pinned, isFine: isFine && saves, distance: finite(distance), ratio: speed.ratio, size: engine.size }
   } catch (error) {
     if (!(error instanceof OnnxEngineError) || !unusable.has(error.code) || job.context.signal?.aborted) throw error
     return { pinned, isFine: false, distance: null, ratio: null, size: 0 }

@@ -75,10 +75,15 @@ const leastLowered = 0.1
 export function lossesOf({ speed, bytes }: Omit<Gain, 'losses'>, lowering: LoweringReport | null): readonly string[] {
   const { lowered, fp32, ratio, slowerRounds } = speed
   const isSlower = ratio > noise.ratio && slowerRounds >= noise.rounds && (ratio - 1) * fp32 > noise.milliseconds
+  const times = `${lowered.toPrecision(3)} ms, fp32 ${fp32.toPrecision(3)} ms on this CPU`
+  return [...(isSlower ? [`slower (${times})`] : []), ...lossesWithoutTime(bytes, lowering)]
+}
+
+/** The same, whatever its time. */
+export function lossesWithoutTime(bytes: Gain['bytes'], lowering: LoweringReport | null): readonly string[] {
   const isLarger = bytes.lowered > bytes.fp32 * noise.size && bytes.lowered - bytes.fp32 > noise.bytes
   const { lowered: changed, total } = lowering ?? { lowered: 0, total: 0 }
   return [
-    ...(isSlower ? [`slower (${lowered.toPrecision(3)} ms, fp32 ${fp32.toPrecision(3)} ms on this CPU)`] : []),
     ...(isLarger ? [`larger (${formatBytes(bytes.lowered)}, fp32 ${formatBytes(bytes.fp32)})`] : []),
     ...(changed < leastLowered * total ? [`fp32 in ${total - changed} of ${total} nodes`] : []),
   ]
