@@ -76,11 +76,10 @@ async function searched(plain: Outcome, { planned, job, fp32 }: Searching): Prom
   return isBetter(next, plain) ? { ...next, search } : { ...plain, search }
 }
 
-function isBetter(one: Outcome, other: Outcome): boolean {
-  if (!one.gain) return false
-  if (!other.gain) return true
-  if ((one.gain.losses.length === 0) !== (other.gain.losses.length === 0)) return one.gain.losses.length === 0
-  return one.gain.speed.ratio < other.gain.speed.ratio
+// The search has compared both by their errors and times. What it does not look at is the size.
+function isBetter(found: Outcome, plain: Outcome): boolean {
+  if (!found.gain) return false
+  return found.gain.losses.length === 0 || (plain.gain?.losses.length ?? 1) > 0
 }
 
 /** Says what was measured, and whether fp32 takes the place of int8. */

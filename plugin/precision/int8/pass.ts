@@ -26,7 +26,7 @@ export const int8Pass: PrecisionPass = {
         method: method ?? `best with ${tried}`,
         ...((method ?? 'percentile') === 'percentile' && { percentile }),
         levels,
-        fp32: request.options.precision.fp32,
+        fp32: [...request.options.precision.fp32].sort(),
       },
     }
   },
