@@ -1,5 +1,6 @@
 import { dtypeOfCode } from '../../runtime/dtype.ts'
 import { type EditableModel, scopesOf } from '../onnx/graph.ts'
+import { quantizedNode } from '../onnx/quantized-nodes.ts'
 
 const lowFloats: ReadonlySet<string | undefined> = new Set(['float16', 'bfloat16'])
 
@@ -8,9 +9,7 @@ export function alreadyLowered(model: EditableModel): string | undefined {
   const { proto } = model
   const graphs = scopesOf(model).map(({ graph }) => graph)
   const nodes = [...graphs.flatMap(({ node }) => node), ...proto.functions.flatMap(({ node }) => node)]
-  const quantized = nodes.find(({ opType }) =>
-    /^(?:Dynamic)?Quantize|^Dequantize|^QLinear|^QGemm|Integer(?:ToFloat|Bias)?$|NBits$/.test(opType),
-  )
+  const quantized = quantizedNode(nodes)
   if (quantized) return `is already quantized (${quantized.opType}), so it stays as it is`
   const low = graphs
     .flatMap(({ initializer }) => initializer)

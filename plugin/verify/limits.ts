@@ -73,13 +73,25 @@ function coarser(one: Precision, other: Precision): Precision {
   return byWidth.indexOf(one) > byWidth.indexOf(other) ? one : other
 }
 
+/** What decides about the limits of a request. */
+export type JudgedRequest = Pick<VerifyRequest, 'options' | 'against'> & {
+  readonly model?: Pick<VerifyRequest['model'], 'rounds'>
+}
+
+/**
+ * The least limits of a model that is quantized already: where one library rounds a sum to another integer than the
+ * next one, the numbers behind it move by a step.
+ */
+const quantizedModel: Precision = 'fp16'
+
 /**
  * The thresholds of a request. What the user sets replaces the defaults as a whole, and a metric all of them. Of two
  * engines, the coarser precision decides.
  */
-export function thresholdOf({ options, against }: Pick<VerifyRequest, 'options' | 'against'>): Threshold {
+export function thresholdOf({ options, against, model }: JudgedRequest): Threshold {
   const { engine, verify, calibration } = options
-  const precision = coarser(engine, against?.options.engine ?? 'fp32')
+  const least = model?.rounds === undefined ? 'fp32' : quantizedModel
+  const precision = coarser(coarser(engine, least), against?.options.engine ?? 'fp32')
   const { samples = calibration, argmax = 0, cosine, maxError, atol, rtol, metric } = verify || {}
   const own = {
     precision,
