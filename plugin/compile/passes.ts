@@ -9,6 +9,8 @@ const floatPasses = () => import('../precision/half/pass.ts')
 
 const int8Passes = () => import('../precision/int8/pass.ts')
 
+const int4Passes = () => import('../precision/int4/pass.ts')
+
 const passes: Readonly<Record<Precision, Partial<Record<Lowering, () => Promise<PrecisionPass>>>>> = {
   fp32: {},
   fp16: {
@@ -23,6 +25,10 @@ const passes: Readonly<Record<Precision, Partial<Record<Lowering, () => Promise<
   'int8-weights': {
     storage: async () => (await int8Passes()).int8WeightsPass,
     compute: async () => (await int8Passes()).int8WeightsPass,
+  },
+  'int4-weights': {
+    storage: async () => (await int4Passes()).int4WeightsPass,
+    compute: async () => (await int4Passes()).int4WeightsPass,
   },
 }
 
