@@ -22,13 +22,13 @@ const passes: Readonly<Record<Precision, Partial<Record<Lowering, () => Promise<
     compute: async () => (await floatPasses()).computePass('bfloat16'),
   },
   int8: { compute: async () => (await int8Passes()).int8Pass },
-  'int8-weights': {
-    storage: async () => (await int8Passes()).int8WeightsPass,
-    compute: async () => (await int8Passes()).int8WeightsPass,
-  },
   'int4-weights': {
     storage: async () => (await int4Passes()).int4WeightsPass,
     compute: async () => (await int4Passes()).int4WeightsPass,
+  },
+  'int8-weights': {
+    storage: async () => (await int8Passes()).int8WeightsPass,
+    compute: async () => (await int8Passes()).int8WeightsPass,
   },
 }
 
