@@ -6,6 +6,7 @@ import type { Onnxruntime } from '../../plugin/measure/feed.ts'
 import { loadGraph, scopesOf } from '../../plugin/onnx/graph.ts'
 import { readModel } from '../../plugin/onnx/model.ts'
 import { writeGraph } from '../../plugin/onnx/write.ts'
+import type { Options } from '../../plugin/options/types.ts'
 import { simplifyGraph } from '../../plugin/simplify/simplify-graph.ts'
 import type { BackendName } from '../../runtime/manifest.ts'
 import { tempFolder } from '../support/helpers.ts'
@@ -19,6 +20,8 @@ const folder = tempFolder()
 const inference = { ort: ort as unknown as Onnxruntime, folder }
 const withoutRtx = missingTensorRtRtx()
 const withoutOpenVino = missingOpenVino()
+
+const rtx = { backends: ['tensorrt-rtx'], targets: ['sm89'], types: false } as const satisfies Options
 
 // Floating point and ONNX Runtime's integers round a number between two steps differently.
 const mostMoved = 0.02
@@ -45,9 +48,19 @@ describe('a model that is quantized already', () => {
   test.skipIf(withoutRtx)('all build with TensorRT-RTX', async () => {
     const file = join(folder, 'all.onnx')
     writeFileSync(file, onnxModel(merged(quantizedCases)))
-    const { compiled } = await build(folder, file, { backends: ['tensorrt-rtx'], targets: ['sm89'], types: false })
+    const { compiled } = await build(folder, file, rtx)
     expect(compiled.variants[0]?.artifact.size).toBeGreaterThan(1000)
   })
+
+  test.skipIf(withoutRtx)(
+    'stays in fp32 as fp16, where integers that are computed as floats would overflow',
+    async () => {
+      const model = quantizedCases.find(({ name }) => name === 'MatMulIntegerToFloat')!
+      const { lines } = await build(folder, write(model), { ...rtx, engine: 'fp16' })
+      expect(lines.join('\n')).toMatch(/is already quantized \(DynamicQuantizeLinear\), so it stays as it is/)
+      expect(lines.join('\n')).toMatch(/nothing to lower.*cosine 1\.00000/)
+    },
+  )
 
   test.skipIf(withoutOpenVino)('all build with OpenVINO, and have the same numbers', async () => {
     const file = join(folder, 'all-openvino.onnx')

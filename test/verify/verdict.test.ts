@@ -55,7 +55,7 @@ function request(options: Options = {}, pass?: PrecisionPass): VerifyRequest {
   return {
     name: 'pose',
     backend: 'onnxruntime',
-    model: {},
+    model: {} as Partial<VerifyRequest['model']> as VerifyRequest['model'],
     options: compileOptions(resolveOptions({ engine: 'fp16', ...options }), { file: '/pose.onnx', query: {} }),
     pass,
   } as Partial<VerifyRequest> as VerifyRequest

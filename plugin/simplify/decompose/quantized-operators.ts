@@ -7,7 +7,7 @@ import { floatsOf, isScalar, zeroPoint } from './quantized.ts'
 
 // Operators from integers to integers, as ONNX Runtime's quantize_static writes them with QuantFormat.QOperator: the
 // floating-point operator between DequantizeLinear and QuantizeLinear. Sources: the operator schemas of ONNX 1.23 and
-// the contrib operators of ONNX Runtime 1.27. Where ONNX Runtime scales an integer sum at once, a result between two
+// the contrib operators of ONNX Runtime 1.30. Where ONNX Runtime scales an integer sum at once, a result between two
 // integers may become the other one.
 
 /** Integers with their scale and zero point. */
