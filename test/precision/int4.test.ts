@@ -165,6 +165,20 @@ describe('weights in 4 bits', () => {
       { lowered: 5, kept: [{ name: 'up', operator: 'initializer', reason: 'not all of its numbers are finite' }] },
     ],
     [
+      'matrices without whole blocks have a note, and 8 bits',
+      {
+        inputs: { x: 'float32[1,120]' },
+        outputs: { y: 'float32[1,64]' },
+        nodes: [{ op: 'MatMul', inputs: ['x', 'w'], outputs: ['y'] }],
+        initializers: { w: floats([120, 64], 1) },
+      },
+      {
+        lowered: 1,
+        changed: ['w'],
+        notes: ['has 1 large weight without whole blocks of 32 numbers, which do not become 4 bits'],
+      },
+    ],
+    [
       'a model without matrices has a note',
       {
         inputs: { x: 'float32[4]' },

@@ -3,6 +3,7 @@ import { nameMaker } from '../../onnx/edit.ts'
 import { type EditableModel, indexScope, nodeName, type ScopeIndex, scopesOf } from '../../onnx/graph.ts'
 import type { Node } from '../../onnx/proto.ts'
 import { upgradeOpset } from '../../onnx/upgrade.ts'
+import { count } from '../../text.ts'
 import { alreadyLowered } from '../already-lowered.ts'
 import { type GraphEditor, removeUnread } from '../int8/constants.ts'
 import { dequantizeWeight, storeWeight } from '../int8/insert.ts'
@@ -10,7 +11,7 @@ import { weightOperators } from '../int8/pass.ts'
 import { storeInt8Weights } from '../int8/quantize-graph.ts'
 import type { Lowered } from '../pass.ts'
 import type { Int4Form } from './pass.ts'
-import { blocksOf, type Candidate, findCandidates, hasBlocks } from './products.ts'
+import { block, blocksOf, type Candidate, findCandidates, hasBlocks } from './products.ts'
 import { type Form, type Rewrite, storeBlocks } from './store.ts'
 
 // DequantizeLinear by blocks exists since opset 21, with a scale for each channel since 13.
@@ -34,17 +35,21 @@ export async function storeWeights(model: EditableModel, { form, tables, backend
   const staying = new Set(pinned)
   const kept = new Map<string, string>()
   const changed = new Set<string>()
+  const odd = new Set<string>()
   const stored = new Map<string, Rewrite | undefined>()
   const rewritten = new Map<Node, readonly Node[]>()
   for (const candidate of findCandidates(scope.graph.node, index)) {
     const { node, weight, layout } = candidate
     const isTable = node.opType === 'Gather'
     if (staying.has(weight) || staying.has(nodeName(node))) {
-      kept.set(weight, 'pinned to fp32')
+      kept.set(weight, kept.get(weight) ?? 'pinned to fp32')
       continue
     }
     const isNarrow = isTable && tables === 'int8'
-    if (!isNarrow && !hasBlocks(candidate)) continue
+    if (!isNarrow && !hasBlocks(candidate)) {
+      odd.add(weight)
+      continue
+    }
     // Two products may read one matrix in two directions.
     const key = `${weight} ${isNarrow} ${layout.strides.row}`
     if (!stored.has(key))
@@ -63,7 +68,12 @@ export async function storeWeights(model: EditableModel, { form, tables, backend
   }
   scope.graph.node = scope.graph.node.flatMap((node) => rewritten.get(node) ?? [node])
   removeUnread(scope, index.constants)
-  const notes = changed.size === 0 ? ['has no large constant matrices to store in 4 bits'] : []
+  const notes = [
+    ...(changed.size + odd.size === 0 ? ['has no large constant matrices to store in 4 bits'] : []),
+    ...(odd.size > 0
+      ? [`has ${count(odd.size, 'large weight')} without whole blocks of ${block} numbers, which do not become 4 bits`]
+      : []),
+  ]
   for (const name of await storeInt8Weights(model, weightOperators[backend], staying)) changed.add(name)
   return {
     unit: 'weights',
