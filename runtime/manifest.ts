@@ -31,8 +31,11 @@ export interface Bindings {
   readonly outputs: readonly Binding[]
 }
 
-/** The precision that an engine computes in. `int8-weights` stores weights as int8 and computes in floating point. */
-export const precisions = ['fp32', 'fp16', 'bf16', 'int8', 'int8-weights'] as const
+/**
+ * The precision that an engine computes in. `int8-weights` and `int4-weights` store weights in 8 or 4 bits and compute
+ * in floating point.
+ */
+export const precisions = ['fp32', 'fp16', 'bf16', 'int8', 'int8-weights', 'int4-weights'] as const
 export type Precision = (typeof precisions)[number]
 
 /**

@@ -11,7 +11,7 @@ import type { SourceDigest } from './key.ts'
 import type { StatIndex } from './stat-index.ts'
 
 // Raised when `readModel` sees more, or something else, in the same file.
-const reader = 4
+const reader = 5
 
 /**
  * What a model declares and what its bytes are. A file that was seen before, unchanged, is neither parsed nor hashed
@@ -87,6 +87,7 @@ const headerSchema: v.GenericSchema<unknown, Model> = v.object({
   bindings: v.object({ inputs: v.array(bindingSchema), outputs: v.array(bindingSchema) }),
   external: v.array(v.object({ file: v.string(), offset: v.number(), length: v.number() })),
   training: v.exactOptional(v.array(v.string())),
+  rounds: v.exactOptional(v.string()),
   defaults: v.exactOptional(v.array(bindingSchema)),
   unsupported: v.exactOptional(
     v.array(

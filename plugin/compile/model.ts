@@ -7,6 +7,7 @@ import { changedWhileRead, watchSources, type WatchedStore } from '../cache/watc
 import type { Converted } from '../convert/convert.ts'
 import { findRule, modelName } from '../convert/find-rule.ts'
 import type { Model } from '../onnx/model.ts'
+import { trainingText } from '../onnx/training-text.ts'
 import { serverFor } from '../options/build-target.ts'
 import { checkShapes } from '../options/check-shapes.ts'
 import { checkDefaults, checkIo } from '../options/engine-bindings.ts'
@@ -78,7 +79,7 @@ export async function prepareModel(request: CompileRequest, context: WatchedCont
   const { model } = models.open
   const options = await withProfiles(model, name, request, context)
   checkShapes(options, model.bindings, name)
-  if (model.training) context.warn(trainingWarning(name, model.training))
+  if (model.training) context.warn(`${name}: ${trainingText(model.training)}`)
   checkIo(options, name)
   checkDefaults(model.bindings, options, name)
   const { engines, skipped } = await chooseEngines(models, options, { root, target: context.target ?? 'node' })
@@ -122,12 +123,6 @@ async function withProfiles(
 export function nothingBuilt(name: string): OnnxEngineError {
   const hint = 'The warnings above say why'
   return new OnnxEngineError('COMPILE_FAILED', `${name}: no backend could compile the model`, { hint })
-}
-
-function trainingWarning(name: string, nodes: readonly string[]): string {
-  const cure = 'export it for inference: model.eval() before torch.onnx.export, without training=TrainingMode.TRAINING'
-  const effect = `its outputs vary or depend on the batch (${nodes.join(', ')})`
-  return `${name}: the model was exported for training, ${effect}; ${cure}`
 }
 
 const printedLines = new WeakMap<Store, Set<string>>()

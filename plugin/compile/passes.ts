@@ -1,6 +1,7 @@
 import { OnnxEngineError } from '../../runtime/errors.ts'
 import type { Precision } from '../../runtime/manifest.ts'
 import type { Lowering } from '../backend/contract.ts'
+import { leavingAsItIs } from '../precision/as-it-is.ts'
 import { withIo } from '../precision/io.ts'
 import type { PrecisionPass, PassRequest } from '../precision/pass.ts'
 
@@ -8,6 +9,8 @@ import type { PrecisionPass, PassRequest } from '../precision/pass.ts'
 const floatPasses = () => import('../precision/half/pass.ts')
 
 const int8Passes = () => import('../precision/int8/pass.ts')
+
+const int4Passes = () => import('../precision/int4/pass.ts')
 
 const passes: Readonly<Record<Precision, Partial<Record<Lowering, () => Promise<PrecisionPass>>>>> = {
   fp32: {},
@@ -20,6 +23,10 @@ const passes: Readonly<Record<Precision, Partial<Record<Lowering, () => Promise<
     compute: async () => (await floatPasses()).computePass('bfloat16'),
   },
   int8: { compute: async () => (await int8Passes()).int8Pass },
+  'int4-weights': {
+    storage: async () => (await int4Passes()).int4WeightsPass,
+    compute: async () => (await int4Passes()).int4WeightsPass,
+  },
   'int8-weights': {
     storage: async () => (await int8Passes()).int8WeightsPass,
     compute: async () => (await int8Passes()).int8WeightsPass,
@@ -41,7 +48,7 @@ export async function precisionPass({
 }: Pick<PassRequest, 'model' | 'options' | 'backend' | 'lowering'>): Promise<PrecisionPass | undefined> {
   if (lowering === 'none') return withIo(undefined, io)
   const load = passes[engine][lowering]
-  if (load) return withIo(await load(), io)
+  if (load) return withIo(model.rounds === undefined ? await load() : leavingAsItIs(await load(), model.rounds), io)
   const possible = Object.entries(passes).flatMap(([name, ways]) => (name === 'fp32' || ways[lowering] ? [name] : []))
   throw new OnnxEngineError('PRECISION_UNSUPPORTED', `${model.file}: engine=${engine}`, {
     expected: `${possible.join(', ')} for the backend ${backend}`,

@@ -80,6 +80,7 @@ const onCpu: Readonly<Record<CompileOptions['engine'], Lowering>> = {
   bf16: 'storage',
   int8: 'compute',
   'int8-weights': 'storage',
+  'int4-weights': 'storage',
 }
 
 function loweringOf({ options: { engine }, gpu }: LoweredFileRequest): Lowering {

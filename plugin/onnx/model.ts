@@ -7,6 +7,7 @@ import { readBindings } from './bindings.ts'
 import type { ByteRange } from './bytes.ts'
 import { externalData, type FindExternal } from './external.ts'
 import { type Message, safeInteger, isMainDomain } from './proto.ts'
+import { roundingNode } from './quantized-nodes.ts'
 import { readSkeleton } from './skeleton.ts'
 import { tensorsOf, isExternal, tensorType, byteLength } from './tensor.ts'
 import { trainingNodes } from './training-mode.ts'
@@ -43,6 +44,8 @@ export interface Model {
   readonly external: readonly ByteRange[]
   /** Nodes that were exported for training, for a warning; see `trainingNodes`. */
   readonly training?: readonly string[]
+  /** The operator of a node that rounds activations to integers; absent in a model of floating point. */
+  readonly rounds?: string
 }
 
 /** A model and its initializers, which are known only after the whole file was read. */
@@ -73,6 +76,7 @@ export async function readModel(file: string): Promise<ModelWithInitializers> {
   const { bindings, defaults, unsupported } = readBindings(skeleton.graph, path)
   const initializers = skeleton.graph.initializer.map((tensor) => readInitializer(tensor, ranges.get(tensor), path))
   const training = await trainingNodes(skeleton.graph, (tensor) => ranges.get(tensor))
+  const rounds = roundingNode(skeleton.graph.node)?.opType
   const irVersion = safeInteger(skeleton.irVersion) ?? 0
   return {
     file: path,
@@ -85,6 +89,7 @@ export async function readModel(file: string): Promise<ModelWithInitializers> {
     ...(defaults.length > 0 && { defaults }),
     ...(unsupported.length > 0 && { unsupported }),
     ...(training.length > 0 && { training }),
+    ...(rounds !== undefined && { rounds }),
   }
 }
 

@@ -1,5 +1,7 @@
 import { dtypeOfCode } from '../../runtime/dtype.ts'
 import { type EditableModel, scopesOf } from '../onnx/graph.ts'
+import { quantizedNode } from '../onnx/quantized-nodes.ts'
+import { quantizedText } from './as-it-is.ts'
 
 const lowFloats: ReadonlySet<string | undefined> = new Set(['float16', 'bfloat16'])
 
@@ -8,10 +10,8 @@ export function alreadyLowered(model: EditableModel): string | undefined {
   const { proto } = model
   const graphs = scopesOf(model).map(({ graph }) => graph)
   const nodes = [...graphs.flatMap(({ node }) => node), ...proto.functions.flatMap(({ node }) => node)]
-  const quantized = nodes.find(({ opType }) =>
-    /^(?:Dynamic)?Quantize|^Dequantize|^QLinear|^QGemm|Integer(?:ToFloat|Bias)?$|NBits$/.test(opType),
-  )
-  if (quantized) return `is already quantized (${quantized.opType}), so it stays as it is`
+  const quantized = quantizedNode(nodes)
+  if (quantized) return quantizedText(quantized.opType)
   const low = graphs
     .flatMap(({ initializer }) => initializer)
     .map(({ dataType }) => dtypeOfCode(dataType))

@@ -45,7 +45,7 @@ export async function simplifyGraph(model: EditableModel, { bytes, inference, ba
   if (!backend || !needsDecomposing(model, backend)) return
   // Without ONNX Runtime dims are unknown, which some operators need.
   const dims = inference && (await inferDims(model, inference))
-  if (!decompose(model, backend, dims ?? new Map())) return
+  if (!(await decompose(model, backend, dims ?? new Map()))) return
   tidy(model)
   if (inference) await fold(model, left, inference)
 }

@@ -14,7 +14,7 @@ import type { SimplifySettings } from './simplify-child.ts'
 // decompose/ replaces operators: patterns.ts is the table, with a file for each family.
 
 /** Raised whenever another graph comes out of the same model. */
-const version = 2
+const version = 3
 
 /** A model to simplify for a compiler. */
 export interface SimplifyRequest extends SampleRequest {

@@ -27,6 +27,7 @@ const defaults: Readonly<Record<'samples' | 'random', Readonly<Record<Precision,
     bf16: { cosine: 0.99, maxError: 1, decided: 0.95 },
     int8: { cosine: 0.98, maxError: 1, decided: 0.9 },
     'int8-weights': { cosine: 0.99, maxError: 1, decided: 0.95 },
+    'int4-weights': { cosine: 0.95, maxError: 1, decided: 0.9 },
   },
   random: {
     fp32: { cosine: 0.9999, maxError: 5e-4, decided: 0.99, excess: 5e-5 },
@@ -34,6 +35,7 @@ const defaults: Readonly<Record<'samples' | 'random', Readonly<Record<Precision,
     bf16: { cosine: 0.95, maxError: 1, decided: 0.9 },
     int8: { cosine: 0.95, maxError: 1, decided: 0.8 },
     'int8-weights': { cosine: 0.95, maxError: 1, decided: 0.9 },
+    'int4-weights': { cosine: 0.9, maxError: 1, decided: 0.8 },
   },
 }
 
@@ -47,6 +49,7 @@ const negligible: Readonly<Record<Precision, number>> = {
   bf16: 0.02,
   'int8-weights': 0.05,
   int8: 0.05,
+  'int4-weights': 0.05,
 }
 
 /**
@@ -66,20 +69,32 @@ export interface Threshold extends Partial<Limits> {
 }
 
 /** From the narrowest limits to the widest. */
-const byWidth: readonly Precision[] = ['fp32', 'fp16', 'bf16', 'int8-weights', 'int8']
+const byWidth: readonly Precision[] = ['fp32', 'fp16', 'bf16', 'int8-weights', 'int8', 'int4-weights']
 
 /** The precision with the wider limits: two engines may differ by as much as the coarser one from the fp32 model. */
 function coarser(one: Precision, other: Precision): Precision {
   return byWidth.indexOf(one) > byWidth.indexOf(other) ? one : other
 }
 
+/** What decides about the limits of a request. */
+export type JudgedRequest = Pick<VerifyRequest, 'options' | 'against'> & {
+  readonly model?: Pick<VerifyRequest['model'], 'rounds'>
+}
+
+/**
+ * The least limits of a model that is quantized already: where one library rounds a sum to another integer than the
+ * next one, the numbers behind it move by a step.
+ */
+const quantizedModel: Precision = 'fp16'
+
 /**
  * The thresholds of a request. What the user sets replaces the defaults as a whole, and a metric all of them. Of two
  * engines, the coarser precision decides.
  */
-export function thresholdOf({ options, against }: Pick<VerifyRequest, 'options' | 'against'>): Threshold {
+export function thresholdOf({ options, against, model }: JudgedRequest): Threshold {
   const { engine, verify, calibration } = options
-  const precision = coarser(engine, against?.options.engine ?? 'fp32')
+  const least = model?.rounds === undefined ? 'fp32' : quantizedModel
+  const precision = coarser(coarser(engine, least), against?.options.engine ?? 'fp32')
   const { samples = calibration, argmax = 0, cosine, maxError, atol, rtol, metric } = verify || {}
   const own = {
     precision,

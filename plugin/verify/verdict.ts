@@ -1,19 +1,17 @@
 import { OnnxEngineError } from '../../runtime/errors.ts'
 import type { Comparison } from '../measure/compare.ts'
+import { trainingText } from '../onnx/training-text.ts'
 import type { PassRequest } from '../precision/pass.ts'
 import { quote } from '../text.ts'
 import type { Part } from './blame.ts'
 import type { Culprit } from './culprits.ts'
-import { failuresOf, percent, thresholdOf } from './limits.ts'
+import { failuresOf, type JudgedRequest, percent, thresholdOf } from './limits.ts'
 import { metricProblem } from './metric.ts'
 import { type ContestRequest, opponentOf } from './request.ts'
 import type { VerifyResult } from './verify-child.ts'
 
 /** One line for each output that is further away than the options allow, and one for a metric beyond its limit. */
-export function judge(
-  { outputs, metric }: VerifyResult,
-  request: Pick<ContestRequest, 'options' | 'against'>,
-): string[] {
+export function judge({ outputs, metric }: VerifyResult, request: JudgedRequest): string[] {
   const problem = metric && metricProblem(metric)
   return [...failuresOf(outputs, thresholdOf(request)), ...(problem === undefined ? [] : [problem])]
 }
@@ -59,7 +57,8 @@ export function verificationError(request: ContestRequest, verification: Verific
   })
 }
 
-function hintOf({ pass, options, against }: ContestRequest, { blame, spread }: Verification): string {
+function hintOf({ pass, options, against, model }: ContestRequest, { blame, spread }: Verification): string {
+  if (model.training) return `The cause may be that ${trainingText(model.training)}`
   if (blame.length > 0 && !spread) {
     return `List them in the option 'precision.fp32', set 'precision.autoPin', or allow more by 'verify'`
   }

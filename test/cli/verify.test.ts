@@ -188,7 +188,10 @@ describe('verify --against', () => {
     [['--against', 'a:b:c'], `Write it as 'onnxruntime:fp16'`],
     [['--against', 'onnxruntime:int8'], 'engine=int8: expected calibration samples'],
     [['--engine', 'fp16', '--against', 'onnxruntime:fp16'], 'onnxruntime:fp16 is compared with itself'],
-    [['--engine', 'fp17'], `--engine: expected one of fp32, fp16, bf16, int8, int8-weights, received 'fp17'`],
+    [
+      ['--engine', 'fp17'],
+      `--engine: expected one of fp32, fp16, bf16, int8, int8-weights, int4-weights, received 'fp17'`,
+    ],
     [['--cosine', 'much'], `option 'verify.cosine': expected number, received NaN`],
     [['--engine', 'int8'], 'engine=int8: expected calibration samples'],
     [

@@ -51,6 +51,18 @@ describe('a model that was exported for training names its nodes', () => {
   })
 })
 
+describe('a model that is quantized already', () => {
+  test.each<[title: string, op: string, rounds: string | undefined]>([
+    ['names the operator that rounds', 'QuantizeLinear', 'QuantizeLinear'],
+    ['names an operator of ONNX Runtime', 'QLinearAdd', 'QLinearAdd'],
+    ['names a product of integers', 'MatMulInteger', 'MatMulInteger'],
+    ['names nothing if only its weights are integers', 'DequantizeLinear', undefined],
+    ['names nothing for weights of 4 bits', 'MatMulNBits', undefined],
+  ])('%s', async (_, op, rounds) => {
+    expect((await readModel(write({ nodes: [{ op, inputs: ['x'], outputs: ['y'] }] }))).rounds).toBe(rounds)
+  })
+})
+
 function modelWithData(location: string): string {
   return write({
     nodes: [{ op: 'Mul', inputs: ['x', 'w'], outputs: ['y'] }],

@@ -114,6 +114,7 @@ describe('plan of an OpenVINO engine', () => {
     ['bf16', cpu, 'bf16', 'none'],
     ['int8', cpu, 'f32', 'compute'],
     ['int8-weights', cpu, 'f32', 'storage'],
+    ['int4-weights', cpu, 'f32', 'storage'],
     ['fp32', gpu, 'f32', 'none'],
     ['fp16', gpu, 'f16', 'none'],
     ['int8', gpu, 'f16', 'compute'],
@@ -149,7 +150,7 @@ describe('plan of an OpenVINO engine', () => {
         code: 'PRECISION_UNSUPPORTED',
         message:
           '/app/m.onnx: engine=bf16 with openvino on CPU (Intel(R) Xeon(R) Processor): expected fp32 ' +
-          'or int8 or int8-weights, received bf16. Import the model with ?engine=fp32',
+          'or int8 or int8-weights or int4-weights, received bf16. Import the model with ?engine=fp32',
       },
     ],
     [
@@ -160,7 +161,7 @@ describe('plan of an OpenVINO engine', () => {
         code: 'PRECISION_UNSUPPORTED',
         message:
           '/app/m.onnx: engine=fp16 with openvino on CPU (Intel(R) Xeon(R) Processor): expected fp32 ' +
-          'or bf16 or int8 or int8-weights, received fp16. Import the model with ?engine=fp32',
+          'or bf16 or int8 or int8-weights or int4-weights, received fp16. Import the model with ?engine=fp32',
       },
     ],
     [

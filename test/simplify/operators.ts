@@ -1,4 +1,4 @@
-import type { ModelSpec } from '../support/models.ts'
+import type { ModelSpec, TensorSpec } from '../support/models.ts'
 import { bytes, floats, int64, ms, noise, one, type OperatorCase, step } from './operator-specs.ts'
 
 const contrib = { opsets: { 'com.microsoft': 1 } }
@@ -34,6 +34,30 @@ function quantizing(zero: number, weightZero: number): ModelSpec {
       b: { dtype: 'int32', dims: [8], data: noise(8, 1000).map(Math.round) },
       sb: step(0.0001),
     },
+  }
+}
+
+function nbits(
+  name: string,
+  { bits, k, zeros, bias }: { bits: 4 | 8; k: number; zeros?: TensorSpec; bias?: TensorSpec },
+): OperatorCase {
+  const inputs = ['x', 'b', 's', ...(zeros ? ['z'] : []), ...(bias ? ['', 'bias'] : [])]
+  return {
+    name,
+    model: {
+      ...contrib,
+      inputs: { x: `float32[2,4,${k}]` },
+      outputs: { y: 'float32[2,4,16]' },
+      nodes: [ms('MatMulNBits', inputs, ['y'], { K: k, N: 16, bits, block_size: 32 })],
+      initializers: {
+        b: bytes('uint8', 16, k / 32, 4 * bits),
+        // Quantizers make them negative for 4 bits only.
+        s: bits === 4 ? floats(k / 2) : { ...floats(k / 2), data: noise(k / 2, 0.4).map(Math.abs) },
+        ...(zeros && { z: zeros }),
+        ...(bias && { bias }),
+      },
+    },
+    refusal: /must be FP16|MatMulNBits/,
   }
 }
 
@@ -169,6 +193,14 @@ export const operatorCases: readonly OperatorCase[] = [
     },
     refusal: /must be FP16/,
   },
+  nbits('MatMulNBits of 4 bits with zero points', { bits: 4, k: 96, zeros: bytes('uint8', 16, 2) }),
+  nbits('MatMulNBits of 8 bits', { bits: 8, k: 64 }),
+  nbits('MatMulNBits of 8 bits with zero points and a bias', {
+    bits: 8,
+    k: 64,
+    zeros: bytes('uint8', 16, 2),
+    bias: floats(16),
+  }),
   { name: 'Q/DQ of uint8 around 128', model: quantizing(128, 128), refusal: /zero point/ },
   { name: 'Q/DQ of uint8 around other numbers', model: quantizing(113, 121), refusal: /zero point/ },
   {

@@ -63,7 +63,7 @@ describe('unplugin-onnx inspect of a model', () => {
     expect(most).toEqual({ operator: 'Conv', domain: '', count: 1, weightBytes: 1728, multiplyAdds: 55296 })
     const ours = found.preflight.find(({ backend }) => backend === 'onnxruntime')
     expect(ours?.precisions.map(({ engine, refused }) => [engine, refused])).toEqual(
-      ['fp32', 'fp16', 'bf16', 'int8', 'int8-weights'].map((engine) => [engine, undefined]),
+      ['fp32', 'fp16', 'bf16', 'int8', 'int8-weights', 'int4-weights'].map((engine) => [engine, undefined]),
     )
     expect(ours?.precisions[1]?.lowering).toMatchObject({ unit: 'weights', total: 1, lowered: 1 })
     expect(ours?.precisions[3]?.lowering).toMatchObject({ unit: 'nodes', total: 2 })

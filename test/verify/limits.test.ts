@@ -3,6 +3,7 @@ import type { Comparison } from '../../plugin/measure/compare.ts'
 import { compileOptions, resolveOptions } from '../../plugin/options/resolve.ts'
 import type { Options } from '../../plugin/options/types.ts'
 import { failuresOf, percent, problemOf, thresholdOf } from '../../plugin/verify/limits.ts'
+import type { Precision } from '../../runtime/manifest.ts'
 
 /** An output whose largest element is 1, and that differs from fp32 by 0.01, but for what the case says. */
 function output(changed: Partial<Comparison> = {}): Comparison {
@@ -25,8 +26,9 @@ function output(changed: Partial<Comparison> = {}): Comparison {
   }
 }
 
-function thresholdWith(options: Options) {
+function thresholdWith(options: Options, model: { readonly rounds?: string } = {}) {
   return thresholdOf({
+    model,
     options: compileOptions(resolveOptions({ engine: 'fp16', ...options }), { file: '/pose.onnx', query: {} }),
   })
 }
@@ -52,6 +54,14 @@ describe('thresholds', () => {
     ['the option argmax keeps all defaults', { verify: { argmax: 1 } }, { cosine: 0.99, maxError: 0.5, argmax: 1 }],
   ])('%s', (_, options, expected) => {
     expect(thresholdWith(options)).toMatchObject(expected)
+  })
+
+  test.each<[precision: Precision, as: Precision]>([
+    ['fp32', 'fp16'],
+    ['fp16', 'fp16'],
+    ['int8', 'int8'],
+  ])('%s of a model that is quantized already has the limits of %s', (engine, as) => {
+    expect(thresholdWith({ engine }, { rounds: 'QLinearConv' })).toEqual(thresholdWith({ engine: as }))
   })
 
   test.each<[option: string, options: Options]>([

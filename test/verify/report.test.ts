@@ -51,6 +51,7 @@ async function report(
     backend: 'openvino',
     label,
     log: (line) => lines.push(line),
+    model: {} as Partial<VerifyRequest['model']> as VerifyRequest['model'],
     options: compileOptions(resolveOptions({ engine, backends, precision, verify }), { file: '/p.onnx', query: {} }),
   } as Partial<VerifyRequest> as VerifyRequest
   return { ...(await reportEngine(request, metadata)), lines }

@@ -55,6 +55,7 @@ function request(options: Options = {}, pass?: PrecisionPass): VerifyRequest {
   return {
     name: 'pose',
     backend: 'onnxruntime',
+    model: {} as Partial<VerifyRequest['model']> as VerifyRequest['model'],
     options: compileOptions(resolveOptions({ engine: 'fp16', ...options }), { file: '/pose.onnx', query: {} }),
     pass,
   } as Partial<VerifyRequest> as VerifyRequest
@@ -197,6 +198,14 @@ The loss is spread over many nodes or weights: 22 of 40 would have to stay in fp
   ])('%s', (_, { changed, text }) => {
     const error = verificationError(request(), verification({ failures, outputs, ...changed }))
     expect(error.message).toBe(text)
+  })
+
+  test('a model that was exported for training names that as the cause', () => {
+    const model = { training: ['Dropout "drop"'] } as Partial<VerifyRequest['model']> as VerifyRequest['model']
+    const error = verificationError({ ...request({ engine: 'fp32' }), model }, verification({ failures }))
+    expect(error.hint).toMatch(
+      /^The cause may be that the model was exported for training.*Dropout "drop".*model\.eval/,
+    )
   })
 
   test('an fp32 engine has its first node that differs and the advice to take another backend', () => {

@@ -73,6 +73,7 @@ const lowerings = {
   bf16: 'storage',
   int8: 'compute',
   'int8-weights': 'storage',
+  'int4-weights': 'storage',
 } as const satisfies Record<Precision, Lowering>
 
 // Weights that are stored in 16 bits are unfolded when the engine is loaded, which takes a file that is optimised then:

@@ -153,6 +153,7 @@ const onCpu: DevicePrecisions = {
   bf16: { hint: 'bf16', needs: 'BF16', lowering: 'none' },
   int8: { ...cpuFloats, lowering: 'compute' },
   'int8-weights': { ...cpuFloats, lowering: 'storage' },
+  'int4-weights': { ...cpuFloats, lowering: 'storage' },
 }
 
 const onOthers: DevicePrecisions = {
@@ -161,6 +162,7 @@ const onOthers: DevicePrecisions = {
   fp16: { ...deviceFloats, lowering: 'none' },
   int8: { ...deviceFloats, lowering: 'compute' },
   'int8-weights': { ...deviceFloats, lowering: 'storage' },
+  'int4-weights': { ...deviceFloats, lowering: 'storage' },
 }
 
 function precisionOn(device: OpenVinoDevice, { file }: Model, engine: Precision): DevicePrecision {

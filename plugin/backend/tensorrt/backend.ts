@@ -5,12 +5,11 @@ import { type TensorRtFlavour, tensorrtFamily, tensorrtVersions } from '../../..
 import { OnnxEngineError } from '../../../runtime/errors.ts'
 import { foreignLibrary } from '../../../runtime/foreign-library.ts'
 import { setupFolder } from '../../../runtime/library.ts'
-import type { Precision } from '../../../runtime/manifest.ts'
 import { type TensorRtLibrary, findTensorRt, parsersNextTo, tensorrtNames } from '../../../runtime/tensorrt/library.ts'
 import { cacheKey, type Facts } from '../../cache/key.ts'
 import type { Model } from '../../onnx/model.ts'
 import type { CompileOptions, ProbeOptions } from '../../options/schema.ts'
-import type { Available, Backend, BuildPlan, Lowering, Probe } from '../contract.ts'
+import type { Available, Backend, BuildPlan, Probe } from '../contract.ts'
 import { probeInChild } from '../probe-in-child.ts'
 import { gpuFacts } from './gpu-facts.ts'
 import { type Machine, readMachines } from './machines.ts'
@@ -163,7 +162,7 @@ function planForTargets(
     extension: '.engine',
     facts: { ...facts, targets },
     requires: { version: found.version, targets, platform, arch },
-    lowering: lowerings[options.engine],
+    lowering: loweringOf(options),
     simplify: true,
     worker,
     settings: { ...settings, targets, computeCapabilities: targets.map(numberOf) },
@@ -222,7 +221,7 @@ function planForGpu(model: Model, options: CompileOptions, found: Found): BuildP
       platform,
       arch,
     },
-    lowering: lowerings[options.engine],
+    lowering: loweringOf(options),
     simplify: true,
     worker,
     settings: {
@@ -241,10 +240,6 @@ function timingFacts({ version, detail }: Found): Facts {
 }
 
 // All strongly typed: precision is in the graph that our own pass wrote.
-const lowerings = {
-  fp32: 'none',
-  fp16: 'compute',
-  bf16: 'compute',
-  int8: 'compute',
-  'int8-weights': 'compute',
-} as const satisfies Record<Precision, Lowering>
+function loweringOf({ engine }: CompileOptions): 'none' | 'compute' {
+  return engine === 'fp32' ? 'none' : 'compute'
+}

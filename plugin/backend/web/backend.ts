@@ -79,6 +79,7 @@ const wasmLowerings = {
   bf16: 'storage',
   int8: 'compute',
   'int8-weights': 'storage',
+  'int4-weights': 'storage',
 } as const satisfies Record<Precision, Lowering>
 
 const webgpuLowerings: Readonly<Partial<Record<Precision, Lowering>>> = {
@@ -86,6 +87,7 @@ const webgpuLowerings: Readonly<Partial<Record<Precision, Lowering>>> = {
   fp16: 'compute',
   int8: 'compute',
   'int8-weights': 'storage',
+  'int4-weights': 'storage',
 }
 
 async function probe(options: ProbeOptions, root: string, isForPages: boolean): Promise<Probe<OnnxruntimeDetail>> {

@@ -61,9 +61,11 @@ const products: readonly string[] = ['MatMul', 'Gemm']
 
 const all: readonly string[] = [...products, 'Conv', 'ConvTranspose']
 
-// TensorRT has kernels for quantized weights of products only: it would compute a convolution in floating point
-// from weights that were rounded for nothing.
-const weightOperators: Readonly<Record<BackendName, readonly string[]>> = {
+/**
+ * The operators whose weights are stored in fewer bits. TensorRT has kernels for quantized weights of products only: it
+ * would compute a convolution in floating point from weights that were rounded for nothing.
+ */
+export const weightOperators: Readonly<Record<BackendName, readonly string[]>> = {
   onnxruntime: all,
   openvino: all,
   tensorrt: products,

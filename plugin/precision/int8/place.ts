@@ -162,7 +162,8 @@ function usableWeights(node: Node, end: string, context: Context): Weights | str
   return weights
 }
 
-function isPlainGemm(node: Node): boolean {
+/** Whether a Gemm is a product and a sum, and no more. */
+export function isPlainGemm(node: Node): boolean {
   const alpha = floatAttribute(node, 'alpha') ?? 1
   const beta = floatAttribute(node, 'beta') ?? 1
   return alpha === 1 && beta === 1 && (intAttribute(node, 'transA') ?? 0) === 0

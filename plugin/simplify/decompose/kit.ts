@@ -19,11 +19,15 @@ export interface Kit {
   readonly dims: (name: string) => readonly (number | undefined)[] | undefined
   readonly type: (name: string) => ValueType | undefined
   readonly find: FindConstant
+  /** The numbers of a constant of up to 2^16 elements and two dims; undefined for any other value. */
+  readonly numbers: (name: string) => readonly number[] | undefined
   readonly makeName: (base: string) => string
   /** Whether something reads a value. */
   readonly isRead: (name: string | undefined) => boolean
   /** Adds a node of one output and returns its name. */
   readonly op: (opType: string, input: readonly string[], more?: NodeOptions) => string
+  /** Adds a node whose operator may need a pattern itself. */
+  readonly add: (node: Node) => void
   /** Adds a constant and returns its name. */
   readonly constant: (dtype: StoredDType, dims: readonly number[], data: Elements) => string
   /** Adds a constant whose bytes are made when the model is written, and returns its name. */
@@ -33,13 +37,25 @@ export interface Kit {
   /** Integers by the names of their values, as floats: those of Cast. */
   readonly plain: Map<string, string>
   /** The same, less their zero point. */
-  readonly integers: Map<string, string>
+  readonly integers: Map<string, Centred>
   /** uint8 values that exist as int8, less 128. */
   readonly symmetric: Map<string, string>
+  /** Types of values that patterns have made and other patterns ask for. */
+  readonly made: Map<string, StoredDType>
+}
+
+/** Integers as floats, less their zero point. */
+export interface Centred {
+  readonly name: string
+  readonly zero: number
+  readonly dtype: 'uint8' | 'int8'
 }
 
 /** What a kit is made of. */
-export type Around = Omit<Kit, 'op' | 'constant' | 'stored' | 'int'>
+export type Around = Omit<Kit, 'op' | 'add' | 'constant' | 'stored' | 'int'> & {
+  /** The nodes to use instead of a node: itself, if no pattern is for it. */
+  readonly rewrite: (node: Node) => readonly Node[]
+}
 
 interface NodeOptions {
   readonly attributes?: readonly Attribute[]
@@ -55,6 +71,9 @@ export function kitFor(around: Around, nodes: Node[]): Kit {
       const name = output ?? around.makeName(opType.toLowerCase())
       nodes.push(newNode(opType, [...input], [name], { name, attribute: [...attributes] }))
       return name
+    },
+    add(node) {
+      nodes.push(...around.rewrite(node))
     },
     constant(dtype, dims, data) {
       const name = around.makeName('constant')
@@ -122,4 +141,11 @@ export function reduce(kit: Kit, opType: 'ReduceMax' | 'ReduceMin' | 'ReduceMean
   const keep = newAttribute('keepdims', { int: 1 })
   if (kit.opset >= 18) return kit.op(opType, [value, ints(kit, -1)], { attributes: [keep] })
   return kit.op(opType, [value], { attributes: [newAttribute('axes', { ints: [-1] }), keep] })
+}
+
+/** Limits a value by constants. */
+export function clip(kit: Kit, value: string, like: string, [least, most]: readonly [number, number]): string {
+  if (kit.opset < 11)
+    return kit.op('Min', [kit.op('Max', [value, scalarLike(kit, like, least)]), scalarLike(kit, like, most)])
+  return kit.op('Clip', [value, scalarLike(kit, like, least), scalarLike(kit, like, most)])
 }

@@ -13,22 +13,28 @@ export function shiftedNibbles(content: Content): Content {
   return mapped(content, 1, (bytes) => bytes.map((byte) => byte ^ 0x88))
 }
 
-/** How integers become floats: one scale and zero point for all, or for each place along an axis. */
+/** How integers become floats: one scale and zero point for all, or for each place. */
 export interface Dequantization {
   readonly scales: readonly number[]
   readonly zeros: readonly number[]
-  readonly axis: number
+  /** The index of the scale for the element at an index. */
+  readonly place: (at: number) => number
+}
+
+/** A scale for each place along an axis. */
+export function alongAxis(dims: readonly number[], axis: number): Dequantization['place'] {
+  const inner = elementCount(dims.slice(axis + 1))
+  const length = dims[axis] ?? 1
+  return (at) => Math.floor(at / inner) % length
 }
 
 /** (integer - zero point) * scale, in fp32 as ONNX Runtime computes it. */
 export function dequantized(
   content: Content,
-  { dtype, dims }: TensorType,
-  { scales, zeros, axis }: Dequantization,
+  dtype: TensorType['dtype'],
+  { scales, zeros, place }: Dequantization,
 ): Content {
-  const inner = elementCount(dims.slice(axis + 1))
-  const length = dims[axis] ?? 1
-  const pick = (list: readonly number[], at: number) => list[list.length === 1 ? 0 : Math.floor(at / inner) % length]!
+  const pick = (list: readonly number[], at: number) => list[list.length === 1 ? 0 : place(at)]!
   const width = dtype === 'int32' ? 4 : 1
   let done = 0
   return {
