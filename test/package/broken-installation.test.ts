@@ -19,6 +19,12 @@ const binaries = join(onnxruntime, 'bin', readdirSync(join(repository, onnxrunti
 const here = platformName()
 const own = join(binaries, process.platform, process.arch, 'onnxruntime_binding.node')
 
+const library = join(
+  own,
+  '..',
+  readdirSync(join(repository, own, '..')).find((name) => /^(?:lib)?onnxruntime\.(?:so|dll|1\.)/.test(name)) ?? '',
+)
+
 /** A binary of onnxruntime-node for another system or processor. */
 const foreign = (place: string) => join(repository, binaries, place, 'onnxruntime_binding.node')
 const otherSystem = foreign(process.platform === 'win32' ? 'linux/x64' : 'win32/x64')
@@ -58,6 +64,12 @@ console.log(JSON.stringify({ code: error.code, received: error.received }))`,
         `^onnxruntime-node could not be loaded: Cannot find module '[^\\n]+\\.node', which this ` +
           `node_modules lacks: install again on this machine \\(${here}\\)$`,
       ),
+    ],
+    [
+      'whose library a tracer left out',
+      (app) => rmSync(join(app, library)),
+      `, which was left out next to the addon that needs it: list node_modules/onnxruntime-node/bin/*/` +
+        `${process.platform}/${process.arch}/* among the files that the deployment traces or packs`,
     ],
     [
       'of another system',
