@@ -1,6 +1,6 @@
-import { buildPlugin } from './bundler/build-plugin.ts'
+import { type Build, type BuildPlugin, buildPlugin } from './bundler/build-plugin.ts'
 import { bunAdapter } from './bundler/bun.ts'
-import type { OnnxPlugin } from './bundler/unplugin.ts'
+import type { Options } from './options/types.ts'
 
 /**
  * The plugin for Bun's bundler, for ES modules.
@@ -12,5 +12,5 @@ import type { OnnxPlugin } from './bundler/unplugin.ts'
  *   await Bun.build({ entrypoints: ['src/main.js'], target: 'node', outdir: 'dist', plugins: [onnx()] })
  *   ```
  */
-const onnx: OnnxPlugin['bun'] = (options) => buildPlugin('bun', options, bunAdapter)
+const onnx: (options?: Options) => BuildPlugin<Build> = (options) => buildPlugin('bun', options, bunAdapter)
 export default onnx

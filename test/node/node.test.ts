@@ -186,6 +186,24 @@ catch (error) { console.log(JSON.stringify([imported, text(error)])) }`,
   })
 })
 
+test('a compiling thread that ends fails the import at once, with the reason', async () => {
+  const root = join(app, 'ending')
+  writeFiles(root, {
+    'package.json': '{"type":"module"}',
+    'model.onnx': affineModel(),
+    // Read by this thread and by the one that compiles.
+    'unplugin-onnx.config.mjs': `import { isMainThread } from 'node:worker_threads'
+if (!isMainThread) process.exit(7)
+export default {}`,
+    // Synchronous in every release of Node.js.
+    'main.cjs': `try { require('./model.onnx') } catch ({ code, received }) {
+  console.log(JSON.stringify({ code, received }))
+}`,
+  })
+  const { stdout } = await run(['--import', 'unplugin-onnx/node', 'main.cjs'], {}, root)
+  expect(JSON.parse(stdout)).toEqual({ code: 'COMPILE_FAILED', received: 'exit code 7' })
+})
+
 describe('unplugin-onnx.config', () => {
   beforeEach(() => rmSync(join(app, 'unplugin-onnx.config.ts'), { force: true }))
 
