@@ -92,7 +92,7 @@ describe('unplugin-onnx inspect of a model', () => {
             op: 'Constant',
             inputs: [],
             outputs: ['c'],
-            attributes: { value: { dtype: 'float32', dims: [3], data: [1, 2, 3] } },
+            attributes: { value: { tensor: { dtype: 'float32', dims: [3], data: [1, 2, 3] } } },
           },
           { op: 'Mul', inputs: ['x', 'w'], outputs: ['p'] },
           { op: 'Add', inputs: ['p', 'c'], outputs: ['y'] },
