@@ -21,7 +21,8 @@ import { viewOfBuild } from './vite-view.ts'
 export function viteAdapter(project: Project): BundlerAdapter {
   const sideOf = (context: object): Side => sideOfBuild(project, adapter, context)
   const svelteKit = svelteKitHooks(project)
-  const isBundledAgain = (context: object): boolean => svelteKit.isBundledAgain() && sideOf(context) === 'node'
+  const isBundledAgain = (context: object): boolean =>
+    (svelteKit.isBundledAgain() || plugins.includes(nitroInVite)) && sideOf(context) === 'node'
   const assets = rollupAssets(() => project.options.assetsDir, project.writesTo, sideOf, isBundledAgain)
   const served = servedFiles(() => project.options.web)
   let isServer = false
@@ -136,6 +137,9 @@ function refusalOf({ name, config }: ViteEnvironment, plugins: readonly string[]
 // and of preload scripts, and to no other builds.
 const electronWindow = /electron.*renderer/
 const electronPreload = /electron.*preload/
+
+// Nitro 3 as a plugin of Vite bundles the code of a framework's server again, into folders of its own.
+const nitroInVite = 'nitro:main'
 
 // Conditions of edge runtimes; Vite sets 'browser' for `ssr.target: 'webworker'`.
 const foreignRuntimes: ReadonlySet<string> = new Set(['browser', 'edge-light', 'worker', 'workerd'])

@@ -90,6 +90,12 @@ describe('node --import unplugin-onnx/node', () => {
     expect(JSON.parse(stdout)).toEqual(results)
   })
 
+  test('a debugger that listens changes nothing', async () => {
+    const { stdout, stderr } = await run(['--inspect=0', '--import', 'unplugin-onnx/node', 'main.js'])
+    expect(stderr).toContain('Debugger listening on')
+    expect(JSON.parse(stdout)).toEqual(results)
+  })
+
   test('a worker thread imports models', async () => {
     writeFiles(app, {
       'worker.js': `
