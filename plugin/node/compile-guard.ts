@@ -16,7 +16,7 @@ setInterval(() => Atomics.add(signal, 1, 1), 500).unref()
 port.on('message', (item: NodeImport) => {
   compiling = item
   worker ??= startThread()
-  worker.postMessage(item)
+  worker.postMessage(item, [])
 })
 
 function startThread(): Worker {

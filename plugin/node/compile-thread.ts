@@ -8,7 +8,7 @@ import type { NodeImport } from './model-url.ts'
 
 parentPort?.on('message', async (item: NodeImport) => {
   const { reply, finish } = await compile(item)
-  parentPort?.postMessage(reply)
+  parentPort?.postMessage(reply, [])
   await finish?.()
 })
 

@@ -765,7 +765,7 @@ test.each(rooted)('%s, watching, reads unplugin-onnx.config.json again when it c
   }
 })
 
-test('webpack keeps a model that fails in its cache on disk, and the next build has the whole error again', async () => {
+test('webpack keeps a model that fails in its cache on disk, and the next build has the whole error', async () => {
   const root = tempFolder()
   const warnings: unknown[] = []
   writeFiles(root, { 'src/main.js': `import './model.onnx'`, 'src/model.onnx': 'no model' })

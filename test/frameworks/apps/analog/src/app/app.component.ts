@@ -2,4 +2,6 @@ import { Component } from '@angular/core'
 import { RouterOutlet } from '@angular/router'
 
 @Component({ selector: 'app-root', imports: [RouterOutlet], template: '<router-outlet />' })
-export class AppComponent {}
+export class AppComponent {
+  readonly name = 'app'
+}
