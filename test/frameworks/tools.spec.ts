@@ -24,7 +24,7 @@ test('ESLint resolves imports of models with a query, and reports a model that i
 })
 
 test('knip and Prettier accept imports of models as they are', async () => {
-  expect(await runIn(app, ['knip', '--include', 'files,unlisted,unresolved'])).toBe('')
+  expect(await runIn(app, ['knip', '--no-config-hints', '--include', 'files,unlisted,unresolved'])).toBe('')
   expect(await runIn(app, ['prettier', '--check', 'src/main.js', 'broken'])).toContain('All matched files')
 })
 

@@ -100,7 +100,7 @@ test('a start by the hook of Node.js loads nothing of bundlers and compilers', (
   const files = new Set([join(built['unplugin-onnx'], 'dist/plugin/shared/hook.js')])
   for (const file of files)
     for (const text of importsOf(file)) if (text.startsWith('.')) files.add(join(dirname(file), text))
-  expect([...files].map((file) => basename(file)).sort()).toEqual(['errors.js', 'find.js', 'hook.js'])
+  expect([...files].map((file) => basename(file)).sort()).toEqual(['base.js', 'files.js', 'find.js', 'hook.js'])
 })
 
 test('every entry exports what it exports in the repository', async () => {
