@@ -10,6 +10,7 @@ import { platformName } from '../../native/platform.ts'
 import { install, writeFiles } from '../support/app.ts'
 import { tempFolder } from '../support/helpers.ts'
 import { affineModel } from '../support/models.ts'
+import { missingOpenVino } from '../support/openvino-models.ts'
 
 const run = promisify(execFile)
 const repository = fileURLToPath(new URL('../..', import.meta.url))
@@ -103,13 +104,26 @@ console.log(JSON.stringify({ code: error.code, received: error.received }))`,
   })
 })
 
+test.skipIf(missingOpenVino())('a build without onnxruntime-node warns that it carries OpenVINO alone', async () => {
+  const app = tempFolder()
+  install(app, dependencyNames())
+  for (const part of ['dist', 'package.json'])
+    cpSync(join(repository, part), join(app, 'node_modules/unplugin-onnx', part), { recursive: true })
+  writeFiles(app, { 'model.onnx': affineModel() })
+  const bin = join(app, 'node_modules/unplugin-onnx/dist/plugin/cli.js')
+  const { stderr } = await run(process.execPath, [bin, 'build', 'model.onnx', '--out', 'engines'], {
+    cwd: app,
+    env: { ...process.env, UNPLUGIN_ONNX_NATIVE: join(repository, 'native/build/Release') },
+  })
+  expect(stderr).toMatch(
+    /the build has engines of openvino alone, which most machines cannot run: .*npm install onnxruntime-node/,
+  )
+})
+
 // As after an installation without optional dependencies.
 test('a parser of sources without its binary stops only `unplugin-onnx types`, with one sentence', async () => {
   const app = tempFolder()
-  const { dependencies } = JSON.parse(readFileSync(join(repository, 'package.json'), 'utf8')) as {
-    dependencies: object
-  }
-  install(app, [...Object.keys(dependencies).filter((name) => name !== 'oxc-parser'), 'onnxruntime-node'])
+  install(app, [...dependencyNames().filter((name) => name !== 'oxc-parser'), 'onnxruntime-node'])
   for (const part of ['oxc-parser', 'unplugin-onnx/dist', 'unplugin-onnx/package.json']) {
     cpSync(
       join(repository, part.startsWith('oxc') ? `node_modules/${part}` : part.replace('unplugin-onnx/', '')),
@@ -129,3 +143,8 @@ test('a parser of sources without its binary stops only `unplugin-onnx types`, w
     ),
   })
 })
+
+function dependencyNames(): readonly string[] {
+  const text = readFileSync(join(repository, 'package.json'), 'utf8')
+  return Object.keys((JSON.parse(text) as { readonly dependencies: object }).dependencies)
+}
