@@ -31,6 +31,7 @@ export function platformFields(name: NativePlatform): {
 
 /** What to add to the error text of a library that did not load; '' where the text is enough. */
 export function foreignNote(text: string): string {
+  if (left.test(text)) return `, which was left out next to the addon that needs it: ${leftHint()}`
   if (foreign.test(text)) return `, which is built for another platform than ${platformName()}`
   if (absent.test(text)) return `, which this node_modules lacks: install again on this machine (${platformName()})`
   return ''
@@ -40,6 +41,15 @@ export function foreignNote(text: string): string {
 const foreign =
   /invalid ELF header|wrong ELF class|GLIBC(?:XX)?_[\d.]+' not found|ld-musl|ld-linux|libc\.musl|incompatible architecture|mach-o|not a valid Win32 application|cannot open shared object file: No such file/i
 const absent = /Cannot find module '[^']+\.node'/
+// The addon of onnxruntime-node is there, and the library that it links to is not.
+const left =
+  /libonnxruntime\.so[.\d]*: (?:cannot open shared object|No such) file|Library not loaded: \S*libonnxruntime|onnxruntime_binding\.node.*specified module could not be found/is
+
+// What traces the files of a deployment follows require(), and no link of a library.
+function leftHint(): string {
+  const files = `node_modules/onnxruntime-node/bin/*/${process.platform}/${process.arch}/*`
+  return `list ${files} among the files that the deployment traces or packs`
+}
 
 // From the running program, whose first bytes name its loader: Node's report has it too, but takes 40 ms.
 function isMusl(): boolean {

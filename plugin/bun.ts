@@ -1,6 +1,13 @@
 import { buildPlugin } from './bundler/build-plugin.ts'
 import { bunAdapter } from './bundler/bun.ts'
-import type { OnnxPlugin } from './bundler/unplugin.ts'
+import type { Options } from './options/types.ts'
+
+/** A plugin of Bun. The types of Bun itself are a package that not every app with Bun has. */
+export interface BunPlugin {
+  readonly name: string
+  /** `build` is what Bun gives to plugins. */
+  setup(build: never): void
+}
 
 /**
  * The plugin for Bun's bundler, for ES modules.
@@ -12,5 +19,5 @@ import type { OnnxPlugin } from './bundler/unplugin.ts'
  *   await Bun.build({ entrypoints: ['src/main.js'], target: 'node', outdir: 'dist', plugins: [onnx()] })
  *   ```
  */
-const onnx: OnnxPlugin['bun'] = (options) => buildPlugin('bun', options, bunAdapter)
+const onnx: (options?: Options) => BunPlugin = (options) => buildPlugin('bun', options, bunAdapter)
 export default onnx

@@ -1,6 +1,7 @@
+import type { Plugin } from 'esbuild'
 import { buildPlugin } from './bundler/build-plugin.ts'
 import { esbuildAdapter } from './bundler/esbuild.ts'
-import type { OnnxPlugin } from './bundler/unplugin.ts'
+import type { Options } from './options/types.ts'
 
 /**
  * The plugin for esbuild.
@@ -13,5 +14,5 @@ import type { OnnxPlugin } from './bundler/unplugin.ts'
  *   await build({ entryPoints: ['src/main.js'], bundle: true, platform: 'node', outdir: 'dist', plugins: [onnx()] })
  *   ```
  */
-const onnx: OnnxPlugin['esbuild'] = (options) => buildPlugin('esbuild', options, esbuildAdapter)
+const onnx: (options?: Options) => Plugin = (options) => buildPlugin('esbuild', options, esbuildAdapter)
 export default onnx

@@ -1,6 +1,8 @@
+import type { JsPlugin } from '@farmfe/core'
 import { userFilters } from './bundler/context.ts'
 import { farmAdapter } from './bundler/farm.ts'
-import { onnxPlugin, type OnnxPlugin } from './bundler/unplugin.ts'
+import { onnxPlugin } from './bundler/unplugin.ts'
+import type { Options } from './options/types.ts'
 
 const { farm } = onnxPlugin(() => farmAdapter)
 
@@ -17,7 +19,7 @@ const { farm } = onnxPlugin(() => farmAdapter)
  *   }
  *   ```
  */
-const onnx: OnnxPlugin['farm'] = (options) => {
+const onnx: (options?: Options) => JsPlugin = (options) => {
   const { resolve, load, ...plugin } = farm(options)
   const filters = userFilters(options)
   // unplugin's hooks run for every module of an app, each call across threads: filter for models.

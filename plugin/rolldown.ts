@@ -1,5 +1,7 @@
+import type { Plugin } from 'rolldown'
 import { rollupPlugin } from './bundler/rollup-plugin.ts'
 import { rollupAdapter } from './bundler/rollup.ts'
+import type { Options } from './options/types.ts'
 
 /**
  * The plugin for Rolldown.
@@ -11,5 +13,5 @@ import { rollupAdapter } from './bundler/rollup.ts'
  *   export default { input: 'src/main.js', plugins: [onnx()], output: { dir: 'dist' } }
  *   ```
  */
-const onnx: ReturnType<typeof rollupPlugin<'rolldown'>> = rollupPlugin('rolldown', rollupAdapter)
+const onnx: (options?: Options) => Plugin = rollupPlugin('rolldown', rollupAdapter)
 export default onnx

@@ -1,5 +1,6 @@
+import type { RspackPluginInstance } from '@rspack/core'
 import { rspackPlugin } from './bundler/rspack-plugin.ts'
-import type { OnnxPlugin } from './bundler/unplugin.ts'
+import type { Options } from './options/types.ts'
 
 /**
  * The plugin for Rspack 1 and 2.
@@ -11,5 +12,5 @@ import type { OnnxPlugin } from './bundler/unplugin.ts'
  *   export default { target: 'node', entry: './src/main.js', plugins: [onnx()] }
  *   ```
  */
-const onnx: OnnxPlugin['rspack'] = rspackPlugin
+const onnx: (options?: Options) => RspackPluginInstance = rspackPlugin
 export default onnx

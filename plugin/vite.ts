@@ -1,5 +1,7 @@
+import type { Plugin } from 'vite'
 import { rollupPlugin } from './bundler/rollup-plugin.ts'
 import { viteAdapter } from './bundler/vite.ts'
+import type { Options } from './options/types.ts'
 
 /**
  * The plugin for Vite 6 and newer, and for Vitest.
@@ -11,5 +13,5 @@ import { viteAdapter } from './bundler/vite.ts'
  *   export default { plugins: [onnx()] }
  *   ```
  */
-const onnx: ReturnType<typeof rollupPlugin<'vite'>> = rollupPlugin('vite', viteAdapter)
+const onnx: (options?: Options) => Plugin = rollupPlugin('vite', viteAdapter)
 export default onnx

@@ -1,5 +1,7 @@
-import { onnxPlugin, type OnnxPlugin } from './bundler/unplugin.ts'
+import type { WebpackPluginInstance } from 'webpack'
+import { onnxPlugin } from './bundler/unplugin.ts'
 import { webpackAdapter } from './bundler/webpack.ts'
+import type { Options } from './options/types.ts'
 
 /**
  * The plugin for webpack 5.
@@ -11,5 +13,5 @@ import { webpackAdapter } from './bundler/webpack.ts'
  *   export default { target: 'node', entry: './src/main.js', plugins: [onnx()] }
  *   ```
  */
-const onnx: OnnxPlugin['webpack'] = onnxPlugin(() => webpackAdapter).webpack
+const onnx: (options?: Options) => WebpackPluginInstance = onnxPlugin(() => webpackAdapter).webpack
 export default onnx

@@ -12,7 +12,7 @@ import type { BundlerAdapter, Refusal } from './adapter.ts'
 import { contextLogger, runtimeOf } from './context.ts'
 import { quotedNames } from './external-packages.ts'
 import { checkedHooks, rollupResolver } from './rollup.ts'
-import { svelteKitHooks } from './svelte-kit.ts'
+import { type SvelteKitHooks, svelteKitHooks } from './svelte-kit.ts'
 import { preloadRefusal, sideOfBuild } from './target.ts'
 import { isolation, type ServedFiles, servedFiles } from './vite-server.ts'
 import { viewOfBuild } from './vite-view.ts'
@@ -21,7 +21,7 @@ import { viewOfBuild } from './vite-view.ts'
 export function viteAdapter(project: Project): BundlerAdapter {
   const sideOf = (context: object): Side => sideOfBuild(project, adapter, context)
   const svelteKit = svelteKitHooks(project)
-  const isBundledAgain = (context: object): boolean => svelteKit.isBundledAgain() && sideOf(context) === 'node'
+  const isBundledAgain = (context: object): boolean => isMoved(svelteKit, plugins) && sideOf(context) === 'node'
   const assets = rollupAssets(() => project.options.assetsDir, project.writesTo, sideOf, isBundledAgain)
   const served = servedFiles(() => project.options.web)
   let isServer = false
@@ -136,6 +136,11 @@ function refusalOf({ name, config }: ViteEnvironment, plugins: readonly string[]
 // and of preload scripts, and to no other builds.
 const electronWindow = /electron.*renderer/
 const electronPreload = /electron.*preload/
+
+// Nitro 3 as a plugin of Vite bundles the code of a framework's server again, into folders of its own.
+function isMoved(svelteKit: SvelteKitHooks, plugins: readonly string[]): boolean {
+  return svelteKit.isBundledAgain() || plugins.includes('nitro:main')
+}
 
 // Conditions of edge runtimes; Vite sets 'browser' for `ssr.target: 'webworker'`.
 const foreignRuntimes: ReadonlySet<string> = new Set(['browser', 'edge-light', 'worker', 'workerd'])

@@ -4,7 +4,7 @@ import { fileTime } from '../files/file-clock.ts'
 import { lockHolder, tryLock } from '../files/lock.ts'
 import { isTemporary } from '../files/replace-file.ts'
 import { removeEntry } from './entries.ts'
-import { listFiles, type Folder } from './folder.ts'
+import { listFiles, touched, type Folder } from './folder.ts'
 import { listImportRecords, removeImportRecord } from './import-records.ts'
 import { leasedDigests } from './leases.ts'
 import type { StoreEntry } from './list.ts'
@@ -56,7 +56,9 @@ export async function collectGarbage(
   const nobodyBuilds = limits === 'everything' && holders.size === 0
   const before = nobodyBuilds ? Infinity : now - grace
   bytes += await removeOrphans(folder, new Set(kept.map(({ file }) => file)), before)
-  await forgetStarts(folder, limits === 'everything' ? Infinity : now - limits.maxAge)
+  const oldest = limits === 'everything' ? Infinity : now - limits.maxAge
+  await forgetOld(folder.starts, startName, oldest)
+  await forgetOld(folder.jest, stubName, Math.min(oldest, now - grace))
   await forgetImports(folder, kept, limits === 'everything' ? 0 : limits.maxAge)
   await forgetMeasurements(folder, new Set(kept.map(({ digest }) => digest)))
   return { removed, bytes }
@@ -119,10 +121,10 @@ async function removeOrphans(folder: Folder, named: ReadonlySet<string>, before:
   return bytes
 }
 
-// Records that are not rewritten: their models are gone, or have not changed for so long.
-async function forgetStarts(folder: Folder, before: number): Promise<void> {
-  for (const file of (await listFiles(folder.starts)).filter((file) => /^[0-9a-f]{32}\.json/.test(path.basename(file))))
-    if ((await changedAt(file)) < before) await rm(file, { force: true })
+// Files that are not written or used again: their models are gone, or have not changed for so long.
+async function forgetOld(dir: string, name: RegExp, before: number): Promise<void> {
+  for (const file of (await listFiles(dir)).filter((file) => name.test(path.basename(file))))
+    if ((await touched(file)) < before) await rm(file, { force: true })
 }
 
 // An import whose engine was collected keeps its words for a while: 'weights changed' says more than 'new'.
@@ -137,6 +139,8 @@ async function forgetImports(folder: Folder, kept: readonly StoreEntry[], maxAge
 const tokenName = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 const lockName = /^[0-9a-f]{64}\.lock$/
 const guardName = /^[0-9a-f]{64}\.lock\.[0-9a-f-]{36}/
+const startName = /^[0-9a-f]{32}\.json/
+const stubName = /^(?:\d+-)?[0-9a-f]{32}\.cjs$/
 const contentName = /^sha256\/[0-9a-f]{2}\/[0-9a-f]{2}\/[0-9a-f]{60}$/
 
 /** When a file was written or moved, by the file system's clock; Infinity when it is gone. */

@@ -15,6 +15,7 @@ import { makeFolder } from '../../runtime/make-folder.ts'
  *     v1/leases/<pid>-<host>-<uuid>      key digests that a running process was given
  *     v1/measurements/<key digest>.json  what a tool measured of an engine last
  *     v1/starts/<hash>.json              models of plain Node.js: what a start needs when nothing has changed
+ *     v1/jest/<hash>.cjs                 modules that Jest loads instead of models
  *     v1/collected                       empty; its mtime is the last collection
  *     v1/stat-index.json                 digests of files whose stat did not change
  */
@@ -29,6 +30,7 @@ export interface Folder {
   readonly leases: string
   readonly index: string
   readonly starts: string
+  readonly jest: string
   readonly measurements: string
   /** Every folder that the cache makes below its root, none of which may be a link. */
   readonly places: readonly string[]
@@ -43,9 +45,20 @@ export interface Folder {
 export function folderAt(dir: string): Folder {
   const root = path.join(path.resolve(dir), 'v1')
   const within = (name: string) => path.join(root, name)
-  const names = ['content-v2', 'imports', 'locks', 'tmp', 'leases', 'index-v5', 'starts', 'measurements', 'used']
+  const names = [
+    'content-v2',
+    'imports',
+    'locks',
+    'tmp',
+    'leases',
+    'index-v5',
+    'starts',
+    'measurements',
+    'jest',
+    'used',
+  ]
   const places = names.map(within)
-  const [contents, imports, locks, temporaries, leases, index, starts, measurements] =
+  const [contents, imports, locks, temporaries, leases, index, starts, measurements, jest] =
     places as readonly string[] as Places
   return {
     root,
@@ -58,6 +71,7 @@ export function folderAt(dir: string): Folder {
     leases,
     index,
     starts,
+    jest,
     measurements,
     places: [...places, path.join(contents, 'sha256')],
     content: (sha256) => path.join(contents, 'sha256', sha256.slice(0, 2), sha256.slice(2, 4), sha256.slice(4)),
@@ -69,7 +83,7 @@ export function folderAt(dir: string): Folder {
   }
 }
 
-type Places = readonly [string, string, string, string, string, string, string, string, string]
+type Places = readonly [string, string, string, string, string, string, string, string, string, string]
 
 /** Sets the mtime of a file of one byte to the file system's time. A folder that cannot be written loses the time. */
 export async function touch(file: string): Promise<void> {

@@ -1,9 +1,19 @@
 import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from 'node:worker_threads'
-import { OnnxEngineError, reviveError } from '../../runtime/errors.ts'
-import type { ThreadData, ThreadReply } from './compile-thread.ts'
+import { type ErrorRecord, OnnxEngineError, reviveError } from '../../runtime/errors.ts'
 import type { NodeImport } from './model-url.ts'
 import type { CompiledModule } from './start-record.ts'
 
+/** What the guard receives when it starts. */
+export interface ThreadData {
+  readonly port: MessagePort
+  /** Two numbers: one that wakes the waiting thread, and one that grows as long as the guard lives. */
+  readonly signal: Int32Array<SharedArrayBuffer>
+}
+
+/** The answer to an import. */
+export type ThreadReply = { readonly module: CompiledModule } | { readonly error: ErrorRecord }
+
+/** The guard, which starts the compiling thread. */
 interface Thread {
   readonly worker: Worker
   readonly port: MessagePort
@@ -29,29 +39,33 @@ export function compileSync(item: NodeImport): CompiledModule {
 /** After this the thread ends: it takes memory, and an app loads its models at its start. */
 const idleMs = 10_000
 
-/** Longest that a thread that lives keeps its loop busy. */
-const silenceMs = 120_000
+/** The guard sees a compiling thread that ends. This is for a guard that could not start, or was ended. */
+const silenceMs = 30_000
 
-// A thread that dies, as one that runs out of memory, cannot say so to a thread that waits.
 function waitFor(signal: Thread['signal'], { id }: NodeImport): void {
   for (;;) {
     const before = Atomics.load(signal, 1)
     if (Atomics.wait(signal, 0, 0, silenceMs) !== 'timed-out') return
     if (Atomics.load(signal, 1) !== before) continue
     thread = undefined
-    throw new OnnxEngineError('COMPILE_FAILED', id, {
-      expected: 'an answer of the compiling thread',
-      received: 'none: it may have run out of memory',
-      hint: 'Compile the model before with `unplugin-onnx build`, or raise --max-old-space-size',
-    })
+    throw threadEnded(id, 'none')
   }
+}
+
+/** The error of a compiling thread that ended without an answer. */
+export function threadEnded(id: string, received: string): OnnxEngineError {
+  return new OnnxEngineError('COMPILE_FAILED', id, {
+    expected: 'an answer of the compiling thread',
+    received,
+    hint: 'Compile the model before with `unplugin-onnx build`, or raise --max-old-space-size',
+  })
 }
 
 function startThread(): Thread {
   const { port1: port, port2 } = new MessageChannel()
   const signal = new Int32Array(new SharedArrayBuffer(8))
   const workerData: ThreadData = { port: port2, signal }
-  const worker = new Worker(new URL('./compile-thread.js', import.meta.url), {
+  const worker = new Worker(new URL('./compile-guard.js', import.meta.url), {
     workerData,
     transferList: [port2],
     // Without the hook itself, whose models this thread compiles.

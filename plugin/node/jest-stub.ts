@@ -1,13 +1,14 @@
 import { createHash } from 'node:crypto'
 import { subscribe } from 'node:diagnostics_channel'
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, utimesSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { basename, dirname, join } from 'node:path'
+import { basename, join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { type ErrorRecord, OnnxEngineError, recordError, reviveError } from '../../runtime/errors.ts'
 import type { ModelManifest } from '../../runtime/manifest.ts'
 import { createModel } from '../../runtime/model.ts'
 import type { Model } from '../../runtime/types.ts'
+import { folderAt } from '../cache/folder.ts'
 import { literal } from '../emit/module.ts'
 import { defaultCacheDir } from '../options/types.ts'
 import { compileSync } from './compile-sync.ts'
@@ -28,11 +29,11 @@ interface JestSite {
 export function jestStub(specifier: string, site: JestSite): string | undefined {
   try {
     const module = moduleOf(specifier, site)
-    return module && writeStub(join(module.cacheDir, 'jest'), stubText(module))
+    return module && writeStub(module.cacheDir, stubText(module))
   } catch (error) {
     if (!(error instanceof OnnxEngineError)) throw error
     // Of an error of a resolver Jest shows only that there is no module.
-    return writeStub(join(process.cwd(), defaultCacheDir, 'jest'), errorText(error))
+    return writeStub(join(process.cwd(), defaultCacheDir), errorText(error))
   }
 }
 
@@ -67,7 +68,7 @@ function withQuery(specifier: string, basedir: string): string {
 /** The path of a CommonJS module with an entry of this package, such as 'unplugin-onnx/testing'. */
 export function jestEntry(name: string): string {
   return writeStub(
-    join(process.cwd(), defaultCacheDir, 'jest'),
+    join(process.cwd(), defaultCacheDir),
     `${requestText({ entry: name })}
 ${ownText}
 const { mockModel } = request.namespace
@@ -136,13 +137,25 @@ const ownModel = (real) => {
   return model
 }`
 
-function writeStub(folder: string, text: string): string {
+function writeStub(cacheDir: string, text: string): string {
+  const folder = folderAt(cacheDir).jest
   const file = join(folder, `${createHash('sha256').update(text).digest('hex').slice(0, 32)}.cjs`)
-  if (existsSync(file)) return file
-  mkdirSync(dirname(file), { recursive: true })
+  if (wasMarked(file)) return file
+  mkdirSync(folder, { recursive: true })
   // Whole or not at all: Jest has several processes.
   const draft = join(folder, `${process.pid}-${basename(file)}`)
   writeFileSync(draft, text)
   renameSync(draft, file)
   return file
+}
+
+/** Whether a stub is there. Its time is that of its last use: the cache removes those that no test used for long. */
+function wasMarked(file: string): boolean {
+  const now = new Date()
+  try {
+    utimesSync(file, now, now)
+    return true
+  } catch {
+    return existsSync(file)
+  }
 }

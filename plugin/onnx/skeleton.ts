@@ -22,7 +22,7 @@ export async function readSkeleton(path: string, inline: number): Promise<{ skel
       const message = decodeMessage('ModelProto', await skim({ size, read }, inline))
       return { skeleton: checked(message), size }
     } catch (cause) {
-      throw notAModel(cause as Error, path, await openingText(read))
+      throw notAModel(cause as Error, { path, size, text: await openingText(read) })
     }
   } finally {
     await handle.close()
@@ -60,15 +60,32 @@ function checked(message: Message<'ModelProto'>): Skeleton {
   return Object.assign(message, { graph })
 }
 
-function notAModel(cause: Error, path: string, text: string | undefined): OnnxEngineError {
+/** A file that could not be read as a model. */
+interface Unread {
+  readonly path: string
+  readonly size: number
+  /** How it begins, if that is text. */
+  readonly text: string | undefined
+}
+
+function notAModel(cause: Error, { path, size, text }: Unread): OnnxEngineError {
   const expected = 'an ONNX model'
   if (text?.startsWith('version https://git-lfs')) {
     return invalid(path, { expected, received: 'a Git LFS pointer', hint: 'Run `git lfs pull`', cause })
   }
   if (text !== undefined)
     return invalid(path, { expected, received: 'a text file', hint: 'Check the path, or what was downloaded', cause })
+  const { excess, wholeSize } = cause instanceof WireError ? cause.fault : {}
+  if (wholeSize !== undefined) {
+    return invalid(`${path}: the file ends early`, {
+      expected: `at least ${wholeSize} bytes, as its fields say`,
+      received: `${size} bytes`,
+      hint: 'Fetch or export it again',
+      cause,
+    })
+  }
   const received = cause instanceof WireError ? `${cause.message} (byte ${cause.offset})` : cause.message
-  if (cause instanceof WireError && cause.excess) {
+  if (excess) {
     const hint = 'Simplify the model, or give Node.js a larger heap: NODE_OPTIONS=--max-old-space-size=8192'
     return new OnnxEngineError('MODEL_UNSUPPORTED', path, {
       expected: 'a model whose structure fits into memory',

@@ -35,8 +35,9 @@ const bulk: Partial<Record<MessageName, readonly number[]>> = {
   AttributeProto: [4, 7, 8],
 }
 
-// protobuf's own limit.
+// protobuf's own limits.
 const deepest = 100
+const longestMessage = 2 ** 31 - 1
 
 // Far above any real graph, low enough that a hostile file does not hold the event loop for long.
 const mostMemory = 1e9
@@ -80,7 +81,7 @@ export async function skim(source: Source, inline: number): Promise<Uint8Array> 
     if (isWeight(field, frame)) once(frame, field)
     const isLeft = staysInFile(field, frame, inline)
     memory += isLeft ? costs.message : costOf(field)
-    if (memory > limit) throw new WireError(tooLarge(limit), field.first, true)
+    if (memory > limit) throw new WireError(tooLarge(limit), field.first, { excess: true })
     if (field.wire === delimited && field.row?.message) frames.push(enter(field.row.message, field, frames, reader))
     else if (isLeft) skip(field, reader)
     else if (reader.holds(field.end)) reader.at = field.end
@@ -98,8 +99,14 @@ function readField(reader: WindowReader, { message, end: limit }: Frame, whole: 
   const length = wire === delimited ? reader.varint(limit) : fixedLength(wire, first)
   if (wire === 0) reader.varint(limit)
   const end = reader.at + length
-  if (end > limit) throw new WireError(`a field of ${length} bytes runs past the end of its ${whole}`, first)
-  return { first, tag, id, wire, length, end, row: fieldsOf(message).get(id) }
+  const row = fieldsOf(message).get(id)
+  if (end > limit) {
+    // Other files begin by chance like a field, but rarely like one of a model.
+    const isCutOff = whole === 'file' && row?.message !== undefined && length <= longestMessage
+    const problem = `a field of ${length} bytes runs past the end of its ${whole}`
+    throw new WireError(problem, first, isCutOff ? { wholeSize: end } : {})
+  }
+  return { first, tag, id, wire, length, end, row }
 }
 
 function fixedLength(wire: number, offset: number): number {

@@ -6,18 +6,24 @@ export interface Source {
   read(into: Uint8Array, position: number): Promise<number>
 }
 
-/**
- * The bytes are not the wire format of a model. `offset` is the place in the file. With `excess` they may be, but there
- * are more of them than we read.
- */
-export class WireError extends Error {
-  readonly offset: number
-  readonly excess: boolean
+/** What is wrong beyond the bytes themselves. */
+export interface WireFault {
+  /** They may be a model, but there are more of them than we read. */
+  readonly excess?: boolean
+  /** They begin like a model whose file has this many bytes, which are more than there are. */
+  readonly wholeSize?: number
+}
 
-  constructor(problem: string, offset: number, excess = false) {
+/** The bytes are not the wire format of a model. */
+export class WireError extends Error {
+  /** The place in the file. */
+  readonly offset: number
+  readonly fault: WireFault
+
+  constructor(problem: string, offset: number, fault: WireFault = {}) {
     super(problem)
     this.offset = offset
-    this.excess = excess
+    this.fault = fault
   }
 }
 
@@ -110,7 +116,7 @@ export class WindowReader {
     if (length > 0) this.writer.raw(this.#window.slice(this.#kept - this.#start, end - this.#start))
     this.#copied += length
     if (this.#copied > longestSkeleton)
-      throw new WireError(`more than ${longestSkeleton / 2 ** 20} MiB besides its weights`, end, true)
+      throw new WireError(`more than ${longestSkeleton / 2 ** 20} MiB besides its weights`, end, { excess: true })
     this.#kept = this.at
   }
 }

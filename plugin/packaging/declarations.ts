@@ -22,7 +22,7 @@ export async function rollUpDeclarations({ dist, output, entries, inside }: Decl
     ),
     platform: 'node',
     external: (id) => /^[@a-z]/.test(id) && !inside.includes(id),
-    plugins: [dts({ dtsInput: true, emitDtsOnly: true }), keepReferences],
+    plugins: [dts({ dtsInput: true, emitDtsOnly: true }), keepReferences, ignoreOtherBundlers],
     logLevel: 'silent',
   })
   await build.write({
@@ -42,6 +42,18 @@ const keepReferences: Plugin = {
       if (file.type !== 'chunk') continue
       const lines = file.moduleIds.flatMap((id) => readFileSync(id, 'utf8').match(/^\/\/\/ <reference .*$/gm) ?? [])
       file.code = [...new Set(lines), file.code].join('\n')
+    }
+  },
+}
+
+/** An app has one of the bundlers of unplugin; without this, the types of the others are errors of its compiler. */
+const ignoreOtherBundlers: Plugin = {
+  name: 'ignore-other-bundlers',
+  generateBundle(_, files) {
+    for (const file of Object.values(files)) {
+      if (file.type !== 'chunk' || !file.moduleIds.some((id) => /[\\/]node_modules[\\/]unplugin[\\/]/.test(id)))
+        continue
+      file.code = file.code.replace(/^import .* from "[@a-z][^"]*";$/gm, '// @ts-ignore\n$&')
     }
   },
 }

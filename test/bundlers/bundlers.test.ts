@@ -8,6 +8,7 @@ import type { Options } from 'unplugin-onnx'
 import onnxForRolldown from 'unplugin-onnx/rolldown'
 import onnxForRspack from 'unplugin-onnx/rspack'
 import onnxForVite from 'unplugin-onnx/vite'
+import onnxForWebpack from 'unplugin-onnx/webpack'
 import {
   createServer,
   isRunnableDevEnvironment,
@@ -18,6 +19,7 @@ import {
 } from 'vite'
 import { build as buildVite6 } from 'vite6'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import webpack, { type Stats } from 'webpack'
 import { copyRuntime } from '../../plugin/emit/standalone.ts'
 import {
   engines,
@@ -763,18 +765,35 @@ test.each(rooted)('%s, watching, reads unplugin-onnx.config.json again when it c
   }
 })
 
-test('webpack keeps a model that fails in its cache on disk', async () => {
+test('webpack keeps a model that fails in its cache on disk, and the next build has the whole error', async () => {
   const root = tempFolder()
   const warnings: unknown[] = []
   writeFiles(root, { 'src/main.js': `import './model.onnx'`, 'src/model.onnx': 'no model' })
-  const failure = withWebpack(
-    { root, dir: join(root, 'dist') },
-    {
+  const build = async () => {
+    const compiler = webpack({
+      mode: 'production',
+      context: root,
+      target: 'node',
+      entry: { main: './src/main.js' },
+      output: { path: join(root, 'dist') },
+      plugins: [onnxForWebpack()],
       cache: { type: 'filesystem', cacheDirectory: join(root, 'cache') },
       infrastructureLogging: { level: 'warn', console: { ...console, warn: (line: unknown) => warnings.push(line) } },
-    },
-  )
-  await expect(failure).rejects.toThrow(/received a text file.*\s+imported by src.main\.js/)
+    })
+    const stats = await new Promise<Stats | undefined>((done) =>
+      compiler.run((_, result) => compiler.close(() => done(result))),
+    )
+    return stats?.compilation.errors.map((found) => (found as Error & { error?: unknown }).error)
+  }
+  const whole = expect.objectContaining({
+    code: 'MODEL_INVALID',
+    message: expect.stringMatching(/received a text file.*\s+imported by src.main\.js/),
+    received: 'a text file',
+    hint: expect.stringContaining('Check the path'),
+  }) as unknown
+  expect(await build()).toEqual([whole])
+  expect(readdirSync(join(root, 'cache'))).not.toEqual([])
+  expect(await build()).toEqual([whole])
   expect(warnings).toEqual([])
 })
 

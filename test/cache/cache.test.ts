@@ -362,6 +362,18 @@ describe('collection', () => {
     expect(readdirSync(join(root, 'tmp'))).toEqual([])
   })
 
+  test('modules for Jest go when no test used them for long, and clear leaves those of a running one', async () => {
+    const { open, root } = setUp()
+    const [old = '', young = ''] = ['a', 'b'].map((name) => `${name.repeat(32)}.cjs`)
+    mkdirSync(join(root, 'jest'), { recursive: true })
+    for (const name of [old, young, 'notes.txt']) writeFileSync(join(root, 'jest', name), '')
+    await open().clear()
+    expect(readdirSync(join(root, 'jest'))).toEqual([old, young, 'notes.txt'])
+    utimesSync(join(root, 'jest', old), 1, 1)
+    await open().collect()
+    expect(readdirSync(join(root, 'jest'))).toEqual([young, 'notes.txt'])
+  })
+
   test('a measurement of an engine replaces the last one, and goes with the engine', async () => {
     const { root, open } = setUp()
     const { artifact } = await aged(40, () => open().getOrBuild(request(), counted('engine').build))

@@ -1,3 +1,4 @@
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { tempFolder } from '../support/helpers.ts'
@@ -26,6 +27,23 @@ describe.each(['sveltekit', 'sveltekit-2'] as const)('%s', (name) => {
       route: answer,
       page: answer,
     })
+  })
+
+  test.runIf(name === 'sveltekit-2')('adapter-auto chooses adapter-node, whose output answers', async () => {
+    const config = join(app.folder, 'svelte.config.js')
+    const text = readFileSync(config, 'utf8')
+    try {
+      writeFileSync(config, text.replace('adapter-node', 'adapter-auto'))
+      // What it knows a platform with Node.js by.
+      const printed = await runIn(app, ['vite', 'build'], { GCP_BUILDPACKS: '1' })
+      expect(printed).toContain('@sveltejs/adapter-auto')
+      expect(await movedAnswers(app, { output: 'build', start: ['index.js'], route: '/infer' })).toEqual({
+        route: answer,
+        page: answer,
+      })
+    } finally {
+      writeFileSync(config, text)
+    }
   })
 
   test('the dev server takes a changed model into account', async () => {

@@ -90,6 +90,12 @@ describe('node --import unplugin-onnx/node', () => {
     expect(JSON.parse(stdout)).toEqual(results)
   })
 
+  test('a debugger that listens changes nothing', async () => {
+    const { stdout, stderr } = await run(['--inspect=0', '--import', 'unplugin-onnx/node', 'main.js'])
+    expect(stderr).toContain('Debugger listening on')
+    expect(JSON.parse(stdout)).toEqual(results)
+  })
+
   test('a worker thread imports models', async () => {
     writeFiles(app, {
       'worker.js': `
@@ -184,6 +190,24 @@ catch (error) { console.log(JSON.stringify([imported, text(error)])) }`,
       rmSync(join(app, 'unplugin-onnx.config.json'))
     }
   })
+})
+
+test('a compiling thread that ends fails the import at once, with the reason', async () => {
+  const root = join(app, 'ending')
+  writeFiles(root, {
+    'package.json': '{"type":"module"}',
+    'model.onnx': affineModel(),
+    // Read by this thread and by the one that compiles.
+    'unplugin-onnx.config.mjs': `import { isMainThread } from 'node:worker_threads'
+if (!isMainThread) process.exit(7)
+export default {}`,
+    // Synchronous in every release of Node.js.
+    'main.cjs': `try { require('./model.onnx') } catch ({ code, received }) {
+  console.log(JSON.stringify({ code, received }))
+}`,
+  })
+  const { stdout } = await run(['--import', 'unplugin-onnx/node', 'main.cjs'], {}, root)
+  expect(JSON.parse(stdout)).toEqual({ code: 'COMPILE_FAILED', received: 'exit code 7' })
 })
 
 describe('unplugin-onnx.config', () => {

@@ -291,8 +291,16 @@ describe('damaged model', () => {
     ['a PNG', Uint8Array.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a, 0, 0, 0, 13]), /of another format/],
     [
       'a length past the end of the file',
-      Uint8Array.from([tag(7), 100, 1, 2]),
+      Uint8Array.from([tag(2), 100, 1, 2]),
       /a field of 100 bytes runs past the end of its file \(byte 0\)/,
+    ],
+    [
+      'the first half of a model',
+      affineModel().subarray(0, 100),
+      new RegExp(
+        String.raw`^.+\.onnx: the file ends early: expected at least \d{3} bytes, as its fields say, ` +
+          String.raw`received 100 bytes\. Fetch or export it again`,
+      ),
     ],
     [
       'a length past the end of its message',

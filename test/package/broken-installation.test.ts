@@ -10,6 +10,7 @@ import { platformName } from '../../native/platform.ts'
 import { install, writeFiles } from '../support/app.ts'
 import { tempFolder } from '../support/helpers.ts'
 import { affineModel } from '../support/models.ts'
+import { missingOpenVino } from '../support/openvino-models.ts'
 
 const run = promisify(execFile)
 const repository = fileURLToPath(new URL('../..', import.meta.url))
@@ -18,6 +19,12 @@ const onnxruntime = join('node_modules', 'onnxruntime-node')
 const binaries = join(onnxruntime, 'bin', readdirSync(join(repository, onnxruntime, 'bin'))[0] ?? '')
 const here = platformName()
 const own = join(binaries, process.platform, process.arch, 'onnxruntime_binding.node')
+
+const library = join(
+  own,
+  '..',
+  readdirSync(join(repository, own, '..')).find((name) => /^(?:lib)?onnxruntime\.(?:so|dll|1\.)/.test(name)) ?? '',
+)
 
 /** A binary of onnxruntime-node for another system or processor. */
 const foreign = (place: string) => join(repository, binaries, place, 'onnxruntime_binding.node')
@@ -60,6 +67,12 @@ console.log(JSON.stringify({ code: error.code, received: error.received }))`,
       ),
     ],
     [
+      'whose library a tracer left out',
+      (app) => rmSync(join(app, library)),
+      `, which was left out next to the addon that needs it: list node_modules/onnxruntime-node/bin/*/` +
+        `${process.platform}/${process.arch}/* among the files that the deployment traces or packs`,
+    ],
+    [
       'of another system',
       (app) => cpSync(otherSystem, join(app, own)),
       new RegExp(`^onnxruntime-node could not be loaded: [^\\n]+, which is built for another platform than ${here}$`),
@@ -91,13 +104,26 @@ console.log(JSON.stringify({ code: error.code, received: error.received }))`,
   })
 })
 
+test.skipIf(missingOpenVino())('a build without onnxruntime-node warns that it carries OpenVINO alone', async () => {
+  const app = tempFolder()
+  install(app, dependencyNames())
+  for (const part of ['dist', 'package.json'])
+    cpSync(join(repository, part), join(app, 'node_modules/unplugin-onnx', part), { recursive: true })
+  writeFiles(app, { 'model.onnx': affineModel() })
+  const bin = join(app, 'node_modules/unplugin-onnx/dist/plugin/cli.js')
+  const { stderr } = await run(process.execPath, [bin, 'build', 'model.onnx', '--out', 'engines'], {
+    cwd: app,
+    env: { ...process.env, UNPLUGIN_ONNX_NATIVE: join(repository, 'native/build/Release') },
+  })
+  expect(stderr).toMatch(
+    /the build has engines of openvino alone, which most machines cannot run: .*npm install onnxruntime-node/,
+  )
+})
+
 // As after an installation without optional dependencies.
 test('a parser of sources without its binary stops only `unplugin-onnx types`, with one sentence', async () => {
   const app = tempFolder()
-  const { dependencies } = JSON.parse(readFileSync(join(repository, 'package.json'), 'utf8')) as {
-    dependencies: object
-  }
-  install(app, [...Object.keys(dependencies).filter((name) => name !== 'oxc-parser'), 'onnxruntime-node'])
+  install(app, [...dependencyNames().filter((name) => name !== 'oxc-parser'), 'onnxruntime-node'])
   for (const part of ['oxc-parser', 'unplugin-onnx/dist', 'unplugin-onnx/package.json']) {
     cpSync(
       join(repository, part.startsWith('oxc') ? `node_modules/${part}` : part.replace('unplugin-onnx/', '')),
@@ -117,3 +143,8 @@ test('a parser of sources without its binary stops only `unplugin-onnx types`, w
     ),
   })
 })
+
+function dependencyNames(): readonly string[] {
+  const text = readFileSync(join(repository, 'package.json'), 'utf8')
+  return Object.keys((JSON.parse(text) as { readonly dependencies: object }).dependencies)
+}

@@ -96,6 +96,13 @@ test.each(['dist/plugin/vite.js', 'dist/plugin/shared/hit.js', 'dist/plugin/cli.
   },
 )
 
+test('a start by the hook of Node.js loads nothing of bundlers and compilers', () => {
+  const files = new Set([join(built['unplugin-onnx'], 'dist/plugin/shared/hook.js')])
+  for (const file of files)
+    for (const text of importsOf(file)) if (text.startsWith('.')) files.add(join(dirname(file), text))
+  expect([...files].map((file) => basename(file)).sort()).toEqual(['base.js', 'files.js', 'find.js', 'hook.js'])
+})
+
 test('every entry exports what it exports in the repository', async () => {
   const { exports } = manifestOf(built['unplugin-onnx'])
   const files = Object.values(exports).flatMap((target) =>

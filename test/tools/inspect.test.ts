@@ -81,6 +81,31 @@ describe('unplugin-onnx inspect of a model', () => {
     expect(stdout).not.toContain('\u001B')
   })
 
+  it('counts weights of Constant nodes, and prints an import that works', async () => {
+    writeFileSync(
+      join(folder, '2 halves.onnx'),
+      onnxModel({
+        inputs: { x: 'float32[3]' },
+        outputs: { y: 'float32[3]' },
+        nodes: [
+          {
+            op: 'Constant',
+            inputs: [],
+            outputs: ['c'],
+            attributes: { value: { tensor: { dtype: 'float32', dims: [3], data: [1, 2, 3] } } },
+          },
+          { op: 'Mul', inputs: ['x', 'w'], outputs: ['p'] },
+          { op: 'Add', inputs: ['p', 'c'], outputs: ['y'] },
+        ],
+        initializers: { w: { dtype: 'float32', dims: [1], data: [2] } },
+      }),
+    )
+    const { stdout } = await inspect('2 halves.onnx')
+    expect(stdout).toMatch(/^initializers {2}1 and 1 constant, 16 B, 4 parameters$/m)
+    expect(stdout).toMatch(/^import {2}import _2_halves from '\.\/2 halves\.onnx\?engine=fp32'$/m)
+    expect(await inspected<ModelInspection>('2 halves.onnx')).toMatchObject({ weights: { tensors: 2, parameters: 4 } })
+  })
+
   it.each<[string, Uint8Array, RegExp]>([
     [
       'a cycle',

@@ -1,0 +1,3 @@
+import model from './missing.onnx?engine=fp32'
+
+export default model

@@ -1,0 +1,1 @@
+export { infer } from './models/infer.js'

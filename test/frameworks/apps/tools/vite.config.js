@@ -1,0 +1,3 @@
+import onnx from 'unplugin-onnx/vite'
+
+export default { plugins: [onnx({ backends: ['onnxruntime', 'wasm'] })] }
