@@ -6,6 +6,7 @@ import { bundlersBench } from './bundlers.ts'
 import { fp16NetsBench } from './fp16-nets.ts'
 import { fp16Bench } from './fp16.ts'
 import { inferenceBench } from './inference.ts'
+import { int8NetsBench } from './int8-nets.ts'
 import { int8Bench } from './int8.ts'
 import { keyBench } from './key.ts'
 import { loadBench } from './load.ts'
@@ -37,6 +38,7 @@ const benches: Readonly<Record<string, Bench>> = {
   fp16: fp16Bench,
   'fp16-nets': fp16NetsBench,
   int8: int8Bench,
+  'int8-nets': int8NetsBench,
   servers: serversBench,
   size: sizeBench,
   tools: toolsBench,

@@ -10,7 +10,7 @@ export const int4WeightsPass: PrecisionPass = {
   describe: ({ backend, options }) => ({
     name: 'int4-weights',
     version: 1,
-    options: { ...forms[backend], fp32: options.precision.fp32 },
+    options: { ...forms[backend], fp32: [...options.precision.fp32].sort() },
   }),
   lower: async (model, { backend, options }) =>
     (await import('./store-weights.ts')).storeWeights(model, {
