@@ -207,7 +207,7 @@ describe('imports of a project', () => {
       `MODEL_NOT_FOUND: import './n.onnx' in a.ts: expected a model file, received nothing at ` +
         `n.onnx. Did you mean './m.onnx'?\n  at a.ts:2`,
       `QUERY_INVALID: import 'm.onnx?engine=fp61': engine: expected one of fp32, fp16, bf16, int8, ` +
-        `int8-weights, int4-weights, received 'fp61'. Did you mean 'fp16'?\n  at a.ts:3`,
+        `int8-weights, int4-weights, auto, received 'fp61'. Did you mean 'fp16'?\n  at a.ts:3`,
       `MODEL_NOT_FOUND: import '@/m.onnx' in a.ts: expected a model file, received a name that no ` +
         'alias, package or imports entry has. Check the path, or install the package that has the ' +
         'model\n  at a.ts:4',
