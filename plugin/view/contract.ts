@@ -71,11 +71,15 @@ export type TensorStatistics = {
 /** An engine of a model. */
 export type EngineView = {
   readonly id: string
+  /** Where it was found: in the cache of builds, or in the output of one. */
+  readonly origin: 'cache' | 'bundle'
   /** The id of the model, where the page shows it; else null. */
   readonly model: string | null
   readonly modelName: string
   readonly query: string
   readonly backend: BackendName
+  /** Distinguishes an engine from the backend's others, such as 'portable'; '' when there is one. */
+  readonly label: string
   readonly precision: Precision
   readonly file: string
   readonly bytes: number
@@ -84,11 +88,20 @@ export type EngineView = {
   /** Why it was built or found, such as 'miss: weights changed'. */
   readonly why: string
   readonly verification: readonly OutputFigures[]
+  /** Nodes, from first to last, with their share of the error, 0 to 1; null for an infinite one. */
+  readonly errorParts: readonly {
+    readonly first: string
+    readonly last: string
+    readonly count: number
+    readonly share: number | null
+  }[]
   /** Null when it is not known. */
   readonly buildSeconds: number | null
   readonly bench: BenchFigures | null
   /** Why the model's file is no longer what it was made from. */
   readonly stale: string | null
+  /** Why this machine cannot run it, and what is wrong with its file. */
+  readonly problems: readonly string[]
 }
 
 /** How far an output is from the fp32 model. */
@@ -96,11 +109,30 @@ export type OutputFigures = {
   readonly output: string
   readonly cosine: number | null
   readonly maxError: number | null
+  /** The largest error as a share of the output's largest magnitude. */
+  readonly relativeError: number | null
   readonly isWithinLimits: boolean
 }
 
-/** Milliseconds of one inference. */
-export type BenchFigures = { readonly median: number; readonly p90: number; readonly p99: number }
+/** What the last bench measured. Times are in milliseconds. */
+export type BenchFigures = {
+  readonly min: number
+  readonly median: number
+  readonly p90: number
+  readonly p95: number
+  readonly p99: number
+  readonly max: number
+  readonly load: number
+  readonly first: number
+  /** Bytes. */
+  readonly memory: number
+  /** Calls per second. */
+  readonly throughput: number
+  readonly concurrency: number
+  /** Milliseconds since the epoch. */
+  readonly at: number
+  readonly cpu: string
+}
 
 /** What happened to a node of the model in an engine. `node` is its index in the GraphView. */
 export type NodeFact = {

@@ -7,8 +7,9 @@ import type { ResolvedOptions } from '../options/schema.ts'
 import type { Options } from '../options/types.ts'
 import { quoteText } from '../text.ts'
 import type { EngineView, GraphView, ViewData, ViewModel } from './contract.ts'
+import { bundledEngines } from './data/bundled-engines.ts'
+import { cachedEngines, type ModelPlace } from './data/cached-engines.ts'
 import { compareEngines, compareGraphs } from './data/compare.ts'
-import { describeEngines, type ModelPlace } from './data/describe-engines.ts'
 import { describeGraph } from './data/describe-graph.ts'
 import { describeNodes } from './data/describe-nodes.ts'
 import { tensorStatistics } from './data/tensor-statistics.ts'
@@ -34,7 +35,10 @@ const mostModels = 200
  */
 export async function viewData(request: ViewRequest): Promise<ViewData> {
   await modelsOf(request)
-  const engines = async () => describeEngines(await modelsOf(request), request.options)
+  const engines = async () => [
+    ...(await bundledEngines(request.path)),
+    ...(await cachedEngines(await modelsOf(request), request.options)),
+  ]
   const graphOf = async (id: string) => describeGraph(placeOf(await modelsOf(request), id).file)
   const engineOf = async (id: string) => found(await engines(), id, 'an engine')
   return {

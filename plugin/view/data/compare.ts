@@ -16,6 +16,8 @@ export function compareEngines(before: EngineView, after: EngineView): Compariso
   return {
     groups: [
       { title: 'Figures', changes: changes(figures(before), figures(after)) },
+      { title: 'Beside the fp32 model', changes: changes(accuracy(before), accuracy(after)) },
+      { title: 'Latency of the last bench', changes: changes(latency(before), latency(after)) },
       { title: 'Facts of the cache key', changes: changes(rows(before.facts), rows(after.facts)) },
       { title: 'Requirements', changes: changes(rows(before.requires), rows(after.requires)) },
     ],
@@ -51,6 +53,31 @@ function weights({ initializers }: GraphView): Texts {
 
 function figures({ backend, precision, bytes, buildSeconds, why, stale }: EngineView): Texts {
   return new Map(Object.entries({ backend, precision, bytes, buildSeconds, why, stale: stale ?? 'no' }).map(text))
+}
+
+function accuracy({ verification }: EngineView): Texts {
+  return new Map(
+    verification.flatMap(({ output, cosine, maxError, isWithinLimits }) => [
+      text([`${output}: cosine`, cosine]),
+      text([`${output}: largest error`, maxError]),
+      text([`${output}: limits`, isWithinLimits ? 'kept' : 'exceeded']),
+    ]),
+  )
+}
+
+function latency({ bench }: EngineView): Texts {
+  if (bench === null) return new Map()
+  const { at, cpu, concurrency, memory, throughput, ...times } = bench
+  const milliseconds = Object.entries(times).map(([name, time]) => [name, `${Number(time.toPrecision(4))} ms`] as const)
+  const others = {
+    throughput: `${Number(throughput.toPrecision(4))} calls/s`,
+    'memory in bytes': memory,
+    concurrency,
+    cpu,
+  }
+  return new Map(
+    [...milliseconds, ...Object.entries(others), ['measured', new Date(at).toISOString()] as const].map(text),
+  )
 }
 
 function text([name, value]: readonly [string, unknown]): readonly [string, string] {

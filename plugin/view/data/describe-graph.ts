@@ -57,9 +57,11 @@ function describeNode(node: Node, index: number, body: readonly string[]): NodeV
 /** Deeper names tell nothing to a person. */
 const deepestScope = 8
 
-// Exporters of PyTorch write '/model/layer.1/Conv'; a digit after a dot belongs to the name before it.
+// Exporters of PyTorch write '/model/layer.1/Conv', where a dot belongs to the name; without slashes, as in
+// 'model.layers.0.conv', dots part the scopes.
 function nameScope(name: string): readonly string[] {
-  const parts = clip(name).split('/').filter(Boolean)
+  const clipped = clip(name)
+  const parts = clipped.split(clipped.includes('/') ? '/' : '.').filter(Boolean)
   return parts.slice(0, -1).slice(0, deepestScope)
 }
 

@@ -20,10 +20,12 @@ export async function describeNodes(
   // Some passes lower nodes, others the weights that nodes read.
   const named = (names: { has(name: string): boolean }, { name, inputs }: NodeView) =>
     report?.unit === 'weights' ? inputs.find((input) => names.has(input)) : [name].find((own) => names.has(own))
+  const errors = errorsOf(engine, graph, (node) => named(changed, node) !== undefined)
   return graph.nodes.map((node) => {
     const { index, name } = node
     const reason = kept.get(named(kept, node) ?? '')
     const layer = layerOf.get(name)
+    const error = errors.get(index)
     return {
       node: index,
       precision: precisionOf(engine, report, {
@@ -32,8 +34,25 @@ export async function describeNodes(
       }),
       ...(reason !== undefined && { kept: shorten(reason, 300) }),
       ...(layer !== undefined && { layer: shorten(layer, 300) }),
+      ...(error !== undefined && { error }),
     }
   })
+}
+
+// A part of the report has a share for all its nodes. A part whose nodes are not found one by one tells nothing.
+function errorsOf(
+  { errorParts }: EngineView,
+  { nodes }: GraphView,
+  isChanged: (node: NodeView) => boolean,
+): ReadonlyMap<number, number> {
+  const errors = errorParts.flatMap(({ first, last, count, share }) => {
+    const start = nodes.findIndex(({ name }) => name === first)
+    const end = nodes.findIndex(({ name }) => name === last)
+    const part = start < 0 ? [] : nodes.slice(start, end + 1).filter(isChanged)
+    if (share === null || part.length !== count) return []
+    return part.map(({ index }) => [index, share / count] as const)
+  })
+  return new Map(errors)
 }
 
 function precisionOf(
