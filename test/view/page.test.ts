@@ -3,10 +3,13 @@ import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { gzipSync } from 'node:zlib'
+import { encode } from 'fast-png'
 import type { Browser, Page } from 'playwright-core'
 import { compile } from 'unplugin-onnx'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { npyBytes } from '../../plugin/samples/npy.ts'
 import { missingChromium, openChromium } from '../support/chromium.ts'
+import { runCommand } from '../support/command.ts'
 import { tempFolder } from '../support/helpers.ts'
 import { affineModel, onnxModel } from '../support/models.ts'
 import { startView, type StartedView } from '../support/view.ts'
@@ -35,6 +38,8 @@ describe.skipIf(missingChromium)('the page', () => {
     writeFileSync(join(folder, 'hostile.onnx'), onnxModel(hostileNet))
     writeFileSync(join(folder, 'long.onnx'), onnxModel(longChain(5000)))
     await compile(join(folder, 'detector.onnx'), { root: folder, engine: 'fp16', backends: ['onnxruntime'] })
+    const bench = ['--engine', 'fp16', '--backend', 'onnxruntime', '--duration', '0.1', '--warmup', '10']
+    await runCommand(['bench', join(folder, 'detector.onnx'), '--root', folder, ...bench], folder)
     view = await startView([folder, '--root', folder])
     browser = await openChromium()
   })
@@ -98,6 +103,9 @@ describe.skipIf(missingChromium)('the page', () => {
     const text = await page.locator('.cards').textContent()
     expect(text).toContain('fp16')
     expect(text).toContain('onnxruntime')
+    expect(text).toContain('Requirements')
+    expect(text).toContain('Latency of the last bench')
+    expect(text).toContain('Beside the fp32 model')
     expect(await seriousFaults(page)).toEqual([])
     await keepPicture(page, 'view-engines')
     expect(opened.faults).toEqual([])
@@ -126,6 +134,22 @@ describe.skipIf(missingChromium)('the page', () => {
     expect(await page.locator('pre').last().textContent()).toContain('await model.infer({ image:')
     expect(await seriousFaults(page)).toEqual([])
     await keepPicture(page, 'view-try')
+    expect(opened.faults).toEqual([])
+  })
+
+  const pixels = { width: 8, height: 8, channels: 3, data: Uint8Array.from({ length: 192 }, (_, index) => index) }
+  const array = { dtype: 'float32', dims: [1, 3, 24, 24], data: new Float32Array(1728).fill(0.5) }
+  test.each([
+    ['an image', 'photo.png', () => encode(pixels as never)],
+    ['an .npy file', 'image.npy', () => npyBytes(array as never)],
+  ])('runs a model on %s', async (_, name, bytes) => {
+    writeFileSync(join(folder, name), bytes())
+    await using opened = await open('detector.onnx')
+    const { page } = opened
+    await page.getByRole('tab', { name: 'Try' }).click()
+    await page.getByLabel(/^Image or .npy file/).setInputFiles(join(folder, name))
+    await page.getByRole('button', { name: 'Run', exact: true }).click()
+    await page.getByRole('heading', { name: /^Outputs/ }).waitFor()
     expect(opened.faults).toEqual([])
   })
 
