@@ -20,6 +20,7 @@ import { startBench } from './start.ts'
 import { tensorrtBench } from './tensorrt.ts'
 import { toolsBench } from './tools.ts'
 import { verifyBench } from './verify.ts'
+import { viewBench } from './view.ts'
 
 /** All benchmarks by name; `npm run bench start key` runs two of them. */
 const benches: Readonly<Record<string, Bench>> = {
@@ -42,6 +43,7 @@ const benches: Readonly<Record<string, Bench>> = {
   servers: serversBench,
   size: sizeBench,
   tools: toolsBench,
+  view: viewBench,
 }
 
 const names = process.argv.slice(2)

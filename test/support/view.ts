@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 
-const bin = fileURLToPath(new URL('../../dist/plugin/cli.js', import.meta.url))
+const command = fileURLToPath(new URL('../../dist/plugin/cli.js', import.meta.url))
 
 /** A running `unplugin-onnx view`. */
 export interface StartedView {
@@ -11,7 +11,7 @@ export interface StartedView {
   end(): Promise<number | null>
 }
 
-export async function startView(args: readonly string[], env = process.env): Promise<StartedView> {
+export async function startView(args: readonly string[], env = process.env, bin = command): Promise<StartedView> {
   const child = spawn(process.execPath, [bin, 'view', ...args, '--no-open'], { env, stdio: ['ignore', 'pipe', 'pipe'] })
   const exited = once(child, 'exit')
   const printed: Buffer[] = []
