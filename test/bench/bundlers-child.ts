@@ -2,6 +2,7 @@
 // plugin. Prints the processor time of the build in milliseconds, without the time to load the bundler and the plugin,
 // which does not grow with the app.
 import { resolve } from 'node:path'
+import { published } from './published.ts'
 
 const [, , bundler = '', who] = process.argv
 const root = process.cwd()
@@ -90,23 +91,6 @@ const pack = {
   output: { path: dir },
   optimization: { minimize: false },
 } as const
-
-// The entry that npm gets, with the types of the sources.
-function published<Name extends keyof Entries>(name: Name): () => Promise<Entries[Name]> {
-  const file = new URL(`../../../packages/unplugin-onnx/dist/plugin/${name}.js`, import.meta.url)
-  return async () => (await import(file.href)) as Entries[Name]
-}
-
-interface Entries {
-  readonly vite: typeof import('unplugin-onnx/vite')
-  readonly rollup: typeof import('unplugin-onnx/rollup')
-  readonly rolldown: typeof import('unplugin-onnx/rolldown')
-  readonly webpack: typeof import('unplugin-onnx/webpack')
-  readonly rspack: typeof import('unplugin-onnx/rspack')
-  readonly esbuild: typeof import('unplugin-onnx/esbuild')
-  readonly farm: typeof import('unplugin-onnx/farm')
-  readonly bun: typeof import('unplugin-onnx/bun')
-}
 
 // Every bundler gets its plugins last: the build starts here.
 async function plugins<P>(load: () => Promise<{ readonly default: (options: object) => P }>): Promise<P[]> {
