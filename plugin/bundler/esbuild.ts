@@ -46,8 +46,23 @@ function setUpEsbuild(build: PluginBuild, project: Project, assets: FileLoaderAs
   project.writesTo(write ? output : undefined)
   const side = project.options.platform === 'auto' ? sideOf(build) : project.options.platform
   if (publicPath && side === 'node') refuseNestedOutputs(build, output, absWorkingDir)
-  assets.setup(build, { format, publicPath, side })
+  // In a page, the files may be served from memory.
+  const standsIn = write && side === 'node'
+  assets.setup(build, { format, publicPath, side, standsIn })
+  if (standsIn) fillEngines(build, assets, absWorkingDir)
   if (packages === 'external' || external.length > 0) refusePackagesWithModels(build, project)
+}
+
+function fillEngines(build: PluginBuild, assets: FileLoaderAssets, workingDir: string): void {
+  build.initialOptions.metafile = true
+  build.onEnd(async ({ metafile }) => {
+    try {
+      if (metafile) await assets.fill(metafile.outputs, workingDir)
+    } catch (error) {
+      return { errors: [{ text: (error as Error).message, detail: error }] }
+    }
+    return undefined
+  })
 }
 
 function esbuildResolver(build: PluginBuild, importer: string | undefined): Resolve {

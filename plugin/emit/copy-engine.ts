@@ -15,8 +15,8 @@ import { orOutputFailed } from './output.ts'
  *
  * @throws OnnxEngineError OUTPUT_FAILED, CACHE_FAILED
  */
-export async function copyEngine(asset: EngineAsset, folder: string): Promise<void> {
-  const target = join(folder, asset.name)
+export async function copyEngine(asset: EngineAsset, folder: string, name: string = asset.name): Promise<void> {
+  const target = join(folder, name)
   if (await isWritten(asset, target)) return
   const temporary = `${target}.${process.pid}.tmp`
   await orOutputFailed(folder, async () => {

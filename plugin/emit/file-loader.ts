@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises'
+import { basename, dirname, extname, resolve } from 'node:path'
 import type { Side } from '../options/build-target.ts'
 import type { EngineAsset } from './asset.ts'
 import { type EngineCode, fromPage, locate } from './location.ts'
@@ -20,13 +21,28 @@ export interface FileLoaderBuild {
 export interface FileLoaderAssets {
   engine(asset: EngineAsset, index: number): EngineCode
   setup(build: FileLoaderBuild, output: FileLoaderOutput): void
+  /**
+   * Copies the engines over the files that stand for them, with `standsIn`. `folder` is what the paths of the outputs
+   * start from.
+   */
+  fill(outputs: FileLoaderOutputs, folder: string): Promise<void>
 }
+
+/** The outputs in a metafile of esbuild, whose sizes are those of the files in the end. */
+export type FileLoaderOutputs = Readonly<
+  Record<string, { bytes: number; readonly inputs: Readonly<Record<string, unknown>> }>
+>
 
 export interface FileLoaderOutput {
   readonly format: string
   readonly publicPath?: string
   /** Where the output runs. Default: Node.js. */
   readonly side?: Side
+  /**
+   * Whether a small file stands in for each engine until `fill`: esbuild takes files of plugins through a pipe, which
+   * takes longer than all the rest of a build.
+   */
+  readonly standsIn?: boolean
 }
 
 /**
@@ -60,9 +76,22 @@ export function fileLoaderAssets(): FileLoaderAssets {
       })
       build.onLoad({ filter: /^/, namespace: fileNamespace }, async ({ path }) => {
         const asset = assets.get(path)
+        if (asset && output.standsIn) return { contents: `${asset.name} ${asset.sha256}\n`, loader: 'file' }
         const { readEngine } = await import('./copy-engine.ts')
         return { contents: await (asset ? readEngine(asset) : readFile(path)), loader: 'file' }
       })
+    },
+    async fill(outputs, folder) {
+      const { copyEngine } = await import('./copy-engine.ts')
+      const found = Object.entries(outputs).flatMap(([file, output]) => {
+        const [input = '', ...others] = Object.keys(output.inputs)
+        const asset = assets.get(input.slice(fileNamespace.length + 1))
+        // The chunk that uses an engine has it among its inputs as well.
+        const isEngine = others.length === 0 && extname(file) === extname(asset?.name ?? '')
+        return asset && isEngine ? [{ asset, output, target: resolve(folder, file) }] : []
+      })
+      await Promise.all(found.map(({ asset, target }) => copyEngine(asset, dirname(target), basename(target))))
+      for (const { asset, output } of found) output.bytes = asset.size
     },
   }
 }
