@@ -123,21 +123,6 @@ export function reviveError(record: ErrorRecord): OnnxEngineError {
   return Object.assign(error, { expected: record.expected, received: record.received, hint: record.hint })
 }
 
-/**
- * The candidate nearest to `name`: at an edit distance of at most a third of its length, or 2 for short names.
- * Undefined for names of hostile models, which can be megabytes long: comparing takes the product of the lengths.
- */
-export function nearest(name: string, candidates: Iterable<string>): string | undefined {
-  if (name.length > longestCompared) return undefined
-  let best: string | undefined
-  let bestDistance = Math.max(2, Math.floor(name.length / 3)) + 1
-  for (const candidate of candidates) {
-    const distance = editDistance(name.toLowerCase(), candidate.toLowerCase(), bestDistance)
-    if (distance < bestDistance) [best, bestDistance] = [candidate, distance]
-  }
-  return best
-}
-
 // By its name: a bundle may hold its own copy of this class next to the runtime's.
 export function isOnnxEngineError(error: unknown): error is OnnxEngineError {
   return error instanceof Error && error.name === 'OnnxEngineError'
@@ -150,25 +135,4 @@ function compose(subject: string, { expected, received, hint }: ErrorDetails): s
   ]
   const detail = facts.filter(Boolean).join(', ')
   return [detail ? `${subject}: ${detail}` : subject, hint ?? ''].filter(Boolean).join('. ')
-}
-
-const longestCompared = 200
-
-// Where the lengths differ too much, they decide. Two letters that changed places count once, as in 'fp61'.
-function editDistance(a: string, b: string, limit: number): number {
-  if (Math.abs(a.length - b.length) >= limit) return limit
-  let before: readonly number[] = []
-  let row: readonly number[] = Array.from({ length: b.length + 1 }, (_, j) => j)
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i]
-    for (let j = 1; j <= b.length; j++) {
-      const substituted = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1)
-      const isSwapped = i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]
-      const swapped = isSwapped ? (before[j - 2] ?? 0) + 1 : Infinity
-      next.push(Math.min(substituted, swapped, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1))
-    }
-    before = row
-    row = next
-  }
-  return row[b.length] ?? limit
 }

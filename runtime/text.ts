@@ -1,4 +1,4 @@
-import { nearest } from './errors.ts'
+import { nearest } from './nearest.ts'
 
 // The longest name that a message shows whole: names in hostile models can be megabytes long.
 const longestName = 120

@@ -1,5 +1,6 @@
 import type { CAC } from 'cac'
-import { nearest, OnnxEngineError } from '../../runtime/errors.ts'
+import { OnnxEngineError } from '../../runtime/errors.ts'
+import { nearest } from '../../runtime/nearest.ts'
 
 /** Descriptions of options that several commands share. */
 export const optionTexts = {

@@ -7,7 +7,8 @@ import { existsSync, readdirSync, realpathSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { basename, dirname, isAbsolute, join, relative, resolve, sep } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { nearest, OnnxEngineError } from '../../runtime/errors.ts'
+import { OnnxEngineError } from '../../runtime/errors.ts'
+import { nearest } from '../../runtime/nearest.ts'
 import { didYouMean } from '../text.ts'
 
 /** The place of an import, from which its specifier is resolved. */

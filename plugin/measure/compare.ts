@@ -1,5 +1,7 @@
 import type { CheckedTensor } from '../../runtime/session.ts'
 import { numbersOf } from './numbers.ts'
+import { addRows, type RowCounting } from './rows.ts'
+import type { Edits } from './sequence.ts'
 
 /**
  * How far an output of an engine is from that of the fp32 model, over all inputs. A type, not an interface: it is kept
@@ -32,6 +34,11 @@ export type Comparison = {
   readonly decided: number
   /** Those of them whose largest element is the same. */
   readonly sameDecided: number
+  /**
+   * Symbols of the texts that a sequence of probabilities stands for, and those that changed; absent for outputs of
+   * another kind.
+   */
+  readonly text?: Edits
   /** Elements beyond `atol + rtol * |expected|`; null when neither was given. */
   readonly outside: number | null
   /** Elements that were compared; when there are none, the other figures mean nothing. */
@@ -47,7 +54,7 @@ export type Comparison = {
 }
 
 /** Figures that are counted while inputs come in. */
-export interface Counting {
+export interface Counting extends RowCounting {
   readonly name: string
   readonly tolerance: { readonly atol: number; readonly rtol: number } | undefined
   maxAbs: number
@@ -58,10 +65,6 @@ export interface Counting {
   most: number
   dot: number
   squares: [number, number]
-  rows: number
-  sameRows: number
-  decided: number
-  sameDecided: number
   outside: number
   compared: number
   nonFinite: number
@@ -111,40 +114,12 @@ export function addSample(
   const isFloat = /^(?:float|bfloat)/.test(expected!.dtype)
   counting.discrete = !isFloat
   if (isFloat && width > 1) {
-    for (let start = 0; start < wanted.length; start += width) addRow(counting, wanted, given, { start, width })
+    addRows(counting, wanted, given, expected!.dims)
     return
   }
   // A row of one has no largest element, and integers are compared one by one.
   counting.rows += wanted.length
   for (let i = 0; i < wanted.length; i++) if (isFloat || wanted[i] === given[i]) counting.sameRows++
-}
-
-interface Row {
-  readonly start: number
-  readonly width: number
-}
-
-function addRow(counting: Counting, wanted: ArrayLike<number>, given: ArrayLike<number>, row: Row): void {
-  const best = indexOfLargest(wanted, row)
-  const isSame = best === indexOfLargest(given, row)
-  counting.rows++
-  if (isSame) counting.sameRows++
-  if (!isDecidedDistribution(wanted, row, best)) return
-  counting.decided++
-  if (isSame) counting.sameDecided++
-}
-
-/** Whether a row holds probabilities, and the largest is at least a tenth larger than any other. */
-function isDecidedDistribution(values: ArrayLike<number>, { start, width }: Row, best: number): boolean {
-  let sum = 0
-  let second = 0
-  for (let i = start; i < start + width; i++) {
-    const value = values[i] ?? 0
-    if (!(value >= 0)) return false
-    sum += value
-    if (i !== best && value > second) second = value
-  }
-  return Math.abs(sum - 1) < 1e-3 && (values[best] ?? 0) > 1.1 * second
 }
 
 /** The counted figures, for judging and for people. */
@@ -163,6 +138,7 @@ export function finish({
   sameRows,
   decided,
   sameDecided,
+  text,
   outside,
   compared,
   nonFinite,
@@ -181,6 +157,7 @@ export function finish({
     argmax: rows === 0 ? 1 : sameRows / rows,
     decided,
     sameDecided,
+    ...(text && { text }),
     outside: tolerance ? outside : null,
     compared,
     nonFinite,
@@ -230,10 +207,4 @@ function textsOf(
   if (expected?.dtype !== 'string' || received?.dtype !== 'string') return undefined
   const [wanted, given] = [expected.data as readonly string[], received.data as readonly string[]]
   return [wanted.map(() => 1), given.map((text, index) => (text === wanted[index] ? 1 : 0))]
-}
-
-function indexOfLargest(values: ArrayLike<number>, { start, width }: Row): number {
-  let best = start
-  for (let i = start + 1; i < start + width; i++) if ((values[i] ?? 0) > (values[best] ?? 0)) best = i
-  return best
 }

@@ -1,6 +1,7 @@
 import { elementCount } from '../../runtime/dtype.ts'
-import { type ErrorDetails, OnnxEngineError, nearest } from '../../runtime/errors.ts'
+import { type ErrorDetails, OnnxEngineError } from '../../runtime/errors.ts'
 import type { Bindings, Binding, Dim } from '../../runtime/manifest.ts'
+import { nearest } from '../../runtime/nearest.ts'
 import { didYouMean, keyPath, shorten } from '../text.ts'
 import { listedProfiles } from './listed-profiles.ts'
 import type { Shapes, Profile, ValueBounds } from './types.ts'

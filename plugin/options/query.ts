@@ -1,4 +1,5 @@
-import { type ErrorDetails, nearest, OnnxEngineError } from '../../runtime/errors.ts'
+import { type ErrorDetails, OnnxEngineError } from '../../runtime/errors.ts'
+import { nearest } from '../../runtime/nearest.ts'
 import { byName, didYouMean, quoteText, shorten } from '../text.ts'
 import type { Shapes } from './types.ts'
 

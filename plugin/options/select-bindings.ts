@@ -1,6 +1,7 @@
 import { elementCount, dtypes } from '../../runtime/dtype.ts'
-import { nearest, OnnxEngineError } from '../../runtime/errors.ts'
+import { OnnxEngineError } from '../../runtime/errors.ts'
 import type { Binding, Bindings } from '../../runtime/manifest.ts'
+import { nearest } from '../../runtime/nearest.ts'
 import type { GraphEdits } from '../onnx/graph-edits.ts'
 import type { Model } from '../onnx/model.ts'
 import { unsupportedBinding } from '../onnx/unsupported-binding.ts'

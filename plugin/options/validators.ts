@@ -1,6 +1,7 @@
 import { inspect } from 'node:util'
 import * as v from 'valibot'
-import { type ErrorCode, nearest, OnnxEngineError } from '../../runtime/errors.ts'
+import { type ErrorCode, OnnxEngineError } from '../../runtime/errors.ts'
+import { nearest } from '../../runtime/nearest.ts'
 import { byName, didYouMean, shorten } from '../text.ts'
 
 /**

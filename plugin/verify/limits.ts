@@ -11,6 +11,8 @@ interface Limits {
   readonly maxError: number
   /** Least share of clear decisions of a probability distribution that stay the same. */
   readonly decided: number
+  /** Largest share of the symbols of decoded texts that change. */
+  readonly edits?: number
   /** Largest difference beyond a hundredth of each element, as a share of the output's largest magnitude. */
   readonly excess?: number
 }
@@ -23,11 +25,11 @@ interface Limits {
 const defaults: Readonly<Record<'samples' | 'random', Readonly<Record<Precision, Limits>>>> = {
   samples: {
     fp32: { cosine: 0.99999, maxError: 2e-4, decided: 0.999, excess: 2e-5 },
-    fp16: { cosine: 0.999, maxError: 0.6, decided: 0.98 },
-    bf16: { cosine: 0.99, maxError: 1, decided: 0.95 },
-    int8: { cosine: 0.98, maxError: 1, decided: 0.9 },
-    'int8-weights': { cosine: 0.99, maxError: 1, decided: 0.95 },
-    'int4-weights': { cosine: 0.95, maxError: 1, decided: 0.9 },
+    fp16: { cosine: 0.999, maxError: 0.6, decided: 0.98, edits: 0.02 },
+    bf16: { cosine: 0.99, maxError: 1, decided: 0.95, edits: 0.05 },
+    int8: { cosine: 0.98, maxError: 1, decided: 0.9, edits: 0.1 },
+    'int8-weights': { cosine: 0.99, maxError: 1, decided: 0.95, edits: 0.05 },
+    'int4-weights': { cosine: 0.95, maxError: 1, decided: 0.9, edits: 0.1 },
   },
   random: {
     fp32: { cosine: 0.9999, maxError: 5e-4, decided: 0.99, excess: 5e-5 },
@@ -130,7 +132,7 @@ function changeProblem({ argmax, noise }: Comparison, { precision }: Threshold):
 }
 
 function distanceProblem(output: Comparison, threshold: Threshold, maxAbs: number): string | undefined {
-  const { cosine, norm, largest, noise, decided, sameDecided, excess } = output
+  const { cosine, norm, largest, noise, decided, sameDecided, text, excess } = output
   const allowedByNoise = noiseFactor * (noise?.maxAbs ?? 0)
   if (maxAbs <= allowedByNoise || isNegligible(output, threshold, maxAbs)) return undefined
   if (threshold.cosine !== undefined && cosine < threshold.cosine) {
@@ -152,6 +154,10 @@ function distanceProblem(output: Comparison, threshold: Threshold, maxAbs: numbe
   if (threshold.decided !== undefined && decided > 0 && sameDecided / decided < threshold.decided) {
     const share = `${percent(sameDecided / decided)} of its clear decisions`
     return `keeps ${share}, less than ${percent(threshold.decided)}`
+  }
+  if (text && threshold.edits !== undefined && text.edits > threshold.edits * text.symbols) {
+    const change = `${text.edits} of the ${text.symbols} symbols of its text`
+    return `changes ${change}, more than ${percent(threshold.edits)}`
   }
   return undefined
 }

