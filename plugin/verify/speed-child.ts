@@ -34,7 +34,8 @@ export type Speed = {
 
 const least = { rounds: 9, milliseconds: 600 }
 
-const mostRounds = 41
+/** For times that vary by more than they differ. */
+const most = { rounds: 41, milliseconds: 4000 }
 
 /** Milliseconds of one turn: a timer and a busy core weigh less in several calls than in one of microseconds. */
 const turn = 4
@@ -74,24 +75,44 @@ async function compareTimes(lowered: Call, fp32: Call): Promise<Speed> {
   // The first calls allocate memory.
   const warm = Math.max(await timeOf(lowered, 2), await timeOf(fp32, 2))
   const calls = Math.max(1, Math.min(200, Math.ceil(turn / warm)))
-  const rounds: { readonly lowered: number; readonly fp32: number }[] = []
+  const rounds: Round[] = []
   const start = performance.now()
-  while (
-    rounds.length < mostRounds &&
-    (rounds.length < least.rounds || performance.now() - start < least.milliseconds)
-  ) {
+  const elapsed = () => performance.now() - start
+  const needsMore = () =>
+    rounds.length < least.rounds ||
+    elapsed() < least.milliseconds ||
+    (isUnclear(rounds) && elapsed() < most.milliseconds)
+  while (rounds.length < most.rounds && needsMore()) {
     const swapped = rounds.length % 2 === 1
     const before = swapped ? await timeOf(fp32, calls) : undefined
     const time = await timeOf(lowered, calls)
     rounds.push({ lowered: time, fp32: before ?? (await timeOf(fp32, calls)) })
   }
-  const slower = rounds.filter((round) => round.lowered > round.fp32).length
   return {
     lowered: median(rounds.map((round) => round.lowered)),
     fp32: median(rounds.map((round) => round.fp32)),
-    ratio: median(rounds.map((round) => round.lowered / round.fp32)),
-    slowerRounds: slower / rounds.length,
+    ratio: ratioOf(rounds),
+    slowerRounds: slowerShare(rounds),
   }
+}
+
+interface Round {
+  readonly lowered: number
+  readonly fp32: number
+}
+
+function ratioOf(rounds: readonly Round[]): number {
+  return median(rounds.map((round) => round.lowered / round.fp32))
+}
+
+function slowerShare(rounds: readonly Round[]): number {
+  return rounds.filter((round) => round.lowered > round.fp32).length / rounds.length
+}
+
+/** Whether the median differs, but many rounds say the opposite: another program takes the CPU now and then. */
+function isUnclear(rounds: readonly Round[]): boolean {
+  const share = slowerShare(rounds)
+  return Math.abs(ratioOf(rounds) - 1) > 0.05 && share > 0.2 && share < 0.8
 }
 
 /** Milliseconds of one call, the mean of some. */
