@@ -1,5 +1,6 @@
 import type { CheckedTensor } from '../../runtime/session.ts'
 import { numbersOf } from './numbers.ts'
+import type { Objects } from './objects.ts'
 import { addRows, type RowCounting } from './rows.ts'
 import type { Edits } from './sequence.ts'
 
@@ -47,6 +48,8 @@ export type Comparison = {
   readonly nonFinite: number
   /** Whether its elements are probabilities by the operator that makes them, so that their range is 1. */
   readonly probability?: true
+  /** Objects that a detector found, of which the output is a part: then other figures mean nothing. */
+  readonly objects?: Objects
   /** Why it cannot be compared: another dtype or other dims than expected. */
   readonly trouble?: string
   /** How far the fp32 model is from itself when ONNX Runtime sums in another order; only where that was measured. */

@@ -1,5 +1,6 @@
 import type { Precision } from '../../runtime/manifest.ts'
 import type { Comparison } from '../measure/compare.ts'
+import { type Objects, sharedObjects } from '../measure/objects.ts'
 import { quote } from '../text.ts'
 import type { VerifyRequest } from './request.ts'
 
@@ -54,6 +55,16 @@ const negligible: Readonly<Record<Precision, number>> = {
   'int4-weights': 0.05,
 }
 
+/** Least share of the objects of a detector that both find. */
+const leastObjects: Readonly<Record<Precision, number>> = {
+  fp32: 0.99,
+  fp16: 0.97,
+  bf16: 0.95,
+  'int8-weights': 0.95,
+  int8: 0.9,
+  'int4-weights': 0.9,
+}
+
 /**
  * Sums in another order differ by this much more than the fp32 model differs from itself: two libraries order sums in
  * more ways than one library with and without its optimisations.
@@ -68,6 +79,8 @@ export interface Threshold extends Partial<Limits> {
   readonly precision: Precision
   /** Least share of rows with the same largest element, from the user. */
   readonly argmax: number
+  /** Least share of the objects of a detector that both find. */
+  readonly objects?: number
 }
 
 /** From the narrowest limits to the widest. */
@@ -104,16 +117,19 @@ export function thresholdOf({ options, against, model }: JudgedRequest): Thresho
     ...(cosine !== undefined && { cosine }),
     ...(maxError !== undefined && { maxError }),
   }
+  // What the user allows of distances says nothing of objects.
+  const objects = metric === undefined ? { objects: leastObjects[precision] } : {}
   const isOwn = [cosine, maxError, atol, rtol].some((limit) => limit !== undefined)
   const limits = defaults[samples ? 'samples' : 'random'][precision]
   if (metric !== undefined) return own
-  return isOwn ? { cosine: limits.cosine, ...own } : { ...limits, ...own }
+  return isOwn ? { cosine: limits.cosine, ...objects, ...own } : { ...limits, ...objects, ...own }
 }
 
 /** Why an output is too far from that of the fp32 model; undefined when it is close enough. */
 export function problemOf(output: Comparison, threshold: Threshold): string | undefined {
   const { trouble, maxAbs, argmax, outside } = output
   if (trouble !== undefined) return trouble
+  if (output.objects) return objectsProblem(output.objects, threshold)
   if (maxAbs === null) return 'has NaN or infinity where the fp32 model has numbers'
   const distance = output.discrete ? changeProblem(output, threshold) : distanceProblem(output, threshold, maxAbs)
   if (distance !== undefined) return distance
@@ -121,6 +137,12 @@ export function problemOf(output: Comparison, threshold: Threshold): string | un
     return `has the same largest element in ${percent(argmax)} of its rows, less than ${percent(threshold.argmax)}`
   }
   return outside ? `has ${outside} elements beyond atol and rtol` : undefined
+}
+
+function objectsProblem(objects: Objects, { objects: least }: Threshold): string | undefined {
+  if (least === undefined || sharedObjects(objects) >= least) return undefined
+  const { matched, expected, received } = objects
+  return `is of ${received} objects, ${matched} of them among the ${expected} of the fp32 model`
 }
 
 /** Integers, bools and text: fp32 must not change them; in lower precision a decision may change. */

@@ -15,7 +15,7 @@ export interface TrialVerdict {
 }
 
 /** Raised when the same outputs give another result. */
-const version = 1
+const version = 2
 
 /**
  * Compares an engine with the fp32 model, as `verifyEngine` does. The outcome is cached with the engine's key.

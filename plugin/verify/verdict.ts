@@ -1,5 +1,6 @@
 import { OnnxEngineError } from '../../runtime/errors.ts'
 import type { Comparison } from '../measure/compare.ts'
+import { sharedObjects } from '../measure/objects.ts'
 import { trainingText } from '../onnx/training-text.ts'
 import type { PassRequest } from '../precision/pass.ts'
 import { quote } from '../text.ts'
@@ -21,9 +22,10 @@ export function judge({ outputs, metric }: VerifyResult, request: JudgedRequest)
  * length. Errors that do not depend on each other add up.
  */
 export function distanceOf({ outputs }: VerifyResult): number {
-  const distances = outputs.map(({ trouble, maxAbs, cosine, norm }) =>
-    trouble !== undefined || maxAbs === null ? Infinity : 1 - cosine + (norm - 1) ** 2 / 2,
-  )
+  const distances = outputs.map(({ trouble, maxAbs, cosine, norm, objects }) => {
+    if (objects) return 1 - sharedObjects(objects)
+    return trouble !== undefined || maxAbs === null ? Infinity : 1 - cosine + (norm - 1) ** 2 / 2
+  })
   return Math.max(0, ...distances)
 }
 
@@ -92,12 +94,21 @@ export function verificationText({ skipped, outputs, inputs, emulated, unvaried,
       .filter(({ name }) => unvaried.outputs.includes(name))
       .map(({ name }) => `output ${quote(name)} never varied`),
   ]
-  const worst = compared.map(({ maxAbs }) => maxAbs ?? Infinity).reduce((most, value) => Math.max(most, value), 0)
-  const cosine = Math.min(1, ...compared.map((output) => output.cosine))
-  const argmax = Math.min(1, ...compared.map((output) => output.argmax))
-  const figures = `max abs ${worst.toExponential(1)}, cosine ${cosine.toFixed(5)}, argmax ${percent(argmax)}`
+  const objects = compared.find((output) => output.objects)?.objects
+  const figures = [
+    ...(objects ? [`${objects.matched} of ${objects.expected} objects, ${objects.received} found`] : []),
+    ...(objects && compared.every((output) => output.objects) ? [] : [distanceText(compared)]),
+  ].join(', ')
   const own = metric ? [`metric ${Number(metric.mean.toPrecision(5))}`] : []
   return [...own, `${figures} (${inputs}${emulated ? ', emulated' : ''})`, ...others].join(', ')
+}
+
+function distanceText(outputs: readonly Comparison[]): string {
+  const measured = outputs.filter((output) => !output.objects)
+  const worst = measured.map(({ maxAbs }) => maxAbs ?? Infinity).reduce((most, value) => Math.max(most, value), 0)
+  const cosine = Math.min(1, ...measured.map((output) => output.cosine))
+  const argmax = Math.min(1, ...measured.map((output) => output.argmax))
+  return `max abs ${worst.toExponential(1)}, cosine ${cosine.toFixed(5)}, argmax ${percent(argmax)}`
 }
 
 /** Below this share of rows, the index of the largest element is no longer the one of the fp32 model. */
@@ -150,7 +161,8 @@ export function outputRows(outputs: readonly Comparison[]): readonly string[] {
   return outputs.map((output) => `  ${rowOf(output)}`)
 }
 
-function rowOf({ name, maxAbs, largest, cosine, argmax, nonFinite }: Comparison): string {
+function rowOf({ name, maxAbs, largest, cosine, argmax, nonFinite, objects }: Comparison): string {
+  if (objects) return `${name}  ${objects.matched} of ${objects.expected} objects, ${objects.received} found`
   const difference = maxAbs === null ? 'not finite' : maxAbs.toExponential(1)
   const distance = `max abs ${difference} of ${largest.toPrecision(3)}`
   const unusable = nonFinite > 0 ? [`${nonFinite} elements not finite in fp32`] : []

@@ -4,10 +4,13 @@ import type { Bindings } from '../../runtime/manifest.ts'
 import type { ChildJob, ChildTask } from '../child/contract.ts'
 import { addSample, type Comparison, type Counting, finish, newComparison } from '../measure/compare.ts'
 import type { Onnxruntime } from '../measure/feed.ts'
+import { addObjects, noObjects, type Objects } from '../measure/objects.ts'
 import { loadGraph } from '../onnx/graph.ts'
 import { readSamples, type Sample } from '../samples/read.ts'
 import { type SampleSource, where } from '../samples/source.ts'
 import { acceptedInputs } from './accepted-inputs.ts'
+import { detectorOutputs } from './detector.ts'
+import { type Doubles, inferTwice, openDoubles, withNoise } from './doubles.ts'
 import { inputRanges } from './input-ranges.ts'
 import { tensorKeeper } from './keep-tensors.ts'
 import { type MetricResult, openMetric } from './metric.ts'
@@ -99,7 +102,7 @@ async function compare(task: Task): Promise<VerifyResult> {
       'onnx' in candidate ? 'the lowered graph does not run on the CPU' : 'the engine cannot be opened here'
     return skip(`${problem}: ${textOf(error)}`)
   }
-  const doubles = await openDoubles(task, reference)
+  const doubles = settings.noise ? await openDoubles(ort, job.model, opponent ? undefined : reference) : undefined
   const outcome = await compareAll(task, { reference, engine, doubles }, random?.samples)
   await Promise.all(Array.from(new Set([reference, engine, ...(doubles ?? [])]), (opened) => opened.dispose()))
   const { count, outputs, unvaried, metric } = outcome
@@ -129,20 +132,6 @@ async function randomInputs({ job, settings }: Task, reference: Opened) {
   return { samples: found.samples.slice(0, limit), tried: found.tried.slice(0, limit) }
 }
 
-/** The fp32 model with and without the optimisations of ONNX Runtime, which sum in different orders. */
-type Doubles = readonly [Opened, Opened]
-
-/** Undefined when no noise is wanted, or where only an optimisation makes the model run. */
-async function openDoubles({ ort, job, settings }: Task, reference: Opened): Promise<Doubles | undefined> {
-  if (!settings.noise) return undefined
-  try {
-    const plain = await openOnnx(ort, job.model, 'disabled')
-    return [settings.reference ? await openOnnx(ort, job.model, 'all') : reference, plain]
-  } catch {
-    return undefined
-  }
-}
-
 interface Opponents {
   readonly reference: Opened
   readonly engine: Opened
@@ -166,6 +155,10 @@ async function compareAll(
   const { source, bindings, atol, rtol, keep, opponent } = task.settings
   const metric = task.settings.metric && (await openMetric(task.settings.metric.file, task.settings.metric.text))
   const keepTensors = keep === undefined ? undefined : tensorKeeper(keep)
+  const graph = await loadGraph(task.job.model)
+  const detector = detectorOutputs(graph, bindings)
+  const ofObjects = new Set(Object.values(detector ?? {}))
+  let objects = noObjects
   const countings = bindings.outputs.map(({ name }) => newComparison(name, { atol, rtol }))
   const noises = bindings.outputs.map(({ name }) => newComparison(name, { atol: null, rtol: null }))
   const [given, gotten]: [Variation, Variation] = [new Map(), new Map()]
@@ -188,6 +181,7 @@ async function compareAll(
     watchSample(given, sample)
     watchSample(gotten, expected)
     addOutputs(countings, expected, received)
+    if (detector) objects = addObjects(objects, detector, expected, received)
     await metric?.add(expected, received, sample)
     if (again) addOutputs(noises, ...again)
     for (const [role, tensors] of [
@@ -197,8 +191,9 @@ async function compareAll(
     ] as const)
       await keepTensors?.(count - 1, role, tensors)
   }
-  const likely = probabilities(await loadGraph(task.job.model))
+  const likely = probabilities(graph)
   const outputs = countings.map((counting, index) => {
+    if (ofObjects.has(counting.name)) return asObjects(counting.name, objects)
     const comparison = withNoise(finish(counting), finish(noises[index]!))
     return likely.has(comparison.name) ? { ...comparison, probability: true as const } : comparison
   })
@@ -209,27 +204,14 @@ async function compareAll(
   return { count, outputs, unvaried, refusal, metric: metric?.result() }
 }
 
-/** Both doubles on a sample; undefined when one of them fails. `reference` has given what is expected already. */
-async function inferTwice(
-  [first, second]: Doubles,
-  sample: Sample,
-  known: { readonly reference: Opened; readonly expected: Tensors },
-): Promise<readonly [Tensors, Tensors] | undefined> {
-  try {
-    const once = first === known.reference ? known.expected : await first.infer(sample)
-    return [once, await second.infer(sample)]
-  } catch {
-    return undefined
-  }
-}
-
 function addOutputs(countings: readonly Counting[], expected: Tensors, received: Tensors): void {
   for (const counting of countings) addSample(counting, expected.get(counting.name), received.get(counting.name))
 }
 
-function withNoise(comparison: Comparison, { compared, trouble, maxAbs, argmax }: Comparison): Comparison {
-  if (compared === 0 || trouble !== undefined || maxAbs === null) return comparison
-  return { ...comparison, noise: { maxAbs, argmax } }
+/** An output of a detector. Its boxes may be in another order, and one more or less. */
+function asObjects(name: string, objects: Objects): Comparison {
+  const nothing = finish(newComparison(name, { atol: null, rtol: null }))
+  return { ...nothing, compared: objects.expected + objects.received, objects }
 }
 
 async function inferOr<T>(opened: Opened, sample: Sample, fail: (cause: unknown) => T): Promise<Tensors | T> {

@@ -16,7 +16,7 @@ import { judge, unusableReference, type Verification } from './verdict.ts'
 // the nodes that cause a difference, and report.ts prints and keeps the report.
 
 /** Raised when the same outputs give another verdict. */
-const version = 11
+const version = 12
 
 /**
  * Compares an engine with the fp32 model on ONNX Runtime, or with the engine that the request names, on the samples of

@@ -68,7 +68,7 @@ describe('thresholds', () => {
     ['cosine', { verify: { cosine: 0.5 } }],
     ['atol', { verify: { atol: 0.1 } }],
   ])('with the option %s no default limit of elements and decisions is left', (_, options) => {
-    expect(Object.keys(thresholdWith(options)).sort()).toEqual(['argmax', 'cosine', 'precision'])
+    expect(Object.keys(thresholdWith(options)).sort()).toEqual(['argmax', 'cosine', 'objects', 'precision'])
   })
 })
 
