@@ -22,6 +22,15 @@ const together: readonly (readonly [chunk: string, ...modules: readonly string[]
   // What everything loads, and the little of Node.js that every bundler needs besides.
   ['runtime/shared/base', 'runtime/errors.js', 'runtime/manifest.js', 'runtime/text.js', 'runtime/dtype.js'],
   ['runtime/shared/files', 'runtime/make-folder.js', 'runtime/onnxruntime/cpu.js', 'native/platform.js'],
+  // What bundlers and the hook of plain Node.js need to see a model.
+  [
+    'plugin/shared/models',
+    'plugin/imports/resolve.js',
+    'plugin/options/query.js',
+    'plugin/options/config-file.js',
+    'plugin/options/types.js',
+    'plugin/emit/module.js',
+  ],
   // What a start of plain Node.js loads for a model whose engines are in the cache, besides the lines above.
   ['runtime/shared/find', 'runtime/openvino/library.js', 'runtime/tensorrt/library.js'],
   ['plugin/shared/hook', 'plugin/node/sync-hooks.js', 'plugin/node/async-model.js', 'plugin/cache/leases.js'],

@@ -96,11 +96,14 @@ test.each(['dist/plugin/vite.js', 'dist/plugin/shared/hit.js', 'dist/plugin/cli.
   },
 )
 
-test('a start by the hook of Node.js loads nothing of bundlers and compilers', () => {
-  const files = new Set([join(built['unplugin-onnx'], 'dist/plugin/shared/hook.js')])
+test.each([
+  ['a start by the hook of Node.js', 'shared/hook.js', ['base.js', 'files.js', 'find.js', 'hook.js', 'models.js']],
+  ['Vite', 'vite.js', ['base.js', 'files.js', 'models.js', 'start.js', 'valibot.js', 'vite.js']],
+])('%s loads what it needs before it sees a model, and nothing else', (_, entry, names) => {
+  const files = new Set([join(built['unplugin-onnx'], 'dist/plugin', entry)])
   for (const file of files)
     for (const text of importsOf(file)) if (text.startsWith('.')) files.add(join(dirname(file), text))
-  expect([...files].map((file) => basename(file)).sort()).toEqual(['base.js', 'files.js', 'find.js', 'hook.js'])
+  expect([...files].map((file) => basename(file)).sort()).toEqual(names)
 })
 
 test('every entry exports what it exports in the repository', async () => {
