@@ -7,7 +7,7 @@ import type { Range } from './histogram.ts'
 import { remember } from './remember.ts'
 
 /** Raised when the same samples give other ranges. */
-const version = 4
+const version = 5
 
 /**
  * The ranges of these float32 values of the model, by running the original model on the samples in a child process. The

@@ -12,7 +12,7 @@ import type { TrialSettings } from './choose-method-child.ts'
 export type Trial = readonly (readonly [method: CalibrationMethod, cosine: number])[]
 
 /** To be raised when the same ranges lead to another choice. */
-const version = 1
+const version = 2
 
 /**
  * Tries the methods of calibration on a few of the samples, the best first. No method is best for all networks: a text

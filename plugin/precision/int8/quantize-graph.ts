@@ -153,7 +153,7 @@ function chosenRange(
 ): readonly [number, number] {
   if (!range) return [0, 0]
   if (method === 'minmax') return [range.min, range.max]
-  return method === 'entropy' ? range.entropy[activations] : range.percentile
+  return method === 'percentile' ? range.percentile : range[method][activations]
 }
 
 function namesOf({ graph }: Scope): ReadonlySet<string> {
