@@ -1,4 +1,6 @@
 import { createHash } from 'node:crypto'
+import { join } from 'node:path'
+import { temporaryFolder } from '../files/temporary-folder.ts'
 import type { FoundSamples } from '../samples/find.ts'
 import type { SampleRequest } from '../samples/request.ts'
 import { runWithSamples } from '../samples/run.ts'
@@ -7,7 +9,14 @@ import type { Range } from './histogram.ts'
 import { remember } from './remember.ts'
 
 /** Raised when the same samples give other ranges. */
-const version = 4
+const version = 5
+
+/** A graph with the same results, whose ranges are wanted instead of the model's. */
+export interface Rewritten {
+  /** What it is, besides the model: a part of the key. */
+  readonly name: string
+  readonly write: (file: string) => Promise<void>
+}
 
 /**
  * The ranges of these float32 values of the model, by running the original model on the samples in a child process. The
@@ -19,6 +28,7 @@ export async function calibrate(
   request: SampleRequest,
   { source, digest }: FoundSamples,
   values: readonly string[],
+  rewritten?: Rewritten,
 ): Promise<ReadonlyMap<string, Range>> {
   const { model, graphFile = model.file, options, signal } = request
   const percentile = options.calibration?.percentile ?? 100
@@ -26,12 +36,19 @@ export async function calibrate(
     calibration: version,
     samples: digest,
     percentile,
+    ...(rewritten && { graph: rewritten.name }),
     values: createHash('sha256').update(JSON.stringify(values)).digest('hex'),
   }
   const worker = new URL('./calibrate-child.js', import.meta.url)
   const ranges = await remember(request, { name: 'calibration', facts }, async (module) => {
     const settings = { module, values, percentile, digest } satisfies Omit<CalibrateSettings, 'source'>
-    return (await runWithSamples(worker, source, { settings, signal, model: graphFile })) as [string, Range][]
+    const observe = async (file: string) =>
+      (await runWithSamples(worker, source, { settings, signal, model: file })) as [string, Range][]
+    if (!rewritten) return observe(graphFile)
+    await using folder = await temporaryFolder()
+    const file = join(folder.path, 'rewritten.onnx')
+    await rewritten.write(file)
+    return await observe(file)
   })
   return new Map(ranges)
 }

@@ -1,3 +1,5 @@
+import { type Interval, leastErrorRanges } from './least-error.ts'
+
 /** What was seen of one tensor. A type, so that it is JSON. */
 export type Range = {
   /** Of the samples whose values are all finite; within half a step of 8 bits of the true ones. */
@@ -5,6 +7,8 @@ export type Range = {
   readonly max: number
   /** [low, high] that loses the least information in 8 bits: signed, and unsigned with a zero point. */
   readonly entropy: { readonly int8: Interval; readonly uint8: Interval }
+  /** [low, high] that has the least squared error in 8 bits. */
+  readonly mse: { readonly int8: Interval; readonly uint8: Interval }
   /** [low, high] that holds the requested percentage of the values. */
   readonly percentile: Interval
   /** In how many samples values were NaN or infinite. */
@@ -12,8 +16,6 @@ export type Range = {
   /** The most rows, along its last dim, that one sample had. */
   readonly rows: number
 }
-
-type Interval = readonly [low: number, high: number]
 
 /** The values of one tensor, counted as they stream by. Their order matters to the last digits only. */
 export interface Histogram {
@@ -138,8 +140,7 @@ function spread(counts: Float64Array, from: number, to: number, count: number): 
  */
 export function rangeOf(histogram: Histogram, percentile: number): Range {
   const { min, max, nonFinite, rows, limit } = histogram
-  if (limit === 0)
-    return { min: 0, max: 0, entropy: { int8: [0, 0], uint8: [0, 0] }, percentile: [0, 0], nonFinite, rows }
+  if (limit === 0) return { min: 0, max: 0, entropy: none, mse: none, percentile: [0, 0], nonFinite, rows }
   const clip = (low: number, high: number): Interval => [Math.max(min, low), Math.min(max, high)]
   const magnitudes = magnitudesOf(histogram, Math.max(-min, max))
   const entropy = (levels: number): Interval => {
@@ -152,11 +153,14 @@ export function rangeOf(histogram: Histogram, percentile: number): Range {
     min,
     max,
     entropy: { int8, uint8: min < 0 ? int8 : entropy(256) },
+    mse: leastErrorRanges(histogram),
     percentile: clip(quantile(histogram, tail, 'low'), quantile(histogram, 1 - tail, 'high')),
     nonFinite,
     rows,
   }
 }
+
+const none: Range['mse'] = { int8: [0, 0], uint8: [0, 0] }
 
 // The outer edge of the bin that holds the value of this rank.
 function quantile({ counts, zeros, limit }: Histogram, share: number, side: 'low' | 'high'): number {

@@ -1,4 +1,4 @@
-export const calibrationMethods = ['minmax', 'entropy', 'percentile'] as const
+export const calibrationMethods = ['minmax', 'entropy', 'percentile', 'mse'] as const
 export type CalibrationMethod = (typeof calibrationMethods)[number]
 
 export interface CalibrationOptions {

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { addStored, type Histogram, newHistogram, rangeOf } from '../../plugin/measure/histogram.ts'
+import type { Interval } from '../../plugin/measure/least-error.ts'
 import { normal } from '../support/samples.ts'
 
 describe('histogram', () => {
@@ -27,6 +28,35 @@ describe('histogram', () => {
     expect(range.percentile[1]).toBeLessThan(3.7)
     expect(range.entropy.int8[1]).toBeLessThan(20)
     expect(range.entropy.int8[0]).toBe(range.min)
+  })
+
+  test.each([
+    { kind: 'int8', step: ([low, high]: Interval) => Math.max(-low, high) / 127 },
+    { kind: 'uint8', step: ([low, high]: Interval) => (high - low) / 255 },
+  ] as const)(
+    'mse in $kind has a smaller squared error than the whole range and than a tight one',
+    ({ kind, step }) => {
+      const values = normal(260_000)
+      values[7] = 10
+      const histogram = newHistogram()
+      addFloats(histogram, values)
+      const range = rangeOf(histogram, 99)
+      const error = (ends: Interval) => squaredError(values, ends, step(ends))
+      const chosen = error(range.mse[kind])
+      expect(range.mse[kind][1]).toBeLessThan(range.max * 0.9)
+      expect(chosen).toBeLessThan(error([range.min, range.max]) * 0.9)
+      expect(chosen).toBeLessThan(error(range.percentile) * 0.9)
+    },
+  )
+
+  test('mse cuts nothing from values that are spread evenly', () => {
+    const histogram = newHistogram()
+    addFloats(
+      histogram,
+      Float32Array.from({ length: 10_000 }, (_, index) => index / 5000 - 1),
+    )
+    const { mse, min, max } = rangeOf(histogram, 100)
+    expect(mse).toEqual({ int8: [min, max], uint8: [min, max] })
   })
 
   test('a tensor without negative values has a wider range for unsigned numbers, which have twice the levels', () => {
@@ -80,6 +110,13 @@ describe('histogram', () => {
 })
 
 /** Counts floats as the operator DynamicQuantizeLinear stores them. */
+function squaredError(values: Float32Array, [low, high]: Interval, step: number): number {
+  return values.reduce((sum, value) => {
+    const stored = step * Math.round(Math.max(low, Math.min(high, value)) / step)
+    return sum + (stored - value) ** 2
+  }, 0)
+}
+
 function addFloats(histogram: Histogram, values: Float32Array): void {
   const [min, max] = values.reduce(([low, high], value) => [Math.min(low, value), Math.max(high, value)], [0, 0])
   const scale = max === min ? 1 : (max - min) / 255

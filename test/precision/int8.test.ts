@@ -193,7 +193,7 @@ describe('int8 engine for ONNX Runtime', () => {
     const { lowered } = await lower(file, 'onnxruntime', { calibration: { samples: 'sample*.npy', percentile: 90 } })
     expect(lowered.notes).toEqual([
       expect.stringMatching(
-        /^ranges by minmax: cosine (?:0\.99|1\.0)\d+ on a few samples \((?:percentile|entropy) 0\.\d+, (?:percentile|entropy) 0\.\d+\)$/,
+        /^ranges by minmax: cosine (?:0\.99|1\.0)\d+ on a few samples \((?:(?:percentile|entropy|mse) [01]\.\d+(?:, )?){3}\)$/,
       ),
     ])
     const chosen = await lower(file, 'onnxruntime', {

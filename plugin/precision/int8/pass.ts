@@ -19,7 +19,7 @@ export const int8Pass: PrecisionPass = {
     const percentile = request.options.calibration?.percentile ?? 100
     return {
       name: 'int8',
-      version: 3,
+      version: 5,
       options: {
         placement: request.backend,
         samples: samples.digest,

@@ -6,12 +6,13 @@ import { type EditableModel, loadGraph, nodeName, indexScope, type Scope, scopes
 import { inferTypes } from '../../onnx/types.ts'
 import { upgradeOpset } from '../../onnx/upgrade.ts'
 import { writeGraph } from '../../onnx/write.ts'
-import type { CalibrationMethod } from '../../options/sample-types.ts'
+import { type CalibrationMethod, calibrationMethods } from '../../options/sample-types.ts'
 import { alreadyLowered } from '../already-lowered.ts'
 import type { PassRequest, Lowered, Kept } from '../pass.ts'
 import { placements, type Placement } from './backend-rules.ts'
-import { tryMethods, type Trial } from './choose-method.ts'
+import { tryWays, type Trial } from './choose-method.ts'
 import { removeUnread } from './constants.ts'
+import { equalizeChannels } from './equalize.ts'
 import { foldConvolutions } from './fold.ts'
 import { dequantizeWeight, insertQuantization, storeWeight } from './insert.ts'
 import { constantWeights, placeQuantization, type Places } from './place.ts'
@@ -25,36 +26,61 @@ export async function quantizeGraph(model: EditableModel, request: PassRequest, 
   const reason = alreadyLowered(model)
   if (reason) return { unit: 'nodes', total: 0, lowered: 0, kept: [], notes: [reason] }
   const { samples, tried, method } = plan
-  if (method) return quantize(model, request, { ...plan, method })
+  if (method) return quantize(model, request, { ...plan, method, equalize: false })
   const plain = { ...request, options: { ...request.options, precision: { ...request.options.precision, fp32: [] } } }
-  const trial = await tryMethods(request, samples, tried, async (candidate, file) => {
+  const write = async (way: Pick<Way, 'method' | 'equalize'>, file: string) => {
     const graph = await loadGraph(model.file)
-    await quantize(graph, plain, { ...plan, levels: tried, method: candidate })
+    await quantize(graph, plain, { ...plan, levels: tried, ...way })
     await writeGraph({ ...graph, external: false }, file)
-  })
-  const [[best, cosine], ...others] = trial as [Trial[number], ...Trial]
-  const lowered = await quantize(model, request, { ...plan, method: best })
+  }
+  const methods = { levels: tried, ways: calibrationMethods }
+  const trial = await tryWays(request, samples, methods, (way, file) => write({ method: way, equalize: false }, file))
+  const [[best, cosine], ...others] = trial as [Trial<CalibrationMethod>[number], ...Trial<CalibrationMethod>]
+  const equalized = `${best} with equalized channels` as const
+  // With the best method only: for each method it would take twice the time, and the same one is best on most nets.
+  const [second] = (await canEqualize(model))
+    ? await tryWays(request, samples, { levels: tried, ways: [equalized] }, (_, file) =>
+        write({ method: best, equalize: true }, file),
+      )
+    : []
+  const equalize = second !== undefined && second[1] > cosine
+  const lowered = await quantize(model, request, { ...plan, method: best, equalize })
   if (lowered.lowered === 0) return lowered
-  const rest = others.map(([other, less]) => `${other} ${less.toFixed(5)}`).join(', ')
+  const [[chosen, most], ...rest] = equalize
+    ? [second, ...trial]
+    : [[best, cosine] as const, ...others, ...(second ? [second] : [])]
+  const list = rest.map(([way, less]) => `${way} ${less.toFixed(5)}`).join(', ')
   return {
     ...lowered,
-    notes: [...lowered.notes, `ranges by ${best}: cosine ${cosine.toFixed(5)} on a few samples (${rest})`],
+    notes: [...lowered.notes, `ranges by ${chosen}: cosine ${most.toFixed(5)} on a few samples (${list})`],
   }
 }
+
+interface Way extends Int8Plan {
+  readonly method: CalibrationMethod
+  readonly equalize: boolean
+}
+
+// Raised when equalization changes other channels, or by another factor.
+const equalization = 1
 
 async function quantize(
   model: EditableModel,
   request: PassRequest,
-  { placement, samples, method, levels }: Int8Plan & { method: CalibrationMethod },
+  { placement, samples, method, levels, equalize }: Way,
 ): Promise<Lowered> {
   const scope = mainScope(model)
   const original = namesOf(scope)
-  upgradeOpset(model, opset)
-  sortNodes(scope, model.file)
-  await foldConvolutions(model, scope)
+  await fold(model, scope)
+  if (equalize) await equalizeChannels(model, scope)
   const types = inferTypes(model)
   const isFloat = (value: string) => original.has(value) && types.of(scope, value) === 'float32'
-  const ranges = await calibrate(request, samples, quantizable(scope, isFloat))
+  const rewritten = {
+    name: `equalized ${equalization}`,
+    write: (file: string) => writeGraph({ ...model, external: false }, file),
+  }
+  const values = quantizable(scope, isFloat)
+  const ranges = await calibrate(request, samples, values, equalize ? rewritten : undefined)
   const usable = (value: string) => isFloat(value) && ranges.get(value)?.nonFinite === 0
   const isRow = (value: string) => ranges.get(value)?.rows === 1
   const places = placeQuantization(scope, placement, { usable, isRow }, new Set(request.options.precision.fp32))
@@ -67,6 +93,19 @@ async function quantize(
   })
   sortNodes(scope, model.file)
   return describePlaces(places, names)
+}
+
+async function fold(model: EditableModel, scope: Scope): Promise<void> {
+  upgradeOpset(model, opset)
+  sortNodes(scope, model.file)
+  await foldConvolutions(model, scope)
+}
+
+async function canEqualize({ file }: EditableModel): Promise<boolean> {
+  const model = await loadGraph(file)
+  const scope = mainScope(model)
+  await fold(model, scope)
+  return (await equalizeChannels(model, scope)) > 0
 }
 
 /** Where Q/DQ would go if samples showed a finite range of every value. The weights are not read. */
@@ -153,7 +192,7 @@ function chosenRange(
 ): readonly [number, number] {
   if (!range) return [0, 0]
   if (method === 'minmax') return [range.min, range.max]
-  return method === 'entropy' ? range.entropy[activations] : range.percentile
+  return method === 'percentile' ? range.percentile : range[method][activations]
 }
 
 function namesOf({ graph }: Scope): ReadonlySet<string> {
