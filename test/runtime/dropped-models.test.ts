@@ -16,7 +16,7 @@ beforeAll(async () => {
 })
 
 // Set it to 3000 after a change of how models are freed.
-const dropped = Number(process.env['UNPLUGIN_ONNX_DROPPED'] ?? 600)
+const dropped = Number(process.env['UNPLUGIN_ONNX_DROPPED'] ?? 300)
 
 describe.skipIf(missingNative || process.platform !== 'linux')('models that are dropped without dispose()', () => {
   test.each(['native', 'worker'])('are freed (%s)', { timeout: 240_000 }, async (session) => {
