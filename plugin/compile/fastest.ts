@@ -1,9 +1,8 @@
-import { type ErrorCode, OnnxEngineError } from '../../runtime/errors.ts'
 import type { BackendName, Precision } from '../../runtime/manifest.ts'
 import { type Gain, isFaster, measureGain, speedText } from '../verify/gain.ts'
 import { type EngineGroup, variantsOf } from './build-engines.ts'
 import { buildEngine, type ModelJob, type VerifiedEngine } from './engine.ts'
-import { enginesIn, measurable } from './other-precision.ts'
+import { enginesIn, measurable, rulesOut } from './other-precision.ts'
 import type { Variant } from './variant.ts'
 
 /**
@@ -19,14 +18,6 @@ const faster: Readonly<Record<BackendName, readonly Precision[]>> = {
   wasm: [],
   webgpu: [],
 }
-
-/** What rules a precision out, while any other error ends the build. */
-const ruledOut: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
-  'COMPILE_FAILED',
-  'INFERENCE_FAILED',
-  'PRECISION_UNSUPPORTED',
-  'VERIFICATION_FAILED',
-])
 
 /**
  * Builds the engines of a backend in the fastest precision that keeps the limits. Where engines run here, each is
@@ -82,7 +73,7 @@ async function tryPrecision(engine: Precision, group: EngineGroup, fp32: Verifie
     if (gain.losses.length > 0 || !isFaster(gain)) return { ...none, reason }
     return { engine, variants: variantsOf(built).map((variant) => ({ ...variant, gain })), gain, reason, lines }
   } catch (error) {
-    if (!(error instanceof OnnxEngineError) || !ruledOut.has(error.code) || job.context.signal?.aborted) throw error
+    if (!rulesOut(error, job.context.signal)) throw error
     return { ...none, reason: (error.received ?? error.message).split('\n', 1)[0] ?? '' }
   }
 }

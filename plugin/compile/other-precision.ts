@@ -1,3 +1,4 @@
+import { type ErrorCode, OnnxEngineError } from '../../runtime/errors.ts'
 import type { BackendName, Precision } from '../../runtime/manifest.ts'
 import type { EngineGroup } from './build-engines.ts'
 import { chooseEngines, type PlannedEngine } from './choose-engines.ts'
@@ -5,6 +6,18 @@ import type { ModelJob } from './engine.ts'
 
 /** Backends whose engines run in the app as they run here. */
 export const measurable: ReadonlySet<BackendName> = new Set<BackendName>(['onnxruntime', 'openvino'])
+
+const ruledOut: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'COMPILE_FAILED',
+  'INFERENCE_FAILED',
+  'PRECISION_UNSUPPORTED',
+  'VERIFICATION_FAILED',
+])
+
+/** Whether an error says that an engine cannot be had, so that another one is tried. Any other error ends the build. */
+export function rulesOut(error: unknown, signal: AbortSignal | undefined): error is OnnxEngineError {
+  return error instanceof OnnxEngineError && ruledOut.has(error.code) && signal?.aborted !== true
+}
 
 /** An engine of another precision than the one that was asked for. */
 export interface OtherEngine {

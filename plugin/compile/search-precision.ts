@@ -1,13 +1,12 @@
 import { readFile, writeFile } from 'node:fs/promises'
-import { availableParallelism, cpus } from 'node:os'
-import { type ErrorCode, OnnxEngineError } from '../../runtime/errors.ts'
 import { cacheKey } from '../cache/key.ts'
 import type { LoweringReport } from '../precision/lower.ts'
 import { typicalSamples } from '../samples/find.ts'
-import { lossesWithoutTime, measureGain, type SizedEngine } from '../verify/gain.ts'
+import { lossesWithoutTime, measureGain, type SizedEngine, thisCpu } from '../verify/gain.ts'
 import { compareTrial } from '../verify/trial.ts'
 import type { PlannedEngine } from './choose-engines.ts'
 import { buildForComparison, type ModelJob } from './engine.ts'
+import { rulesOut } from './other-precision.ts'
 import { pinGroups } from './pin-groups.ts'
 import { startProgress } from './progress.ts'
 import { type PrecisionSearch, searchPins, type Trial } from './search-pins.ts'
@@ -48,7 +47,7 @@ export async function searchPrecision(request: SearchRequest): Promise<Precision
     limits: JSON.stringify(Object.entries(limits).sort()),
     budget: options.precision.budget,
     known: (request.known ?? []).join('\n'),
-    cpu: `${cpus()[0]?.model ?? ''}, ${availableParallelism()} threads`,
+    ...thisCpu(),
   }
   const stored = await store.getOrBuild(
     { key: cacheKey(facts), importKey: `${importKey} search`, label: name, signal },
@@ -85,14 +84,6 @@ async function search({ planned, job, fp32, known }: SearchRequest, plain: Sized
   }
 }
 
-/** What a way of building may fail with, which then is no way. */
-const unusable: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
-  'COMPILE_FAILED',
-  'INFERENCE_FAILED',
-  'PRECISION_UNSUPPORTED',
-  'VERIFICATION_FAILED',
-])
-
 async function measureTrial({ planned, job, fp32 }: SearchRequest, pinned: readonly string[]): Promise<Trial> {
   try {
     const engine = await buildForComparison(planned, asTrial(withPins(job, pinned)))
@@ -101,7 +92,7 @@ async function measureTrial({ planned, job, fp32 }: SearchRequest, pinned: reado
     const saves = lossesWithoutTime(bytes, engine.lowering as LoweringReport | null).length === 0
     return { pinned, isFine: isFine && saves, distance: finite(distance), ratio: speed.ratio, size: engine.size }
   } catch (error) {
-    if (!(error instanceof OnnxEngineError) || !unusable.has(error.code) || job.context.signal?.aborted) throw error
+    if (!rulesOut(error, job.context.signal)) throw error
     return { pinned, isFine: false, distance: null, ratio: null, size: 0 }
   }
 }

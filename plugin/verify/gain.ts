@@ -46,8 +46,7 @@ export async function measureGain(lowered: SizedEngine, fp32: SizedEngine): Prom
     engine: key.digest,
     fp32: fp32.request.key.digest,
     samples: samples?.digest ?? `random ${JSON.stringify(known)}`,
-    cpu: cpus()[0]?.model ?? '',
-    threads: availableParallelism(),
+    ...thisCpu(),
   }
   const stored = await store.getOrBuild(
     { key: cacheKey(facts), importKey: `${importKey} speed`, label: name, signal },
@@ -61,6 +60,11 @@ export async function measureGain(lowered: SizedEngine, fp32: SizedEngine): Prom
   const speed = JSON.parse(await readFile(stored.artifact.file, 'utf8')) as Speed
   const bytes = { lowered: lowered.size, fp32: fp32.size }
   return { speed, bytes, losses: lossesOf({ speed, bytes }, lowered.lowering as LoweringReport | null) }
+}
+
+/** What times depend on besides the engines. */
+export function thisCpu(): { readonly cpu: string; readonly threads: number } {
+  return { cpu: cpus()[0]?.model ?? '', threads: availableParallelism() }
 }
 
 const worker = new URL('./speed-child.js', import.meta.url)

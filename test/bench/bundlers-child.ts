@@ -3,6 +3,7 @@
 // which does not grow with the app.
 import { resolve } from 'node:path'
 import { published } from './published.ts'
+import { runCompiler } from './run-compiler.ts'
 
 const [, , bundler = '', who] = process.argv
 const root = process.cwd()
@@ -35,20 +36,12 @@ const builds: Readonly<Record<string, () => Promise<unknown>>> = {
   async webpack() {
     const { default: webpack } = await import('webpack')
     const compiler = webpack({ ...pack, plugins: await plugins(published('webpack')) })
-    await new Promise<void>((done, reject) =>
-      compiler.run((error, stats) =>
-        error || stats?.hasErrors() ? reject(error ?? new Error(String(stats))) : done(),
-      ),
-    )
+    await runCompiler(compiler)
   },
   async rspack() {
     const { rspack } = await import('@rspack/core')
     const compiler = rspack({ ...pack, plugins: await plugins(published('rspack')) })
-    await new Promise<void>((done, reject) =>
-      compiler.run((error, stats) =>
-        error || stats?.hasErrors() ? reject(error ?? new Error(String(stats))) : done(),
-      ),
-    )
+    await runCompiler(compiler)
   },
   async esbuild() {
     const { build } = await import('esbuild')

@@ -3,6 +3,7 @@
 import { readFile } from 'node:fs/promises'
 import { basename, resolve } from 'node:path'
 import { published } from './published.ts'
+import { runCompiler } from './run-compiler.ts'
 
 const [, , bundler = '', who] = process.argv
 const isOurs = who === 'ours'
@@ -29,11 +30,7 @@ const builds: Readonly<Record<string, () => Promise<unknown>>> = {
         : { module: { rules: [{ test: /\.onnx$/, type: 'asset/resource' }] } }),
       infrastructureLogging: { level: 'error' },
     })
-    await new Promise<void>((done, reject) =>
-      compiler.run((error, stats) =>
-        error || stats?.hasErrors() ? reject(error ?? new Error(String(stats))) : done(),
-      ),
-    )
+    await runCompiler(compiler)
   },
   async esbuild() {
     const { build } = await import('esbuild')
