@@ -44,10 +44,14 @@ const answers: Readonly<Record<string, Answer>> = {
   statistics: (data, query) => data.statistics(query('model'), query('initializer')),
   engines: (data) => data.engines(),
   nodes: (data, query) => data.nodes(query('engine')),
+  profile: (data, query) => data.profile(query('engine')),
   compare: (data, query) => data.compare(query('a'), query('b')),
   bindings: (data, query) => data.bindings(query('model')),
   run: async (data, query, request) => data.run(query('target'), v.parse(tryRequest, await bodyOf(request))),
 }
+
+/** Requests that run a model. */
+const runsModels: ReadonlySet<string> = new Set(['run', 'profile'])
 
 const tryRequest = v.object({
   inputs: v.array(
@@ -68,7 +72,7 @@ async function answerApi(
   const asked = Object.hasOwn(answers, name) ? answers[name] : undefined
   if (asked === undefined) return sendText(response, 404, 'there is no such request')
   // A request that runs a model is no link: a page of another site cannot send this method without being asked first.
-  if ((name === 'run') !== (request.method === 'POST')) return sendText(response, 405, 'the method is wrong')
+  if (runsModels.has(name) !== (request.method === 'POST')) return sendText(response, 405, 'the method is wrong')
   try {
     const result = await asked(data, (key) => parameters.get(key) ?? '', request)
     sendJson(response, 200, result)

@@ -148,6 +148,16 @@ export type NodeFact = {
   readonly time?: number
 }
 
+/** How long nodes take in an engine. */
+export type EngineProfile = {
+  /** Share of the time of all nodes, 0 to 1. `node` is the index in the GraphView. */
+  readonly times: readonly { readonly node: number; readonly time: number }[]
+  /** Share of the time that is of nodes in the graph: others were made by the optimiser. */
+  readonly named: number
+  /** Of all nodes in one inference. */
+  readonly milliseconds: number
+}
+
 /** What differs between two models or engines, in groups. */
 export type Comparison = {
   readonly groups: readonly { readonly title: string; readonly changes: readonly Change[] }[]
@@ -194,6 +204,8 @@ export interface ViewData {
   statistics(model: string, initializer: string): Promise<TensorStatistics>
   engines(): Promise<readonly EngineView[]>
   nodes(engine: string): Promise<readonly NodeFact[]>
+  /** Runs an engine to measure its nodes. */
+  profile(engine: string): Promise<EngineProfile>
   /** Ids of two models or of two engines. */
   compare(a: string, b: string): Promise<Comparison>
   bindings(model: string): Promise<TryBindings>

@@ -12,6 +12,7 @@ import { cachedEngines, type ModelPlace } from './data/cached-engines.ts'
 import { compareEngines, compareGraphs } from './data/compare.ts'
 import { describeGraph } from './data/describe-graph.ts'
 import { describeNodes } from './data/describe-nodes.ts'
+import { profileEngine } from './data/profile-engine.ts'
 import { tensorStatistics } from './data/tensor-statistics.ts'
 import { tryModel, type TryTarget } from './data/try-model.ts'
 
@@ -50,6 +51,11 @@ export async function viewData(request: ViewRequest): Promise<ViewData> {
       const engine = await engineOf(id)
       const graph: GraphView = await graphOf(engine.model ?? '')
       return describeNodes(engine, graph, request.options)
+    },
+    async profile(id) {
+      const engine = await engineOf(id)
+      const { file } = placeOf(await modelsOf(request), engine.model ?? '')
+      return profileEngine(engine, await graphOf(engine.model ?? ''), file, request.options)
     },
     async compare(a, b) {
       if (isEngine(a) !== isEngine(b))

@@ -86,6 +86,16 @@ describe.skipIf(missingChromium)('the page', () => {
     expect(opened.faults).toEqual([])
   })
 
+  test('measures how long nodes take, and colours the graph by it', async () => {
+    await using opened = await open('detector.onnx')
+    const { page } = opened
+    await page.getByLabel('Engine', { exact: true }).selectOption({ index: 1 })
+    await page.getByLabel('Colour by').selectOption('time')
+    await page.getByText(/^\d+ % of [\d.]+ ms are of nodes in this graph$/).waitFor()
+    expect(await seriousFaults(page)).toEqual([])
+    expect(opened.faults).toEqual([])
+  })
+
   test('closes and opens scopes', async () => {
     await using opened = await open('detector.onnx')
     const { page } = opened

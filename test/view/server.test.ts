@@ -78,6 +78,7 @@ test.each(['../secret.txt', '/etc/passwd', '', '__proto__'])('the id %j of a mod
 
 test('a link cannot run a model', async () => {
   expect((await send({ path: inPage('api/run?target=double.onnx') })).status).toBe(405)
+  expect((await send({ path: inPage('api/profile?engine=engine:1') })).status).toBe(405)
 })
 
 test('a taken port is an error with a hint', async () => {

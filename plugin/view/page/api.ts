@@ -1,5 +1,6 @@
 import type {
   Comparison,
+  EngineProfile,
   EngineView,
   GraphView,
   NodeFact,
@@ -17,6 +18,7 @@ export const api = {
   statistics: (model: string, initializer: string) => ask<TensorStatistics>('statistics', { model, initializer }),
   engines: () => ask<readonly EngineView[]>('engines', {}),
   nodes: (engine: string) => ask<readonly NodeFact[]>('nodes', { engine }),
+  profile: (engine: string) => ask<EngineProfile>('profile', { engine }, { method: 'POST' }),
   compare: (a: string, b: string) => ask<Comparison>('compare', { a, b }),
   bindings: (model: string) => ask<TryBindings>('bindings', { model }),
   run: (target: string, request: TryRequest) =>

@@ -1,5 +1,5 @@
 import { effect, signal } from '@preact/signals'
-import type { EngineView, GraphView, NodeFact, Overview } from '../contract.ts'
+import type { EngineProfile, EngineView, GraphView, NodeFact, Overview } from '../contract.ts'
 import { api } from './api.ts'
 
 // What the page shows, as signals. Views read them; load.ts and the views change them.
@@ -16,6 +16,8 @@ export const engines = signal<readonly EngineView[] | undefined>(undefined)
 /** The engine whose facts colour the graph. */
 export const engineId = signal<string | undefined>(undefined)
 export const facts = signal<ReadonlyMap<number, NodeFact>>(new Map())
+/** How long the nodes of that engine take, once somebody asked. */
+export const profile = signal<EngineProfile | 'measuring' | undefined>(undefined)
 /** Index of the node that the inspector shows. */
 export const selected = signal<number | undefined>(undefined)
 
@@ -62,10 +64,31 @@ function loadGraph(): void {
 function loadFacts(): void {
   const id = engineId.value
   facts.value = new Map()
+  profile.value = undefined
   if (id === undefined) return
   void load(
     api.nodes(id),
     (list) => (facts.value = new Map(list.map((fact) => [fact.node, fact]))),
     () => engineId.value === id,
   )
+}
+
+/** Measures the nodes of the engine, which takes seconds, and adds the times to what is known of them. */
+export async function loadTimes(): Promise<void> {
+  const id = engineId.value
+  if (id === undefined || profile.value !== undefined) return
+  profile.value = 'measuring'
+  const isCurrent = (): boolean => engineId.value === id
+  await load(api.profile(id), (measured) => (profile.value = measured), isCurrent)
+  if (!isCurrent()) return
+  if (profile.value === 'measuring') profile.value = undefined
+  else if (profile.value) facts.value = withTimes(facts.value, profile.value)
+}
+
+function withTimes(known: ReadonlyMap<number, NodeFact>, { times }: EngineProfile): ReadonlyMap<number, NodeFact> {
+  const timed = times.flatMap(({ node, time }): [number, NodeFact][] => {
+    const fact = known.get(node)
+    return fact ? [[node, { ...fact, time }]] : []
+  })
+  return new Map([...known, ...timed])
 }

@@ -1,6 +1,6 @@
 import type { JSX } from 'preact'
 import { useEffect, useRef } from 'preact/hooks'
-import { engineId, engines, graph, modelId } from '../state.ts'
+import { engineId, engines, graph, loadTimes, modelId, profile } from '../state.ts'
 import { type CanvasControl, GraphCanvas } from './canvas.tsx'
 import { type Colouring, colourings, colouringTitles } from './colours.ts'
 import { Inspector } from './inspector.tsx'
@@ -65,7 +65,10 @@ function Toolbar({ control }: { readonly control: { current: CanvasControl | und
       <select
         aria-label="Colour by"
         value={colouring.value}
-        onChange={({ currentTarget }) => (colouring.value = currentTarget.value as Colouring)}
+        onChange={({ currentTarget }) => {
+          colouring.value = currentTarget.value as Colouring
+          if (colouring.value === 'time') void loadTimes()
+        }}
       >
         {colourings.map((name) => (
           <option key={name} value={name} disabled={name !== 'operator' && engineId.value === undefined}>
@@ -88,7 +91,21 @@ function Legend(): JSX.Element {
         </li>
       ))}
       {legend.length > 9 && <li>and {legend.length - 9} more</li>}
-      {legend.length === 0 && <li>Nothing is known for this colouring</li>}
+      {legend.length === 0 && <li>{nothingText()}</li>}
+      {colouring.value === 'time' && <ProfileNote />}
     </ul>
   )
+}
+
+function nothingText(): string {
+  const isMeasuring = colouring.value === 'time' && profile.value === 'measuring'
+  return isMeasuring ? 'The engine runs, to measure its nodes…' : 'Nothing is known for this colouring'
+}
+
+// Optimisers fuse nodes, and make some of their own.
+function ProfileNote(): JSX.Element {
+  const { value } = profile
+  if (value === undefined || value === 'measuring') return <></>
+  const named = `${Math.round(value.named * 100)} % of ${value.milliseconds.toFixed(2)} ms`
+  return <li>{named} are of nodes in this graph</li>
 }
