@@ -1,6 +1,6 @@
-import { readFile, writeFile } from 'node:fs/promises'
 import { OnnxEngineError } from '../../runtime/errors.ts'
 import { cacheKey } from '../cache/key.ts'
+import { storedJson } from '../cache/stored-json.ts'
 import { countdown } from '../child/countdown.ts'
 import { findReference, type Reference } from '../measure/reference.ts'
 import type { LoweringReport } from '../precision/lower.ts'
@@ -49,14 +49,8 @@ export async function verifyEngine(
     ...(contest.metric && { metric: contest.metric.digest }),
     thresholds: JSON.stringify(Object.entries(thresholds).sort()),
   }
-  const stored = await store.getOrBuild(
-    { key: cacheKey(facts), importKey: `${importKey} verification`, label: name, signal },
-    async (output) => {
-      const verification = await verify(contest, lowering)
-      await writeFile(output, JSON.stringify(verification))
-    },
-  )
-  return JSON.parse(await readFile(stored.artifact.file, 'utf8')) as Verification
+  const entry = { key: cacheKey(facts), importKey: `${importKey} verification`, label: name, signal }
+  return storedJson(store, entry, () => verify(contest, lowering))
 }
 
 /** What an engine is compared on, or the reason why nothing can be compared. */
