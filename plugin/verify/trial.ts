@@ -3,7 +3,7 @@ import { storedJson } from '../cache/stored-json.ts'
 import { compareCandidate } from './compare-candidate.ts'
 import type { VerifyRequest } from './request.ts'
 import { distanceOf, judge, unusableReference } from './verdict.ts'
-import { findContest, randomFact } from './verify.ts'
+import { contestFacts, findContest } from './verify.ts'
 
 /** How an engine does next to the fp32 model, without a search for what is to blame. */
 export interface TrialVerdict {
@@ -25,14 +25,8 @@ export async function compareTrial(request: VerifyRequest): Promise<TrialVerdict
   if (request.options.verify === false) return { isFine: true, distance: 0 }
   const found = await findContest(request)
   if ('reason' in found) return { isFine: false, distance: Infinity }
-  const { contest, reference } = found
-  const facts = {
-    trial: version,
-    engine: request.key.digest,
-    reference: reference.version,
-    samples: contest.samples?.digest ?? randomFact(contest.known.values),
-    ...(contest.metric && { metric: contest.metric.digest }),
-  }
+  const { contest } = found
+  const facts = { trial: version, engine: request.key.digest, ...contestFacts(found) }
   const { store, name, signal, importKey, manifest } = request
   const entry = { key: cacheKey(facts), importKey: `${importKey} trial`, label: name, signal }
   const result = await storedJson(store, entry, () => compareCandidate(contest, { manifest }))
