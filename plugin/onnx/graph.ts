@@ -84,9 +84,14 @@ export async function loadGraph(file: string): Promise<EditableModel> {
  * included.
  */
 export function scopesOf(model: EditableModel): Scope[] {
-  const scopes: Scope[] = [{ graph: model.proto.graph }]
+  const scopes: Scope[] = [mainScope(model)]
   for (const scope of scopes) scopes.push(...bodiesOf(scope))
   return scopes
+}
+
+/** The graph that is not the body of a node. */
+export function mainScope(model: EditableModel): Scope {
+  return { graph: model.proto.graph }
 }
 
 /** The bodies of the nodes of one graph. */
