@@ -1,7 +1,6 @@
 import { dirname } from 'node:path'
 import type { Options } from '../options/types.ts'
 import type { AdapterFactory, RuntimeImport } from './adapter.ts'
-import { type ModuleFilters, userFilters } from './context.ts'
 import { pluginHooks } from './hooks.ts'
 
 /** What esbuild and Bun's bundler give to plugins, which is nearly the same. */
@@ -18,7 +17,6 @@ export interface Build {
 
 interface BuildFilter {
   readonly filter: RegExp
-  readonly namespace?: string
 }
 
 interface FoundImport {
@@ -42,17 +40,20 @@ export function buildPlugin<B extends Build>(
   createAdapter: AdapterFactory,
 ): BuildPlugin<B> {
   const hooks = pluginHooks(options, createAdapter) as unknown as Hooks<B>
-  const filters = userFilters(options)
-  return { name: hooks.name, setup: (build) => setUp({ framework, build, hooks, filters }) }
+  return { name: hooks.name, setup: (build) => setUp({ framework, build, hooks }) }
 }
 
 /** The hooks that this file calls. */
 interface Hooks<B> {
   readonly name: string
   readonly resolveId: {
+    readonly filter: { readonly id: RegExp }
     handler(this: object, id: string, importer: string | undefined): Promise<string | RuntimeImport | undefined>
   }
-  readonly load: { handler(this: object, id: string): Promise<{ readonly code: string } | undefined> }
+  readonly load: {
+    readonly filter: { readonly id: RegExp }
+    handler(this: object, id: string): Promise<{ readonly code: string } | undefined>
+  }
   readonly esbuild?: { setup(build: B): void }
   readonly bun?: { setup(build: B): void }
   buildStart(): void
@@ -64,23 +65,22 @@ interface Running<B> {
   readonly framework: 'esbuild' | 'bun'
   readonly build: B
   readonly hooks: Hooks<B>
-  readonly filters: ModuleFilters
 }
 
-function setUp<B extends Build>({ framework, build, hooks, filters }: Running<B>): void {
+function setUp<B extends Build>({ framework, build, hooks }: Running<B>): void {
   const context = { getNativeBuildContext: () => ({ framework, build }) }
   hooks[framework]?.setup(build)
   build.onStart(() => hooks.buildStart())
-  build.onResolve({ filter: filters.imports }, async ({ path, importer, kind }) => {
+  build.onResolve({ filter: hooks.resolveId.filter.id }, async ({ path, importer, kind }) => {
     if (externalsOf(build).includes(path)) return undefined
     const from = kind.startsWith('entry-point') ? undefined : importer
     const found = await hooks.resolveId.handler.call(context, path, from)
     if (typeof found === 'object') return { path: found.id, external: found.external }
-    // In a namespace, esbuild leaves the file to this plugin; Bun knows files only.
     if (found === undefined) return undefined
+    // In a namespace, esbuild leaves the file to this plugin; Bun knows files only.
     return framework === 'esbuild' ? { path: found, namespace: hooks.name } : { path: found }
   })
-  build.onLoad({ filter: filters.models }, async ({ path }) => {
+  build.onLoad({ filter: hooks.load.filter.id }, async ({ path }) => {
     const watchFiles: string[] = []
     const warnings: { readonly text: string }[] = []
     const loading = {

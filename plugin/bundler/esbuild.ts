@@ -1,5 +1,5 @@
 import { dirname, resolve } from 'node:path'
-import type { PluginBuild } from 'esbuild'
+import type { Metafile, PluginBuild } from 'esbuild'
 import { OnnxEngineError } from '../../runtime/errors.ts'
 import { type FileLoaderAssets, fileLoaderAssets } from '../emit/file-loader.ts'
 import type { Side } from '../options/build-target.ts'
@@ -49,15 +49,16 @@ function setUpEsbuild(build: PluginBuild, project: Project, assets: FileLoaderAs
   // In a page, the files may be served from memory.
   const standsIn = write && side === 'node'
   assets.setup(build, { format, publicPath, side, standsIn })
-  if (standsIn) fillEngines(build, assets, absWorkingDir)
+  if (standsIn) atEnd(build, (outputs) => assets.fill(outputs, absWorkingDir))
   if (packages === 'external' || external.length > 0) refusePackagesWithModels(build, project)
 }
 
-function fillEngines(build: PluginBuild, assets: FileLoaderAssets, workingDir: string): void {
+/** Runs an action on the outputs of a build that has some. What it throws is an error of the build. */
+function atEnd(build: PluginBuild, action: (outputs: Metafile['outputs']) => Promise<void>): void {
   build.initialOptions.metafile = true
   build.onEnd(async ({ metafile }) => {
     try {
-      if (metafile) await assets.fill(metafile.outputs, workingDir)
+      if (metafile) await action(metafile.outputs)
     } catch (error) {
       return { errors: [{ text: (error as Error).message, detail: error }] }
     }
@@ -124,16 +125,10 @@ function nestedOutput(file: string): OnnxEngineError {
 }
 
 function refusePackagesWithModels(build: PluginBuild, project: Project): void {
-  build.initialOptions.metafile = true
-  build.onEnd(async ({ metafile }) => {
-    const imports = Object.values(metafile?.outputs ?? {}).flatMap((output) => output.imports)
+  atEnd(build, async (outputs) => {
+    const imports = Object.values(outputs).flatMap((output) => output.imports)
     const externals = imports.flatMap(({ path, external }) => (external ? [path] : []))
-    try {
-      await checkExternals(externals, { root: project.options.root, cure: bundleInEsbuild })
-    } catch (error) {
-      return { errors: [{ text: (error as Error).message, detail: error }] }
-    }
-    return undefined
+    await checkExternals(externals, { root: project.options.root, cure: bundleInEsbuild })
   })
 }
 

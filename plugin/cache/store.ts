@@ -21,8 +21,9 @@ export type { Build, StoreRequest } from './build.ts'
 export type { Stored } from './artifact.ts'
 
 // The cache keeps engines on disk, by the digest of all that decides their bytes (key.ts). store.ts is what builds use;
-// produce.ts finds or builds one engine, entries.ts and folder.ts are the format on disk, source.ts and stat-index.ts
-// save hashing, explain.ts puts a changed key into words, and collect.ts keeps the folder within its limits.
+// produce.ts finds or builds one engine, stored-json.ts keeps results besides engines, entries.ts and folder.ts are the
+// format on disk, source.ts and stat-index.ts save hashing, explain.ts puts a changed key into words, and collect.ts
+// keeps the folder within its limits.
 
 export interface StoreOptions {
   /** The cache folder; it is made when something is stored. */

@@ -1,5 +1,5 @@
-import { readFile, writeFile } from 'node:fs/promises'
 import { cacheKey } from '../cache/key.ts'
+import { storedJson } from '../cache/stored-json.ts'
 import type { LoweringReport } from '../precision/lower.ts'
 import { typicalSamples } from '../samples/find.ts'
 import { lossesWithoutTime, measureGain, type SizedEngine, thisCpu } from '../verify/gain.ts'
@@ -49,11 +49,8 @@ export async function searchPrecision(request: SearchRequest): Promise<Precision
     known: (request.known ?? []).join('\n'),
     ...thisCpu(),
   }
-  const stored = await store.getOrBuild(
-    { key: cacheKey(facts), importKey: `${importKey} search`, label: name, signal },
-    async (output) => writeFile(output, JSON.stringify(await search(request, plain))),
-  )
-  return JSON.parse(await readFile(stored.artifact.file, 'utf8')) as PrecisionSearch
+  const entry = { key: cacheKey(facts), importKey: `${importKey} search`, label: name, signal }
+  return storedJson(store, entry, () => search(request, plain))
 }
 
 async function search({ planned, job, fp32, known }: SearchRequest, plain: SizedEngine): Promise<PrecisionSearch> {

@@ -1,8 +1,8 @@
-import { readFile, writeFile } from 'node:fs/promises'
 import { OnnxEngineError } from '../../runtime/errors.ts'
 import { importKeyOf } from '../cache/import-records.ts'
 import { cacheKey, type Facts, sourceFacts } from '../cache/key.ts'
 import { readSource } from '../cache/source.ts'
+import { storedJson } from '../cache/stored-json.ts'
 import { hashAround } from '../files/hash.ts'
 import type { SampleRequest } from '../samples/request.ts'
 import { findReference } from './reference.ts'
@@ -38,11 +38,6 @@ export async function remember<T>(
   const rewritten: Facts = graphFile === undefined ? {} : { rewritten: (await hashAround(graphFile, [])).whole }
   const facts = { ...sourceFacts(source), ...rewritten, ...measurement.facts }
   const key = cacheKey({ ...facts, onnxruntime: reference.version })
-  const stored = await store.getOrBuild(
-    { key, importKey: importKeyOf(root, model.file, measurement.name), label: name, signal },
-    async (output) => {
-      await writeFile(output, JSON.stringify(await measure(reference.detail.module)))
-    },
-  )
-  return JSON.parse(await readFile(stored.artifact.file, 'utf8')) as T
+  const entry = { key, importKey: importKeyOf(root, model.file, measurement.name), label: name, signal }
+  return storedJson(store, entry, () => measure(reference.detail.module))
 }

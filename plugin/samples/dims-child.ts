@@ -4,8 +4,8 @@ import type { Shapes } from '../options/types.ts'
 import { readSamples } from './read.ts'
 import type { SampleSource } from './source.ts'
 
-/** The dims that some samples have. */
-export interface SampleDims {
+/** The dims that some samples have. A type, not an interface: it is kept as JSON. */
+export type SampleDims = {
   readonly dims: Shapes
   /** How many samples have them. */
   readonly samples: number

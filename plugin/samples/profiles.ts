@@ -1,9 +1,9 @@
-import { readFile, writeFile } from 'node:fs/promises'
 import { elementCount } from '../../runtime/dtype.ts'
 import { OnnxEngineError } from '../../runtime/errors.ts'
 import type { Binding } from '../../runtime/manifest.ts'
 import { importKeyOf } from '../cache/import-records.ts'
 import { cacheKey } from '../cache/key.ts'
+import { storedJson } from '../cache/stored-json.ts'
 import { fixBindings } from '../options/engine-bindings.ts'
 import type { Profile, Shapes } from '../options/types.ts'
 import type { SampleDims } from './dims-child.ts'
@@ -39,19 +39,12 @@ async function dimsOfSamples(request: SampleRequest): Promise<readonly SampleDim
   const samples = await typicalSamples(request)
   if (!samples) return undefined
   const { root, model, name, store, signal } = request
-  const stored = await store.getOrBuild(
-    {
-      key: cacheKey({ kind: 'dims of samples', samples: samples.digest }),
-      importKey: importKeyOf(root, model.file, 'dims of samples'),
-      label: name,
-      signal,
-    },
-    async (output) => {
-      const worker = new URL('./dims-child.js', import.meta.url)
-      await writeFile(output, JSON.stringify(await runWithSamples(worker, samples.source, { signal })))
-    },
-  )
-  return JSON.parse(await readFile(stored.artifact.file, 'utf8')) as readonly SampleDims[]
+  const key = cacheKey({ kind: 'dims of samples', samples: samples.digest })
+  const entry = { key, importKey: importKeyOf(root, model.file, 'dims of samples'), label: name, signal }
+  const worker = new URL('./dims-child.js', import.meta.url)
+  return (await storedJson(store, entry, () =>
+    runWithSamples(worker, samples.source, { signal }),
+  )) as readonly SampleDims[]
 }
 
 function profileOf(name: string, inputs: readonly Binding[], found: readonly SampleDims[]): Profile {

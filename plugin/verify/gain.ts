@@ -1,6 +1,6 @@
-import { readFile, writeFile } from 'node:fs/promises'
 import { availableParallelism, cpus } from 'node:os'
 import { cacheKey, type Json } from '../cache/key.ts'
+import { storedJson } from '../cache/stored-json.ts'
 import type { LoweringReport } from '../precision/lower.ts'
 import { typicalSamples } from '../samples/find.ts'
 import { runOnInputs } from '../samples/run.ts'
@@ -48,16 +48,12 @@ export async function measureGain(lowered: SizedEngine, fp32: SizedEngine): Prom
     samples: samples?.digest ?? `random ${JSON.stringify(known)}`,
     ...thisCpu(),
   }
-  const stored = await store.getOrBuild(
-    { key: cacheKey(facts), importKey: `${importKey} speed`, label: name, signal },
-    async (output) => {
-      const engines = { lowered: request.manifest, fp32: fp32.request.manifest }
-      const settings = { ...engines, known } satisfies SpeedSettings
-      const times = await runOnInputs(worker, samples?.source, { name, settings, signal, model: model.file })
-      await writeFile(output, JSON.stringify(times))
-    },
-  )
-  const speed = JSON.parse(await readFile(stored.artifact.file, 'utf8')) as Speed
+  const entry = { key: cacheKey(facts), importKey: `${importKey} speed`, label: name, signal }
+  const speed = (await storedJson(store, entry, () => {
+    const engines = { lowered: request.manifest, fp32: fp32.request.manifest }
+    const settings = { ...engines, known } satisfies SpeedSettings
+    return runOnInputs(worker, samples?.source, { name, settings, signal, model: model.file })
+  })) as Speed
   const bytes = { lowered: lowered.size, fp32: fp32.size }
   return { speed, bytes, losses: lossesOf({ speed, bytes }, lowered.lowering as LoweringReport | null) }
 }

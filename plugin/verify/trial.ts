@@ -1,10 +1,9 @@
-import { readFile, writeFile } from 'node:fs/promises'
 import { cacheKey } from '../cache/key.ts'
+import { storedJson } from '../cache/stored-json.ts'
 import { compareCandidate } from './compare-candidate.ts'
 import type { VerifyRequest } from './request.ts'
 import { distanceOf, judge, unusableReference } from './verdict.ts'
-import type { VerifyResult } from './verify-child.ts'
-import { findContest, randomFact } from './verify.ts'
+import { contestFacts, findContest } from './verify.ts'
 
 /** How an engine does next to the fp32 model, without a search for what is to blame. */
 export interface TrialVerdict {
@@ -26,20 +25,11 @@ export async function compareTrial(request: VerifyRequest): Promise<TrialVerdict
   if (request.options.verify === false) return { isFine: true, distance: 0 }
   const found = await findContest(request)
   if ('reason' in found) return { isFine: false, distance: Infinity }
-  const { contest, reference } = found
-  const facts = {
-    trial: version,
-    engine: request.key.digest,
-    reference: reference.version,
-    samples: contest.samples?.digest ?? randomFact(contest.known.values),
-    ...(contest.metric && { metric: contest.metric.digest }),
-  }
+  const { contest } = found
+  const facts = { trial: version, engine: request.key.digest, ...contestFacts(found) }
   const { store, name, signal, importKey, manifest } = request
-  const stored = await store.getOrBuild(
-    { key: cacheKey(facts), importKey: `${importKey} trial`, label: name, signal },
-    async (output) => writeFile(output, JSON.stringify(await compareCandidate(contest, { manifest }))),
-  )
-  const result = JSON.parse(await readFile(stored.artifact.file, 'utf8')) as VerifyResult
+  const entry = { key: cacheKey(facts), importKey: `${importKey} trial`, label: name, signal }
+  const result = await storedJson(store, entry, () => compareCandidate(contest, { manifest }))
   const unusable = contest.samples && unusableReference(request, result)
   if (unusable) throw unusable
   return { isFine: judge(result, request).length === 0, distance: distanceOf(result) }

@@ -1,6 +1,6 @@
-import { readFile, writeFile } from 'node:fs/promises'
 import { OnnxEngineError } from '../../runtime/errors.ts'
-import { cacheKey } from '../cache/key.ts'
+import { cacheKey, type Facts } from '../cache/key.ts'
+import { storedJson } from '../cache/stored-json.ts'
 import { countdown } from '../child/countdown.ts'
 import { findReference, type Reference } from '../measure/reference.ts'
 import type { LoweringReport } from '../precision/lower.ts'
@@ -38,31 +38,28 @@ export async function verifyEngine(
     log(`${name}: not verified, because ${found.reason}`)
     return undefined
   }
-  const { contest, reference } = found
   const { samples: _, ...thresholds } = options.verify
   const facts = {
     verification: version,
     engine: key.digest,
     ...(against && { against: against.key.digest }),
-    reference: reference.version,
-    samples: contest.samples?.digest ?? randomFact(contest.known.values),
-    ...(contest.metric && { metric: contest.metric.digest }),
+    ...contestFacts(found),
     thresholds: JSON.stringify(Object.entries(thresholds).sort()),
   }
-  const stored = await store.getOrBuild(
-    { key: cacheKey(facts), importKey: `${importKey} verification`, label: name, signal },
-    async (output) => {
-      const verification = await verify(contest, lowering)
-      await writeFile(output, JSON.stringify(verification))
-    },
-  )
-  return JSON.parse(await readFile(stored.artifact.file, 'utf8')) as Verification
+  const entry = { key: cacheKey(facts), importKey: `${importKey} verification`, label: name, signal }
+  return storedJson(store, entry, () => verify(found.contest, lowering))
+}
+
+/** A comparison that can be made, and the ONNX Runtime that computes the fp32 model. */
+interface FoundContest<Request extends ContestRequest> {
+  readonly contest: Contest<Request>
+  readonly reference: Reference
 }
 
 /** What an engine is compared on, or the reason why nothing can be compared. */
 export async function findContest<Request extends ContestRequest>(
   request: Request,
-): Promise<{ readonly contest: Contest<Request>; readonly reference: Reference } | { readonly reason: string }> {
+): Promise<FoundContest<Request> | { readonly reason: string }> {
   const reference = await findReference(request)
   if (!reference.available) return { reason: reference.reason }
   const { module } = reference.detail
@@ -136,8 +133,17 @@ async function samplesOf(request: ContestRequest): Promise<FoundSamples | undefi
   return typicalSamples(request)
 }
 
+/** What decides the result of a comparison besides the two engines and the limits, for its key. */
+export function contestFacts({ contest, reference }: FoundContest<ContestRequest>): Facts {
+  return {
+    reference: reference.version,
+    samples: contest.samples?.digest ?? randomFact(contest.known.values),
+    ...(contest.metric && { metric: contest.metric.digest }),
+  }
+}
+
 // Values of shape tensors are in the keys of TensorRT's engines alone.
-export function randomFact(values: KnownInputs['values']): string {
+function randomFact(values: KnownInputs['values']): string {
   const given = Object.entries(values).map(([input, numbers]) => `${input}=${numbers.join('x')}`)
   return ['random', ...given.sort()].join(' ')
 }
