@@ -6,6 +6,7 @@ import { infer, type Onnxruntime, type Session } from '../../measure/feed.ts'
 import { loadGraph } from '../../onnx/graph.ts'
 import { firstAccepted } from '../../verify/accepted-inputs.ts'
 import { inputRanges } from '../../verify/input-ranges.ts'
+import { type NodeTimes, type ProfileEvent, timesOf } from './node-times.ts'
 
 /** What the process that measures nodes is given; its `model` is the engine. A type: it is sent to a process. */
 export type ProfileSettings = {
@@ -15,9 +16,6 @@ export type ProfileSettings = {
   readonly source: string
   readonly bindings: ModelManifest['bindings']
 }
-
-/** Time of each node of an engine, by its name, in microseconds over all runs. A type: it is written as JSON. */
-export type NodeTimes = { readonly runs: number; readonly nodes: readonly (readonly [name: string, time: number])[] }
 
 const runs = 5
 
@@ -40,25 +38,6 @@ export const run: ChildTask = async ({ name, model, output, settings }) => {
   const events = JSON.parse(await readFile(file, 'utf8')) as readonly ProfileEvent[]
   await rm(file)
   await writeFile(output, JSON.stringify({ runs, nodes: timesOf(events) } satisfies NodeTimes))
-}
-
-/** An event of ONNX Runtime's profile; `dur` is in microseconds. */
-interface ProfileEvent {
-  readonly cat: string
-  readonly name: string
-  readonly dur?: number
-}
-
-const ending = '_kernel_time'
-
-function timesOf(events: readonly ProfileEvent[]): NodeTimes['nodes'] {
-  const times = new Map<string, number>()
-  for (const { cat, name, dur = 0 } of events) {
-    if (cat !== 'Node' || !name.endsWith(ending)) continue
-    const node = name.slice(0, -ending.length)
-    times.set(node, (times.get(node) ?? 0) + dur)
-  }
-  return [...times]
 }
 
 /** Files of the cache have no ending that tells. A flatbuffer of ONNX Runtime has this mark after its first offset. */

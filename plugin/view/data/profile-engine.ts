@@ -8,8 +8,9 @@ import { findReference } from '../../measure/reference.ts'
 import { readModel } from '../../onnx/model.ts'
 import { compileOptions } from '../../options/resolve.ts'
 import type { ResolvedOptions } from '../../options/schema.ts'
-import type { EngineProfile, EngineView, GraphView } from '../contract.ts'
-import type { NodeTimes, ProfileSettings } from './profile-child.ts'
+import type { EngineProfile, EngineView, GraphView, NodeView } from '../contract.ts'
+import type { NodeTimes } from './node-times.ts'
+import type { ProfileSettings } from './profile-child.ts'
 
 /** Milliseconds that the runs may take, loading included. */
 const longestRun = 60_000
@@ -56,19 +57,45 @@ export async function profileEngine(
   return sharesOf(graph, JSON.parse(await readFile(output, 'utf8')) as NodeTimes)
 }
 
-/** Fused nodes have the name of one of them, often with an ending of the optimisation. */
-const endings = /(?:_nchwc|_fused|_token_\d+|_quant|_\d+)+$/
-
-/** The times of the nodes that the graph has, as shares of all. */
+/**
+ * The times of the nodes that the graph has, as shares of all. Nodes that the optimiser made, and those whose names
+ * leave a doubt, only count for the whole.
+ */
 export function sharesOf({ nodes }: GraphView, { runs, nodes: times }: NodeTimes): EngineProfile {
-  const indexOf = new Map(nodes.map(({ index, name }) => [name, index]))
-  const total = times.reduce((sum, [, time]) => sum + time, 0)
-  const shares = new Map<number, number>()
-  for (const [name, time] of times) {
-    const node = indexOf.get(name) ?? indexOf.get(name.replace(endings, ''))
-    if (node !== undefined && total > 0) shares.set(node, (shares.get(node) ?? 0) + time / total)
+  const byName = uniqueBy(nodes, ({ name }) => [name])
+  const byOutput = uniqueBy(nodes, ({ outputs }) => outputs)
+  const timeByName = uniqueBy(times, ({ name }) => [name])
+  const unnamed = new Set(nodes.filter(({ name }) => name === '').map(({ op }) => op))
+  const nodeOf = (timed: NodeTimes['nodes'][number]): NodeView | undefined => {
+    const { name, op, index } = timed
+    if (timeByName.get(name) !== timed) return undefined
+    // ONNX Runtime's profiler calls nodes without a name so.
+    if (unnamed.has(op) && name === `${op}_${index}`) return undefined
+    if (byName.has(name)) return byName.get(name)
+    // Convolutions and pools in blocks are called by their output, as nchwc_transformer.cc does. Where that was the
+    // output of another node, which was fused into it, it is one of several.
+    const maker = name.endsWith(blocked) ? byOutput.get(name.slice(0, -blocked.length)) : undefined
+    return maker?.op === op ? maker : undefined
   }
-  const named = [...shares.values()].reduce((sum, share) => sum + share, 0)
-  const list = Array.from(shares, ([node, time]) => ({ node, time }))
-  return { times: list, named: Math.min(1, named), milliseconds: total / 1000 / runs }
+  const named = times.flatMap((timed) => {
+    const node = nodeOf(timed)?.index
+    return node === undefined ? [] : [{ node, time: timed.time }]
+  })
+  const total = sumOf(times)
+  return {
+    times: named.map(({ node, time }) => ({ node, time: time / (total || 1) })),
+    named: sumOf(named) / (total || 1),
+    milliseconds: total / 1000 / runs,
+  }
+}
+
+const blocked = '_nchwc'
+
+const sumOf = (times: readonly { readonly time: number }[]) => times.reduce((sum, { time }) => sum + time, 0)
+
+/** Items by their keys. A key that is empty, or that two items have, has none. */
+function uniqueBy<T>(items: readonly T[], keysOf: (item: T) => readonly string[]): ReadonlyMap<string, T | undefined> {
+  const found = new Map<string, T | undefined>()
+  for (const item of items) for (const key of keysOf(item)) found.set(key, found.has(key) ? undefined : item)
+  return found.set('', undefined)
 }
