@@ -45,6 +45,33 @@ export function longChain(length: number): ModelSpec {
   return { inputs: { x: 'float32[1]' }, outputs: { y: 'float32[1]' }, nodes }
 }
 
+/** A Loop that does not end. */
+export const endlessLoop: ModelSpec = {
+  inputs: { x: 'float32[1]' },
+  outputs: { y: 'float32[1]' },
+  nodes: [
+    {
+      op: 'Loop',
+      inputs: ['', 'always', 'x'],
+      outputs: ['y'],
+      attributes: {
+        body: {
+          graph: {
+            name: 'body',
+            inputs: { i: 'int64[]', before: 'bool[]', v: 'float32[1]' },
+            outputs: { after: 'bool[]', w: 'float32[1]' },
+            nodes: [
+              { op: 'Identity', inputs: ['before'], outputs: ['after'] },
+              { op: 'Sin', inputs: ['v'], outputs: ['w'] },
+            ],
+          },
+        },
+      },
+    },
+  ],
+  initializers: { always: { dtype: 'bool', dims: [], data: Uint8Array.of(1) } },
+}
+
 function weights(length: number): readonly number[] {
   return Array.from({ length }, (_, index) => Math.sin(index * 12.9898) / 4)
 }

@@ -1,15 +1,23 @@
-import { writeFileSync } from 'node:fs'
+import { statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { compile, type Options } from 'unplugin-onnx'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
+import { runChild } from '../../plugin/child/run.ts'
 import { resolveOptions } from '../../plugin/options/resolve.ts'
 import type { EngineView, GraphView } from '../../plugin/view/contract.ts'
 import { describeGraph } from '../../plugin/view/data/describe-graph.ts'
 import { type NodeTimes, timesOf } from '../../plugin/view/data/node-times.ts'
-import { profileEngine, sharesOf } from '../../plugin/view/data/profile-engine.ts'
+import { profileEngine, type ProfileTarget, sharesOf } from '../../plugin/view/data/profile-engine.ts'
 import { tempFolder } from '../support/helpers.ts'
 import { floats } from '../support/int8-graphs.ts'
 import { type ModelSpec, onnxModel } from '../support/models.ts'
+import { endlessLoop } from './nets.ts'
+
+// The process runs; the test sees what it was given.
+vi.mock(import('../../plugin/child/run.ts'), async (original) => {
+  const { runChild: run } = await original()
+  return { runChild: vi.fn<typeof run>(run) }
+})
 
 const folder = tempFolder()
 const file = join(folder, 'm.onnx')
@@ -28,44 +36,84 @@ writeFileSync(
 )
 const options: Options = { root: folder, backends: ['onnxruntime'], cache: { dir: join(folder, 'cache') } }
 
-async function engine(model = file): Promise<EngineView> {
-  const { variants } = await compile(model, options)
-  const [variant] = variants
-  return { id: 'engine:1', backend: 'onnxruntime', file: variant!.artifact.file } as Partial<EngineView> as EngineView
+async function profiled(model = file, settings: Options = options, limit?: number) {
+  const { variants } = await compile(model, { ...settings, verify: false })
+  const engine = { backend: 'onnxruntime', file: variants[0]?.artifact.file } as EngineView
+  return measured({ engine, file: model, options: resolveOptions(settings) }, limit)
+}
+
+async function measured(target: Omit<ProfileTarget, 'graph'>, limit?: number) {
+  const graph = await describeGraph(target.file)
+  const profile = await profileEngine({ ...target, graph }, limit)
+  const shareOf = (name: string) =>
+    profile.times.find(({ node: index }) => graph.nodes[index]?.name === name)?.time ?? 0
+  return { profile, shareOf }
 }
 
 describe('the time of the nodes of an engine', () => {
   test('is measured, and a product takes more of it than an activation', async () => {
-    const graph = await describeGraph(file)
-    const { times, named, milliseconds } = await profileEngine(await engine(), graph, file, resolveOptions(options))
-    const shareOf = (name: string) => times.find(({ node }) => graph.nodes[node]?.name === name)?.time ?? 0
+    const { profile, shareOf } = await profiled()
     expect(shareOf('heavy')).toBeGreaterThan(shareOf('light'))
-    expect(named).toBeGreaterThan(0.5)
-    expect(named).toBeLessThanOrEqual(1)
-    expect(milliseconds).toBeGreaterThan(0)
+    expect(profile.named).toBeGreaterThan(0.5)
+    expect(profile.named).toBeLessThanOrEqual(1)
+    expect(profile.milliseconds).toBeGreaterThan(0)
+  })
+
+  test('is measured with the memory that a model of its size takes', async () => {
+    vi.mocked(runChild).mockClear()
+    await profiled()
+    const profiling = vi.mocked(runChild).mock.calls.find(([worker]) => worker.href.endsWith('profile-child.js'))
+    expect(profiling?.[2]?.modelBytes).toBe(statSync(file).size)
+  })
+
+  test('is measured on the dims of the options', async () => {
+    const open = join(folder, 'open.onnx')
+    writeFileSync(
+      open,
+      onnxModel({
+        inputs: { x: 'float32[rows,columns]' },
+        outputs: { y: 'float32[rows,2]' },
+        nodes: [{ op: 'MatMul', inputs: ['x', 'w'], outputs: ['y'], name: 'product' }],
+        initializers: { w: floats([7, 2], 1, 1) },
+      }),
+    )
+    await expect(profiled(open)).rejects.toMatchObject({
+      code: 'INFERENCE_FAILED',
+      message: expect.stringMatching(/^open: its nodes cannot be measured: /),
+      hint: expect.stringContaining("'shapes'"),
+    })
+    const { profile } = await profiled(open, { ...options, shapes: { x: [3, 7] } })
+    expect(profile.milliseconds).toBeGreaterThan(0)
   })
 
   test('is not known of other backends', async () => {
-    const other = { ...(await engine()), backend: 'openvino' } as const
-    await expect(profileEngine(other, await describeGraph(file), file, resolveOptions(options))).rejects.toMatchObject({
+    const engine = { backend: 'openvino', file } as EngineView
+    await expect(measured({ engine, file, options: resolveOptions(options) })).rejects.toMatchObject({
       code: 'BACKEND_UNAVAILABLE',
       message: expect.stringContaining('an engine of ONNX Runtime, which measures its nodes'),
+      hint: expect.stringContaining('Choose'),
     })
   })
 
   test('of a file that is no engine is an error', async () => {
-    const broken = { ...(await engine()), file: join(folder, 'cache') }
-    await expect(profileEngine(broken, await describeGraph(file), file, resolveOptions(options))).rejects.toMatchObject(
-      {
-        code: 'INFERENCE_FAILED',
-      },
-    )
+    const engine = { backend: 'onnxruntime', file: join(folder, 'cache') } as EngineView
+    const failure = measured({ engine, file, options: resolveOptions(options) })
+    await expect(failure).rejects.toMatchObject({ code: 'INFERENCE_FAILED' })
+    await expect(failure).rejects.not.toMatchObject({ message: expect.stringContaining('within') })
+  })
+
+  test('of an engine that does not end is an error that says so', async () => {
+    const endless = join(folder, 'endless.onnx')
+    writeFileSync(endless, onnxModel(endlessLoop))
+    await expect(profiled(endless, options, 2000)).rejects.toMatchObject({
+      code: 'INFERENCE_FAILED',
+      expected: 'an inference within 2 s',
+      hint: expect.stringContaining('a Loop that does not end'),
+    })
   })
 
   test('of a Loop is what its body does not take, so nothing counts twice', async () => {
-    const graph = await describeGraph(loopFile)
-    const profile = await profileEngine(await engine(loopFile), graph, loopFile, resolveOptions(options))
-    const shareOf = (name: string) => profile.times.find(({ node }) => graph.nodes[node]?.name === name)?.time ?? 0
+    const { profile, shareOf } = await profiled(loopFile)
     expect(shareOf('product')).toBeGreaterThan(shareOf('repeat'))
     const sum = profile.times.reduce((all, { time }) => all + time, 0)
     expect(sum).toBeCloseTo(profile.named)

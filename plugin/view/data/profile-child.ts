@@ -1,11 +1,13 @@
 import { open, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
+import { OnnxEngineError } from '../../../runtime/errors.ts'
 import type { ModelManifest } from '../../../runtime/manifest.ts'
 import type { ChildTask } from '../../child/contract.ts'
 import { infer, type Onnxruntime, type Session } from '../../measure/feed.ts'
 import { loadGraph } from '../../onnx/graph.ts'
 import { firstAccepted } from '../../verify/accepted-inputs.ts'
 import { inputRanges } from '../../verify/input-ranges.ts'
+import type { KnownInputs } from '../../verify/random-inputs.ts'
 import { type NodeTimes, type ProfileEvent, timesOf } from './node-times.ts'
 
 /** What the process that measures nodes is given; its `model` is the engine. A type: it is sent to a process. */
@@ -15,21 +17,25 @@ export type ProfileSettings = {
   /** The .onnx file that the engine was made from. */
   readonly source: string
   readonly bindings: ModelManifest['bindings']
+  readonly known: KnownInputs
 }
 
 const runs = 5
 
 /** Runs an engine with ONNX Runtime's profiler on random values, and writes NodeTimes. */
 export const run: ChildTask = async ({ name, model, output, settings }) => {
-  const { module, source, bindings } = settings as ProfileSettings
+  const { module, source, bindings, known } = settings as ProfileSettings
   const { default: ort } = (await import(module)) as { default: Onnxruntime }
   const ranges = inputRanges(await loadGraph(source))
-  const knowledge = { bindings, known: { dims: {}, values: {} }, ranges }
+  const knowledge = { bindings, known, ranges }
   const options = { logSeverityLevel: 4, extra: { session: { load_model_format: await formatOf(model) } } }
   const plain = await ort.InferenceSession.create(model, options)
   const found = await firstAccepted(knowledge, (sample) => infer(ort, plain, sample))
   await plain.release()
-  if (typeof found === 'string') throw new Error(`${name}: its nodes cannot be measured: ${found}`)
+  if (typeof found === 'string')
+    throw new OnnxEngineError('INFERENCE_FAILED', `${name}: its nodes cannot be measured: ${found}`, {
+      hint: "Give the dims that it accepts with the option 'shapes', or values of inputs with 'profiles'",
+    })
   const profiling = { ...options, enableProfiling: true, profileFilePrefix: output }
   const session = (await ort.InferenceSession.create(model, profiling)) as Session & { endProfiling(): void }
   for (let count = 0; count < runs; count++) await infer(ort, session, found.sample)

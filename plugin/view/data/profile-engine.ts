@@ -1,60 +1,49 @@
-import { readFile } from 'node:fs/promises'
-import { basename, join } from 'node:path'
+import { basename } from 'node:path'
 import { OnnxEngineError } from '../../../runtime/errors.ts'
-import { countdown } from '../../child/countdown.ts'
-import { runChild } from '../../child/run.ts'
-import { temporaryFolder } from '../../files/temporary-folder.ts'
 import { findReference } from '../../measure/reference.ts'
 import { readModel } from '../../onnx/model.ts'
+import { modelBytes } from '../../onnx/size.ts'
 import { compileOptions } from '../../options/resolve.ts'
 import type { ResolvedOptions } from '../../options/schema.ts'
+import { knownInputs } from '../../verify/random-inputs.ts'
 import type { EngineProfile, EngineView, GraphView, NodeView } from '../contract.ts'
 import type { NodeTimes } from './node-times.ts'
 import type { ProfileSettings } from './profile-child.ts'
+import { runForPage } from './run-for-page.ts'
 
-/** Milliseconds that the runs may take, loading included. */
-const longestRun = 60_000
+/** An engine, and the graph and file of the model that it was made from. */
+export interface ProfileTarget {
+  readonly engine: EngineView
+  readonly graph: GraphView
+  readonly file: string
+  readonly options: ResolvedOptions
+}
 
 /**
- * Measures how long the nodes of an engine take, by ONNX Runtime's profiler, in a process of its own.
+ * Measures how long the nodes of an engine take, by ONNX Runtime's profiler.
  *
- * @param file the model that it was made from
  * @throws OnnxEngineError BACKEND_UNAVAILABLE for an engine of another backend, and without onnxruntime-node;
- *   INFERENCE_FAILED when it fails, crashes or takes too long
+ *   INFERENCE_FAILED when it fails, crashes or takes longer than `limit` milliseconds
  */
 export async function profileEngine(
-  engine: EngineView,
-  graph: GraphView,
-  file: string,
-  resolved: ResolvedOptions,
+  { engine, graph, file, options: resolved }: ProfileTarget,
+  limit?: number,
 ): Promise<EngineProfile> {
-  const name = basename(file, '.onnx')
   const options = compileOptions(resolved, { file, query: {} })
   if (engine.backend !== 'onnxruntime')
     throw new OnnxEngineError('BACKEND_UNAVAILABLE', `the time of nodes with ${engine.backend}`, {
       expected: 'an engine of ONNX Runtime, which measures its nodes',
+      hint: 'Choose such an engine, or build one',
     })
   const model = await readModel(file)
   const reference = await findReference({ options, root: resolved.root } as Parameters<typeof findReference>[0])
   if (!reference.available) throw new OnnxEngineError('BACKEND_UNAVAILABLE', reference.reason)
-  await using folder = await temporaryFolder()
-  const output = join(folder.path, 'times.json')
-  const settings: ProfileSettings = { module: reference.detail.module, source: file, bindings: model.bindings }
-  const time = countdown(longestRun)
-  try {
-    const worker = new URL('./profile-child.js', import.meta.url)
-    const job = { name, model: engine.file, output, settings }
-    await runChild(worker, job, { signal: time.signal, onStart: () => time.start(), what: 'profiling' })
-  } catch (cause) {
-    throw new OnnxEngineError('INFERENCE_FAILED', `${name}: its nodes could not be measured`, {
-      expected: `${longestRun / 1000} s at most`,
-      received: cause instanceof Error ? cause.message : String(cause),
-      cause,
-    })
-  } finally {
-    time.stop()
-  }
-  return sharesOf(graph, JSON.parse(await readFile(output, 'utf8')) as NodeTimes)
+  const { module } = reference.detail
+  const settings: ProfileSettings = { module, source: file, bindings: model.bindings, known: knownInputs(options) }
+  const worker = new URL('./profile-child.js', import.meta.url)
+  const job = { name: basename(file, '.onnx'), model: engine.file, settings }
+  const times = await runForPage(worker, job, { modelBytes: modelBytes(model), what: 'profiling' }, limit)
+  return sharesOf(graph, times as NodeTimes)
 }
 
 /**
