@@ -1,3 +1,4 @@
+import { floats } from '../support/int8-graphs.ts'
 import type { ModelSpec } from '../support/models.ts'
 
 /** A small convolutional net in blocks, with branches that meet again. */
@@ -71,6 +72,28 @@ export const endlessLoop: ModelSpec = {
   ],
   initializers: { always: { dtype: 'bool', dims: [], data: Uint8Array.of(1) } },
 }
+
+/** 40 nodes, or weights, of which each loses something in fp16. */
+export function lossyNet(loss: 'weights' | 'activations'): ModelSpec {
+  const indexes = Array.from({ length: 40 }, (_, index) => index)
+  return {
+    inputs: { x: 'float32[1,64]' },
+    outputs: { y: 'float32[1,64]' },
+    nodes: indexes.map((index) => ({
+      op: loss === 'weights' ? 'MatMul' : (['Tanh', 'Atan'][index % 2] ?? ''),
+      name: `n${index}`,
+      inputs: [index === 0 ? 'x' : `v${index}`, ...(loss === 'weights' ? [`w${index}`] : [])],
+      outputs: [index === 39 ? 'y' : `v${index + 1}`],
+    })),
+    initializers:
+      loss === 'weights'
+        ? Object.fromEntries(indexes.map((index) => [`w${index}`, floats([64, 64], index + 1, 0.2)]))
+        : {},
+  }
+}
+
+/** With these the loss is too much, and the build fails with its report. */
+export const lossyOptions = { engine: 'fp16', verify: { cosine: 0.9999999999 }, precision: { autoPin: false } } as const
 
 function weights(length: number): readonly number[] {
   return Array.from({ length }, (_, index) => Math.sin(index * 12.9898) / 4)

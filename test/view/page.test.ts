@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { gzipSync } from 'node:zlib'
 import { encode } from 'fast-png'
+import jpeg from 'jpeg-js'
 import type { Browser, Page } from 'playwright-core'
 import { compile } from 'unplugin-onnx'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -14,7 +15,7 @@ import { runCommand } from '../support/command.ts'
 import { tempFolder } from '../support/helpers.ts'
 import { affineModel, onnxModel } from '../support/models.ts'
 import { startView, type StartedView } from '../support/view.ts'
-import { layeredNet, longChain } from './nets.ts'
+import { layeredNet, longChain, lossyNet, lossyOptions } from './nets.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const pageFolder = join(root, 'dist/view')
@@ -39,6 +40,10 @@ describe.skipIf(missingChromium)('the page', () => {
     writeFileSync(join(folder, 'hostile.onnx'), onnxModel(hostileNet))
     writeFileSync(join(folder, 'long.onnx'), onnxModel(longChain(5000)))
     await compile(join(folder, 'detector.onnx'), { root: folder, engine: 'fp16', backends: ['onnxruntime'] })
+    writeFileSync(join(folder, 'lossy.onnx'), onnxModel(lossyNet('weights')))
+    // The build fails: its engine and its report stay in the cache.
+    const lossy = { ...lossyOptions, root: folder, backends: ['onnxruntime'] } as const
+    await compile(join(folder, 'lossy.onnx'), lossy).catch(() => {})
     const bench = ['--engine', 'fp16', '--backend', 'onnxruntime', '--duration', '0.1', '--warmup', '10']
     await runCommand(['bench', join(folder, 'detector.onnx'), '--root', folder, ...bench], folder)
     view = await startView([folder, '--root', folder])
@@ -96,6 +101,19 @@ describe.skipIf(missingChromium)('the page', () => {
     await page.locator('.row').first().click()
     await page.getByLabel('Search nodes').fill('')
     await expectShare(page, 'Time')
+    expect(await seriousFaults(page)).toEqual([])
+    expect(opened.faults).toEqual([])
+  })
+
+  test('colours the graph by shares of the error', async () => {
+    await using opened = await open('lossy.onnx')
+    const { page } = opened
+    await colourBy(page, 'error')
+    await page.getByLabel('Legend: Share of error').locator('.count').first().waitFor()
+    await page.getByLabel('Search nodes').fill('n17')
+    await page.locator('.row').first().click()
+    await page.getByLabel('Search nodes').fill('')
+    await expectShare(page, 'Error')
     expect(await seriousFaults(page)).toEqual([])
     expect(opened.faults).toEqual([])
   })
@@ -185,9 +203,11 @@ describe.skipIf(missingChromium)('the page', () => {
   })
 
   const pixels = { width: 8, height: 8, channels: 3, data: Uint8Array.from({ length: 192 }, (_, index) => index) }
+  const photo = { width: 8, height: 8, data: Uint8Array.from({ length: 256 }, (_, index) => index) }
   const array = { dtype: 'float32', dims: [1, 3, 24, 24], data: new Float32Array(1728).fill(0.5) }
   test.each([
-    ['an image', 'photo.png', () => encode(pixels as never)],
+    ['a PNG image', 'photo.png', () => encode(pixels as never)],
+    ['a JPEG image', 'photo.jpg', () => jpeg.encode(photo, 90).data],
     ['an .npy file', 'image.npy', () => npyBytes(array as never)],
   ])('runs a model on %s', async (_, name, bytes) => {
     writeFileSync(join(folder, name), bytes())
