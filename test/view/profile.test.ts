@@ -151,7 +151,7 @@ describe('nodes of the graph and their times', () => {
     expect(profile.milliseconds).toBe((times.length * 10) / 1000 / 2)
   })
 
-  test('the time of a node is without that of its body', () => {
+  test('the time of a node is without that of its body and of the first run', () => {
     // ONNX Runtime writes an event when its node ends.
     const events = [
       event('before', 0, 10),
@@ -162,7 +162,8 @@ describe('nodes of the graph and their times', () => {
       event('after', 70, 0),
       event('last', 70, 7),
     ]
-    const times = timesOf([...events, { cat: 'Session', name: 'model_run', ts: 0, dur: 90 }])
+    const run = { cat: 'Session', name: 'model_run', ts: 0, dur: 90 }
+    const times = timesOf([event('before', 0, 100), { ...run, ts: 0, dur: 200 }, ...events, run])
     expect(Object.fromEntries(times.map(({ name, time }) => [name, time]))).toEqual({
       before: 10,
       inner: 40,

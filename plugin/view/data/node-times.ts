@@ -1,4 +1,4 @@
-/** Time of each node of an engine, in microseconds over all runs, without that of its bodies. */
+/** Time of each node of an engine, in microseconds over `runs` runs, without that of its bodies. */
 export type NodeTimes = {
   readonly runs: number
   readonly nodes: readonly {
@@ -21,11 +21,15 @@ export interface ProfileEvent {
 
 const ending = '_kernel_time'
 
-/** The times of all nodes of a profile. That of an If, Loop or Scan includes its bodies, whose nodes are listed too. */
+/**
+ * The times of all nodes of a profile, in all runs but the first, which prepares what the others reuse. The time of an
+ * If, Loop or Scan in a profile includes its bodies, whose nodes are listed too.
+ */
 export function timesOf(events: readonly ProfileEvent[]): NodeTimes['nodes'] {
   const times = new Map<string, NodeTimes['nodes'][number]>()
   const ended: ProfileEvent[] = []
-  for (const event of events) {
+  const first = events.findIndex(({ name }) => name === 'model_run')
+  for (const event of events.slice(first + 1)) {
     const { cat, ts, dur, args } = event
     if (cat !== 'Node' || !event.name.endsWith(ending)) continue
     let own = dur

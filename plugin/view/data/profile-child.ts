@@ -20,6 +20,7 @@ export type ProfileSettings = {
   readonly known: KnownInputs
 }
 
+/** Runs that count; one more comes before them. */
 const runs = 5
 
 /** Runs an engine with ONNX Runtime's profiler on random values, and writes NodeTimes. */
@@ -38,7 +39,7 @@ export const run: ChildTask = async ({ name, model, output, settings }) => {
     })
   const profiling = { ...options, enableProfiling: true, profileFilePrefix: output }
   const session = (await ort.InferenceSession.create(model, profiling)) as Session & { endProfiling(): void }
-  for (let count = 0; count < runs; count++) await infer(ort, session, found.sample)
+  for (let count = 0; count <= runs; count++) await infer(ort, session, found.sample)
   session.endProfiling()
   const file = await profileOf(output)
   const events = JSON.parse(await readFile(file, 'utf8')) as readonly ProfileEvent[]
