@@ -24,7 +24,7 @@ function sizeOf(dims: readonly number[]): number {
   return dims.reduce((product, dim) => product * dim, 1)
 }
 
-/** Of 27 weights that make a channel one is large, and 8 bits round the small ones to zero: all errors have one sign. */
+/** One of 27 weights of a channel is large, and 8 bits round the others to zero: all errors have one sign. */
 function lopsided(dims: readonly number[], step: number): TensorSpec {
   const isLarge = (index: number) => Math.floor(index / step) % 27 === 0
   const data = Array.from({ length: sizeOf(dims) }, (_, index) => (isLarge(index) ? 1 : 0.45 / 127))
