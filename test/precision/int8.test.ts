@@ -257,6 +257,10 @@ describe('int8 engine for ONNX Runtime', () => {
   })
 })
 
+function bodyOf(nodes: GraphSpec['nodes']): { readonly graph: GraphSpec } {
+  return { graph: { outputs: { z: 'float32' }, nodes } }
+}
+
 function branch(op: string): GraphSpec {
   return { outputs: { z: 'float32[1,16]' }, nodes: [{ op, inputs: ['h', 'h'], outputs: ['z'] }] }
 }
@@ -385,6 +389,43 @@ describe('int8 graph', () => {
         .flatMap((scope) => scope.graph.node.map(({ opType }) => opType)),
     ).toEqual(['Add', 'Mul'])
     expect(cosine(await run(file, [1, 16]), await run(out, [1, 16]))).toBeGreaterThan(0.995)
+  })
+
+  test('what the body of an If with a known condition reads stays in fp32, and loads', async () => {
+    const dims = [1, 8, 4]
+    writeSamples(40, dims)
+    const spec: ModelSpec = {
+      inputs: { x: 'float32[1,8,4]' },
+      outputs: { y: 'float32' },
+      nodes: [
+        { op: 'Conv', inputs: ['x', 'w'], outputs: ['h'] },
+        { op: 'Shape', inputs: ['h'], outputs: ['shape'] },
+        { op: 'Gather', inputs: ['shape', 'last'], outputs: ['size'] },
+        { op: 'Equal', inputs: ['size', 'four'], outputs: ['known'] },
+        {
+          op: 'If',
+          inputs: ['known'],
+          outputs: ['r'],
+          attributes: {
+            then_branch: bodyOf([{ op: 'Squeeze', inputs: ['h', 'axis'], outputs: ['z'] }]),
+            else_branch: bodyOf([{ op: 'Identity', inputs: ['h'], outputs: ['z'] }]),
+          },
+        },
+        { op: 'Relu', inputs: ['r'], outputs: ['y'] },
+      ],
+      initializers: {
+        w: floats([8, 8, 1], 1, 0.3),
+        last: { dtype: 'int64', dims: [], data: [2] },
+        four: { dtype: 'int64', dims: [], data: [4] },
+        axis: { dtype: 'int64', dims: [1], data: [0] },
+      },
+    }
+    const file = writeModel(spec)
+    const { lowered, out } = await lower(file, 'onnxruntime')
+    expect(lowered.kept).toEqual([
+      expect.objectContaining({ reason: 'the body of an If, Loop or Scan reads its values' }),
+    ])
+    expect(cosine(await run(file, dims), await run(out, dims))).toBeGreaterThan(0.995)
   })
 
   test('values that are not finite stay in fp32, with the reason', async () => {
