@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { LiveEvent } from '../compile/events.ts'
 import type { Project } from '../project/project.ts'
 import type { ViewSite } from '../view/answer.ts'
+import type { LiveLine } from '../view/contract.ts'
 
 type Respond = (request: IncomingMessage, response: ServerResponse, next: (error?: unknown) => void) => void
 
@@ -10,17 +10,17 @@ const mostEvents = 200
 
 /** The page of `unplugin-onnx view` at `/__onnx/` of a dev server. Its code is loaded by the first visit. */
 export function viewOfBuild(project: Project): Respond {
-  const past: LiveEvent[] = []
-  let send = (event: LiveEvent): void => {
-    past.push(event)
+  const past: LiveLine[] = []
+  let send = (line: LiveLine): void => {
+    past.push(line)
     if (past.length > mostEvents) past.shift()
   }
-  project.follow((event) => send(event))
+  project.follow((event) => send({ event, at: Date.now() }))
   let site: Promise<ViewSite> | undefined
   const open = async (): Promise<ViewSite> => {
     const opened = await openSite(project)
-    for (const event of past) opened.live.send(event)
-    send = (event) => opened.live.send(event)
+    for (const line of past) opened.live.send(line)
+    send = (line) => opened.live.send(line)
     return opened
   }
   return (request, response, next) => {

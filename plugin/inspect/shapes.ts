@@ -1,11 +1,8 @@
-import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import { OnnxEngineError } from '../../runtime/errors.ts'
 import type { Binding } from '../../runtime/manifest.ts'
-import { runChild } from '../child/run.ts'
-import { temporaryFolder } from '../files/temporary-folder.ts'
 import { namedDims } from '../options/engine-bindings.ts'
 import type { Shapes } from '../options/types.ts'
+import { runForJson } from '../samples/run-for-json.ts'
 import type { ShapeFacts } from './contract.ts'
 import type { InferredShapes, ShapeSettings } from './shapes-child.ts'
 
@@ -51,18 +48,16 @@ export interface ShapeRequest {
 /** The static shapes of all values of a model, or why there are none. Infers them in a child process. */
 export async function inferShapes(request: ShapeRequest): Promise<KnownShapes | string> {
   const { name, file, inputs, module } = request
-  await using folder = await temporaryFolder()
-  const output = join(folder.path, 'shapes.json')
   const settings = { module, shapes: inputs } satisfies ShapeSettings
+  const worker = new URL('./shapes-child.js', import.meta.url)
   try {
-    const worker = new URL('./shapes-child.js', import.meta.url)
-    await runChild(worker, { name, model: file, output, settings: { ...settings } }, { what: 'inspecting' })
+    const inferred = await runForJson(worker, { name, model: file, settings }, { what: 'inspecting' })
+    const shapes = inferred as unknown as InferredShapes
+    return new Map(shapes.flatMap(([value, dims]) => (isStatic(dims) ? [[value, dims] as const] : [])))
   } catch (error) {
     if (error instanceof OnnxEngineError) return error.message
     throw error
   }
-  const inferred = JSON.parse(await readFile(output, 'utf8')) as InferredShapes
-  return new Map(inferred.flatMap(([value, dims]) => (isStatic(dims) ? [[value, dims] as const] : [])))
 }
 
 function isStatic(dims: readonly (number | null)[]): dims is readonly number[] {

@@ -1,12 +1,11 @@
 import { writeFile } from 'node:fs/promises'
 import { join, dirname } from 'node:path'
-import { dtypes, elementCount } from '../../runtime/dtype.ts'
+import { elementCount } from '../../runtime/dtype.ts'
 import { OnnxEngineError } from '../../runtime/errors.ts'
 import type { ChildTask } from '../child/contract.ts'
 import { newAttribute } from '../onnx/attribute.ts'
-import { nameMaker, newNode } from '../onnx/edit.ts'
+import { declareValue, nameMaker, newNode } from '../onnx/edit.ts'
 import { loadGraph } from '../onnx/graph.ts'
-import { type Message, newMessage } from '../onnx/proto.ts'
 import { upgradeOpset } from '../onnx/upgrade.ts'
 import { writeGraph } from '../onnx/write.ts'
 import { sampleHash } from '../samples/hash.ts'
@@ -106,8 +105,8 @@ async function observe(
     graph.node.push(
       newNode('ReduceSum', [value], [sum], { name: sum, attribute: [newAttribute('keepdims', { int: 0 })] }),
     )
-    for (const name of [stored, zero]) graph.output.push(declared(name, 'uint8'))
-    for (const name of [scale, sum]) graph.output.push(declared(name, 'float32'))
+    for (const name of [stored, zero]) graph.output.push(declareValue(name, 'uint8'))
+    for (const name of [scale, sum]) graph.output.push(declareValue(name, 'float32'))
     return { value, stored, scale, zero, sum }
   })
   await writeGraph(editable, file)
@@ -126,11 +125,6 @@ function observed(results: Results, { value, stored, scale, zero, sum }: Watched
     finite: Number.isFinite(number(sum)),
     rows,
   }
-}
-
-function declared(name: string, dtype: 'float32' | 'uint8'): Message<'ValueInfoProto'> {
-  const tensorType = newMessage('TensorTypeProto', { elemType: dtypes[dtype].code })
-  return newMessage('ValueInfoProto', { name, type: newMessage('TypeProto', { tensorType }) })
 }
 
 async function open(ort: Onnxruntime, file: string, name: string): Promise<Session> {

@@ -2,8 +2,7 @@ import { type StoredDType, dtypes } from '../../runtime/dtype.ts'
 import { OnnxEngineError } from '../../runtime/errors.ts'
 import { quote } from '../text.ts'
 import { type EditableModel, scopesOf, type Scope, indexScope, reads, bodies, declarations } from './graph.ts'
-import type { Node } from './proto.ts'
-import { newMessage } from './proto.ts'
+import { type Message, newMessage, type Node } from './proto.ts'
 
 /** A function that makes names which nothing in the model has. It knows the model as it is now, and its own names. */
 export function nameMaker(model: EditableModel): (base: string) => string {
@@ -33,6 +32,12 @@ export function newNode(
   more: Partial<Pick<Node, 'name' | 'domain' | 'attribute'>> = {},
 ): Node {
   return newMessage('NodeProto', { opType, input, output, ...more })
+}
+
+/** The declaration of a value whose dims are not known, as outputs of a graph need one. */
+export function declareValue(name: string, dtype: StoredDType): Message<'ValueInfoProto'> {
+  const tensorType = newMessage('TensorTypeProto', { elemType: dtypes[dtype].code })
+  return newMessage('ValueInfoProto', { name, type: newMessage('TypeProto', { tensorType }) })
 }
 
 /**

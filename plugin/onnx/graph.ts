@@ -84,9 +84,14 @@ export async function loadGraph(file: string): Promise<EditableModel> {
  * included.
  */
 export function scopesOf(model: EditableModel): Scope[] {
-  const scopes: Scope[] = [{ graph: model.proto.graph }]
+  const scopes: Scope[] = [mainScope(model)]
   for (const scope of scopes) scopes.push(...bodiesOf(scope))
   return scopes
+}
+
+/** The graph that is not the body of a node. */
+export function mainScope(model: EditableModel): Scope {
+  return { graph: model.proto.graph }
 }
 
 /** The bodies of the nodes of one graph. */
@@ -117,10 +122,14 @@ export function indexScope({ graph }: Scope): ScopeIndex {
 
 /** The values that a node needs from its graph: its inputs, and what its bodies take from outside. */
 export function reads(node: Node): Set<string> {
-  const names = new Set(node.input)
-  for (const body of bodies(node)) for (const name of captures(body)) names.add(name)
+  const names = new Set([...node.input, ...capturesOf(node)])
   names.delete('')
   return names
+}
+
+/** The values that the bodies of a node take from outside. */
+export function capturesOf(node: Node): Set<string> {
+  return new Set(bodies(node).flatMap((body) => [...captures(body)]))
 }
 
 /** The values that a graph itself declares: they hide values of the same name outside. */

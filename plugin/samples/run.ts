@@ -1,11 +1,8 @@
-import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import { OnnxEngineError } from '../../runtime/errors.ts'
 import type { Json } from '../cache/key.ts'
 import type { ChildJob } from '../child/contract.ts'
 import { longestTimeout } from '../child/countdown.ts'
-import { runChild } from '../child/run.ts'
-import { temporaryFolder } from '../files/temporary-folder.ts'
+import { runForJson } from './run-for-json.ts'
 import { type SampleSource, sampleSignals, where } from './source.ts'
 
 /** A task of a child process that reads samples. */
@@ -39,16 +36,13 @@ export async function runWithSamples(worker: URL, source: SampleSource, job: Sam
     clearTimeout(timer)
     if (text === sampleSignals.wait) timer = setTimeout(() => late.abort(), Math.min(source.timeout, longestTimeout))
   }
-  await using folder = await temporaryFolder()
-  const output = join(folder.path, 'result.json')
   const either = signal ? AbortSignal.any([signal, late.signal]) : late.signal
   try {
-    await runChild(
+    return await runForJson(
       worker,
-      { name: source.name, model, output, settings: { ...settings, source } },
+      { name: source.name, model, settings: { ...settings, source } },
       { signal: either, log, onStart, modelBytes, what: 'measuring' },
     )
-    return JSON.parse(await readFile(output, 'utf8')) as Json
   } catch (error) {
     if (!late.signal.aborted || signal?.aborted) throw error
     throw new OnnxEngineError('SAMPLES_INVALID', where(source), {
@@ -73,13 +67,7 @@ export async function runOnInputs(
   { name, ...job }: SampleJob & { readonly name: string },
 ): Promise<Json> {
   if (source) return runWithSamples(worker, source, job)
-  const { settings = {}, model = '', signal, onText, onStart, modelBytes } = job
-  await using folder = await temporaryFolder()
-  const output = join(folder.path, 'result.json')
-  await runChild(
-    worker,
-    { name, model, output, settings },
-    { signal, log: (_, text) => onText?.(text), onStart, modelBytes, what: 'measuring' },
-  )
-  return JSON.parse(await readFile(output, 'utf8')) as Json
+  const { settings = {}, model = '', onText, ...options } = job
+  const log = (_: string, text: string) => onText?.(text)
+  return runForJson(worker, { name, model, settings }, { ...options, log, what: 'measuring' })
 }

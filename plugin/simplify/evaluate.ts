@@ -3,8 +3,9 @@ import { join } from 'node:path'
 import { dtypeOfCode, dtypes, type StoredDType } from '../../runtime/dtype.ts'
 import { bytesContent } from '../onnx/bytes.ts'
 import { setContent } from '../onnx/content.ts'
+import { declareValue } from '../onnx/edit.ts'
 import { type EditableModel, indexScope, type Scope } from '../onnx/graph.ts'
-import { type Message, type Node, newMessage } from '../onnx/proto.ts'
+import { type Node, newMessage } from '../onnx/proto.ts'
 import type { TensorType } from '../onnx/tensor.ts'
 import type { ValueTypes } from '../onnx/types.ts'
 import { writeGraph } from '../onnx/write.ts'
@@ -81,7 +82,7 @@ async function run(
     if (value) setContent(partial, tensor, value.type, bytesContent(value.bytes))
     return tensor
   })
-  const output = [...wanted].map((name) => declared(name, types.of(scope, name) as StoredDType))
+  const output = [...wanted].map((name) => declareValue(name, types.of(scope, name) as StoredDType))
   const graph = newMessage('GraphProto', { name: 'constants', node: [...nodes], initializer, output })
   const { irVersion, opsetImport } = model.proto
   const proto = Object.assign(newMessage('ModelProto', { irVersion, opsetImport }), { graph })
@@ -95,11 +96,6 @@ async function run(
   } finally {
     await rm(file, { force: true })
   }
-}
-
-function declared(name: string, dtype: StoredDType): Message<'ValueInfoProto'> {
-  const tensorType = newMessage('TensorTypeProto', { elemType: dtypes[dtype].code })
-  return newMessage('ValueInfoProto', { name, type: newMessage('TypeProto', { tensorType }) })
 }
 
 function computed({ type, dims, data }: { type: string; dims: readonly number[]; data: unknown }): Computed {

@@ -1,5 +1,6 @@
 // The nouns of the page: what its server sends, as plain data. The page imports types from here and nothing else.
 import type { BackendName, Binding, Precision } from '../../runtime/manifest.ts'
+import type { LiveEvent } from '../compile/events.ts'
 
 /** A model that the page can show. Its id is the name of the model in requests. */
 export type ViewModel = {
@@ -196,6 +197,9 @@ export type TryOutput = {
 
 /** Bindings of a model that Try fills. */
 export type TryBindings = { readonly inputs: readonly Binding[]; readonly outputs: readonly Binding[] }
+
+/** What a build did, and when: milliseconds since the epoch. */
+export type LiveLine = { readonly event: LiveEvent; readonly at: number }
 
 /** What the server answers with: each function is one request of the page. The room `data/` implements it. */
 export interface ViewData {

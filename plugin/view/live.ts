@@ -1,9 +1,9 @@
 import type { ServerResponse } from 'node:http'
-import type { LiveEvent } from '../compile/events.ts'
+import type { LiveLine } from './contract.ts'
 
 /** Sends what a build does to the pages that follow it. */
 export interface LiveEvents {
-  send(event: LiveEvent): void
+  send(line: LiveLine): void
   /** Answers a request of an EventSource, with the last events first. */
   follow(response: ServerResponse): void
   close(): void
@@ -16,8 +16,8 @@ export function liveEvents(): LiveEvents {
   const pages = new Set<ServerResponse>()
   const past: string[] = []
   return {
-    send(event) {
-      const text = `data: ${JSON.stringify(event)}\n\n`
+    send(line) {
+      const text = `data: ${JSON.stringify(line)}\n\n`
       past.push(text)
       if (past.length > remembered) past.shift()
       for (const page of pages) page.write(text)

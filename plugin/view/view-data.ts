@@ -6,7 +6,7 @@ import { readModel } from '../onnx/model.ts'
 import type { ResolvedOptions } from '../options/schema.ts'
 import type { Options } from '../options/types.ts'
 import { quoteText } from '../text.ts'
-import type { EngineView, GraphView, ViewData, ViewModel } from './contract.ts'
+import type { EngineView, ViewData, ViewModel } from './contract.ts'
 import { bundledEngines } from './data/bundled-engines.ts'
 import { cachedEngines, type ModelPlace } from './data/cached-engines.ts'
 import { compareEngines, compareGraphs } from './data/compare.ts'
@@ -49,13 +49,12 @@ export async function viewData(request: ViewRequest): Promise<ViewData> {
     engines,
     async nodes(id) {
       const engine = await engineOf(id)
-      const graph: GraphView = await graphOf(engine.model ?? '')
-      return describeNodes(engine, graph, request.options)
+      return describeNodes(engine, await graphOf(modelOf(engine)), request.options)
     },
     async profile(id) {
       const engine = await engineOf(id)
-      const { file } = placeOf(await modelsOf(request), engine.model ?? '')
-      return profileEngine(engine, await graphOf(engine.model ?? ''), file, request.options)
+      const { file } = placeOf(await modelsOf(request), modelOf(engine))
+      return profileEngine({ engine, graph: await describeGraph(file), file, options: request.options })
     },
     async compare(a, b) {
       if (isEngine(a) !== isEngine(b))
@@ -80,13 +79,23 @@ async function targetOf(
     const options: Options = { ...request.user, engine: 'fp32', backends: ['onnxruntime'] }
     return { file: placeOf(models, id).file, options, query: '' }
   }
-  const { model, precision, backend } = await engineOf(id)
+  const engine = await engineOf(id)
+  const { precision, backend } = engine
   const options: Options = { ...request.user, engine: precision, backends: [backend] }
-  return { file: placeOf(models, model ?? '').file, options, query: `?engine=${precision}` }
+  return { file: placeOf(models, modelOf(engine)).file, options, query: `?engine=${precision}` }
 }
 
 function isEngine(id: string): boolean {
   return id.startsWith('engine:')
+}
+
+function modelOf({ model, modelName, origin }: EngineView): string {
+  if (model !== null) return model
+  throw new OnnxEngineError('QUERY_INVALID', modelName, {
+    expected: 'an engine whose model this page shows',
+    received: origin === 'bundle' ? 'one of a bundle, which has no model' : 'one of another model',
+    hint: 'Open the model itself with `unplugin-onnx view`',
+  })
 }
 
 function placeOf(models: readonly ModelPlace[], id: string): ModelPlace {

@@ -4,9 +4,9 @@ import { runProgram } from './measure.ts'
 
 const folder = join(repository, 'test', 'bench')
 
-/** A Python interpreter with the packages of requirements.txt, in a virtual environment that is made once. */
-export function benchPython(): Promise<string> {
-  return pythonWith(join(folder, 'requirements.txt'))
+/** A Python interpreter with the packages of a file of this folder, in a virtual environment that is made once. */
+export function benchPython(requirements = 'requirements.txt'): Promise<string> {
+  return pythonWith(join(folder, requirements))
 }
 
 /** The files of the classification nets in the ONNX package, sorted by name. Nodes compute their weights. */
@@ -23,8 +23,9 @@ print('\\n'.join(sorted(glob.glob(pattern))))
 export async function runPython<T>(
   script: string,
   args: readonly string[],
+  requirements?: string,
 ): Promise<{ result: T; milliseconds: number }> {
-  const { output, milliseconds } = await runProgram(await benchPython(), [
+  const { output, milliseconds } = await runProgram(await benchPython(requirements), [
     '-W',
     'ignore',
     join(folder, script),

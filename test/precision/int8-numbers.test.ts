@@ -9,7 +9,7 @@ import {
   roundEven,
   scaledContent,
 } from '../../plugin/precision/int8/channels.ts'
-import { scaleOf } from '../../plugin/precision/int8/insert.ts'
+import { scaleOf } from '../../plugin/precision/int8/scales.ts'
 import { shareScales } from '../../plugin/precision/int8/share-scales.ts'
 
 describe('the scale of a range', () => {

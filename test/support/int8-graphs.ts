@@ -8,6 +8,7 @@ import { readModel } from '../../plugin/onnx/model.ts'
 import { writeGraph } from '../../plugin/onnx/write.ts'
 import { compileOptions, resolveOptions } from '../../plugin/options/resolve.ts'
 import { int8Pass } from '../../plugin/precision/int8/pass.ts'
+import type { PassRequest } from '../../plugin/precision/pass.ts'
 import type { BackendName } from '../../runtime/manifest.ts'
 import type { TensorSpec } from './models.ts'
 import { normal, npy } from './samples.ts'
@@ -48,6 +49,31 @@ export interface LoweredGraph {
 
 export function ignore(): void {}
 
+/** What a build asks the pass for, with the samples in the folder. */
+export async function int8Request(
+  folder: string,
+  file: string,
+  backend: BackendName,
+  options: Options = {},
+): Promise<PassRequest> {
+  const resolved = resolveOptions(
+    { calibration: 'sample*.npy', cache: { dir: join(folder, 'cache') }, ...options },
+    folder,
+  )
+  return {
+    name: 'm',
+    model: await readModel(file),
+    options: compileOptions(resolved, { file, query: {} }),
+    backend,
+    label: '',
+    lowering: 'compute',
+    root: folder,
+    store: openStore({ ...resolved.cache, warn: ignore }),
+    log: ignore,
+    warn: ignore,
+  }
+}
+
 /** The graph that the pass makes for a backend from the samples in the folder, read back from its file. */
 export async function lowerToInt8(
   folder: string,
@@ -55,24 +81,8 @@ export async function lowerToInt8(
   backend: BackendName,
   options: Options = {},
 ): Promise<LoweredGraph> {
-  const resolved = resolveOptions(
-    { calibration: 'sample*.npy', cache: { dir: join(folder, 'cache') }, ...options },
-    folder,
-  )
-  const request = {
-    name: 'm',
-    model: await readModel(file),
-    options: compileOptions(resolved, { file, query: {} }),
-    backend,
-    label: '',
-    lowering: 'compute' as const,
-    root: folder,
-    store: openStore({ ...resolved.cache, warn: ignore }),
-    log: ignore,
-    warn: ignore,
-  }
   const graph = await loadGraph(file)
-  const lowered = await int8Pass.lower(graph, request)
+  const lowered = await int8Pass.lower(graph, await int8Request(folder, file, backend, options))
   const out = join(folder, `${backend}.onnx`)
   await writeGraph(graph, out)
   return { graph: await loadGraph(out), out, lowered }

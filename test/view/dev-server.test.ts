@@ -1,13 +1,14 @@
 import { once } from 'node:events'
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { request } from 'node:http'
 import { join } from 'node:path'
 import onnx from 'unplugin-onnx/vite'
 import { createServer, type ViteDevServer } from 'vite'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { missingChromium, openChromium, openPage } from '../support/chromium.ts'
 import { tempFolder } from '../support/helpers.ts'
-import { affineModel } from '../support/models.ts'
+import { affineModel, onnxModel } from '../support/models.ts'
+import { layeredNet } from './nets.ts'
 
 test.skipIf(missingChromium)('the page in the dev server follows the build, with its errors', async () => {
   const root = join(tempFolder(), 'app')
@@ -33,6 +34,51 @@ test.skipIf(missingChromium)('the page in the dev server follows the build, with
     await server.close()
   }
 })
+
+test.skipIf(missingChromium)(
+  'the page in the dev server shows how long a build takes next to the last one',
+  async () => {
+    const root = join(tempFolder(), 'slow')
+    const held = join(root, 'held')
+    mkdirSync(root)
+    writeFileSync(join(root, 'double.onnx'), affineModel())
+    writeFileSync(join(root, 'index.html'), '<!doctype html>')
+    const server = await createServer({ root, configFile: false, logLevel: 'silent', plugins: [onnx()] })
+    const browser = await openChromium()
+    try {
+      await server.listen(0)
+      await server.ssrLoadModule('/double.onnx')
+      writeFileSync(join(root, 'double.onnx'), onnxModel(layeredNet(1)))
+      writeFileSync(held, '')
+      vi.stubEnv('HELD', held)
+      vi.stubEnv('NODE_OPTIONS', `--import ${new URL('../support/hold-child.mjs', import.meta.url).href}`)
+      server.moduleGraph.invalidateAll()
+      const built = server.ssrLoadModule('/double.onnx')
+      await using opened = await openPage(browser, `${server.resolvedUrls?.local[0]}__onnx`)
+      const { page } = opened
+      await page.getByRole('tab', { name: 'Build' }).click()
+      const line = page.locator('.event-started')
+      await line.filter({ hasText: /^double compiles: [1-9]\d*\.\d s of about [\d.]+ s$/ }).waitFor()
+      expect(await line.locator('progress').count()).toBe(1)
+      const seconds = async () => Number(/([\d.]+) s of/.exec((await line.textContent()) ?? '')?.[1])
+      const soFar = await seconds()
+      // A page that opens late counts from the start of the build as well.
+      await page.reload()
+      await page.getByRole('tab', { name: 'Build' }).click()
+      expect(await seconds()).toBeGreaterThanOrEqual(soFar)
+      rmSync(held)
+      await built
+      await page.locator('.event-engine').nth(1).waitFor()
+      await line.waitFor({ state: 'detached' })
+      expect(opened.lines).toEqual([])
+    } finally {
+      vi.unstubAllEnvs()
+      rmSync(held, { force: true })
+      await browser.close()
+      await server.close()
+    }
+  },
+)
 
 describe('attacks on the page in the dev server', () => {
   const root = join(tempFolder(), 'attacked')

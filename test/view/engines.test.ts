@@ -59,6 +59,17 @@ test('the engines of a bundle are listed, with what is wrong with their files', 
   expect(broken?.problems).toEqual(['the file was not found'])
 })
 
+test.each(['nodes', 'profile', 'run'])('%s of an engine in a bundle says to open its model', async (request) => {
+  const bundled = await engineOf(({ origin }) => origin === 'bundle')
+  const parameters = new URLSearchParams({ engine: bundled?.id ?? '', target: bundled?.id ?? '' })
+  const init = request === 'nodes' ? {} : { method: 'POST', body: JSON.stringify({ inputs: [], dims: {} }) }
+  const response = await fetch(`${view.url}api/${request}?${parameters}`, init)
+  expect(await response.json()).toMatchObject({
+    error: expect.stringMatching(/^double: expected an engine whose model this page shows, .* Open the model itself/),
+    hint: expect.stringContaining('Open the model itself'),
+  })
+})
+
 test('two engines are compared by size, error and latency', async () => {
   const a = await engineOf(({ bench }) => bench !== null)
   const b = await engineOf(({ origin, precision }) => origin === 'cache' && precision === 'fp16')

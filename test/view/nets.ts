@@ -1,3 +1,4 @@
+import { floats } from '../support/int8-graphs.ts'
 import type { ModelSpec } from '../support/models.ts'
 
 /** A small convolutional net in blocks, with branches that meet again. */
@@ -44,6 +45,55 @@ export function longChain(length: number): ModelSpec {
   })
   return { inputs: { x: 'float32[1]' }, outputs: { y: 'float32[1]' }, nodes }
 }
+
+/** A Loop that does not end. */
+export const endlessLoop: ModelSpec = {
+  inputs: { x: 'float32[1]' },
+  outputs: { y: 'float32[1]' },
+  nodes: [
+    {
+      op: 'Loop',
+      inputs: ['', 'always', 'x'],
+      outputs: ['y'],
+      attributes: {
+        body: {
+          graph: {
+            name: 'body',
+            inputs: { i: 'int64[]', before: 'bool[]', v: 'float32[1]' },
+            outputs: { after: 'bool[]', w: 'float32[1]' },
+            nodes: [
+              { op: 'Identity', inputs: ['before'], outputs: ['after'] },
+              { op: 'Sin', inputs: ['v'], outputs: ['w'] },
+            ],
+          },
+        },
+      },
+    },
+  ],
+  initializers: { always: { dtype: 'bool', dims: [], data: Uint8Array.of(1) } },
+}
+
+/** 40 nodes, or weights, of which each loses something in fp16. */
+export function lossyNet(loss: 'weights' | 'activations'): ModelSpec {
+  const indexes = Array.from({ length: 40 }, (_, index) => index)
+  return {
+    inputs: { x: 'float32[1,64]' },
+    outputs: { y: 'float32[1,64]' },
+    nodes: indexes.map((index) => ({
+      op: loss === 'weights' ? 'MatMul' : (['Tanh', 'Atan'][index % 2] ?? ''),
+      name: `n${index}`,
+      inputs: [index === 0 ? 'x' : `v${index}`, ...(loss === 'weights' ? [`w${index}`] : [])],
+      outputs: [index === 39 ? 'y' : `v${index + 1}`],
+    })),
+    initializers:
+      loss === 'weights'
+        ? Object.fromEntries(indexes.map((index) => [`w${index}`, floats([64, 64], index + 1, 0.2)]))
+        : {},
+  }
+}
+
+/** With these the loss is too much, and the build fails with its report. */
+export const lossyOptions = { engine: 'fp16', verify: { cosine: 0.9999999999 }, precision: { autoPin: false } } as const
 
 function weights(length: number): readonly number[] {
   return Array.from({ length }, (_, index) => Math.sin(index * 12.9898) / 4)

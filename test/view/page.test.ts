@@ -1,9 +1,11 @@
+import { EventEmitter, once } from 'node:events'
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { gzipSync } from 'node:zlib'
 import { encode } from 'fast-png'
+import jpeg from 'jpeg-js'
 import type { Browser, Page } from 'playwright-core'
 import { compile } from 'unplugin-onnx'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -13,7 +15,7 @@ import { runCommand } from '../support/command.ts'
 import { tempFolder } from '../support/helpers.ts'
 import { affineModel, onnxModel } from '../support/models.ts'
 import { startView, type StartedView } from '../support/view.ts'
-import { layeredNet, longChain } from './nets.ts'
+import { layeredNet, longChain, lossyNet, lossyOptions } from './nets.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const pageFolder = join(root, 'dist/view')
@@ -38,6 +40,10 @@ describe.skipIf(missingChromium)('the page', () => {
     writeFileSync(join(folder, 'hostile.onnx'), onnxModel(hostileNet))
     writeFileSync(join(folder, 'long.onnx'), onnxModel(longChain(5000)))
     await compile(join(folder, 'detector.onnx'), { root: folder, engine: 'fp16', backends: ['onnxruntime'] })
+    writeFileSync(join(folder, 'lossy.onnx'), onnxModel(lossyNet('weights')))
+    // The build fails: its engine and its report stay in the cache.
+    const lossy = { ...lossyOptions, root: folder, backends: ['onnxruntime'] } as const
+    await compile(join(folder, 'lossy.onnx'), lossy).catch(() => {})
     const bench = ['--engine', 'fp16', '--backend', 'onnxruntime', '--duration', '0.1', '--warmup', '10']
     await runCommand(['bench', join(folder, 'detector.onnx'), '--root', folder, ...bench], folder)
     view = await startView([folder, '--root', folder])
@@ -89,10 +95,60 @@ describe.skipIf(missingChromium)('the page', () => {
   test('measures how long nodes take, and colours the graph by it', async () => {
     await using opened = await open('detector.onnx')
     const { page } = opened
-    await page.getByLabel('Engine', { exact: true }).selectOption({ index: 1 })
-    await page.getByLabel('Colour by').selectOption('time')
-    await page.getByText(/^\d+ % of [\d.]+ ms are of nodes in this graph$/).waitFor()
+    await colourBy(page, 'time')
+    await page.getByText(measuredNote).waitFor()
+    await page.getByLabel('Search nodes').fill('/head/Softmax')
+    await page.locator('.row').first().click()
+    await page.getByLabel('Search nodes').fill('')
+    await expectShare(page, 'Time')
     expect(await seriousFaults(page)).toEqual([])
+    await keepPicture(page, 'view-graph-time')
+    expect(opened.faults).toEqual([])
+  })
+
+  test('colours the graph by shares of the error', async () => {
+    await using opened = await open('lossy.onnx')
+    const { page } = opened
+    await colourBy(page, 'error')
+    await page.getByLabel('Legend: Share of error').locator('.count').first().waitFor()
+    await page.getByLabel('Search nodes').fill('n17')
+    await page.locator('.row').first().click()
+    await page.getByLabel('Search nodes').fill('')
+    await expectShare(page, 'Error')
+    expect(await seriousFaults(page)).toEqual([])
+    expect(opened.faults).toEqual([])
+  })
+
+  test('times that come before the facts of the nodes are kept', async () => {
+    await using opened = await open('detector.onnx')
+    const { page } = opened
+    const release = await hold(page, 'nodes')
+    await colourBy(page, 'time')
+    await page.getByText(measuredNote).waitFor()
+    const facts = page.waitForResponse(/api\/nodes/)
+    release(0)
+    await (await facts).finished()
+    await page.getByLabel('Legend: Share of time').locator('.count').first().waitFor()
+    expect(opened.faults).toEqual([])
+  })
+
+  test('times of an engine that was chosen before do not show up for a later choice', async () => {
+    await using opened = await open('detector.onnx')
+    const { page } = opened
+    const release = await hold(page, 'profile')
+    await colourBy(page, 'time')
+    await page.getByText('The engine runs, to measure its nodes').waitFor()
+    await page.getByLabel('Engine', { exact: true }).selectOption('')
+    await colourBy(page, 'time')
+    await page.getByText('The engine runs, to measure its nodes').waitFor()
+    const first = page.waitForResponse(/api\/profile/)
+    release(0)
+    await (await first).finished()
+    // A round trip: by then the page has seen the answer.
+    await page.evaluate(`fetch('api/overview')`)
+    expect(await page.getByText('The engine runs, to measure its nodes').count()).toBe(1)
+    release(1)
+    await page.getByText(measuredNote).waitFor()
     expect(opened.faults).toEqual([])
   })
 
@@ -148,9 +204,11 @@ describe.skipIf(missingChromium)('the page', () => {
   })
 
   const pixels = { width: 8, height: 8, channels: 3, data: Uint8Array.from({ length: 192 }, (_, index) => index) }
+  const photo = { width: 8, height: 8, data: Uint8Array.from({ length: 256 }, (_, index) => index) }
   const array = { dtype: 'float32', dims: [1, 3, 24, 24], data: new Float32Array(1728).fill(0.5) }
   test.each([
-    ['an image', 'photo.png', () => encode(pixels as never)],
+    ['a PNG image', 'photo.png', () => encode(pixels as never)],
+    ['a JPEG image', 'photo.jpg', () => jpeg.encode(photo, 90).data],
     ['an .npy file', 'image.npy', () => npyBytes(array as never)],
   ])('runs a model on %s', async (_, name, bytes) => {
     writeFileSync(join(folder, name), bytes())
@@ -198,6 +256,56 @@ describe.skipIf(missingChromium)('the page', () => {
   })
 })
 
+const measuredNote = /^\d+ % of [\d.]+ ms are of nodes in this graph$/
+
+/** Chooses the first engine of the model, and a colouring. */
+async function colourBy(page: Page, colouring: string): Promise<void> {
+  await page.getByLabel('Engine', { exact: true }).selectOption({ index: 1 })
+  await page.getByLabel('Colour by').selectOption(colouring)
+}
+
+/** The panel has the share of the selected node, and the drawing its colour in the legend. */
+async function expectShare(page: Page, row: string): Promise<void> {
+  const panel = (await page.locator('.inspector').textContent()) ?? ''
+  const share = Number(new RegExp(`In the engine.*${row}([\\d.]+) %`, 's').exec(panel)?.[1])
+  const [label = ''] = shareSteps.find(([, least]) => share >= least) ?? []
+  const entry = page.locator('.legend li', { hasText: label }).locator('.swatch')
+  const style = await entry.getAttribute('class')
+  await expect.poll(() => drawnPixels(page, style?.match(/hue-\d+/)?.[0] ?? '')).toBeGreaterThan(0)
+}
+
+const shareSteps = [
+  ['over 15 %', 15],
+  ['5 to 15 %', 5],
+  ['1 to 5 %', 1],
+  ['under 1 %', 0],
+] as const
+
+/** How many pixels of the drawing have a colour of the style sheet. */
+async function drawnPixels(page: Page, hue: string): Promise<number> {
+  return page.evaluate<number>(`(() => {
+    const canvas = document.querySelector('canvas')
+    const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height)
+    const wanted = Number('0x' + getComputedStyle(canvas).getPropertyValue('--${hue}').trim().slice(1))
+    let count = 0
+    for (let at = 0; at < data.length; at += 4)
+      if (data[at] * 65536 + data[at + 1] * 256 + data[at + 2] === wanted) count++
+    return count
+  })()`)
+}
+
+/** Holds requests of this name, as a slow server does, until the function is called with their number. */
+async function hold(page: Page, name: string): Promise<(request: number) => void> {
+  const gates = new EventEmitter()
+  let count = 0
+  const isWanted = (url: URL) => url.pathname.endsWith(`api/${name}`)
+  await page.route(isWanted, async (route) => {
+    await once(gates, String(count++))
+    await route.continue()
+  })
+  return (request) => void gates.emit(String(request))
+}
+
 /** Waits for the drawing of this model: right after a choice the page still shows that of the last one. */
 async function drawn(page: Page, model: string): Promise<void> {
   await page.locator(`.drawing[aria-busy=false][data-model=${JSON.stringify(model)}]`).waitFor()
@@ -221,10 +329,15 @@ async function seriousFaults(page: Page): Promise<readonly string[]> {
     .flatMap(({ id, nodes }) => nodes.map(({ target }) => id + ' ' + target)))`)
 }
 
-/** Pictures of the docs are made where they are missing: delete one to renew it. */
+/**
+ * Pictures of the docs are made where they are missing: delete one to renew it. Nothing in them has the mouse or the
+ * focus.
+ */
 async function keepPicture(page: Page, name: string): Promise<void> {
   const file = join(root, 'docs/images', `${name}.png`)
   if (existsSync(file)) return
+  await page.mouse.move(0, 0)
+  await page.evaluate('document.activeElement.blur()')
   mkdirSync(join(root, 'docs/images'), { recursive: true })
   await page.screenshot({ path: file })
 }

@@ -1,15 +1,14 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { expect, test } from 'vitest'
+import { pathToFileURL } from 'node:url'
+import { afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { npyBytes } from '../../plugin/samples/npy.ts'
-import type { TryResult } from '../../plugin/view/contract.ts'
+import type { EngineView, TryResult } from '../../plugin/view/contract.ts'
+import { tryModel } from '../../plugin/view/data/try-model.ts'
 import { tempFolder } from '../support/helpers.ts'
 import { affineModel, onnxModel } from '../support/models.ts'
-
-// From dist, as its child process is.
-const { tryModel } = (await import(
-  new URL('../../dist/plugin/view/data/try-model.js', import.meta.url).href
-)) as typeof import('../../plugin/view/data/try-model.ts')
+import { startView, type StartedView } from '../support/view.ts'
+import { endlessLoop } from './nets.ts'
 
 const folder = tempFolder()
 
@@ -46,28 +45,43 @@ test('a model that does not end is stopped', async () => {
   })
 })
 
-const endlessLoop = {
-  inputs: { x: 'float32[1]' },
-  outputs: { y: 'float32[1]' },
-  nodes: [
-    {
-      op: 'Loop',
-      inputs: ['', 'always', 'x'],
-      outputs: ['y'],
-      attributes: {
-        body: {
-          graph: {
-            name: 'body',
-            inputs: { i: 'int64[]', before: 'bool[]', v: 'float32[1]' },
-            outputs: { after: 'bool[]', w: 'float32[1]' },
-            nodes: [
-              { op: 'Identity', inputs: ['before'], outputs: ['after'] },
-              { op: 'Sin', inputs: ['v'], outputs: ['w'] },
-            ],
-          },
-        },
-      },
-    },
-  ],
-  initializers: { always: { dtype: 'bool', dims: [], data: Uint8Array.of(1) } },
-} as const
+describe.skipIf(process.platform === 'win32')('a process that the system kills', () => {
+  const root = tempFolder()
+  let view: StartedView | undefined
+  beforeAll(() => writeFileSync(join(root, 'double.onnx'), affineModel()))
+  afterEach(() => view?.end())
+
+  const killing = async (module: string): Promise<(request: string, init?: RequestInit) => Promise<unknown>> => {
+    const hook = pathToFileURL(join(import.meta.dirname, '../support/kill-child.mjs')).href
+    const started = await startView([root, '--root', root], {
+      ...process.env,
+      NODE_OPTIONS: `--import ${hook}`,
+      KILLED: module,
+    })
+    view = started
+    return async (request, init) => (await fetch(`${started.url}api/${request}`, init)).json()
+  }
+  const run = { method: 'POST', body: JSON.stringify({ inputs: [{ name: 'x', kind: 'random', seed: 1 }], dims: {} }) }
+
+  test('while it runs a model is an error with a hint, and the page goes on', async () => {
+    const ask = await killing('try-child.js')
+    expect(await ask('run?target=double.onnx', run)).toMatchObject({
+      error: expect.stringMatching(
+        /^double: the running process was killed by SIGKILL before it finished\. The system/,
+      ),
+      hint: expect.stringContaining('free some memory'),
+    })
+    expect(await ask('overview')).toMatchObject({ models: [{ id: 'double.onnx' }] })
+  })
+
+  test('while it measures nodes is an error with a hint, and the page goes on', async () => {
+    const ask = await killing('profile-child.js')
+    expect(await ask('run?target=double.onnx', run)).toMatchObject({ outputs: [{ name: 'y' }] })
+    const [engine] = (await ask('engines')) as EngineView[]
+    expect(await ask(`profile?engine=${encodeURIComponent(engine?.id ?? '')}`, { method: 'POST' })).toMatchObject({
+      error: expect.stringMatching(/^double: the profiling process was killed by SIGKILL before it finished\. The sys/),
+      hint: expect.stringContaining('free some memory'),
+    })
+    expect(await ask('run?target=double.onnx', run)).toMatchObject({ outputs: [{ name: 'y' }] })
+  })
+})

@@ -1,5 +1,8 @@
 import type { BackendName } from '../../../runtime/manifest.ts'
 
+/** Q/DQ with a scale for each channel exist since opset 13. */
+export const leastOpset = 13
+
 /** A node with constant weights, as rules see it. */
 export interface WeightedNode {
   readonly operator: string

@@ -1,11 +1,11 @@
 import { writeFile } from 'node:fs/promises'
-import { elementCount } from '../../../runtime/dtype.ts'
 import type { CheckedTensor } from '../../../runtime/session.ts'
 import type { ChildTask } from '../../child/contract.ts'
 import { newComparison, addSample, finish } from '../../measure/compare.ts'
 import { type Onnxruntime, quiet, infer } from '../../measure/feed.ts'
-import { type Sample, readSamples } from '../../samples/read.ts'
+import type { Sample } from '../../samples/read.ts'
 import type { SampleSource } from '../../samples/source.ts'
+import { fewSamples } from './few-samples.ts'
 
 /** Settings for the comparison of calibration methods. */
 export interface TrialSettings {
@@ -18,10 +18,6 @@ export interface TrialSettings {
   readonly optimized: boolean
 }
 
-// Enough samples to tell methods apart, and few enough to take less time than the calibration. Counts, not times: the
-// choice must not depend on the load of the machine.
-const limits = { least: 3, most: 32, elements: 2 ** 21 }
-
 /**
  * Runs the original and each candidate on the samples, and writes the least cosine of the outputs of each candidate as
  * JSON.
@@ -29,14 +25,7 @@ const limits = { least: 3, most: 32, elements: 2 ** 21 }
 export const run: ChildTask = async ({ model, output, settings }, log) => {
   const { source, module, candidates, optimized } = settings as unknown as TrialSettings
   const { default: ort } = (await import(module)) as { default: Onnxruntime }
-  const samples: Sample[] = []
-  let elements = 0
-  for await (const sample of readSamples(source, (state) => log('info', state))) {
-    samples.push(sample)
-    for (const { dims } of sample.values()) elements += elementCount(dims)
-    if (samples.length >= limits.most) break
-    if (samples.length >= limits.least && elements >= limits.elements) break
-  }
+  const samples = await fewSamples(source, (state) => log('info', state))
   const expected = await inferAll(ort, model, samples, true)
   const cosines: number[] = []
   for (const file of candidates) {

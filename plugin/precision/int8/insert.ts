@@ -5,12 +5,7 @@ import type { Placement } from './backend-rules.ts'
 import { channelsAlong, int8Content, largestOf, roundEven } from './channels.ts'
 import { addConstant, addContent, floatNumbers, floatWeight, type GraphEditor, removeUnread } from './constants.ts'
 import type { Places, Weighted } from './place.ts'
-
-/** How the numbers of one value become 8 bits: real = scale * (stored - zero). */
-export interface Scale {
-  readonly scale: number
-  readonly zero: number
-}
+import { addQuantization, addScale, type Scale, type ScaleNames, scaleOf } from './scales.ts'
 
 export interface Quantization {
   /** Largest stored magnitude of a weight: 127, or 63 for 7 bits. */
@@ -19,16 +14,6 @@ export interface Quantization {
 }
 
 type Scales = ReadonlyMap<string, Scale>
-
-/** The scale of a range. Zero is always a stored number, since padding with it must be exact. */
-export function scaleOf([low, high]: readonly [number, number], activations: Placement['activations']): Scale {
-  const min = Math.min(0, low)
-  const max = Math.max(0, high)
-  const span = activations === 'int8' ? Math.max(-min, max) / 127 : (max - min) / 255
-  // A value that is always 0 can have any scale; with a normal number, kernels that divide by it stay finite.
-  const scale = Math.max(Math.fround(span), 2 ** -100)
-  return { scale, zero: activations === 'int8' ? 0 : Math.max(0, Math.min(255, roundEven(-min / scale))) }
-}
 
 /**
  * Inserts QuantizeLinear and DequantizeLinear at `places`, and replaces weights and biases. The nodes are unsorted
@@ -206,16 +191,11 @@ async function dropTail(
 
 function wrapValues(editor: GraphEditor, places: Places, { activations, readers }: Placement, scales: Scales): void {
   const { scope } = editor
-  const parameters = new Map<string, readonly string[]>()
-  for (const [root, { scale, zero }] of scales) {
-    parameters.set(root, [
-      addConstant(editor, `${root}_scale`, { dtype: 'float32', dims: [] }, Float32Array.of(scale)),
-      addConstant(editor, `${root}_zero_point`, { dtype: activations, dims: [] }, Uint8Array.of(zero)),
-    ])
-  }
+  const parameters = new Map<string, ScaleNames>()
+  for (const [root, scale] of scales) parameters.set(root, addScale(editor, root, scale, activations))
   const renamed = new Map<string, string>()
   for (const [value, root] of places.values) {
-    const result = wrap(editor, value, parameters.get(root) ?? [], readers)
+    const result = wrap(editor, value, parameters.get(root)!, readers)
     if (result !== value) renamed.set(value, result)
   }
   if (readers === 'all') {
@@ -228,9 +208,9 @@ function wrapValues(editor: GraphEditor, places: Places, { activations, readers 
 
 // Returns the name that readers of the value read instead.
 function wrap(
-  { scope, newName }: GraphEditor,
+  { scope, newName }: Pick<GraphEditor, 'scope' | 'newName'>,
   value: string,
-  parameters: readonly string[],
+  parameters: ScaleNames,
   readers: Placement['readers'],
 ): string {
   const { graph } = scope
@@ -241,9 +221,6 @@ function wrap(
   const to = maker ? value : newName(`${value}_dequantized`)
   // An output of the graph keeps its name: it becomes the result of DequantizeLinear, which all readers read.
   if (maker) maker.output = maker.output.map((name) => (name === value ? from : name))
-  graph.node.push(
-    newNode('QuantizeLinear', [from, ...parameters], [quantized], { name: quantized }),
-    newNode('DequantizeLinear', [quantized, ...parameters], [to], { name: `${quantized}_back` }),
-  )
+  addQuantization({ scope }, parameters, { from, quantized, to })
   return to
 }

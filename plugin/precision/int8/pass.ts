@@ -19,7 +19,7 @@ export const int8Pass: PrecisionPass = {
     const percentile = request.options.calibration?.percentile ?? 100
     return {
       name: 'int8',
-      version: 5,
+      version: 6,
       options: {
         placement: request.backend,
         samples: samples.digest,
@@ -54,7 +54,7 @@ export const int8Pass: PrecisionPass = {
 export const int8WeightsPass: PrecisionPass = {
   describe: ({ backend }) => ({ name: 'int8-weights', version: 1, options: { operators: weightOperators[backend] } }),
   lower: async (model, { backend }) =>
-    (await import('./quantize-graph.ts')).quantizeWeights(model, weightOperators[backend]),
+    (await import('./store-weights.ts')).quantizeWeights(model, weightOperators[backend]),
 }
 
 const products: readonly string[] = ['MatMul', 'Gemm']

@@ -1,5 +1,5 @@
 import { floatAttribute, intAttribute } from '../../onnx/attribute.ts'
-import { type Scope, indexScope, nodeName, type ScopeIndex } from '../../onnx/graph.ts'
+import { capturesOf, type Scope, indexScope, nodeName, type ScopeIndex } from '../../onnx/graph.ts'
 import type { Node } from '../../onnx/proto.ts'
 import { tensorType } from '../../onnx/tensor.ts'
 import type { Placement } from './backend-rules.ts'
@@ -48,6 +48,8 @@ interface Context extends ResidualContext {
   readonly inputs: ReadonlySet<string>
   /** Results of a global pool, and values made from those alone. */
   readonly pooled: ReadonlySet<string>
+  /** Values that bodies read and that cannot be quantized for that. */
+  readonly captured: ReadonlySet<string>
 }
 
 /** The places found so far. */
@@ -79,6 +81,7 @@ export function placeQuantization(
     outputs: new Set(scope.graph.output.map(({ name }) => name)),
     depths: depthsOf(scope),
     pooled: pooledValues(scope, index),
+    captured: capturedValues(scope, placement),
   }
   const draft: Draft = { values: new Map(), readers: new Map(), weighted: [], tails: [], kept: [] }
   for (const node of scope.graph.node) if (node.domain === '') placeNode(node, context, draft)
@@ -114,14 +117,14 @@ function placeWeighted(node: Node, context: Context, draft: Draft): void {
 // A node that goes on in int8 when all that it reads is quantized.
 function placeFollower(node: Node, context: Context, draft: Draft): void {
   const { opType, input, output } = node
-  const { index, placement, observed } = context
+  const { index, placement, observed, captured } = context
   const keepsScale = placement.follow[opType] === 'same'
   const sources = opType === 'Concat' ? input : input.filter((name) => !index.constants.has(name))
   const isWhole = sources.length === input.length || (opType !== 'Add' && opType !== 'Mul')
   const tail = keepsScale ? undefined : tailOf(output[0] ?? '', context)
   const end = tail?.output[0] ?? output[0] ?? ''
   if (!isWhole || !sources.every((name) => draft.values.has(name))) return
-  if (!keepsScale && !observed.usable(end)) return
+  if (captured.has(end) || (!keepsScale && !observed.usable(end))) return
   for (const name of sources) readQuantized(draft, node, name)
   const [first = ''] = input
   draft.values.set(end, keepsScale ? (draft.values.get(first) ?? first) : end)
@@ -141,7 +144,7 @@ function readQuantized({ values, readers }: Draft, node: Node, value: string): v
 
 /** The weights of a node that computes in int8, or why it stays as it is. `end` is the value after its tail. */
 function usableWeights(node: Node, end: string, context: Context): Weights | string {
-  const { placement, observed, pinned, index, inputs, pooled } = context
+  const { placement, observed, pinned, index, inputs, pooled, captured } = context
   const { opType: operator, input } = node
   const [first = ''] = input
   if (pinned.has(nodeName(node))) return 'pinned to fp32'
@@ -157,6 +160,8 @@ function usableWeights(node: Node, end: string, context: Context): Weights | str
   const excluded = placement.exclude.find(({ matches }) => matches({ operator, dims: weights.dims, group, ...facts }))
   if (excluded) return excluded.reason
   const needsResult = placement.compute[operator]?.result
+  if (captured.has(first) || (needsResult && captured.has(end)))
+    return 'the body of an If, Loop or Scan reads its values'
   if (!observed.usable(first) || (needsResult && !observed.usable(end)))
     return 'the range of its values is unknown or not finite'
   return weights
@@ -195,6 +200,12 @@ function tailOf(value: string, { index: { consumers, constants }, outputs }: Con
   const isTail = (reader.opType === 'Relu' || reader.opType === 'Clip') && reader.input[0] === value
   const isConstant = reader.input.slice(1).every((name) => name === '' || constants.has(name))
   return isTail && isConstant ? reader : undefined
+}
+
+// ONNX Runtime inlines the body of an If whose condition it knows, and its process aborts where that reads a
+// DequantizeLinear (1.30 to 1.32, QDQPropagationTransformer).
+function capturedValues({ graph }: Scope, { readers }: Placement): ReadonlySet<string> {
+  return new Set(readers === 'all' ? graph.node.flatMap((node) => [...capturesOf(node)]) : [])
 }
 
 // The results of global pools, and all values that are made from those and constants alone.

@@ -21,6 +21,18 @@ export interface Int8Plan {
   readonly tried: 127 | 63
 }
 
+/** One way to quantize a graph. */
+export interface Way {
+  readonly method: CalibrationMethod
+  /** Whether channels between convolutions are scaled first: equalize.ts. */
+  readonly equalize: boolean
+  /** Whether biases make up for the mean error of int8: correct-biases.ts. */
+  readonly correct: boolean
+}
+
+/** Everything that decides an int8 graph besides the model, the way included. */
+export type WayPlan = Omit<Int8Plan, 'method'> & Way
+
 /**
  * Finds the samples and settles method and levels.
  *

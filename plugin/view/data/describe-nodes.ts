@@ -20,7 +20,7 @@ export async function describeNodes(
   // Some passes lower nodes, others the weights that nodes read.
   const named = (names: { has(name: string): boolean }, { name, inputs }: NodeView) =>
     report?.unit === 'weights' ? inputs.find((input) => names.has(input)) : [name].find((own) => names.has(own))
-  const errors = errorsOf(engine, graph, (node) => named(changed, node) !== undefined)
+  const errors = errorsOf(engine, graph, (node) => named(changed, node))
   return graph.nodes.map((node) => {
     const { index, name } = node
     const reason = kept.get(named(kept, node) ?? '')
@@ -39,16 +39,20 @@ export async function describeNodes(
   })
 }
 
-// A part of the report has a share for all its nodes. A part whose nodes are not found one by one tells nothing.
+// A part of the report has a share for all its nodes, or for all nodes of its weights. A part whose nodes are not found
+// one by one tells nothing.
 function errorsOf(
   { errorParts }: EngineView,
   { nodes }: GraphView,
-  isChanged: (node: NodeView) => boolean,
+  nameOf: (node: NodeView) => string | undefined,
 ): ReadonlyMap<number, number> {
+  const changed = nodes
+    .map((node) => ({ index: node.index, name: nameOf(node) }))
+    .filter(({ name }) => name !== undefined)
   const errors = errorParts.flatMap(({ first, last, count, share }) => {
-    const start = nodes.findIndex(({ name }) => name === first)
-    const end = nodes.findIndex(({ name }) => name === last)
-    const part = start < 0 ? [] : nodes.slice(start, end + 1).filter(isChanged)
+    const start = changed.findIndex(({ name }) => name === first)
+    const end = changed.findIndex(({ name }) => name === last)
+    const part = start < 0 ? [] : changed.slice(start, end + 1)
     if (share === null || part.length !== count) return []
     return part.map(({ index }) => [index, share / count] as const)
   })

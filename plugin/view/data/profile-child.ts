@@ -1,11 +1,14 @@
 import { open, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
+import { OnnxEngineError } from '../../../runtime/errors.ts'
 import type { ModelManifest } from '../../../runtime/manifest.ts'
 import type { ChildTask } from '../../child/contract.ts'
 import { infer, type Onnxruntime, type Session } from '../../measure/feed.ts'
 import { loadGraph } from '../../onnx/graph.ts'
 import { firstAccepted } from '../../verify/accepted-inputs.ts'
 import { inputRanges } from '../../verify/input-ranges.ts'
+import type { KnownInputs } from '../../verify/random-inputs.ts'
+import { type NodeTimes, type ProfileEvent, timesOf } from './node-times.ts'
 
 /** What the process that measures nodes is given; its `model` is the engine. A type: it is sent to a process. */
 export type ProfileSettings = {
@@ -14,51 +17,34 @@ export type ProfileSettings = {
   /** The .onnx file that the engine was made from. */
   readonly source: string
   readonly bindings: ModelManifest['bindings']
+  readonly known: KnownInputs
 }
 
-/** Time of each node of an engine, by its name, in microseconds over all runs. A type: it is written as JSON. */
-export type NodeTimes = { readonly runs: number; readonly nodes: readonly (readonly [name: string, time: number])[] }
-
+/** Runs that count; one more comes before them. */
 const runs = 5
 
 /** Runs an engine with ONNX Runtime's profiler on random values, and writes NodeTimes. */
 export const run: ChildTask = async ({ name, model, output, settings }) => {
-  const { module, source, bindings } = settings as ProfileSettings
+  const { module, source, bindings, known } = settings as ProfileSettings
   const { default: ort } = (await import(module)) as { default: Onnxruntime }
   const ranges = inputRanges(await loadGraph(source))
-  const knowledge = { bindings, known: { dims: {}, values: {} }, ranges }
+  const knowledge = { bindings, known, ranges }
   const options = { logSeverityLevel: 4, extra: { session: { load_model_format: await formatOf(model) } } }
   const plain = await ort.InferenceSession.create(model, options)
   const found = await firstAccepted(knowledge, (sample) => infer(ort, plain, sample))
   await plain.release()
-  if (typeof found === 'string') throw new Error(`${name}: its nodes cannot be measured: ${found}`)
+  if (typeof found === 'string')
+    throw new OnnxEngineError('INFERENCE_FAILED', `${name}: its nodes cannot be measured: ${found}`, {
+      hint: "Give the dims that it accepts with the option 'shapes', or values of inputs with 'profiles'",
+    })
   const profiling = { ...options, enableProfiling: true, profileFilePrefix: output }
   const session = (await ort.InferenceSession.create(model, profiling)) as Session & { endProfiling(): void }
-  for (let count = 0; count < runs; count++) await infer(ort, session, found.sample)
+  for (let count = 0; count <= runs; count++) await infer(ort, session, found.sample)
   session.endProfiling()
   const file = await profileOf(output)
   const events = JSON.parse(await readFile(file, 'utf8')) as readonly ProfileEvent[]
   await rm(file)
   await writeFile(output, JSON.stringify({ runs, nodes: timesOf(events) } satisfies NodeTimes))
-}
-
-/** An event of ONNX Runtime's profile; `dur` is in microseconds. */
-interface ProfileEvent {
-  readonly cat: string
-  readonly name: string
-  readonly dur?: number
-}
-
-const ending = '_kernel_time'
-
-function timesOf(events: readonly ProfileEvent[]): NodeTimes['nodes'] {
-  const times = new Map<string, number>()
-  for (const { cat, name, dur = 0 } of events) {
-    if (cat !== 'Node' || !name.endsWith(ending)) continue
-    const node = name.slice(0, -ending.length)
-    times.set(node, (times.get(node) ?? 0) + dur)
-  }
-  return [...times]
 }
 
 /** Files of the cache have no ending that tells. A flatbuffer of ONNX Runtime has this mark after its first offset. */

@@ -1,14 +1,12 @@
 import { signal } from '@preact/signals'
 import type { JSX } from 'preact'
 import { useEffect } from 'preact/hooks'
-import type { LiveEvent } from '../../compile/events.ts'
+import type { LiveLine } from '../contract.ts'
 import { api } from './api.ts'
 import { bytesText, numberText, safeText } from './format.ts'
 import { engines, load } from './state.ts'
 
-type Line = { readonly event: LiveEvent; readonly at: number }
-
-const lines = signal<readonly Line[]>([])
+const lines = signal<readonly LiveLine[]>([])
 const now = signal(Date.now())
 const mostLines = 200
 
@@ -36,12 +34,14 @@ function follow(): () => void {
   const source = new EventSource('api/events')
   source.addEventListener('open', () => (lines.value = []))
   source.addEventListener('message', ({ data }: MessageEvent<string>) => {
-    const event = JSON.parse(data) as LiveEvent
+    const line = JSON.parse(data) as LiveLine
+    const { event } = line
+    now.value = Date.now()
     // A model that has ended compiles no more.
     const others = lines.value.filter(
       ({ event: old }) => old.event !== 'started' || !('file' in event) || old.file !== event.file,
     )
-    lines.value = [...others, { event, at: Date.now() }].slice(-mostLines)
+    lines.value = [...others, line].slice(-mostLines)
     if (event.event === 'engine') void load(api.engines(), (value) => (engines.value = value))
   })
   const clock = setInterval(() => (now.value = Date.now()), 200)
@@ -51,7 +51,7 @@ function follow(): () => void {
   }
 }
 
-function EventText({ line: { event, at } }: { readonly line: Line }): JSX.Element {
+function EventText({ line: { event, at } }: { readonly line: LiveLine }): JSX.Element {
   const name = <b>{safeText(event.model)}</b>
   if (event.event === 'started') {
     const seconds = ((now.value - at) / 1000).toFixed(1)

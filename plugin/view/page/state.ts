@@ -1,4 +1,4 @@
-import { effect, signal } from '@preact/signals'
+import { computed, effect, signal } from '@preact/signals'
 import type { EngineProfile, EngineView, GraphView, NodeFact, Overview } from '../contract.ts'
 import { api } from './api.ts'
 
@@ -15,9 +15,15 @@ export const graph = signal<GraphView | undefined>(undefined)
 export const engines = signal<readonly EngineView[] | undefined>(undefined)
 /** The engine whose facts colour the graph. */
 export const engineId = signal<string | undefined>(undefined)
-export const facts = signal<ReadonlyMap<number, NodeFact>>(new Map())
+/** The results of that engine. Each choice has its own: late answers for an earlier one change nothing. */
+const choice = computed(() => ({
+  id: engineId.value,
+  facts: signal<ReadonlyMap<number, NodeFact>>(new Map()),
+  profile: signal<EngineProfile | 'measuring' | undefined>(undefined),
+}))
 /** How long the nodes of that engine take, once somebody asked. */
-export const profile = signal<EngineProfile | 'measuring' | undefined>(undefined)
+export const profile = computed(() => choice.value.profile.value)
+export const facts = computed(() => withTimes(choice.value.facts.value, profile.value))
 /** Index of the node that the inspector shows. */
 export const selected = signal<number | undefined>(undefined)
 
@@ -62,31 +68,34 @@ function loadGraph(): void {
 }
 
 function loadFacts(): void {
-  const id = engineId.value
-  facts.value = new Map()
-  profile.value = undefined
-  if (id === undefined) return
+  const own = choice.value
+  if (own.id === undefined) return
   void load(
-    api.nodes(id),
-    (list) => (facts.value = new Map(list.map((fact) => [fact.node, fact]))),
-    () => engineId.value === id,
+    api.nodes(own.id),
+    (list) => (own.facts.value = new Map(list.map((fact) => [fact.node, fact]))),
+    () => choice.value === own,
   )
 }
 
-/** Measures the nodes of the engine, which takes seconds, and adds the times to what is known of them. */
+/** Measures the nodes of the engine, which takes seconds. */
 export async function loadTimes(): Promise<void> {
-  const id = engineId.value
-  if (id === undefined || profile.value !== undefined) return
-  profile.value = 'measuring'
-  const isCurrent = (): boolean => engineId.value === id
-  await load(api.profile(id), (measured) => (profile.value = measured), isCurrent)
-  if (!isCurrent()) return
-  if (profile.value === 'measuring') profile.value = undefined
-  else if (profile.value) facts.value = withTimes(facts.value, profile.value)
+  const own = choice.value
+  if (own.id === undefined || own.profile.value !== undefined) return
+  own.profile.value = 'measuring'
+  await load(
+    api.profile(own.id),
+    (measured) => (own.profile.value = measured),
+    () => choice.value === own,
+  )
+  if (own.profile.value === 'measuring') own.profile.value = undefined
 }
 
-function withTimes(known: ReadonlyMap<number, NodeFact>, { times }: EngineProfile): ReadonlyMap<number, NodeFact> {
-  const timed = times.flatMap(({ node, time }): [number, NodeFact][] => {
+function withTimes(
+  known: ReadonlyMap<number, NodeFact>,
+  measured: EngineProfile | 'measuring' | undefined,
+): typeof known {
+  if (typeof measured !== 'object') return known
+  const timed = measured.times.flatMap(({ node, time }): [number, NodeFact][] => {
     const fact = known.get(node)
     return fact ? [[node, { ...fact, time }]] : []
   })

@@ -108,7 +108,11 @@ async function run(model: string): Promise<void> {
     const inputs = await Promise.all((bindings.value?.inputs ?? []).map(({ name }) => inputOf(name)))
     const shapes = Object.entries(dims.value).filter(([, text]) => text.trim() !== '')
     const sizes = Object.fromEntries(shapes.map(([name, text]) => [name, text.split(/[x, ]+/).map(Number)]))
-    await load(api.run(target.value || model, { inputs, dims: sizes }), (value) => (result.value = value))
+    await load(
+      api.run(target.value || model, { inputs, dims: sizes }),
+      (value) => (result.value = value),
+      () => modelId.value === model,
+    )
   } finally {
     isRunning.value = false
   }

@@ -33,6 +33,8 @@ const families: readonly (readonly [label: string, operators: RegExp])[] = [
 ]
 
 const steps = ['under 1 %', '1 to 5 %', '5 to 15 %', 'over 15 %'] as const
+// Shares have a scale of their own, from calm to warm.
+const shareHues: ReadonlyMap<string, number> = new Map(steps.map((label, index) => [label, hues + index]))
 
 function stepOf(share: number): number {
   return [0.01, 0.05, 0.15].filter((bound) => share >= bound).length
@@ -65,7 +67,7 @@ export function colourBoxes(
     if (label !== undefined) counts.set(label, (counts.get(label) ?? 0) + (boxes[index]?.nodes.length ?? 0))
   }
   const order = orderOf(colouring, counts)
-  const hueByLabel = new Map(order.map((label, index) => [label, hueAt(index, colouring)]))
+  const hueByLabel = new Map(order.map((label, index) => [label, shareHues.get(label) ?? Math.min(index, hues - 1)]))
   return {
     legend: order.map((label) => ({ label, hue: hueByLabel.get(label), count: counts.get(label) ?? 0 })),
     hueOf: labels.map((label) => (label === undefined ? undefined : hueByLabel.get(label))),
@@ -76,10 +78,4 @@ function orderOf(colouring: Colouring, counts: ReadonlyMap<string, number>): rea
   if (colouring === 'operator') return families.map(([label]) => label).filter((label) => counts.has(label))
   if (colouring === 'error' || colouring === 'time') return steps.filter((label) => counts.has(label))
   return [...counts].sort((a, b) => b[1] - a[1]).map(([label]) => label)
-}
-
-// Shares have a scale of their own, from calm to warm.
-function hueAt(index: number, colouring: Colouring): number {
-  if (colouring === 'error' || colouring === 'time') return hues + Math.min(index, steps.length - 1)
-  return Math.min(index, hues - 1)
 }
