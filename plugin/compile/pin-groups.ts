@@ -1,6 +1,7 @@
 import { intAttribute } from '../onnx/attribute.ts'
 import { loadGraph, nodeName, scopesOf } from '../onnx/graph.ts'
 import type { Node } from '../onnx/proto.ts'
+import { inPieces } from '../verify/in-pieces.ts'
 
 /** Parts of the graph that a search tries to keep in fp32. */
 const pieces = 8
@@ -17,16 +18,12 @@ export async function pinGroups(file: string, names: readonly string[]): Promise
   const wanted = new Set(names)
   for (const { graph } of scopesOf(await loadGraph(file)))
     for (const node of graph.node) {
-      const name = nodeName(node)
-      if (wanted.has(name)) kinds.set(kindOf(node), [...(kinds.get(kindOf(node)) ?? []), name])
+      const [name, kind] = [nodeName(node), kindOf(node)]
+      if (wanted.has(name)) kinds.set(kind, [...(kinds.get(kind) ?? []), name])
     }
-  const size = Math.max(1, Math.ceil(names.length / pieces))
-  const neighbours = Array.from({ length: Math.ceil(names.length / size) }, (_, index) =>
-    names.slice(index * size, (index + 1) * size),
-  )
   // A kind that is nearly all there is leaves nothing in int8.
   const ofKind = [...kinds.values()].filter((group) => group.length * 4 <= names.length * 3)
-  const all = [...neighbours, ...ofKind].filter((group) => group.length < names.length)
+  const all = [...inPieces(names, pieces), ...ofKind].filter((group) => group.length < names.length)
   return [...new Map(all.map((group) => [[...group].sort().join('\n'), group])).values()]
 }
 

@@ -1,3 +1,5 @@
+import { inPieces } from './in-pieces.ts'
+
 /**
  * Most comparisons that one search makes; each lowers and runs the model. Large models get fewer, for a search of about
  * a minute.
@@ -111,13 +113,6 @@ export async function findBlame(
 interface RankedPart {
   readonly names: readonly string[]
   readonly error: number
-}
-
-function inPieces(names: readonly string[], count: number): (readonly string[])[] {
-  const size = Math.ceil(names.length / count)
-  return Array.from({ length: Math.ceil(names.length / size) }, (_, index) =>
-    names.slice(index * size, (index + 1) * size),
-  )
 }
 
 // Those that are needed are not much worse than the next.

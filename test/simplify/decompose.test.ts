@@ -1,29 +1,24 @@
-import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import ort from 'onnxruntime-node'
 import { describe, expect, test } from 'vitest'
 import { runChild } from '../../plugin/child/run.ts'
-import type { Onnxruntime } from '../../plugin/measure/feed.ts'
 import { loadGraph, scopesOf } from '../../plugin/onnx/graph.ts'
 import { readModel } from '../../plugin/onnx/model.ts'
-import { writeGraph } from '../../plugin/onnx/write.ts'
 import type { Options } from '../../plugin/options/types.ts'
-import { simplifyGraph } from '../../plugin/simplify/simplify-graph.ts'
 import type { BackendName } from '../../runtime/manifest.ts'
 import { loadCorpus } from '../corpus/index.ts'
 import { caseErrors } from '../corpus/run.ts'
 import { tempFolder } from '../support/helpers.ts'
-import { type ModelSpec, onnxModel } from '../support/models.ts'
 import { build } from '../support/openvino-models.ts'
 import { orSkip } from '../support/python.ts'
 import { missingTensorRtRtx, rtxSettings } from '../support/tensorrt-library.ts'
 import { merged, noise, size } from './operator-specs.ts'
 import { operatorCases, recurrentCases } from './operators.ts'
+import { simplified, writeCase } from './simplified.ts'
 
 const folder = tempFolder()
 // A child removes the folder of its result when it is abandoned.
 const refused = tempFolder()
-const inference = { ort: ort as unknown as Onnxruntime, folder }
 const missing = missingTensorRtRtx()
 const corpus = await orSkip('decomposed operators of the ONNX library', loadCorpus)
 const rtx = { backends: ['tensorrt-rtx'], targets: ['sm89'], types: false } as const satisfies Options
@@ -32,9 +27,10 @@ describe('decomposed operator', () => {
   test.each(operatorCases)(
     '$name: the standard operators have the same numbers on ONNX Runtime',
     async ({ name, model, feeds }) => {
-      const file = write(name, model)
+      const file = writeCase(folder, name, model)
       const simpler = join(folder, 'simpler.onnx')
-      expect(await decomposed(file, simpler, 'tensorrt-rtx')).toEqual([])
+      const nodes = await simplified(file, simpler, 'tensorrt-rtx')
+      expect(nodes.map(({ domain }) => domain).filter(Boolean)).toEqual([])
       const inputs = await inputsOf(file, feeds)
       const [expected, received] = [await run(file, inputs), await run(simpler, inputs)]
       expect(Object.keys(received)).toEqual(Object.keys(expected))
@@ -46,7 +42,7 @@ describe('decomposed operator', () => {
   // One build for all of a kind: a builder takes seconds to start.
   test.skipIf(missing).each(['17', '24'])('all of opset %s build with TensorRT-RTX', async (opset) => {
     const cases = operatorCases.filter(({ model }) => (model.opset ?? 17) === Number(opset))
-    const file = write(`opset ${opset}`, merged(cases))
+    const file = writeCase(folder, `opset ${opset}`, merged(cases))
     const { compiled } = await build(folder, file, rtx)
     expect(compiled.variants[0]?.artifact.size).toBeGreaterThan(1000)
   })
@@ -54,12 +50,12 @@ describe('decomposed operator', () => {
   test.skipIf(missing).each(operatorCases.filter(({ refusal }) => refusal !== undefined))(
     'TensorRT-RTX refuses $name as it is',
     async ({ name, model, refusal }) => {
-      await expect(compileAsItIs(write(name, model))).rejects.toThrow(refusal)
+      await expect(compileAsItIs(writeCase(folder, name, model))).rejects.toThrow(refusal)
     },
   )
 
   test.skipIf(missing)('GRU, RNN and LSTM with sequence lengths build in fp16', async () => {
-    const file = write('recurrent', merged(recurrentCases))
+    const file = writeCase(folder, 'recurrent', merged(recurrentCases))
     const { compiled } = await build(folder, file, { ...rtx, engine: 'fp16', verify: false })
     expect(compiled.variants[0]?.artifact.size).toBeGreaterThan(1000)
   })
@@ -86,7 +82,7 @@ describe.skipIf(!corpus)('operator test cases of the ONNX library', () => {
       const file = corpus!.file(record)
       const before = operatorsOf(await loadGraph(file))
       const simpler = join(folder, 'case.onnx')
-      if ((await decomposed(file, simpler, backend), operatorsOf(await loadGraph(simpler)).join()) === before.join())
+      if ((await simplified(file, simpler, backend), operatorsOf(await loadGraph(simpler)).join()) === before.join())
         continue
       const errors = await caseErrors(corpus!, record, simpler)
       if (!errors) continue
@@ -97,20 +93,6 @@ describe.skipIf(!corpus)('operator test cases of the ONNX library', () => {
     expect(compared).toBeGreaterThanOrEqual(least)
   })
 })
-
-function write(name: string, model: ModelSpec): string {
-  const file = join(folder, `${name.replaceAll(/\W+/g, '-')}.onnx`)
-  writeFileSync(file, onnxModel({ opset: 17, ...model }))
-  return file
-}
-
-/** Writes the model for a backend; returns the domains that are left besides ONNX's own. */
-async function decomposed(file: string, output: string, backend: BackendName): Promise<string[]> {
-  const model = await loadGraph(file)
-  await simplifyGraph(model, { bytes: 1000, inference, backend })
-  await writeGraph(model, output)
-  return scopesOf(model).flatMap(({ graph }) => graph.node.map(({ domain }) => domain).filter(Boolean))
-}
 
 function operatorsOf(model: Parameters<typeof scopesOf>[0]): string[] {
   return scopesOf(model).flatMap(({ graph }) => graph.node.map(({ opType }) => opType))

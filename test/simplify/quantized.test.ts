@@ -2,22 +2,17 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import ort from 'onnxruntime-node'
 import { describe, expect, test } from 'vitest'
-import type { Onnxruntime } from '../../plugin/measure/feed.ts'
-import { loadGraph, scopesOf } from '../../plugin/onnx/graph.ts'
 import { readModel } from '../../plugin/onnx/model.ts'
-import { writeGraph } from '../../plugin/onnx/write.ts'
 import type { Options } from '../../plugin/options/types.ts'
-import { simplifyGraph } from '../../plugin/simplify/simplify-graph.ts'
-import type { BackendName } from '../../runtime/manifest.ts'
 import { tempFolder } from '../support/helpers.ts'
 import { onnxModel } from '../support/models.ts'
 import { build, missingOpenVino } from '../support/openvino-models.ts'
 import { missingTensorRtRtx } from '../support/tensorrt-library.ts'
 import { merged, noise, size } from './operator-specs.ts'
 import { type QuantizedCase, quantizedCases } from './quantized-cases.ts'
+import { simplified, writeCase } from './simplified.ts'
 
 const folder = tempFolder()
-const inference = { ort: ort as unknown as Onnxruntime, folder }
 const withoutRtx = missingTensorRtRtx()
 const withoutOpenVino = missingOpenVino()
 
@@ -28,9 +23,9 @@ const mostMoved = 0.02
 
 describe('a model that is quantized already', () => {
   test.each(quantizedCases)('$name: floating point comes to the same integers', async (one) => {
-    const file = write(one)
+    const file = writeCase(folder, one.name, one.model)
     const simpler = join(folder, 'simpler.onnx')
-    await decomposed(file, simpler, 'tensorrt-rtx')
+    await simplified(file, simpler, 'tensorrt-rtx')
     const inputs = await inputsOf(file)
     // Optimised, ONNX Runtime computes some of these products in integers again, with other roundings.
     const [expected, received] = [await run(file, inputs), await run(simpler, inputs, 'disabled')]
@@ -40,8 +35,9 @@ describe('a model that is quantized already', () => {
 
   test.each(quantizedCases)('$name: no operator is left that TensorRT lacks', async (one) => {
     const simpler = join(folder, 'left.onnx')
-    const operators = await decomposed(write(one), simpler, 'tensorrt-rtx')
-    expect(operators.filter((name) => /QLinear|QGemm|Integer|Dynamic/.test(name))).toEqual([])
+    const nodes = await simplified(writeCase(folder, one.name, one.model), simpler, 'tensorrt-rtx')
+    const left = nodes.filter(({ opType }) => /QLinear|QGemm|Integer|Dynamic/.test(opType))
+    expect(left.map(({ opType }) => opType)).toEqual([])
   })
 
   // One build for all: a builder takes seconds to start.
@@ -55,8 +51,8 @@ describe('a model that is quantized already', () => {
   test.skipIf(withoutRtx)(
     'stays in fp32 as fp16, where integers that are computed as floats would overflow',
     async () => {
-      const model = quantizedCases.find(({ name }) => name === 'MatMulIntegerToFloat')!
-      const { lines } = await build(folder, write(model), { ...rtx, engine: 'fp16' })
+      const { name, model } = quantizedCases.find((one) => one.name === 'MatMulIntegerToFloat')!
+      const { lines } = await build(folder, writeCase(folder, name, model), { ...rtx, engine: 'fp16' })
       expect(lines.join('\n')).toMatch(/is already quantized \(DynamicQuantizeLinear\), so it stays as it is/)
       expect(lines.join('\n')).toMatch(/nothing to lower.*cosine 1\.00000/)
     },
@@ -69,19 +65,6 @@ describe('a model that is quantized already', () => {
     expect(lines.filter((line) => line.includes('warning'))).toEqual([])
   })
 })
-
-function write({ name, model }: QuantizedCase): string {
-  const file = join(folder, `${name.replaceAll(/\W+/g, '-')}.onnx`)
-  writeFileSync(file, onnxModel({ opset: 17, ...model }))
-  return file
-}
-
-async function decomposed(file: string, output: string, backend: BackendName): Promise<string[]> {
-  const model = await loadGraph(file)
-  await simplifyGraph(model, { bytes: 1000, inference, backend })
-  await writeGraph(model, output)
-  return scopesOf(model).flatMap(({ graph }) => graph.node.map(({ opType }) => opType))
-}
 
 async function inputsOf(file: string): Promise<Record<string, ort.Tensor>> {
   const { bindings } = await readModel(file)
