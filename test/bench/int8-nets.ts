@@ -86,7 +86,8 @@ export async function int8NetsBench(): Promise<readonly Row[]> {
 
 function rowsBeside(peer: string, ours: readonly Outcome[], theirs: readonly Outcome[]): readonly Row[] {
   const [our, their] = [ratiosOf(ours), ratiosOf(theirs)]
-  const nearer = ours.filter((one, index) => distanceOf(one) <= distanceOf(theirs[index]!)).length
+  const distances = ours.map((one, index) => [distanceOf(one), distanceOf(theirs[index]!)] as const)
+  const nearer = distances.filter(([mine, other]) => mine < Infinity && mine <= other).length
   return [
     {
       name: 'nets with an int8 engine, none slower than fp32',

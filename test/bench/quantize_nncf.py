@@ -2,8 +2,9 @@
 
 usage: quantize_nncf.py SETTINGS FROM TO SAMPLES COUNT
 
-SETTINGS is `default`, or words of: `opset` (to 17 first, where scales for channels do not exist yet), `mixed` (uint8 activations where they have two signs). SAMPLES is a
-folder of .npy files for the model's one input. Prints, as JSON, null or why there is no model.
+SETTINGS is `default`, or words of: `opset` (to 17 first, where scales for channels do not exist yet), `mixed` (uint8
+activations where they have two signs). SAMPLES is a folder of .npy files for the model's one input. Prints, as JSON,
+null or why there is no model.
 """
 
 import contextlib
@@ -26,7 +27,8 @@ import onnx.version_converter
 
 def quantize(settings, source, target, folder, count):
     model = onnx.load(source)
-    if 'opset' in settings and model.opset_import[0].version < 13:
+    opset = next(entry.version for entry in model.opset_import if entry.domain in ('', 'ai.onnx'))
+    if 'opset' in settings and opset < 13:
         model = onnx.version_converter.convert_version(model, 17)
     name = model.graph.input[0].name
     files = sorted(glob.glob(f'{folder}/*.npy'))[:count]
