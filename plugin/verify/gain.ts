@@ -66,7 +66,7 @@ export function thisCpu(): { readonly cpu: string; readonly threads: number } {
 const worker = new URL('./speed-child.js', import.meta.url)
 
 // A verdict must not change with the load of the machine: what noise explains is no loss.
-const noise = { ratio: 1.05, rounds: 0.6, milliseconds: 0.05, size: 1.01, bytes: 65_536 }
+const noise = { ratio: 1.05, rounds: 0.67, milliseconds: 0.05, size: 1.01, bytes: 65_536 }
 
 /** Below this share of nodes in the lower precision, an engine is fp32 in all but name. */
 const leastLowered = 0.1
