@@ -30,7 +30,7 @@ test('the tarball has what runs and what explains it: no sources, tests, maps, o
   const runs =
     /^dist\/(?:(?:plugin|runtime|types)\/.*\.(?:d\.)?[cm]?[jt]s|view\/(?:index\.html|assets\/[\w-]+\.(?:js|css)))$/
   const explains =
-    /^(?:docs\/.*\.md|(?:README|CHANGELOG)\.md|LICENSE|package\.json|dist\/(?:THIRD-PARTY-LICENSES|view\/licenses\.md))$/
+    /^(?:docs\/.*\.md|README\.md|LICENSE|package\.json|dist\/(?:THIRD-PARTY-LICENSES|view\/licenses\.md))$/
   const strange = paths.filter((path) => !runs.test(path) && !explains.test(path))
   expect(strange).toEqual([])
   expect(paths.filter((path) => /(?<!\.d)\.[cm]?ts$|\.map$|binding\.gyp$/.test(path))).toEqual([])
