@@ -4,8 +4,8 @@ import { placementOf } from './backend-rules.ts'
 import { planInt8 } from './plan.ts'
 
 // int8: static quantization and int8 weights, as passes. In the order of the work, plan.ts settles samples and method,
-// place.ts decides by backend-rules.ts which nodes compute in int8, fold.ts and insert.ts change the graph, and
-// choose-method.ts compares the methods of calibration.
+// quantize-graph.ts chooses the way by choose-method.ts, and quantize.ts goes it: prepare.ts folds and finds ranges,
+// place.ts decides by backend-rules.ts which nodes compute in int8, correct-biases.ts and insert.ts change the graph.
 
 /**
  * Static quantization of the main graph: Q/DQ where the backend's placement wants them, ranges from the user's samples.
