@@ -356,6 +356,8 @@ test.skipIf(missingOpenVino()).each<[title: string, file: () => string, dims: re
     engine: 'int8',
     shapes: { x: shape },
     calibration: join(folder, 'sample*.npy'),
+    // Such small nets may be slower in int8: here only their numbers count.
+    precision: { search: false, whenSlower: 'warn' },
   })
   expect(compiled.variants[0]?.report?.lowering?.lowered).toBeGreaterThan(0)
   await using model = createModel(manifest)
