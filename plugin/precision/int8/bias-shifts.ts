@@ -12,7 +12,7 @@ import type { ShadowedResult, ShiftSettings } from './bias-shifts-child.ts'
 import { addConstant, type GraphEditor } from './constants.ts'
 import { type BiasShifts, takesShift } from './correct-biases.ts'
 import { shuffled } from './few-samples.ts'
-import { dequantizeWeight, storeWeight } from './insert.ts'
+import { storeOnce } from './insert.ts'
 import { placeQuantization, type Weighted } from './place.ts'
 import type { WayPlan } from './plan.ts'
 import { equalization, prepareGraph } from './prepare.ts'
@@ -74,16 +74,13 @@ async function writeShadows(
     addQuantization(editor, addScale(editor, value, scale, activations), { from: value, quantized, to: result })
     return result
   })
-  const weights = new Map<string, string>()
+  const store = storeOnce(editor, way.levels)
   const results: ShadowedResult[] = []
   for (const one of places.weighted.filter((weighted) => takesShift(weighted, index, outputs))) {
-    const { node, weight, axis } = one
-    const key = `${axis} ${weight}`
-    const dequantized = weights.get(key) ?? dequantizeWeight(editor, weight, await storeWeight(editor, one, way.levels))
-    weights.set(key, dequantized)
+    const { node } = one
     const [value = ''] = node.output
     const shadow = editor.newName(`${value}_shadow`)
-    const inputs = [read(node.input[0] ?? ''), dequantized, ...node.input.slice(2)]
+    const inputs = [read(node.input[0] ?? ''), await store(one), ...node.input.slice(2)]
     scope.graph.node.push(newNode(node.opType, inputs, [shadow], { name: shadow, attribute: node.attribute }))
     results.push([value, addMeanError(editor, { value, shadow }, one)])
   }

@@ -82,7 +82,7 @@ interface User {
   readonly bias?: { readonly name: string; readonly data: Float32Array; readonly input: Scale }
 }
 
-function keyOf({ weight, axis }: Weighted): string {
+function keyOf({ weight, axis }: Pick<Weighted, 'weight' | 'axis'>): string {
   return `${weight}\n${axis}`
 }
 
@@ -141,6 +141,20 @@ export function dequantizeWeight(
   { name, scale, zero, axis }: StoredWeight,
 ): string {
   return dequantize(editor, [name, scale, zero], `${weight}_dequantized`, axis)
+}
+
+/** Stores weights in int8 once for all nodes that read them along the same axis; gives the name of what they read. */
+export function storeOnce(
+  editor: GraphEditor,
+  levels: number,
+): (weights: Pick<Weighted, 'weight' | 'dims' | 'axis'>) => Promise<string> {
+  const stored = new Map<string, string>()
+  return async (weights) => {
+    const key = keyOf(weights)
+    const name = stored.get(key) ?? dequantizeWeight(editor, weights.weight, await storeWeight(editor, weights, levels))
+    stored.set(key, name)
+    return name
+  }
 }
 
 function biasScales(weightScales: Float32Array, inputScale: number): Float32Array<ArrayBuffer> {

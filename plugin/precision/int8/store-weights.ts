@@ -6,7 +6,7 @@ import { alreadyLowered } from '../already-lowered.ts'
 import type { Lowered } from '../pass.ts'
 import { leastOpset } from './backend-rules.ts'
 import { removeUnread } from './constants.ts'
-import { dequantizeWeight, storeWeight } from './insert.ts'
+import { storeOnce } from './insert.ts'
 import { constantWeights } from './place.ts'
 
 // Below this, the scales and the node take as many bytes as they save.
@@ -32,19 +32,14 @@ export async function storeInt8Weights(
   const scope = mainScope(model)
   const editor = { model, scope, newName: nameMaker(model) }
   const index = indexScope(scope)
-  const stored = new Map<string, string>()
+  const store = storeOnce(editor, 127)
   const names = new Set<string>()
   for (const node of scope.graph.node.slice()) {
     const weights = node.domain === '' && operators.includes(node.opType) ? constantWeights(node, index) : undefined
     if (!weights || 4 * elementCount(weights.dims) < smallest) continue
     if (staying.has(weights.weight) || staying.has(nodeName(node))) continue
     names.add(weights.weight)
-    const key = `${weights.axis} ${weights.weight}`
-    if (!stored.has(key)) {
-      const weight = await storeWeight(editor, weights, 127)
-      stored.set(key, dequantizeWeight(editor, weights.weight, weight))
-    }
-    node.input[1] = stored.get(key)!
+    node.input[1] = await store(weights)
   }
   removeUnread(scope, index.constants)
   sortNodes(scope, model.file)
